@@ -1,0 +1,36 @@
+"""What Gatecrash says when it cannot go on: whose fault it is, in one plain sentence and a next step."""
+
+from __future__ import annotations
+
+
+class GatecrashError(Exception):
+    """A failure explained to the person at the keyboard; never shown as a traceback."""
+
+    exit_code = 3
+
+
+class Unavailable(GatecrashError):
+    """This machine refuses an instrument. `capability` names it, `reason` is the kernel's word."""
+
+    def __init__(self, capability: str, reason: str) -> None:
+        super().__init__(f"{capability} is not available here: {reason}")
+        self.capability = capability
+        self.reason = reason
+
+
+class UsageError(GatecrashError):
+    """The command, a contract or a scenario file asks for something that does not exist."""
+
+    exit_code = 4
+
+
+class TargetError(GatecrashError):
+    """The target did not build, did not start or never listened."""
+
+    exit_code = 6
+
+
+class EngineFault(GatecrashError):
+    """Gatecrash itself is wrong."""
+
+    exit_code = 3
