@@ -1,0 +1,352 @@
+"""Steps and scenarios: plain data that prints as one line a step, compares, saves and loads again.
+
+A step is one act of a client or on the server; a scenario is several clients' steps in one order.
+Nothing here touches a socket: `gatecrash.player` plays them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+from gatecrash.errors import UsageError
+from gatecrash.text import shown, size_of
+
+Until = Literal["message", "end", "silence"]
+Who = Literal["parent", "child", "all"]
+Family = Literal["accept", "fork", "thread", "send", "recv", "close", "bind", "listen", "socket", "wait"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One act. `line()` is the sentence a reader sees; `kind` is its name in a saved scenario."""
+
+    kind: ClassVar[str] = ""
+
+    def line(self) -> str:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Connect(Step):
+    """`client` opens a connection (the kernel completes it, whatever the server does)."""
+
+    kind: ClassVar[str] = "connect"
+    client: str
+    small_window: bool = False
+
+    def line(self) -> str:
+        return f"{self.client} connects" + (" with a small receive window" if self.small_window else "")
+
+
+@dataclass(frozen=True)
+class Send(Step):
+    """`client` sends one segment; with `until_read`, waits until the server has read it or provably will not."""
+
+    kind: ClassVar[str] = "send"
+    client: str
+    data: bytes
+    until_read: bool = True
+
+    def line(self) -> str:
+        waits = ", waits until it is read" if self.until_read else ""
+        return f"{self.client} sends {shown(self.data)} ({size_of(self.data)}){waits}"
+
+
+@dataclass(frozen=True)
+class Receive(Step):
+    """`client` reads: until the protocol's message is complete, until the connection ends, or to proven silence."""
+
+    kind: ClassVar[str] = "receive"
+    client: str
+    until: Until = "message"
+    at_most: int | None = None
+
+    def line(self) -> str:
+        if self.at_most is not None:
+            return f"{self.client} reads {self.at_most} bytes"
+        target = {"message": "its answer", "end": "until the server closes", "silence": "until nothing more can come"}
+        return f"{self.client} reads {target[self.until]}"
+
+
+@dataclass(frozen=True)
+class HalfClose(Step):
+    """`client` says it will send no more (FIN) and goes on reading."""
+
+    kind: ClassVar[str] = "half-close"
+    client: str
+
+    def line(self) -> str:
+        return f"{self.client} half-closes (sends FIN, goes on reading)"
+
+
+@dataclass(frozen=True)
+class Close(Step):
+    """`client` closes; unread input makes the kernel send RST instead of FIN."""
+
+    kind: ClassVar[str] = "close"
+    client: str
+
+    def line(self) -> str:
+        return f"{self.client} closes"
+
+
+@dataclass(frozen=True)
+class Reset(Step):
+    """`client` aborts the connection (RST, by SO_LINGER with zero seconds)."""
+
+    kind: ClassVar[str] = "reset"
+    client: str
+
+    def line(self) -> str:
+        return f"{self.client} resets the connection"
+
+
+@dataclass(frozen=True)
+class SendDatagram(Step):
+    """`client` sends one datagram from its own port."""
+
+    kind: ClassVar[str] = "send-datagram"
+    client: str
+    data: bytes
+
+    def line(self) -> str:
+        return f"{self.client} sends the datagram {shown(self.data)} ({size_of(self.data)})"
+
+
+@dataclass(frozen=True)
+class ReceiveDatagrams(Step):
+    """`client` takes the datagrams that came for it: `count` of them, or all there are at proven silence."""
+
+    kind: ClassVar[str] = "receive-datagrams"
+    client: str
+    count: int | None = 1
+
+    def line(self) -> str:
+        if self.count is None:
+            return f"{self.client} takes every datagram that comes"
+        return f"{self.client} waits for {self.count} datagram{'s' if self.count != 1 else ''}"
+
+
+@dataclass(frozen=True)
+class Freeze(Step):
+    """The server is stopped (SIGSTOP): all its processes, or the parent alone."""
+
+    kind: ClassVar[str] = "freeze"
+    who: Who = "all"
+
+    def line(self) -> str:
+        return "the server is frozen" if self.who == "all" else f"the server's {self.who} is frozen"
+
+
+@dataclass(frozen=True)
+class Thaw(Step):
+    """The frozen processes go on (SIGCONT)."""
+
+    kind: ClassVar[str] = "thaw"
+
+    def line(self) -> str:
+        return "the server goes on"
+
+
+@dataclass(frozen=True)
+class Fail(Step):
+    """The server's next `times` calls of this family fail with `error` (an errno's name) and do nothing."""
+
+    kind: ClassVar[str] = "fail"
+    call: Family
+    error: str
+    times: int = 1
+
+    def line(self) -> str:
+        which = f"next {self.call}" if self.times == 1 else f"next {self.times} {self.call} calls"
+        return f"the server's {which} will fail with {self.error}"
+
+
+@dataclass(frozen=True)
+class Hold(Step):
+    """The server's next call of this family is held at its entrance until a Release."""
+
+    kind: ClassVar[str] = "hold"
+    call: Family
+    times: int = 1
+
+    def line(self) -> str:
+        which = f"next {self.call}" if self.times == 1 else f"next {self.times} {self.call} calls"
+        return f"the server's {which} will be held"
+
+
+@dataclass(frozen=True)
+class AwaitHeld(Step):
+    """Wait until `count` calls are held, or the server is provably not going to make them."""
+
+    kind: ClassVar[str] = "await-held"
+    count: int = 1
+
+    def line(self) -> str:
+        return "wait until the server is held there"
+
+
+@dataclass(frozen=True)
+class Release(Step):
+    """Let every held call run, and forget the plans not used."""
+
+    kind: ClassVar[str] = "release"
+
+    def line(self) -> str:
+        return "the held call goes on"
+
+
+@dataclass(frozen=True)
+class Shorten(Step):
+    """The server's next send on a connection takes only `size` bytes, as a send may (send(2), RETURN VALUE)."""
+
+    kind: ClassVar[str] = "shorten"
+    size: int
+    times: int = 1
+
+    def line(self) -> str:
+        return f"the server's next send will take only {self.size} byte{'s' if self.size != 1 else ''}"
+
+
+@dataclass(frozen=True)
+class Signal(Step):
+    """A signal is sent to the parent, or to every child that serves a connection."""
+
+    kind: ClassVar[str] = "signal"
+    who: Who
+    name: str
+
+    def line(self) -> str:
+        target = {"parent": "the parent", "child": "every child", "all": "every process"}[self.who]
+        return f"{target} gets {self.name}"
+
+
+@dataclass(frozen=True)
+class LimitDescriptors(Step):
+    """The server's limit of open descriptors is set to what it has open now, plus `spare`."""
+
+    kind: ClassVar[str] = "limit-descriptors"
+    spare: int = 0
+
+    def line(self) -> str:
+        return f"the server may open {self.spare} descriptors more (RLIMIT_NOFILE)"
+
+
+@dataclass(frozen=True)
+class LiftLimit(Step):
+    """The limit of open descriptors is what it was."""
+
+    kind: ClassVar[str] = "lift-limit"
+
+    def line(self) -> str:
+        return "the server may open descriptors again"
+
+
+@dataclass(frozen=True)
+class Settle(Step):
+    """Wait until nothing more happens by itself, and look at processes, descriptors and queues."""
+
+    kind: ClassVar[str] = "settle"
+    label: str = ""
+
+    def line(self) -> str:
+        return "wait until the server is quiet, and look" + (f" ({self.label})" if self.label else "")
+
+
+@dataclass(frozen=True)
+class Restart(Step):
+    """SIGTERM the server, and start it again on the same port."""
+
+    kind: ClassVar[str] = "restart"
+
+    def line(self) -> str:
+        return "the server gets SIGTERM and is started again on the same port"
+
+
+@dataclass(frozen=True)
+class StartSecond(Step):
+    """A second server is started on the same port while the first one runs."""
+
+    kind: ClassVar[str] = "start-second"
+
+    def line(self) -> str:
+        return "a second server is started on the same port"
+
+
+@dataclass(frozen=True)
+class StartOnTakenPort(Step):
+    """The server is started afresh while somebody else listens on its port."""
+
+    kind: ClassVar[str] = "start-on-taken-port"
+
+    def line(self) -> str:
+        return "the server is started while its port is taken"
+
+
+STEPS: tuple[type[Step], ...] = (
+    Connect, Send, Receive, HalfClose, Close, Reset, SendDatagram, ReceiveDatagrams, Freeze, Thaw, Fail, Hold,
+    AwaitHeld, Release, Shorten, Signal, LimitDescriptors, LiftLimit, Settle, Restart, StartSecond, StartOnTakenPort,
+)  # fmt: skip
+_BY_KIND = {step.kind: step for step in STEPS}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Steps in the order they are played. Equal scenarios are the same scenario."""
+
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(f"{number:2}. {step.line()}" for number, step in enumerate(self.steps, 1))
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """The clients' names in order of appearance."""
+        return tuple(dict.fromkeys(step.client for step in self.steps if hasattr(step, "client")))
+
+    @property
+    def traps(self) -> frozenset[str]:
+        """The families of calls that have to be gated to play this."""
+        named = {step.call for step in self.steps if isinstance(step, Fail | Hold)}
+        return frozenset(named | ({"send"} if any(isinstance(s, Shorten) for s in self.steps) else set()))
+
+    def sent_by(self, client: str) -> bytes:
+        """All bytes `client` sends in this scenario."""
+        return b"".join(s.data for s in self.steps if isinstance(s, Send) and s.client == client)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """A list of steps with plain values; bytes are written as Latin-1 text."""
+        return [{"kind": step.kind, **{f.name: _plain(getattr(step, f.name)) for f in fields(step)}} for step in self.steps]
+
+    @classmethod
+    def from_json(cls, rows: Iterable[dict[str, Any]]) -> Scenario:
+        """The scenario that `to_json` wrote. Raises UsageError for a step that does not exist."""
+        return cls(tuple(_step(row) for row in rows))
+
+
+def scenario(*parts: Step | Iterable[Step]) -> Scenario:
+    """A scenario of these steps; sequences of steps are laid end to end."""
+    steps: list[Step] = []
+    for part in parts:
+        steps.extend([part] if isinstance(part, Step) else part)
+    return Scenario(tuple(steps))
+
+
+def _plain(value: object) -> object:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def _step(row: dict[str, Any]) -> Step:
+    kind = row.get("kind")
+    if kind not in _BY_KIND:
+        raise UsageError(f"a saved scenario has the step {kind!r}; known are {', '.join(sorted(_BY_KIND))}.")
+    step_type = _BY_KIND[str(kind)]
+    values = {name: value for name, value in row.items() if name != "kind"}
+    if isinstance(values.get("data"), str):
+        values["data"] = values["data"].encode("latin-1")
+    try:
+        return step_type(**values)
+    except TypeError as error:
+        raise UsageError(f"the saved step {kind!r} does not fit: {error}.") from None

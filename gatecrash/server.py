@@ -1,0 +1,249 @@
+"""One running instance of a target: started, found by its listening socket's inode, looked at, stopped.
+
+Readiness and port come from the kernel's socket table, never from a connection (it may consume an only client)
+and never from what the server prints (a C program's stdout is block-buffered on a pipe, stdio(3)).
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gatecrash.arena import Arena
+from gatecrash.errors import TargetError
+from gatecrash.instruments.census import Census
+from gatecrash.instruments.gates import Gates
+from gatecrash.instruments.queues import DatagramSocket, Listener, Queues
+from gatecrash.process import Process
+
+Address = tuple[str, int]
+#: The first listener must appear within this many seconds (real servers were seen to listen 2 s late).
+PATIENCE_TO_LISTEN = 8.0
+_POLL_MS = 1
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to start a target: the command with {port} in it, where, and with which environment."""
+
+    argv: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    datagram: bool = False
+
+    def command(self, port: int) -> list[str]:
+        """The command for this port."""
+        return [word.replace("{port}", str(port)) for word in self.argv]
+
+    def environment(self, port: int) -> dict[str, str]:
+        """What the target sees: a small fixed environment, PORT, and what its contract adds."""
+        base = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH") if name in os.environ}
+        return {"PATH": os.defpath, **base, "PORT": str(port), **self.env}
+
+
+@dataclass
+class Sockets:
+    """What the target listens on, as the kernel has it."""
+
+    listeners: tuple[Listener, ...]
+    datagrams: tuple[DatagramSocket, ...]
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """All ports, sorted."""
+        return tuple(sorted({s.port for s in (*self.listeners, *self.datagrams)}))
+
+
+class Server:
+    """A started target in an arena."""
+
+    def __init__(self, arena: Arena, launch: Launch, *, port: int, traps: frozenset[str] = frozenset()) -> None:
+        self.arena = arena
+        self.launch = launch
+        self.asked_port = port
+        self.traps = traps
+        self.queues = Queues(arena.netlink())
+        self.census = Census(arena.broker_pid)
+        self.process: Process = self._spawn()
+        self.gates = Gates(self.process.gates_fd, traps) if self.process.gates_fd is not None else None
+        self.sockets = Sockets((), ())
+        self.main_pid = self.process.pid
+
+    def _spawn(self) -> Process:
+        command = self.launch.command(self.asked_port)
+        environment = self.launch.environment(self.asked_port)
+        return self.arena.spawn(command, cwd=self.launch.cwd, env=environment, traps=self.traps)
+
+    # -- finding it ---------------------------------------------------------------------------------------------
+
+    def wait_until_listening(self, patience: float = PATIENCE_TO_LISTEN) -> bool:
+        """Wait for a socket to listen; False when the target left or patience (seconds) ran out first."""
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            self.pump()
+            if self.find_sockets():
+                return True
+            if self.process.exit_status() is not None and not self.census.pids():
+                return self.find_sockets()
+            self._pause()
+        return False
+
+    def find_sockets(self) -> bool:
+        """Look the listening sockets up; True when there is one that belongs to the target."""
+        datagrams = self.queues.datagram_sockets() if self.launch.datagram else ()
+        listeners = () if self.launch.datagram else self.queues.listeners()
+        if not listeners and not datagrams:
+            return False
+        owned = self._owned_inodes()
+        mine = tuple(s for s in listeners if s.inode in owned)
+        udp = tuple(s for s in datagrams if s.inode in owned and s.port)
+        if not mine and not udp:
+            return False
+        self.sockets = Sockets(mine, udp)
+        self.main_pid = self._main(self.inode)
+        return True
+
+    def _owned_inodes(self) -> set[int]:
+        owned: set[int] = set()
+        for pid in self.census.pids():
+            for name in self.census.descriptors(pid).values():
+                if name.startswith("socket:["):
+                    owned.add(int(name[8:-1]))
+        return owned
+
+    def _main(self, inode: int) -> int:
+        holders = self.census.holders(inode)
+        if self.process.pid in holders or not holders:
+            return self.process.pid
+        parents = {entry.pid: entry.parent for entry in self.census.processes()}
+        top = [pid for pid in holders if parents.get(pid) not in holders]
+        return min(top or holders)
+
+    def _pause(self) -> None:
+        poller = select.poll()
+        poller.register(self.process.pidfd, select.POLLIN)
+        if self.gates is not None:
+            poller.register(self.gates.fileno(), select.POLLIN)
+        poller.poll(_POLL_MS)
+
+    # -- what it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def inode(self) -> int:
+        """The inode of the socket it serves on (0: none)."""
+        chosen = self._chosen()
+        return chosen.inode if chosen else 0
+
+    @property
+    def address(self) -> Address:
+        """Where a client reaches it. Raises TargetError when it does not listen."""
+        chosen = self._chosen()
+        if chosen is None:
+            raise TargetError("the target does not listen; start it by hand and see whether it does.")
+        reachable = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(chosen.address, chosen.address)
+        return (reachable.removeprefix("::ffff:"), chosen.port)
+
+    def _chosen(self) -> Listener | DatagramSocket | None:
+        pool: tuple[Listener | DatagramSocket, ...] = self.sockets.listeners or self.sockets.datagrams
+        exact = [s for s in pool if s.port == self.asked_port]
+        return (exact or sorted(pool, key=lambda s: s.port) or [None])[0]
+
+    def listener(self) -> Listener | None:
+        """The listening socket now, with its accept queue; None when it is gone."""
+        if not self.sockets.listeners:
+            return None
+        host, port = self.address
+        found = self.queues.listener(host, port)
+        return found if found is not None and found.inode else None
+
+    def datagram_socket(self) -> DatagramSocket | None:
+        """The UDP socket now."""
+        return next((s for s in self.queues.datagram_sockets() if s.inode == self.inode), None)
+
+    def running(self) -> bool:
+        """Whether the process that listens is alive (not a zombie)."""
+        if self.main_pid == self.process.pid:
+            return self.process.exit_status() is None
+        try:
+            stat = Path(f"/proc/{self.main_pid}/stat").read_bytes()
+        except OSError:
+            return False
+        return stat[stat.rfind(b")") + 2 : stat.rfind(b")") + 3] not in (b"Z", b"X")
+
+    def serving(self) -> bool:
+        """Alive and, for TCP, still listening."""
+        return self.running() and (self.launch.datagram or self.listener() is not None)
+
+    def pump(self) -> int:
+        """Let the gates handle what waits at them; returns how many calls were handled."""
+        return self.gates.pump() if self.gates is not None else 0
+
+    # -- acts on it ---------------------------------------------------------------------------------------------
+
+    def signal_pids(self, pids: tuple[int, ...], number: int) -> None:
+        """Send a signal to processes of this target."""
+        for pid in pids:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+
+    def children(self) -> tuple[int, ...]:
+        """Every live process but the one that listens and its ancestors in the target."""
+        return tuple(e.pid for e in self.census.processes() if e.state not in ("Z", "X") and e.pid != self.main_pid)
+
+    def freeze(self, who: str) -> tuple[int, ...]:
+        """SIGSTOP the parent or everything; returns when all of them are stopped."""
+        pids = (self.main_pid,) if who == "parent" else self.census.pids()
+        self.signal_pids(pids, signal.SIGSTOP)
+        deadline = time.monotonic() + 2.0
+        while time.monotonic() < deadline:
+            self.pump()
+            states = {e.pid: e.state for e in self.census.processes()}
+            if all(states.get(pid, "X") in ("T", "t", "Z", "X") for pid in pids):
+                break
+            os.sched_yield()
+        return pids
+
+    def limit_descriptors(self, spare: int) -> tuple[int, int]:
+        """Lower the parent's soft RLIMIT_NOFILE to what it has open plus `spare`; returns the limit as it was."""
+        highest = max(self.census.descriptors(self.main_pid), default=2)
+        old = resource.prlimit(self.main_pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self.main_pid, resource.RLIMIT_NOFILE, (highest + 1 + spare, old[1]))
+        return old
+
+    def lift_limit(self, old: tuple[int, int]) -> None:
+        """Give the parent its limit of descriptors back."""
+        try:
+            resource.prlimit(self.main_pid, resource.RLIMIT_NOFILE, old)
+        except ProcessLookupError:
+            return
+
+    def stop(self) -> None:
+        """End everything of it."""
+        if self.gates is not None:
+            self.gates.clear()
+        self.arena.clear()
+        if self.gates is not None:
+            os.close(self.gates.fileno())
+            self.gates = None
+        self.queues.close()
+
+
+def look_at_queues(server: Server, connections: Callable[[], Hashable]) -> Callable[[], Hashable]:
+    """What the quiescence proof reads between its two snapshots: the accept queue and every open connection."""
+
+    def look() -> Hashable:
+        if server.launch.datagram:
+            socket = server.datagram_socket()
+            return (socket.unread if socket else None, connections())
+        listener = server.listener()
+        return (listener.depth if listener else None, connections())
+
+    return look

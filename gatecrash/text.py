@@ -1,0 +1,28 @@
+"""Bytes of strangers made safe to print: escaped, bounded, and never cut where a reader needs them."""
+
+from __future__ import annotations
+
+_NAMED = {0x0D: "\\r", 0x0A: "\\n", 0x09: "\\t", 0x5C: "\\\\", 0x22: '\\"'}
+
+
+def escaped(data: bytes) -> str:
+    """`data` with everything but printable ASCII written as an escape (\\r, \\n, \\x1b)."""
+    return "".join(_NAMED.get(b) or (chr(b) if 0x20 <= b < 0x7F else f"\\x{b:02x}") for b in data)
+
+
+def shown(data: bytes, *, limit: int = 72) -> str:
+    """`data` escaped in quotes; the middle of a long one is left out and counted."""
+    if len(data) <= limit:
+        return f'"{escaped(data)}"'
+    keep = limit // 2
+    return f'"{escaped(data[:keep])}" … {len(data) - 2 * keep} bytes … "{escaped(data[-keep:])}"'
+
+
+def size_of(data: bytes) -> str:
+    """The size in words: "1 byte", "27 bytes"."""
+    return f"{len(data)} byte{'' if len(data) == 1 else 's'}"
+
+
+def safe_text(text: str) -> str:
+    """Text that may hold a stranger's characters, with control and bidirectional ones escaped; newlines stay."""
+    return "".join(c if c == "\n" or c.isprintable() else f"\\u{ord(c):04x}" for c in text)
