@@ -70,6 +70,7 @@ class Server:
         self.traps = traps
         self.queues = Queues(arena.netlink())
         self.census = Census(arena.broker_pid)
+        self.strangers = frozenset(self.census.pids())  # processes of another instance in the same arena
         self.process: Process = self._spawn()
         self.gates = Gates(self.process.gates_fd, traps) if self.process.gates_fd is not None else None
         self.sockets = Sockets((), ())
@@ -111,7 +112,7 @@ class Server:
 
     def _owned_inodes(self) -> set[int]:
         owned: set[int] = set()
-        for pid in self.census.pids():
+        for pid in set(self.census.pids()) - self.strangers:
             for name in self.census.descriptors(pid).values():
                 if name.startswith("socket:["):
                     owned.add(int(name[8:-1]))

@@ -1,0 +1,96 @@
+"""Looks at a server from outside: its processes, its descriptors, its queues, its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gatecrash.client import StreamClient
+from gatecrash.instruments.quiescence import Spinning, Stillness, blocked_where
+from gatecrash.sanitizers import new_reports
+from gatecrash.server import Server
+from gatecrash.text import safe_text
+from gatecrash.transcript import ClientSide, CrashedProcess, Event, ServerEnded, Snapshot
+from gatecrash.waiting import Waiter, name_of
+
+_FATAL = frozenset({4, 6, 7, 8, 11, 13, 31})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV SIGPIPE SIGSYS
+
+
+class Observer:
+    """Turns what the instruments see into snapshots and events."""
+
+    def __init__(self, server: Server, streams: Mapping[str, StreamClient], waiter: Waiter) -> None:
+        self.server = server
+        self.streams = streams
+        self.waiter = waiter
+        self.output = ""
+        self.crashed: dict[int, int] = {}
+
+    def consumed(self, client: StreamClient) -> int | None:
+        """Bytes of this client the server has read so far; None once the kernel has forgotten the connection."""
+        connection = self.server.queues.connection(self.server.address, client.address)
+        return None if connection is None else connection.consumed
+
+    def look(self, still: Stillness) -> Snapshot:
+        """One look at everything."""
+        server, census = self.server, self.server.census
+        processes = census.processes()
+        holders = {p.pid: census.descriptors(p.pid) for p in processes if p.state not in ("Z", "X")}
+        self._note_crashes(tuple(p.pid for p in processes if p.state == "Z"))
+        listening = f"socket:[{server.inode}]"
+        return Snapshot(
+            still=name_of(still),
+            running=server.running(),
+            main=server.main_pid,
+            processes=processes,
+            tasks=(still.task,) if isinstance(still, Spinning) else still.tasks,
+            listener=None if server.launch.datagram else server.listener(),
+            listener_holders=tuple(pid for pid, table in holders.items() if listening in table.values()),
+            descriptors=tuple((pid, len(table)) for pid, table in holders.items()),
+            connections=tuple(side for c in self.streams.values() if (side := self._side(c, holders)) is not None),
+            where=tuple(blocked_where(task, census) for task in census.tasks()[:8]),
+            share=still.share if isinstance(still, Spinning) else 0.0,
+        )
+
+    def _side(self, client: StreamClient, holders: Mapping[int, Mapping[int, str]]) -> ClientSide | None:
+        if not client.connected:
+            return None
+        connection = self.server.queues.connection(self.server.address, client.address)
+        if connection is None:
+            return None
+        name = f"socket:[{connection.inode}]"
+        held = tuple((pid, fd) for pid, table in holders.items() for fd, what in table.items() if what == name)
+        return ClientSide(
+            client=client.name,
+            state=connection.state,
+            accepted=connection.inode != 0,
+            unread=connection.unread,
+            unsent=connection.unsent,
+            consumed=connection.consumed,
+            holders=held,
+            fin_received=connection.fin_received,
+        )
+
+    def _note_crashes(self, zombies: tuple[int, ...]) -> None:
+        """A zombie still tells how it died: the last field of /proc/PID/stat is its wait status (proc(5))."""
+        for pid in zombies:
+            try:
+                status = int(Path(f"/proc/{pid}/stat").read_bytes().split()[-1])
+            except (OSError, ValueError):
+                continue
+            if status & 0x7F in _FATAL:
+                self.crashed.setdefault(pid, status & 0x7F)
+
+    def after_all(self, step: int) -> list[Event]:
+        """What only shows at the end of a scenario: the server's end, crashed processes, sanitizer reports."""
+        events: list[Event] = []
+        if self.server.launch.env.get("ASAN_OPTIONS"):
+            self.waiter.settle(1.0, wait_out=False)
+        events.extend(CrashedProcess(step, pid, number) for pid, number in self.crashed.items())
+        status = self.server.process.exit_status()
+        if status is not None and not self.server.running():
+            output = self.server.process.output()
+            self.output = safe_text((output.head + output.tail).decode("utf-8", "replace"))[-4000:]
+            events.append(ServerEnded(step, status, self.output))
+        events.extend(new_reports(self.server.launch.env, step))
+        return events

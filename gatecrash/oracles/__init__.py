@@ -1,0 +1,42 @@
+"""Oracles: pure functions from what was seen to what is broken. One for each rule, found by the rule's id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from gatecrash.errors import EngineFault
+from gatecrash.verdicts import Case, Finding
+
+Oracle = Callable[[Case], Finding | None]
+_ORACLES: dict[str, Oracle] = {}
+_AREAS = ("accept", "fork", "response", "persistence", "stream", "datagram", "lifecycle", "resources", "memory")
+
+
+def oracle(*rules: str) -> Callable[[Oracle], Oracle]:
+    """Register a function as the oracle of these rules."""
+
+    def register(function: Oracle) -> Oracle:
+        for rule in rules:
+            if rule in _ORACLES:
+                raise EngineFault(f"rule {rule} has two oracles")
+            _ORACLES[rule] = function
+        return function
+
+    return register
+
+
+def oracle_of(rule: str) -> Oracle:
+    """The oracle of a rule. Raises EngineFault when the rule has none."""
+    if not _ORACLES:
+        for area in _AREAS:
+            import_module(f"gatecrash.oracles.{area}")
+    if rule not in _ORACLES:
+        raise EngineFault(f"rule {rule} has no oracle")
+    return _ORACLES[rule]
+
+
+def rules_with_oracles() -> frozenset[str]:
+    """The ids of all rules that can be judged."""
+    oracle_of("ACC-01")
+    return frozenset(_ORACLES)

@@ -1,0 +1,98 @@
+"""Was this client served? The question under most rules, answered against the plain answer to the same bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gatecrash import protocols
+from gatecrash.contract import Contract
+from gatecrash.protocols import http
+from gatecrash.text import shown, size_of
+from gatecrash.transcript import NotConnected, Silent, Transcript
+from gatecrash.verdicts import Case, Difference, Finding
+
+
+@dataclass(frozen=True)
+class Unserved:
+    """A client that did not get what a lone client gets."""
+
+    client: str
+    got: str
+    evidence: tuple[str, ...] = ()
+    proven: bool = True
+    difference: Difference | None = None
+
+
+def unserved(case: Case, client: str) -> Unserved | None:
+    """None when `client` got a complete answer of the kind a lone client gets; else what it got instead."""
+    transcript = case.transcript
+    refused = next((e for e in transcript.of(client) if isinstance(e, NotConnected)), None)
+    if refused is not None:
+        return Unserved(client, f"{client} could not connect ({refused.why}){_gone(transcript)}")
+    sent, received = transcript.sent.get(client, b""), transcript.received(client)
+    if _complete(case, sent, received, ended=transcript.end(client) is not None):
+        return None if case.contract.protocol != "http" else _other_status(case, client, sent, received)
+    silence = transcript.silence(client)
+    return Unserved(client, _what_came(transcript, client, received), _evidence(transcript, silence), _proven(transcript, client, silence))
+
+
+def first_unserved(case: Case, clients: tuple[str, ...]) -> Unserved | None:
+    """The first of these clients that was not served."""
+    return next((u for name in clients if (u := unserved(case, name)) is not None), None)
+
+
+def as_finding(rule: str, expected: str, missing: Unserved | None) -> Finding | None:
+    """The finding that a client was not served, or None."""
+    if missing is None:
+        return None
+    return Finding(rule, expected, missing.got, missing.evidence, missing.difference, missing.proven)
+
+
+def _complete(case: Case, sent: bytes, received: bytes, *, ended: bool) -> bool:
+    protocol = case.contract.protocol
+    if protocol == "greeting":
+        plain = case.plain.get(sent) or case.plain.get(b"")
+        return bool(received) and (plain is None or received == plain.received)
+    if protocol == "http" and ended:
+        reading = http.read_answers(received, http.request_methods(sent), ended=True)
+        return len(reading.answers) > 0 and all(a.complete for a in reading.answers)
+    return protocols.complete(protocol, sent, received)
+
+
+def _other_status(case: Case, client: str, sent: bytes, received: bytes) -> Unserved | None:
+    plain = case.plain.get(sent)
+    if plain is None or not plain.answered:
+        return None
+    methods = http.request_methods(sent)
+    expected = http.read_answers(plain.received, methods, ended=plain.end is not None).answers
+    got = http.read_answers(received, methods, ended=True).answers
+    if not expected or not got or expected[0].status == got[0].status:
+        return None
+    return Unserved(client, f"{client} got status {got[0].status} where a lone client gets {expected[0].status}")
+
+
+def _what_came(transcript: Transcript, client: str, received: bytes) -> str:
+    end = {"FIN": "then the connection was closed", "RST": "then the connection was reset", None: "and nothing more"}
+    came = f"{size_of(received)}: {shown(received)}" if received else "not a byte"
+    return f"{client} got {came}, {end[transcript.end(client)]}{_gone(transcript)}"
+
+
+def _gone(transcript: Transcript) -> str:
+    return f"; {transcript.server_ended.line()}" if transcript.server_ended is not None else ""
+
+
+def _evidence(transcript: Transcript, silence: Silent | None) -> tuple[str, ...]:
+    lines = list(silence.where) if silence is not None else []
+    if transcript.server_ended is not None and transcript.output.strip():
+        lines.append(f"its last words: {transcript.output.strip()[-300:]}")
+    return tuple(lines)
+
+
+def _proven(transcript: Transcript, client: str, silence: Silent | None) -> bool:
+    """An end is a fact; a silence is one only when quiescence proved it."""
+    return transcript.end(client) is not None or transcript.server_ended is not None or (silence is not None and silence.proven)
+
+
+def speaks(contract: Contract) -> bool:
+    """Whether this protocol has answers that a client can be said to miss."""
+    return contract.protocol != "none"

@@ -1,0 +1,364 @@
+"""The one runner: plays a scenario against a server and writes the transcript.
+
+It never sleeps to make something happen. It acts, asks the kernel what became of it, and where nothing comes,
+proves that nothing can come (gatecrash.instruments.quiescence).
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Hashable
+from functools import singledispatchmethod
+
+from gatecrash import protocols
+from gatecrash.client import DatagramClient, StreamClient
+from gatecrash.contract import Contract
+from gatecrash.errors import EngineFault
+from gatecrash.lifecycle import Lifecycle
+from gatecrash.observer import Observer
+from gatecrash.scenario import (
+    AwaitHeld,
+    Close,
+    Connect,
+    Fail,
+    Freeze,
+    HalfClose,
+    Hold,
+    LiftLimit,
+    LimitDescriptors,
+    Receive,
+    ReceiveDatagrams,
+    Release,
+    Reset,
+    Restart,
+    Scenario,
+    Send,
+    SendDatagram,
+    Settle,
+    Shorten,
+    Signal,
+    StartOnTakenPort,
+    StartSecond,
+    Step,
+    Thaw,
+)
+from gatecrash.server import Server
+from gatecrash.transcript import (
+    CallTrace,
+    Connected,
+    Ended,
+    Event,
+    Got,
+    HeldAt,
+    Looked,
+    NotConnected,
+    NotSent,
+    Sent,
+    Silent,
+    Transcript,
+)
+from gatecrash.waiting import Waiter, errno_number
+
+_MOST_RECEIVED = 64 * 1024 * 1024
+
+
+class Player:
+    """Plays scenarios on one server. After `play`, `spoiled` tells that the server is not to be used again."""
+
+    def __init__(self, server: Server, contract: Contract, *, patience: float = 5.0) -> None:
+        self.server = server
+        self.contract = contract
+        self.patience = patience
+        self.spoiled = False
+        self._reset_state()
+
+    def _reset_state(self) -> None:
+        self.streams: dict[str, StreamClient] = {}
+        self.datagrams: dict[str, DatagramClient] = {}
+        self.events: list[Event] = []
+        self.index = 0
+        self.frozen: tuple[int, ...] = ()
+        self.limit: tuple[int, int] | None = None
+        self.waiter = Waiter(self.server, self.connections, patience=self.patience)
+        self.observer = Observer(self.server, self.streams, self.waiter)
+
+    # -- the whole ----------------------------------------------------------------------------------------------
+
+    def play(self, scenario: Scenario) -> Transcript:
+        """Play every step in order, then let go of everything; the server is left running."""
+        self._reset_state()
+        if self.server.gates is not None:
+            self.server.gates.trace.clear()
+        try:
+            for self.index, step in enumerate(scenario.steps):
+                self.act(step)
+            self.events.extend(self.observer.after_all(self.index))
+        finally:
+            self._let_go()
+        sent = {name: bytes(client.sent) for name, client in self.streams.items()}
+        return Transcript(scenario, tuple(self.events), output=self.observer.output, sent=sent)
+
+    def _let_go(self) -> None:
+        self._thaw()
+        if self.limit is not None:
+            self.server.lift_limit(self.limit)
+        gates = self.server.gates
+        if gates is not None:
+            self.server.pump()
+            calls = tuple((t.call.tid, t.call.name, t.call.args[0], t.outcome) for t in gates.trace)
+            self.record(CallTrace(self.index, calls))
+            gates.clear()
+        for client in (*self.streams.values(), *self.datagrams.values()):
+            client.close()
+
+    def record(self, event: Event) -> None:
+        """Write one event down."""
+        self.events.append(event)
+
+    def connections(self) -> Hashable:
+        """What the kernel has of every connection of this scenario: read between the two snapshots of a proof."""
+        return tuple(
+            self.server.queues.connection(self.server.address, c.address)
+            for c in self.streams.values()
+            if c.connected and c.open and c.end is None
+        )
+
+    @singledispatchmethod
+    def act(self, step: Step) -> None:
+        """Play one step."""
+        raise EngineFault(f"the player does not know the step {type(step).__name__}")
+
+    # -- clients ------------------------------------------------------------------------------------------------
+
+    @act.register
+    def _connect(self, step: Connect) -> None:
+        if self.server.listener() is None:
+            self.record(NotConnected(self.index, step.client, "refused"))
+            return
+        while True:
+            client = StreamClient(step.client, self.server.arena.tcp(), small_window=step.small_window)
+            outcome = client.connect(self.server.address)
+            if outcome == "connected":
+                break
+            client.close()
+            # A dropped SYN is retried by the kernel after a second: that is no slowness of the server's, so
+            # wait for room in the queue instead, unless there provably never will be any.
+            if outcome == "refused" or self.frozen or not self.waiter.until(self._room).reached:
+                self.record(NotConnected(self.index, step.client, "refused" if outcome == "refused" else "queue full"))
+                return
+        self.streams[step.client] = client
+        self.record(Connected(self.index, step.client))
+
+    def _room(self) -> bool:
+        listener = self.server.listener()
+        return listener is None or listener.depth <= listener.backlog
+
+    @act.register
+    def _send(self, step: Send) -> None:
+        client = self.streams.get(step.client)
+        if client is None or not client.open:
+            self.record(NotSent(self.index, step.client, step.data, "ENOTCONN"))
+            return
+        rest = step.data
+        while rest:
+            taken, error = client.send(rest)
+            rest = rest[taken:]
+            if error is not None:
+                self.take(client)
+                self.record(NotSent(self.index, step.client, step.data, error))
+                return
+            if rest and not self._drained(client):
+                break
+        self._record_sent(client, step, unsent=len(rest))
+
+    def _drained(self, client: StreamClient) -> bool:
+        """Room in the send queue, or something read: a client that only writes would lock an echo server up."""
+        outcome = self.waiter.until(lambda: self.take(client) or client.end is not None, client.sock, writable=True)
+        return outcome.reached and client.end is None
+
+    def _record_sent(self, client: StreamClient, step: Send, unsent: int) -> None:
+        if not step.until_read or self.frozen:
+            self.record(Sent(self.index, step.client, step.data, None, None))
+            return
+        outcome = self.waiter.until(lambda: self._read_or_gone(client))
+        consumed = self.observer.consumed(client)
+        read = not unsent and consumed is not None and consumed >= len(client.sent)
+        self.record(Sent(self.index, step.client, step.data, read, consumed, outcome.proven, outcome.where))
+
+    def _read_or_gone(self, client: StreamClient) -> bool:
+        self.take(client)
+        connection = self.server.queues.connection(self.server.address, client.address)
+        if connection is None or client.end is not None:
+            return True
+        return connection.consumed >= len(client.sent)
+
+    @act.register
+    def _receive(self, step: Receive) -> None:
+        client = self.streams.get(step.client)
+        if client is None or not client.open:
+            return
+        wanted = step.at_most
+        while client.end is None and len(client.received) < _MOST_RECEIVED:
+            got = self.take(client, wanted)
+            if wanted is not None and got:
+                return
+            if client.end is not None or (step.until == "message" and self._complete(client)):
+                return
+            if got:
+                continue
+            outcome = self.waiter.until_readable(client.sock, at_once=step.until == "silence")
+            if not outcome.reached:
+                self.record(Silent(self.index, client.name, outcome.proven, outcome.still, outcome.where))
+                return
+
+    def _complete(self, client: StreamClient) -> bool:
+        return protocols.complete(self.contract.protocol, bytes(client.sent), bytes(client.received))
+
+    def take(self, client: StreamClient, at_most: int | None = None) -> bool:
+        """Take what is here for `client` now; True when there was something."""
+        if client.end is not None or not client.open:
+            return False
+        data = client.take() if at_most is None else client.take(at_most)
+        if data:
+            self.record(Got(self.index, client.name, data))
+            return True
+        if data is None and client.end is not None:
+            self.record(Ended(self.index, client.name, client.end))
+            return True
+        return False
+
+    @act.register
+    def _half_close(self, step: HalfClose) -> None:
+        if step.client in self.streams:
+            self.streams[step.client].half_close()
+
+    @act.register
+    def _close(self, step: Close) -> None:
+        if step.client in self.streams:
+            self.streams[step.client].close()
+
+    @act.register
+    def _reset(self, step: Reset) -> None:
+        if step.client in self.streams:
+            self.streams[step.client].reset()
+
+    # -- datagrams ----------------------------------------------------------------------------------------------
+
+    def _datagram_client(self, name: str) -> DatagramClient:
+        if name not in self.datagrams:
+            self.datagrams[name] = DatagramClient(name, self.server.arena.udp())
+        return self.datagrams[name]
+
+    @act.register
+    def _send_datagram(self, step: SendDatagram) -> None:
+        error = self._datagram_client(step.client).send(step.data, self.server.address)
+        if error is not None:
+            self.record(NotSent(self.index, step.client, step.data, error))
+        else:
+            self.record(Sent(self.index, step.client, step.data, None, None))
+
+    @act.register
+    def _receive_datagrams(self, step: ReceiveDatagrams) -> None:
+        client = self._datagram_client(step.client)
+        count = 0
+        while step.count is None or count < step.count:
+            taken = client.take()
+            if taken is not None:
+                self.record(Got(self.index, client.name, taken[0], source_port=taken[1]))
+                count += 1
+                continue
+            outcome = self.waiter.until_readable(client.sock, at_once=step.count is None)
+            if not outcome.reached:
+                self.record(Silent(self.index, client.name, outcome.proven, outcome.still, outcome.where))
+                return
+
+    # -- the server ---------------------------------------------------------------------------------------------
+
+    @act.register
+    def _freeze(self, step: Freeze) -> None:
+        self.server.census.tasks()
+        self.frozen = self.server.freeze(step.who)
+
+    @act.register
+    def _thaw_step(self, step: Thaw) -> None:
+        self._thaw()
+
+    def _thaw(self) -> None:
+        self.server.signal_pids(self.frozen, signal.SIGCONT)
+        self.frozen = ()
+
+    @act.register
+    def _fail(self, step: Fail) -> None:
+        if self.server.gates is not None:
+            self.server.pump()
+            self.server.gates.fail(step.call, errno_number(step.error), times=step.times)
+
+    @act.register
+    def _hold(self, step: Hold) -> None:
+        if self.server.gates is not None:
+            self.server.pump()
+            self.server.gates.hold(step.call, times=step.times)
+
+    @act.register
+    def _await_held(self, step: AwaitHeld) -> None:
+        gates = self.server.gates
+        if gates is None:
+            return
+        outcome = self.waiter.until(lambda: len(gates.held) >= step.count)
+        name = gates.held[0].name if gates.held else "the call"
+        self.record(HeldAt(self.index, name, outcome.reached, outcome.proven))
+
+    @act.register
+    def _release(self, step: Release) -> None:
+        if self.server.gates is not None:
+            self.server.gates.clear()
+
+    @act.register
+    def _shorten(self, step: Shorten) -> None:
+        if self.server.gates is not None:
+            self.server.gates.shorten(step.size, times=step.times)
+
+    @act.register
+    def _signal(self, step: Signal) -> None:
+        main = (self.server.main_pid,)
+        pids = {"parent": main, "child": self.server.children(), "all": self.server.census.pids()}[step.who]
+        self.server.signal_pids(pids, signal.Signals[step.name])
+
+    @act.register
+    def _limit(self, step: LimitDescriptors) -> None:
+        self.limit = self.server.limit_descriptors(step.spare)
+
+    @act.register
+    def _lift(self, step: LiftLimit) -> None:
+        if self.limit is not None:
+            self.server.lift_limit(self.limit)
+            self.limit = None
+
+    @act.register
+    def _settle(self, step: Settle) -> None:
+        still = self.waiter.settle()
+        for client in self.streams.values():
+            self.take(client)
+        self.record(Looked(self.index, step.label, self.observer.look(still)))
+
+    # -- whole lives --------------------------------------------------------------------------------------------
+
+    @act.register
+    def _restart(self, step: Restart) -> None:
+        self._another_life(lambda life: life.restart(self.index))
+
+    @act.register
+    def _second(self, step: StartSecond) -> None:
+        self._another_life(lambda life: life.second(self.index))
+
+    @act.register
+    def _taken(self, step: StartOnTakenPort) -> None:
+        self._another_life(lambda life: life.on_taken_port(self.index))
+
+    def _another_life(self, live: Callable[[Lifecycle], Event]) -> None:
+        self.spoiled = True
+        life = Lifecycle(self.server, patience=self.patience)
+        self.record(live(life))
+        if life.server is not self.server:
+            self.server = life.server
+            self.waiter.server = self.observer.server = life.server

@@ -1,0 +1,42 @@
+"""Reports of AddressSanitizer and UndefinedBehaviorSanitizer: asked for by environment, read from files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gatecrash.text import safe_text
+from gatecrash.transcript import SanitizerReport
+
+_PREFIX = "report"
+_LONGEST = 6000
+
+
+def sanitizer_environment(folder: Path) -> dict[str, str]:
+    """The environment that makes a sanitized build write its reports into `folder`, and go on as a plain one would.
+
+    Leaks are not reported: what a program still holds when it ends is no mistake, and LeakSanitizer stops the world.
+    """
+    log = folder / _PREFIX
+    return {
+        "ASAN_OPTIONS": f"log_path={log}:detect_leaks=0:allocator_may_return_null=1:handle_abort=0",
+        "UBSAN_OPTIONS": f"log_path={log}:print_stacktrace=1",
+        "GATECRASH_REPORTS": str(folder),
+    }
+
+
+def new_reports(environment: Mapping[str, str], step: int) -> list[SanitizerReport]:
+    """The reports written since the last call; each is read once and removed."""
+    folder = environment.get("GATECRASH_REPORTS")
+    if folder is None:
+        return []
+    reports = []
+    for path in sorted(Path(folder).glob(f"{_PREFIX}.*")):
+        try:
+            text = safe_text(path.read_text(errors="replace"))[:_LONGEST]
+            path.unlink()
+        except OSError:
+            continue
+        if text.strip():
+            reports.append(SanitizerReport(step, "address" if "AddressSanitizer" in text else "undefined", text))
+    return reports

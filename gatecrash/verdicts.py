@@ -1,0 +1,130 @@
+"""Findings and verdicts: what is said of a rule for a target. Pure data and pure decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gatecrash.contract import Contract
+from gatecrash.scenario import Scenario
+from gatecrash.transcript import Transcript
+
+Outcome = Literal["pass", "fail", "not_applicable", "not_observable", "inconclusive"]
+#: From the one that says most to the one that says least; the first present wins when runs are merged.
+PRECEDENCE: tuple[Outcome, ...] = ("fail", "inconclusive", "pass", "not_observable", "not_applicable")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The byte where the expected and the received part: `offset` counts from 0 into both."""
+
+    expected: bytes
+    got: bytes
+    offset: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A broken rule as one scenario shows it. Not `conclusive`: it rests on time alone and is no failure."""
+
+    rule: str
+    expected: str
+    got: str
+    evidence: tuple[str, ...] = ()
+    difference: Difference | None = None
+    conclusive: bool = True
+
+
+@dataclass(frozen=True)
+class Plain:
+    """What a lone client got that sent the same bytes in one segment: the yardstick for every other way."""
+
+    received: bytes
+    end: str | None
+    answered: bool
+
+
+@dataclass(frozen=True)
+class Case:
+    """What an oracle judges: the transcript, the contract, and the plain answers to the same bytes."""
+
+    transcript: Transcript
+    contract: Contract
+    plain: Mapping[bytes, Plain] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One rule's verdict for one target, with what a report needs."""
+
+    rule: str
+    outcome: Outcome
+    reason: str = ""
+    finding: Finding | None = None
+    scenario: Scenario | None = None
+    transcript: str = ""
+    confirmed: tuple[int, int] | None = None
+    examples: int = 0
+    seconds: float = 0.0
+    build: str = "plain"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; peers' bytes as Latin-1 text."""
+        finding = None
+        if self.finding is not None:
+            difference = self.finding.difference
+            finding = {
+                "rule": self.finding.rule,
+                "expected": self.finding.expected,
+                "got": self.finding.got,
+                "evidence": list(self.finding.evidence),
+                "conclusive": self.finding.conclusive,
+                "difference": None
+                if difference is None
+                else [difference.expected.decode("latin-1"), difference.got.decode("latin-1"), difference.offset],
+            }
+        return {
+            "rule": self.rule,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "finding": finding,
+            "scenario": None if self.scenario is None else self.scenario.to_json(),
+            "transcript": self.transcript,
+            "confirmed": None if self.confirmed is None else list(self.confirmed),
+            "examples": self.examples,
+            "seconds": self.seconds,
+            "build": self.build,
+        }
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Verdict:
+        """The verdict that `to_json` wrote."""
+        values = dict(row)
+        if values["finding"] is not None:
+            f = dict(values["finding"])
+            difference = f.pop("difference")
+            values["finding"] = Finding(
+                **{**f, "evidence": tuple(f["evidence"])},
+                difference=None
+                if difference is None
+                else Difference(difference[0].encode("latin-1"), difference[1].encode("latin-1"), difference[2]),
+            )
+        values["scenario"] = None if values["scenario"] is None else Scenario.from_json(values["scenario"])
+        values["confirmed"] = None if values["confirmed"] is None else tuple(values["confirmed"])
+        return cls(**values)
+
+
+def merge(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
+    """One verdict a rule. A failure from the plain build and from the rule's own test is preferred."""
+    merged: dict[str, Verdict] = {}
+    for verdict in verdicts:
+        known = merged.get(verdict.rule)
+        if known is None or _rank(verdict) < _rank(known):
+            merged[verdict.rule] = verdict
+    return merged
+
+
+def _rank(verdict: Verdict) -> tuple[int, int, int, int]:
+    length = len(verdict.scenario.steps) if verdict.scenario is not None else 0
+    return (PRECEDENCE.index(verdict.outcome), verdict.build != "plain", length, -verdict.examples)

@@ -1,0 +1,131 @@
+"""Waiting that ends with a fact: what was waited for came, or it provably never will, or nothing is proven."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from gatecrash.errors import UsageError
+from gatecrash.instruments import quiescence
+from gatecrash.instruments.quiescence import Quiet, Resting, Spinning, Stillness
+from gatecrash.server import Server, look_at_queues
+from gatecrash.transcript import Still
+
+#: Looks that cost only a system call or two, before anything is slept or proven.
+_EAGER_LOOKS = 12
+_FIRST_NAP_MS = 1
+_FIRST_PROOF = 0.01
+_LONGEST_PROOF = 0.7
+
+
+@dataclass(frozen=True)
+class Waited:
+    """How a wait ended. Not `reached` and `proven`: it can never be reached without a new stimulus."""
+
+    reached: bool
+    proven: bool = True
+    still: Still = "quiet"
+    where: tuple[str, ...] = ()
+
+
+_REACHED = Waited(True)
+
+
+def errno_number(name: str) -> int:
+    """The number of an errno by its name. Raises UsageError for a name the system does not have."""
+    number = getattr(errno, name, None)
+    if not isinstance(number, int):
+        raise UsageError(f"the scenario names the error {name!r}, which errno(3) does not have.")
+    return number
+
+
+def name_of(still: Stillness) -> Still:
+    """The word for a kind of stillness."""
+    match still:
+        case Quiet():
+            return "quiet"
+        case Resting():
+            return "resting"
+        case Spinning():
+            return "spinning"
+        case _:
+            return "restless"
+
+
+class Waiter:
+    """Waits on one server, with the gates handled and the proof tried whenever nothing comes."""
+
+    def __init__(self, server: Server, connections: Callable[[], Hashable], *, patience: float) -> None:
+        self.server = server
+        self.connections = connections
+        self.patience = patience
+
+    def settle(self, patience: float | None = None, *, wait_out: bool = True) -> Stillness:
+        """Wait until the server is still, or patience (seconds) runs out."""
+        return quiescence.settle(
+            self.server.census,
+            look_at_queues(self.server, self.connections),
+            patience=self.patience if patience is None else patience,
+            pump=self.server.pump,
+            wait_out=wait_out,
+        )
+
+    def until_readable(self, sock: socket.socket, *, at_once: bool = False) -> Waited:
+        """Wait until `sock` has bytes or an end; with `at_once` silence is what is expected, so prove it first."""
+        return self._wait(lambda: _ready(sock, select.POLLIN, 0), sock, select.POLLIN, eager=0 if at_once else 1)
+
+    def until(self, ready: Callable[[], bool], sock: socket.socket | None = None, *, writable: bool = False) -> Waited:
+        """Wait until `ready()`; `sock` becoming readable (or writable) is a reason to look again."""
+        return self._wait(ready, sock, select.POLLIN | (select.POLLOUT if writable else 0), eager=_EAGER_LOOKS)
+
+    def _wait(self, ready: Callable[[], bool], sock: socket.socket | None, events: int, *, eager: int) -> Waited:
+        for _ in range(eager):
+            self.server.pump()
+            if ready():
+                return _REACHED
+            os.sched_yield()
+        deadline = time.monotonic() + self.patience
+        nap, proof = (_FIRST_NAP_MS if eager else 0), _FIRST_PROOF
+        while True:
+            self._nap(sock, events, nap)
+            if ready():
+                return _REACHED
+            still = self._proof(min(proof, max(deadline - time.monotonic(), _FIRST_PROOF)), deadline)
+            # The look comes after the proof: what came before its first snapshot is seen, and after it nothing comes.
+            if ready():
+                return _REACHED
+            if not isinstance(still, quiescence.Restless) or time.monotonic() > deadline:
+                return Waited(False, isinstance(still, Quiet), name_of(still), self._where(still))
+            nap, proof = min(nap * 2, 50), min(proof * 2, _LONGEST_PROOF)
+
+    def _proof(self, patience: float, deadline: float) -> Stillness:
+        still = self.settle(patience, wait_out=False)
+        if isinstance(still, Resting) and still.wakes_in < deadline - time.monotonic():
+            return self.settle(deadline - time.monotonic())
+        return still
+
+    def _nap(self, sock: socket.socket | None, events: int, milliseconds: int) -> None:
+        """Sleep until the socket or a gate has something, at most `milliseconds`."""
+        self.server.pump()
+        poller = select.poll()
+        if sock is not None:
+            poller.register(sock, events)
+        if self.server.gates is not None:
+            poller.register(self.server.gates.fileno(), select.POLLIN)
+        poller.poll(milliseconds)
+        self.server.pump()
+
+    def _where(self, still: Stillness) -> tuple[str, ...]:
+        tasks = (still.task,) if isinstance(still, Spinning) else still.tasks
+        return tuple(quiescence.blocked_where(task, self.server.census) for task in tasks[:8])
+
+
+def _ready(sock: socket.socket, events: int, timeout_ms: int) -> bool:
+    poller = select.poll()
+    poller.register(sock, events)
+    return bool(poller.poll(timeout_ms))
