@@ -1,0 +1,143 @@
+"""One entry of the rulebook, and how it is read from TOML: every field checked, unknown ones refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, cast, get_args
+
+from gatecrash.contract import MODELS, PROTOCOLS
+from gatecrash.errors import EngineFault
+from gatecrash.rulebook.applies import NEEDS, Applies
+
+Level = Literal["MUST", "SHOULD", "MAY"]
+INSTRUMENTS = ("gates", "queues", "census", "quiescence", "arena")
+PREFIXES = {
+    "accept": ("ACC",),
+    "fork": ("FORK",),
+    "response": ("RESP",),
+    "stream": ("STREAM",),
+    "datagram": ("DGRAM",),
+    "lifecycle": ("LIFE", "RES"),
+    "memory": ("MEM",),
+}
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A usual way to break the rule, and what to write instead."""
+
+    text: str
+    c: str | None = None
+    python: str | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One requirement. `level` is RFC 2119's; `after` names the rules that must hold before it can be judged.
+
+    A rule in `after` that does not apply to a contract does not count; one that is broken or not judged itself
+    leaves this rule unjudged, so that one mistake is blamed once.
+    """
+
+    id: str
+    title: str
+    level: Level
+    source: str
+    statement: str
+    why: str
+    how: str
+    applies: Applies
+    instruments: tuple[str, ...]
+    after: tuple[str, ...]
+    faulty: tuple[str, ...]
+    mistakes: tuple[Mistake, ...]
+    area: str
+
+
+@dataclass(frozen=True)
+class Area:
+    """One file of the rulebook."""
+
+    name: str
+    rules: tuple[Rule, ...]
+
+
+def read_area(table: dict[str, Any], file: str) -> Area:
+    """The rules of one parsed file. Raises EngineFault naming file, rule and field."""
+    name = table.get("area")
+    if name not in PREFIXES or set(table) != {"area", "rule"}:
+        raise EngineFault(f"{file}: expected `area` (one of {', '.join(PREFIXES)}) and [[rule]] tables only.")
+    return Area(name, tuple(_rule(row, name, file) for row in table["rule"]))
+
+
+def _rule(row: dict[str, Any], area: str, file: str) -> Rule:
+    where = f"{file}, rule {row.get('id', 'without id')}"
+    known = {field.name for field in fields(Rule)} - {"area"}
+    _only(row, known, where)
+    missing = known - {"mistakes"} - set(row)
+    if missing:
+        raise EngineFault(f"{where}: lacks {', '.join(sorted(missing))}.")
+    text = {
+        key: _text(row, key, where) for key in ("id", "title", "level", "source", "statement", "why", "how")
+    }
+    prefix, _, number = text["id"].partition("-")
+    if prefix not in PREFIXES[area] or len(number) != 2 or not number.isdigit():
+        raise EngineFault(f"{where}: an id here is {' or '.join(PREFIXES[area])}, a hyphen and two digits.")
+    if text["level"] not in get_args(Level):
+        raise EngineFault(f"{where}: level {text['level']!r} is none of {', '.join(get_args(Level))}.")
+    return Rule(
+        **{key: value for key, value in text.items() if key != "level"},
+        level=cast(Level, text["level"]),
+        applies=_applies(row["applies"], where),
+        instruments=_words(row, "instruments", where, INSTRUMENTS),
+        after=_words(row, "after", where),
+        faulty=_words(row, "faulty", where),
+        mistakes=tuple(_mistake(one, where) for one in row.get("mistakes", [])),
+        area=area,
+    )
+
+
+def _applies(row: dict[str, Any], where: str) -> Applies:
+    where = f"{where}, applies"
+    _only(row, {"protocols", "models", "needs"}, where)
+    return Applies(
+        protocols=_words(row, "protocols", where, PROTOCOLS),
+        models=_words(row, "models", where, MODELS),
+        needs=_words(row, "needs", where, tuple(NEEDS)),
+    )
+
+
+def _mistake(row: dict[str, Any], where: str) -> Mistake:
+    where = f"{where}, mistakes"
+    _only(row, {"text", "c", "python"}, where)
+    code = {key: _text(row, key, where) for key in ("c", "python") if key in row}
+    return Mistake(_text(row, "text", where), code.get("c"), code.get("python"))
+
+
+def _only(row: dict[str, Any], known: set[str], where: str) -> None:
+    unknown = sorted(set(row) - known)
+    if unknown:
+        raise EngineFault(
+            f"{where}: unknown field {', '.join(unknown)}; known are {', '.join(sorted(known))}."
+        )
+
+
+def _text(row: dict[str, Any], key: str, where: str) -> str:
+    value = row.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise EngineFault(f"{where}: {key} is {value!r}; it must be text that says something.")
+    return value
+
+
+def _words(
+    row: dict[str, Any], key: str, where: str, allowed: tuple[str, ...] | None = None
+) -> tuple[str, ...]:
+    value = row.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+        raise EngineFault(f"{where}: {key} is {value!r}; it must be a list of words.")
+    strange = [word for word in value if allowed is not None and word not in allowed]
+    if strange:
+        raise EngineFault(
+            f"{where}: {key} holds {', '.join(strange)}; allowed are {', '.join(allowed or ())}."
+        )
+    return tuple(value)

@@ -1,0 +1,239 @@
+"""The rulebook: every entry is complete, and each damage to it is refused by name."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatecrash.contract import Contract
+from gatecrash.errors import EngineFault, UsageError
+from gatecrash.rulebook import Mistake, Rule, Rulebook, applicable, load
+from gatecrash.rulebook.entry import read_area
+
+RULES = load().rules
+NEEDS_NO_ANSWER = {"ACC-04", "ACC-11", "ACC-12", "ACC-13", "ACC-17", "LIFE-01", "LIFE-02", "LIFE-03"}
+FAULTY = Path(__file__).parents[1] / "servers" / "faulty"
+
+
+def by_id(rule: Rule) -> str:
+    return rule.id
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    row = {
+        "id": "ACC-01",
+        "title": "t",
+        "level": "MUST",
+        "source": "accept(2)",
+        "statement": "s",
+        "why": "w",
+        "how": "h",
+        "instruments": [],
+        "after": [],
+        "faulty": [],
+        "applies": {"protocols": ["http"]},
+    }
+    return {"area": "accept", "rule": [{**row, **changes}]}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=by_id)
+def test_a_rule_explains_itself(rule: Rule) -> None:
+    for text in (rule.statement, rule.why, rule.how):
+        assert len(text) > 40 and text[0].isupper() and text.rstrip().endswith((".", ".)")), text
+    assert re.search(r"RFC \d+|\w\(\d\)|POSIX|C11|UNP|CERT|CWE", rule.source), rule.source
+    assert not rule.title.endswith(".")
+    assert rule.mistakes, "a rule names the usual mistake behind it"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=by_id)
+def test_a_rule_has_a_planted_violator(rule: Rule) -> None:
+    assert rule.faulty
+    assert all(re.fullmatch(r"[a-z0-9_]+\.(c|py)", name) for name in rule.faulty)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=by_id)
+def test_a_rule_that_needs_an_answer_comes_after_the_basic_rules(rule: Rule) -> None:
+    basic = {"http": "RESP-01", "echo": "STREAM-01", "udp": "DGRAM-01"}
+    if rule.id in NEEDS_NO_ANSWER or rule.id in basic.values() or rule.area == "memory":
+        return
+    for protocol, first in basic.items():
+        if protocol in rule.applies.protocols:
+            assert first in rule.after or "ACC-01" in rule.after or rule.id == "ACC-01"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=by_id)
+def test_python_in_a_mistake_compiles(rule: Rule) -> None:
+    for mistake in rule.mistakes:
+        if mistake.python:
+            compile(mistake.python, f"{rule.id} python", "exec")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=by_id)
+def test_no_line_of_code_is_too_wide_for_a_terminal(rule: Rule) -> None:
+    for mistake in rule.mistakes:
+        for line in f"{mistake.c or ''}\n{mistake.python or ''}".splitlines():
+            assert len(line) <= 88, line
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_c_in_the_mistakes_parses(tmp_path: Path) -> None:
+    """Fragments inside a function: syntax is checked, the names they take for granted are not."""
+    broken = []
+    for rule in RULES:
+        for number, mistake in enumerate(mistake for mistake in rule.mistakes if mistake.c):
+            if not balanced(mistake):
+                broken.append(f"{rule.id} mistake {number}")
+    assert not broken
+
+
+def balanced(mistake: Mistake) -> bool:
+    code = re.sub(r"'(\\.|[^'])'|\"(\\.|[^\"])*\"|/\*.*?\*/|//.*", "", mistake.c or "", flags=re.S)
+    code = re.sub(r"//[^\n]*", "", code)
+    return all(code.count(a) == code.count(b) for a, b in ("()", "{}", "[]"))
+
+
+def test_every_server_that_says_it_breaks_a_rule_names_one() -> None:
+    for server in sorted(FAULTY.glob("*.*")) if FAULTY.is_dir() else ():
+        for line in re.findall(r"Breaks:\s*([A-Z0-9, -]+)", server.read_text(encoding="utf-8", errors="replace")):
+            for id in filter(None, (part.strip() for part in line.split(","))):
+                assert load().get(id).id == id, server.name
+
+
+def test_the_order_puts_every_rule_behind_those_it_comes_after() -> None:
+    place = {rule.id: number for number, rule in enumerate(load().in_order())}
+    assert all(place[first] < place[rule.id] for rule in RULES for first in rule.after)
+
+
+def test_prerequisites_that_do_not_apply_fall_out() -> None:
+    rule = load().get("ACC-07")
+    echo = Contract(protocol="echo", concurrency="fork")
+    assert [p.id for p in load().prerequisites(rule, echo)] == ["ACC-01", "STREAM-01"]
+
+
+def test_an_id_is_found_in_lower_case_and_a_wrong_one_gets_a_near_miss() -> None:
+    assert load().get("resp-11").id == "RESP-11"
+    with pytest.raises(UsageError, match=r"There is no rule 'ACC-99'\. Did you mean ACC-\d\d"):
+        load().get("ACC-99")
+
+
+@pytest.mark.parametrize(
+    ("only", "skip", "expected"),
+    [
+        (["ACC-03"], [], {"ACC-03"}),
+        (["acc-03,acc-04"], [], {"ACC-03", "ACC-04"}),
+        (["memory"], [], {"MEM-01", "MEM-02", "MEM-03"}),
+        (["RES"], ["RES-0[1-4]"], {"RES-05"}),
+        (["MEM-*"], ["MEM-02"], {"MEM-01", "MEM-03"}),
+    ],
+)
+def test_rules_are_selected_by_id_area_prefix_and_pattern(
+    only: list[str], skip: list[str], expected: set[str]
+) -> None:
+    assert {rule.id for rule in load().select(only, skip)} == expected
+
+
+def test_selecting_nothing_selects_everything() -> None:
+    assert load().select() == RULES
+
+
+def test_a_name_no_rule_answers_to_is_refused_with_the_areas() -> None:
+    with pytest.raises(UsageError, match=r"'acept'\. Did you mean accept\? The areas are accept, fork,"):
+        load().select(["acept"])
+
+
+@pytest.mark.parametrize(
+    ("id", "contract", "reason"),
+    [
+        ("RESP-01", Contract(protocol="http"), None),
+        ("RESP-01", Contract(protocol="echo"), "it is a rule for HTTP, and this server speaks TCP echo"),
+        (
+            "FORK-02",
+            Contract(protocol="http", concurrency="event_loop"),
+            "it is a rule for fork per connection servers, and this one is event loop",
+        ),
+        (
+            "FORK-02",
+            Contract(protocol="http"),
+            "it is a rule for fork per connection servers, and this one's model is unknown; "
+            "write concurrency in gatecrash.toml",
+        ),
+        ("RESP-16", Contract(protocol="http"), "it closes the connection after an answer, which HTTP allows"),
+        ("RESP-16", Contract(protocol="http", persistent=True), None),
+        ("ACC-16", Contract(protocol="http", concurrency="prefork", workers=2), None),
+        (
+            "ACC-16",
+            Contract(protocol="http", concurrency="prefork", workers=1),
+            "it has one worker, or an unknown number; write workers in gatecrash.toml",
+        ),
+        ("LIFE-11", Contract(protocol="echo", concurrency="thread"), None),
+        (
+            "ACC-01",
+            Contract(protocol="http", one_shot=True),
+            "the contract says that it serves one client and leaves (one_shot)",
+        ),
+        (
+            "MEM-01",
+            Contract(protocol="http", source="python"),
+            "only a target given as C or C++ source can be built with the sanitizers",
+        ),
+    ],
+)
+def test_a_rule_that_does_not_apply_says_why(id: str, contract: Contract, reason: str | None) -> None:
+    assert applicable(load().get(id), contract) == reason
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"level": "MIGHT"}, "rule ACC-01: level 'MIGHT' is none of MUST, SHOULD, MAY"),
+        ({"colour": "red"}, "rule ACC-01: unknown field colour; known are after, applies,"),
+        ({"why": " "}, "rule ACC-01: why is ' '; it must be text"),
+        ({"id": "FORK-01"}, "rule FORK-01: an id here is ACC, a hyphen and two digits"),
+        ({"instruments": ["ears"]}, "instruments holds ears; allowed are gates, queues"),
+        ({"after": "ACC-02"}, "after is 'ACC-02'; it must be a list of words"),
+        ({"applies": {"protocols": ["ftp"]}}, "applies: protocols holds ftp; allowed are http"),
+        ({"applies": {"protocols": ["http"], "needs": ["luck"]}}, "needs holds luck; allowed are serves_many"),
+        ({"mistakes": [{"text": "x", "rust": "y"}]}, "mistakes: unknown field rust"),
+        ({"mistakes": [{"c": "y"}]}, "mistakes: text is None"),
+    ],
+)
+def test_a_damaged_entry_is_refused_by_name(damage: dict[str, Any], message: str) -> None:
+    with pytest.raises(EngineFault, match=re.escape(message)):
+        read_area(entry(**damage), "accept.toml")
+
+
+def test_a_missing_field_is_named() -> None:
+    table = entry()
+    del table["rule"][0]["how"]
+    with pytest.raises(EngineFault, match=r"accept.toml, rule ACC-01: lacks how\."):
+        read_area(table, "accept.toml")
+
+
+def test_a_file_of_no_known_area_is_refused() -> None:
+    with pytest.raises(EngineFault, match=r"x.toml: expected `area` \(one of accept, fork"):
+        read_area({"area": "weather", "rule": []}, "x.toml")
+
+
+def test_rules_with_one_id_an_unknown_prerequisite_or_a_circle_are_refused() -> None:
+    area = read_area(entry(), "accept.toml")
+    (rule,) = area.rules
+    with pytest.raises(EngineFault, match="more than one rule ACC-01"):
+        Rulebook([area, area])
+    with pytest.raises(EngineFault, match="ACC-01: `after` names ACC-77"):
+        Rulebook([replace(area, rules=(replace(rule, after=("ACC-77",)),))])
+    with pytest.raises(EngineFault, match="in a circle: ACC-01 -> ACC-01"):
+        Rulebook([replace(area, rules=(replace(rule, after=("ACC-01",)),))])
+
+
+def test_the_rulebook_is_read_once() -> None:
+    assert load() is load()
+
+
+def test_every_area_file_is_read() -> None:
+    folder = Path(__file__).parents[1] / "gatecrash" / "rulebook"
+    assert {path.stem for path in folder.glob("*.toml")} == {area.name for area in load().areas}
