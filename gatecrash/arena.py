@@ -1,0 +1,303 @@
+"""A private world for one target: its own network and process tree, or the shared loopback where that is refused.
+
+The tester stays outside. A small process inside, the broker (`broker.py`), starts targets and makes sockets that
+live in the arena's network and are passed out; from then on the tester talks to the target at full speed.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import resource
+import select
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+from gatecrash.broker import ETH_P_ALL, MESSAGE_SIZE, NETLINK_SOCK_DIAG
+from gatecrash.errors import EngineFault, TargetError, Unavailable
+from gatecrash.instruments.seccomp import build_filter
+from gatecrash.process import Process
+
+Kind = Literal["namespace", "loopback"]
+
+BROKER = Path(__file__).with_name("broker.py")
+GREETING_TIME = 30.0  # seconds a loaded machine may need to start one Python interpreter
+CLOSING_TIME = 10.0  # seconds the kernel may need to kill everything
+
+
+class SocketKind(NamedTuple):
+    """What socket(2) is asked for, and how many at once: a round trip to the broker costs more than a socket."""
+
+    family: int
+    type: int
+    protocol: int
+    batch: int
+
+
+TCP = SocketKind(socket.AF_INET, socket.SOCK_STREAM, 0, 64)
+TCP6 = SocketKind(socket.AF_INET6, socket.SOCK_STREAM, 0, 8)
+UDP = SocketKind(socket.AF_INET, socket.SOCK_DGRAM, 0, 8)
+NETLINK = SocketKind(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG, 1)
+PACKET = SocketKind(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL), 1)
+
+# A machine that refuses namespaces once refuses them always: "auto" asks only once a run.
+_refusals: list[str] = []
+
+
+class Arena:
+    """A context manager; open one with `Arena.open`. Any number may be open at a time."""
+
+    kind: Kind
+    broker_pid: int
+    why_not_namespace: str | None
+
+    def __init__(self, kind: Kind, why_not_namespace: str | None = None) -> None:
+        self.kind = kind
+        self.why_not_namespace = why_not_namespace
+        self._lock = threading.Lock()
+        self._ready: dict[SocketKind, deque[socket.socket]] = {}
+        self._netstat: int | None = None
+        self._processes: weakref.WeakSet[Process] = weakref.WeakSet()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # The broker names pids through the kernel, which translates them (unix(7), SO_PASSCRED).
+        self._control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        with theirs:
+            self._broker = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(BROKER), kind, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # the terminal's Ctrl-C is for the tester
+            )
+        try:
+            self._greet()
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def open(cls, *, kind: Literal["auto", "namespace", "loopback"] = "auto") -> Self:
+        """A new arena. "auto" takes namespaces where the machine allows them, else the shared loopback.
+
+        Raises Unavailable when kind "namespace" is refused (user_namespaces(7)).
+        """
+        if kind != "auto":
+            return cls(kind)
+        if not _refusals:
+            try:
+                return cls("namespace")
+            except Unavailable as refusal:
+                _refusals.append(refusal.reason)
+        return cls("loopback", _refusals[0])
+
+    def _greet(self) -> None:
+        self._control.settimeout(GREETING_TIME)
+        greeting, pid, _ = self._hear()
+        self._control.settimeout(None)
+        if "refused" in greeting:
+            raise Unavailable(f"an arena of kind {self.kind}", str(greeting["refused"]))
+        self.broker_pid = pid
+
+    # --- Talking to the broker ----------------------------------------------------------------------------------
+
+    def _hear(self) -> tuple[Mapping[str, Any], int, list[int]]:
+        """One reply: the message, the pid it speaks of (as seen here), the descriptors."""
+        room = socket.CMSG_SPACE(256 * 4) + socket.CMSG_SPACE(12)
+        try:
+            data, ancillary, flags, _ = self._control.recvmsg(MESSAGE_SIZE, room, socket.MSG_CMSG_CLOEXEC)
+        except (TimeoutError, ConnectionResetError):
+            data, ancillary, flags = b"", [], 0
+        descriptors, pid = array.array("i"), 0
+        for _, what, content in ancillary:
+            if what == socket.SCM_RIGHTS:
+                descriptors.frombytes(content)
+            elif what == socket.SCM_CREDENTIALS:
+                pid = int.from_bytes(content[:4], sys.byteorder, signed=True)
+        if not data:
+            raise EngineFault("The arena's broker process died. Please report this with the command you ran.")
+        if flags & socket.MSG_CTRUNC:
+            limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise EngineFault(
+                f"Ran out of descriptors (the limit is {limit}): raise it with `ulimit -n`, or run fewer workers."
+            )
+        return json.loads(data), pid, list(descriptors)
+
+    def _ask(self, op: str, **arguments: Any) -> tuple[Mapping[str, Any], list[int]]:
+        """One request and its answer. Raises OSError as the broker met it."""
+        with self._lock:
+            try:
+                self._control.send(json.dumps({"op": op, **arguments}).encode())
+            except OSError as error:
+                raise EngineFault(f"The arena takes no more requests ({error.strerror}): was it closed?") from error
+            answer, pid, descriptors = self._hear()
+        if "error" in answer:
+            raise OSError(answer["errno"], answer["error"])
+        return ({**answer, "pid": pid} if self.kind == "namespace" else answer), descriptors
+
+    # --- The network --------------------------------------------------------------------------------------------
+
+    def _socket(self, kind: SocketKind) -> socket.socket:
+        if self.kind == "loopback":
+            return socket.socket(*kind[:3])
+        ready = self._ready.setdefault(kind, deque())
+        if not ready:
+            _, descriptors = self._ask("sockets", socket=kind[:3], count=kind.batch)
+            ready.extend(socket.socket(*kind[:3], fileno=descriptor) for descriptor in descriptors)
+        return ready.popleft()
+
+    def tcp(self) -> socket.socket:
+        """A fresh AF_INET stream socket of the arena's network, blocking, close-on-exec. The caller closes it."""
+        return self._socket(TCP)
+
+    def tcp6(self) -> socket.socket:
+        """A fresh AF_INET6 stream socket."""
+        return self._socket(TCP6)
+
+    def udp(self) -> socket.socket:
+        """A fresh AF_INET datagram socket."""
+        return self._socket(UDP)
+
+    def netlink(self) -> socket.socket:
+        """A NETLINK_SOCK_DIAG socket that asks about the arena's network (sock_diag(7))."""
+        return self._socket(NETLINK)
+
+    def packet(self) -> socket.socket:
+        """An AF_PACKET socket on lo: every segment with its flags. Raises Unavailable without the privilege."""
+        try:
+            made = self._socket(PACKET)
+            if self.kind == "loopback":
+                made.bind(("lo", ETH_P_ALL))
+        except OSError as error:
+            raise Unavailable("capturing packets", error.strerror or str(error)) from error
+        return made
+
+    def netstat(self) -> dict[str, int]:
+        """The TcpExt counters (/proc/net/netstat, proc(5)); on the shared loopback they are the whole machine's."""
+        if self._netstat is None:
+            if self.kind == "loopback":
+                self._netstat = os.open("/proc/self/net/netstat", os.O_RDONLY | os.O_CLOEXEC)
+            else:
+                (self._netstat,) = self._ask("open", path="/proc/self/net/netstat")[1]
+        lines = os.pread(self._netstat, 1 << 16, 0).decode("ascii").splitlines()
+        names, values = (line.split()[1:] for line in lines if line.startswith("TcpExt:"))
+        return dict(zip(names, map(int, values), strict=True))
+
+    def sysctl(self, name: str, value: str) -> None:
+        """Set a network parameter of this arena alone, e.g. `sysctl("net/ipv4/tcp_wmem", "4096 4096 4096")`.
+
+        Raises Unavailable on the shared loopback, or when the kernel refuses.
+        """
+        what = f"setting {name}"
+        if self.kind == "loopback":
+            raise Unavailable(what, "the arena shares the machine's own network")
+        try:
+            self._ask("write", path=f"/proc/sys/{name}", value=value)
+        except OSError as error:
+            raise Unavailable(what, error.strerror or str(error)) from error
+
+    # --- Processes ----------------------------------------------------------------------------------------------
+
+    def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str],
+        traps: frozenset[str] = frozenset(),
+        nofile: int = 1024,
+    ) -> Process:
+        """Start a target and return once it has been exec'ed.
+
+        It gets its own session, default signals, umask 022, no core file, `nofile` descriptors (soft limit, at most
+        the hard one), exactly `env`, a silent stdin, and one pipe for stdout and stderr. `argv[0]` without a slash
+        is looked up in env's PATH; a relative one counts from `cwd`. `traps` are families of system calls for `Gates`;
+        the target stands still in its first such call until `Gates.pump`. Raises TargetError when it cannot be
+        started, Unavailable when the machine has no seccomp listener.
+        """
+        folder = str((cwd or Path()).resolve())
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        nofile = min(nofile, hard)
+        report_fd = min(nofile, hard - 1)  # beyond anything the target will open itself
+        code = build_filter(traps, exempt=report_fd) if traps else b""
+        answer, descriptors = self._ask(
+            "spawn",
+            argv=list(argv),
+            cwd=folder,
+            env=dict(env),
+            nofile=nofile,
+            report_fd=report_fd,
+            filter=code.hex(),
+        )
+        if failure := answer.get("failure"):
+            raise _launch_failure(argv[0], folder, failure["stage"], failure["errno"])
+        gates_fd = descriptors[1] if traps else None
+        process = Process(self._ask, answer["serial"], answer["pid"], descriptors[0], gates_fd)
+        self._processes.add(process)
+        return process
+
+    def clear(self) -> None:
+        """Kill every process of the arena but the broker; returns when all are gone and buried."""
+        self._ask("clear")
+
+    def close(self) -> None:
+        """Kill everything and leave nothing behind. Idempotent. Processes' exit statuses are lost with it."""
+        for ready in self._ready.values():
+            while ready:
+                ready.pop().close()
+        if self._netstat is not None:
+            os.close(self._netstat)
+            self._netstat = None
+        self._control.close()  # the broker's end of file
+        self._await_broker()
+        for process in list(self._processes):
+            process.close()
+
+    def _await_broker(self) -> None:
+        """Popen.wait with a timeout polls with sleeps; a pidfd is readable at once (pidfd_open(2))."""
+        if self._broker.poll() is None:
+            ending = os.pidfd_open(self._broker.pid)
+            try:
+                poll = select.poll()
+                poll.register(ending, select.POLLIN)
+                ended = poll.poll(CLOSING_TIME * 1000)
+            finally:
+                os.close(ending)
+            if not ended:
+                self._broker.kill()
+            self._broker.wait()
+            if not ended:
+                raise EngineFault(f"The arena's broker (process {self._broker.pid}) did not end when told to.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _launch_failure(program: str, folder: str, stage: str, code: int) -> TargetError | Unavailable:
+    reason = os.strerror(code)
+    if stage == "seccomp":
+        return Unavailable("trapping system calls", f"seccomp: {reason}")
+    if stage == "chdir":
+        return TargetError(f"Cannot start the target in {folder}: {reason}. Does that folder exist?")
+    if stage == "exec":
+        return TargetError(
+            f"Cannot execute {program} (in {folder}): {reason}. "
+            "Is it built, executable, and for a script: does its first line name an interpreter?"
+        )
+    return TargetError(f"Cannot start {program}: {reason} (while {stage}).")

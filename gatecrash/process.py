@@ -1,0 +1,91 @@
+"""One started target, as the tester holds it: its process, its end, its output."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a target wrote to stdout and stderr: its first and last 64 KiB, and how much in all.
+
+    `head + tail` is everything when `total` is their sum; otherwise the middle was thrown away.
+    """
+
+    head: bytes
+    tail: bytes
+    total: int
+
+    @property
+    def missing(self) -> int:
+        """Bytes thrown away between `head` and `tail`."""
+        return self.total - len(self.head) - len(self.tail)
+
+
+class Asking(Protocol):
+    """One request to the broker: its answer and the descriptors that came with it."""
+
+    def __call__(self, op: str, **arguments: Any) -> tuple[Mapping[str, Any], list[int]]: ...
+
+
+class Process:
+    """A target's first process. Made by `Arena.spawn`; valid until the arena is closed."""
+
+    def __init__(self, ask: Asking, serial: int, pid: int, pidfd: int, gates_fd: int | None) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.gates_fd = gates_fd
+        self._ask = ask
+        self._serial = serial
+        self._status: int | None = None
+        self._closed = False
+
+    def exit_status(self) -> int | None:
+        """None while it runs, else its exit code, or the negated number of the signal that killed it."""
+        return self.wait(0.0)
+
+    def wait(self, timeout: float) -> int | None:
+        """Like `exit_status`, but waits up to `timeout` seconds for the end."""
+        if self._status is None:
+            poll = select.poll()
+            poll.register(self.pidfd, select.POLLIN)  # pidfd_open(2): readable once the process has ended
+            if poll.poll(max(0, round(timeout * 1000))):
+                answer, _ = self._ask("status", serial=self._serial, dead=True)
+                self._status = answer["status"]
+        return self._status
+
+    def output(self) -> Output:
+        """All it has written until now, and whatever its children wrote."""
+        answer, (memory,) = self._ask("output", serial=self._serial)
+        try:
+            data = os.pread(memory, 1 << 20, 0)
+        finally:
+            os.close(memory)
+        return Output(data[: answer["head"]], data[answer["head"] :], answer["total"])
+
+    def signal(self, number: int) -> None:
+        """Send it a signal; a dead process takes none and that is no error."""
+        try:
+            signal.pidfd_send_signal(self.pidfd, number)
+        except ProcessLookupError:
+            pass
+
+    def close(self) -> None:
+        """Give the descriptors back (the process itself lives on). Idempotent; `pidfd` is invalid afterwards."""
+        if self._closed:
+            return
+        self._closed = True
+        for descriptor in (self.pidfd, self.gates_fd):
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Process {self.pid}>"
