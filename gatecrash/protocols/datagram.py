@@ -1,0 +1,70 @@
+"""A UDP echo: one datagram, one answer with the same bytes. Datagrams may overtake each other (RFC 768 keeps no order)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gatecrash.protocols import echo
+from gatecrash.protocols.echo import Kind
+from gatecrash.text import shown, size_of
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One datagram that is missing, changed or extra. `index` is its place in the list it stands in."""
+
+    kind: Kind
+    index: int
+    expected: bytes | None  # None for "extra": nobody should have got anything
+    got: bytes | None  # None for "missing": nothing came. b"" is an empty datagram that did come
+    detail: (
+        echo.Difference | None
+    )  # for "changed": where, and whether it was cut short ("missing") or padded ("extra")
+
+    def line(self) -> str:
+        """The difference as one sentence without a full stop."""
+        if self.expected is None:
+            return f"a datagram came that nobody is owed: {_named(self.got)}"
+        if self.detail is None:
+            return f"no answer came to the datagram {_named(self.expected)}"
+        return f"the answer to {_named(self.expected)} is {_named(self.got)}: {self.detail.line()}"
+
+
+def complete(sent: Sequence[bytes], received: Sequence[bytes]) -> bool:
+    """True when as many datagrams came back as were sent."""
+    return len(received) >= len(sent)
+
+
+def difference(expected: Sequence[bytes], got: Sequence[bytes]) -> Difference | None:
+    """The first datagram that is wrong, whatever the order they came in; None when all are right.
+
+    Datagrams that came unchanged are matched first; what is left over is compared in order.
+    """
+    owed = _left_over(expected, got)
+    came = _left_over(got, expected)
+    if owed and came:
+        (_, wanted), (index, datagram) = owed[0], came[0]
+        return Difference("changed", index, wanted, datagram, echo.difference(wanted, datagram))
+    if owed:
+        return Difference("missing", owed[0][0], owed[0][1], None, None)
+    if came:
+        return Difference("extra", came[0][0], None, came[0][1], None)
+    return None
+
+
+def _left_over(these: Sequence[bytes], others: Sequence[bytes]) -> list[tuple[int, bytes]]:
+    """Those of `these` that have no equal in `others`, each with its index."""
+    free = Counter(others)
+    left: list[tuple[int, bytes]] = []
+    for index, datagram in enumerate(these):
+        if free[datagram] > 0:
+            free[datagram] -= 1
+        else:
+            left.append((index, datagram))
+    return left
+
+
+def _named(data: bytes | None) -> str:
+    return "nothing" if data is None else f"{shown(data)} ({size_of(data)})"

@@ -1,0 +1,58 @@
+"""A TCP echo: every byte comes back, unchanged, in order, and nothing else (RFC 862, with any port)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gatecrash.text import shown, size_of
+
+Kind = Literal["missing", "changed", "extra"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first place where what came is not what was sent. `offset` counts bytes from 0."""
+
+    kind: Kind
+    offset: int
+    expected: bytes  # what should have come from `offset` on; empty for "extra"
+    got: bytes  # what came from `offset` on; empty for "missing"
+
+    def line(self) -> str:
+        """The difference as one sentence without a full stop."""
+        if self.kind == "missing":
+            return f"{size_of(self.expected)} did not come back: {shown(self.expected)}"
+        if self.kind == "extra":
+            return f"{size_of(self.got)} came that nobody sent: {shown(self.got)}"
+        return f"byte {self.offset} should begin {shown(self.expected)} but begins {shown(self.got)}"
+
+
+def complete(sent: bytes, received: bytes) -> bool:
+    """True when as many bytes came back as were sent; whether they are the same is `difference`'s business."""
+    return len(received) >= len(sent)
+
+
+def difference(expected: bytes, got: bytes) -> Difference | None:
+    """The first difference between what should have come and what came; None when they are equal."""
+    if expected == got:
+        return None
+    offset = _common_prefix(expected, got)
+    kind: Kind = "changed"
+    if offset == len(got):
+        kind = "missing"
+    elif offset == len(expected):
+        kind = "extra"
+    return Difference(kind, offset, expected[offset:], got[offset:])
+
+
+def _common_prefix(one: bytes, other: bytes) -> int:
+    """The length of the longest common prefix, by halving: comparing slices costs a memcmp, a loop of bytes does not."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
