@@ -83,7 +83,12 @@ class Queues:
     """Reads the queues of one network namespace through one `NETLINK_SOCK_DIAG` socket."""
 
     def __init__(self, netlink: socket.socket) -> None:
+        self._netlink = netlink
         self._ask = sockdiag.Conversation(netlink)
+
+    def close(self) -> None:
+        """Close the netlink socket."""
+        self._netlink.close()
 
     def listeners(self) -> tuple[Listener, ...]:
         """Every listening TCP socket, IPv4 and IPv6."""

@@ -100,7 +100,9 @@ class Conversation:
         family = socket.AF_INET6 if ":" in local[0] else socket.AF_INET
         self._send(family, protocol, 0, ALL_STATES, want, local, peer)
         for kind, body in self._answers():
-            return _entry(body) if kind == _SOCK_DIAG_BY_FAMILY else _absent(body)
+            if kind == _SOCK_DIAG_BY_FAMILY:
+                return _entry(body)
+            _raise_unless_absent(body)
         return None
 
     def dump(
@@ -114,7 +116,7 @@ class Conversation:
                     yield _entry(body)
                     continue
                 if kind == _NLMSG_ERROR:
-                    _absent(body)
+                    _raise_unless_absent(body)
                 return
 
     def _send(
@@ -165,7 +167,7 @@ def open_socket() -> socket.socket:
     return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
 
 
-def _absent(body: memoryview) -> None:
+def _raise_unless_absent(body: memoryview) -> None:
     number = -int.from_bytes(body[:4], "little", signed=True)
     if number not in (0, errno.ENOENT):
         raise OSError(number, os.strerror(number))

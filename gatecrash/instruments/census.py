@@ -1,0 +1,190 @@
+"""Every process, thread and descriptor below one process, read from /proc (proc(5)).
+
+Processes vanish at any time: they are then simply not in the answer. Nothing here stops or traces the target.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+
+from gatecrash.instruments import procfs, syscalls, waits
+from gatecrash.instruments.procfs import Status
+
+_RESTARTED = "restart_syscall"
+_REMEMBERED_CALLS = 1 << 14
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thread: its state letter (ps(1)), the system call it is in, and whether it could move.
+
+    `call` is "running" when it is in none and "?" when the kernel refuses to tell. `cpu_ns` is time on a CPU,
+    `wait_ns` time spent runnable but waiting for one. `pending`: a signal that is not blocked waits to be
+    taken. `timed` is the time limit of the call in seconds, None when it waits without one.
+    """
+
+    pid: int
+    tid: int
+    state: str
+    call: str
+    args: tuple[int, ...]
+    switches: int
+    cpu_ns: int
+    wait_ns: int
+    pending: bool
+    timed: float | None
+
+
+@dataclass(frozen=True)
+class ProcessEntry:
+    """One process, zombies included. `caught`, `ignored` and `blocked` are signal masks: bit n-1 is signal n."""
+
+    pid: int
+    parent: int
+    state: str
+    name: str
+    threads: int
+    caught: int
+    ignored: int
+    blocked: int
+
+
+class Census:
+    """Looks at the descendants of the process `root` (its children may be adopted orphans), not at `root`."""
+
+    def __init__(self, root: int) -> None:
+        self.root = root
+        # What a task slept in before a stop made the kernel restart the call under the name restart_syscall.
+        self._calls: dict[int, tuple[str, tuple[int, ...]]] = {}
+
+    def pids(self) -> tuple[int, ...]:
+        """Every descendant, zombies included, in the order found: parents before children.
+
+        An orphan is adopted by `root`, so the children of `root` are read again at the end until they agree:
+        nobody slips from one list to the other unseen.
+        """
+        known: dict[int, None] = {}
+        fresh = procfs.children(self.root)
+        while fresh:
+            known.update(dict.fromkeys(fresh))
+            unread = list(fresh)
+            while unread:
+                below = [pid for pid in procfs.children(unread.pop(0)) if pid not in known]
+                known.update(dict.fromkeys(below))
+                unread.extend(below)
+            fresh = tuple(pid for pid in procfs.children(self.root) if pid not in known)
+        return tuple(known)
+
+    def tids(self) -> tuple[tuple[int, int], ...]:
+        """The process and thread id of every task, those of zombies included."""
+        return tuple((pid, tid) for pid in self.pids() for tid in procfs.threads(pid))
+
+    def processes(self) -> tuple[ProcessEntry, ...]:
+        """Every process with its state and signal masks."""
+        entries = (_process(pid) for pid in self.pids())
+        return tuple(entry for entry in entries if entry is not None)
+
+    def zombies(self) -> tuple[int, ...]:
+        """Processes that have ended and that nobody has waited for."""
+        return tuple(entry.pid for entry in self.processes() if entry.state == "Z" and entry.threads <= 1)
+
+    def tasks(self) -> tuple[Task, ...]:
+        """Every thread that is not a zombie."""
+        found = (self.task(pid, tid) for pid, tid in self.tids())
+        return tuple(task for task in found if task is not None and task.state not in ("Z", "X"))
+
+    def task(self, pid: int, tid: int) -> Task | None:
+        """One thread now, zombies included; None when it is gone."""
+        folder = f"/proc/{pid}/task/{tid}/"
+        call = procfs.read(folder + "syscall")
+        return self.describe(
+            pid, tid, call, procfs.read(folder + "status"), procfs.read(folder + "schedstat")
+        )
+
+    def describe(self, pid: int, tid: int, call: bytes, status: bytes, times: bytes) -> Task | None:
+        """The task behind three files of /proc/PID/task/TID that were already read; None when they are empty."""
+        parsed = Status(status)
+        cpu = times.split()
+        if not parsed.state or len(cpu) < 2:
+            return None
+        name, args = parse_call(call)
+        if name == _RESTARTED:
+            name, args = self._calls.get(tid, (name, args))
+        else:
+            if len(self._calls) > _REMEMBERED_CALLS:
+                self._calls.clear()
+            self._calls[tid] = (name, args)
+        task = Task(
+            pid,
+            tid,
+            parsed.state,
+            name,
+            args,
+            parsed.switches,
+            int(cpu[0]),
+            int(cpu[1]),
+            parsed.pending,
+            None,
+        )
+        limit = None if parsed.state in ("T", "Z", "X") else waits.time_limit(pid, name, args)
+        return task if limit is None else replace(task, timed=limit)
+
+    def descriptors(self, pid: int) -> dict[int, str]:
+        """Open descriptors of a process and what each is: a path, or `socket:[inode]`, `pipe:[inode]`..."""
+        found: dict[int, str] = {}
+        for number in self._listed(pid):
+            try:
+                found[number] = os.readlink(f"/proc/{pid}/fd/{number}")
+            except OSError:  # closed meanwhile
+                continue
+        return found
+
+    def descriptor_count(self, pid: int) -> int:
+        """How many descriptors a process has open; 0 when it is gone."""
+        return len(self._listed(pid))
+
+    def holders(self, inode: int) -> dict[int, tuple[int, ...]]:
+        """Which processes hold the socket with this inode, each with its descriptors for it."""
+        name = f"socket:[{inode}]"
+        held = {pid: self._named(pid, name) for pid in self.pids()}
+        return {pid: numbers for pid, numbers in held.items() if numbers}
+
+    def _named(self, pid: int, name: str) -> tuple[int, ...]:
+        return tuple(number for number, target in self.descriptors(pid).items() if target == name)
+
+    @staticmethod
+    def _listed(pid: int) -> tuple[int, ...]:
+        try:
+            return tuple(sorted(map(int, os.listdir(f"/proc/{pid}/fd"))))
+        except OSError:  # gone, a zombie, or not ours to look into
+            return ()
+
+
+def parse_call(content: bytes) -> tuple[str, tuple[int, ...]]:
+    """Name and the six raw arguments of what /proc/PID/task/TID/syscall says."""
+    fields = content.split()
+    if not fields or fields[0] == procfs.DENIED:
+        return "?", ()
+    if fields[0] == b"running" or fields[0].startswith(b"-"):
+        return "running", ()
+    number = int(fields[0])
+    return syscalls.NAMES.get(number, f"call {number}"), tuple(int(field, 16) for field in fields[1:7])
+
+
+def _process(pid: int) -> ProcessEntry | None:
+    content = procfs.read(f"/proc/{pid}/status")
+    fields = dict(line.split(b":\t", 1) for line in content.splitlines() if b":\t" in line)
+    try:
+        return ProcessEntry(
+            pid=pid,
+            parent=int(fields[b"PPid"]),
+            state=fields[b"State"][:1].decode(),
+            name=fields[b"Name"].decode("utf-8", "backslashreplace"),
+            threads=int(fields.get(b"Threads", b"1")),
+            caught=int(fields[b"SigCgt"], 16),
+            ignored=int(fields[b"SigIgn"], 16),
+            blocked=int(fields[b"SigBlk"], 16),
+        )
+    except KeyError:
+        return None

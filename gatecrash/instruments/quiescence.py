@@ -1,0 +1,276 @@
+"""The proof that a server will do nothing more until somebody does something to it.
+
+Two looks at every task, with the queues read between them:
+
+1. of each task its run counter (schedstat: how often a CPU was given to it), then the call it sleeps in. The
+   kernel only names the call of a task that is off the CPU.
+2. of each task its state, then its run counter again.
+
+An unchanged counter says that the task did not run from before the first look to after the second; a state of
+sleep in the second says that nobody had woken it until then. So at the moment the queues were read every task
+was asleep, and only a task, a time limit or the tester could have woken one. Without a time limit nothing will
+happen any more: silence is then a fact, not a timeout.
+
+Blind spots: alarm(2) and setitimer(2), and drivers of real devices; a target has neither disk nor network.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+from gatecrash.instruments import procfs
+from gatecrash.instruments.census import Census, Task
+
+_YIELDS = 8  # looks with only a yield of the CPU between them, before naps begin
+_FIRST_NAP, _LONGEST_NAP = 0.0002, 0.002  # seconds
+_WAIT_OUT_NAP = 0.01
+_SPIN_WINDOW, _SPIN_RESTART, _SPIN_SHARE = 0.25, 1.0, 0.9
+_CLONE_VFORK = 0x4000
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """Proven: nothing more happens without a new stimulus."""
+
+    tasks: tuple[Task, ...]
+    queues: Hashable
+
+
+@dataclass(frozen=True)
+class Resting:
+    """Asleep, but a timed wait will end by itself, within `wakes_in` seconds at the latest (inf: unknown)."""
+
+    tasks: tuple[Task, ...]
+    wakes_in: float
+
+
+@dataclass(frozen=True)
+class Spinning:
+    """`task` wanted a CPU for the share `share` of at least a quarter of a second in which no queue changed."""
+
+    task: Task
+    share: float
+
+
+@dataclass(frozen=True)
+class Restless:
+    """Patience ran out while tasks still ran: proves nothing."""
+
+    tasks: tuple[Task, ...]
+
+
+Stillness = Quiet | Resting | Spinning | Restless
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """One successful double look: everybody asleep. `runs` counts how often each task was given a CPU."""
+
+    everyone: tuple[tuple[int, int], ...]
+    tasks: tuple[Task, ...]
+    runs: dict[int, bytes]
+    queues: Hashable
+
+    def timed(self) -> tuple[Task, ...]:
+        return tuple(task for task in self.tasks if task.timed is not None)
+
+    def same_but_timed(self, earlier: _Rest) -> bool:
+        """Nothing differs from `earlier` but how often the tasks in timed waits have run."""
+        if (self.everyone, self.queues) != (earlier.everyone, earlier.queues):
+            return False
+        return all(map(self._slept_on, earlier.tasks, self.tasks, [earlier.runs] * len(self.tasks)))
+
+    def _slept_on(self, before: Task, now: Task, runs: dict[int, bytes]) -> bool:
+        if before.timed is None or now.timed is None:
+            return before.timed is now.timed and runs[now.tid] == self.runs[now.tid]
+        return (before.tid, before.call, before.args) == (now.tid, now.call, now.args)
+
+
+def settle(
+    census: Census,
+    look_at_queues: Callable[[], Hashable],
+    *,
+    patience: float = 5.0,
+    pump: Callable[[], int] | None = None,
+    wait_out: bool = True,
+) -> Stillness:
+    """Wait until every task of `census` provably sleeps, at most `patience` seconds.
+
+    `look_at_queues` says what the kernel holds for the sockets of interest; `pump` answers trapped system
+    calls and says how many. With `wait_out`, timed waits are watched until each has ended once and the tasks
+    are back where they were; without, they give `Resting` at once.
+    """
+    return _Settling(census, look_at_queues, time.monotonic() + patience, pump or (lambda: 0)).run(wait_out)
+
+
+@dataclass
+class _Settling:
+    census: Census
+    look_at_queues: Callable[[], Hashable]
+    deadline: float
+    pump: Callable[[], int]
+    nap: float = _FIRST_NAP
+    yields: int = 0
+    spin: _SpinWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.spin = _SpinWatch(self.census)
+
+    def run(self, wait_out: bool) -> Stillness:
+        rest = self._rest()
+        if not isinstance(rest, _Rest):
+            return rest
+        while timed := rest.timed():
+            longest = max(task.timed or 0.0 for task in timed)
+            if not wait_out or longest > self.deadline - time.monotonic():
+                return Resting(rest.tasks, min(math.inf if t.timed is None else t.timed for t in timed))
+            later = self._wait_out(rest)
+            if isinstance(later, Quiet | Resting | Spinning | Restless):
+                return later
+            rest = later
+        return Quiet(rest.tasks, rest.queues)
+
+    def _wait_out(self, start: _Rest) -> _Rest | Stillness:
+        """Quiet when all timed waits of `start` ended once and nothing else changed; else the changed rest."""
+        waiting = {task.tid for task in start.timed()}
+        shortest = min(task.timed or 0.0 for task in start.timed())
+        while True:
+            _sleep(min(max(shortest / 10, _FIRST_NAP), _WAIT_OUT_NAP))
+            rest = self._rest()
+            if not isinstance(rest, _Rest):
+                return rest
+            if not rest.same_but_timed(start):
+                return rest
+            waiting = {tid for tid in waiting if rest.runs[tid] == start.runs[tid]}
+            if not waiting:
+                return Quiet(rest.tasks, rest.queues)
+            if time.monotonic() > self.deadline:
+                return Resting(rest.tasks, max(task.timed or 0.0 for task in rest.timed()))
+
+    def _rest(self) -> _Rest | Spinning | Restless:
+        """Look until everybody is seen asleep and no trapped call waits for us."""
+        while True:
+            handled = self.pump()
+            rest = _look(self.census, self.look_at_queues)
+            if rest is not None and not self.pump():
+                return rest
+            if handled:
+                self.spin.restart()
+            if rest is None and (spinning := self.spin.look(self.look_at_queues)) is not None:
+                return spinning
+            if time.monotonic() > self.deadline:
+                return Restless(self.census.tasks())
+            self._pause()
+
+    def _pause(self) -> None:
+        if self.yields < _YIELDS:
+            self.yields += 1
+            os.sched_yield()
+            return
+        _sleep(self.nap)
+        self.nap = min(self.nap * 1.5, _LONGEST_NAP)
+
+
+def _look(census: Census, look_at_queues: Callable[[], Hashable]) -> _Rest | None:
+    """The double look; None as soon as somebody is seen who runs, was woken, came or went."""
+    everyone = census.tids()
+    runs: dict[int, bytes] = {}
+    calls: dict[int, bytes] = {}
+    for pid, tid in everyone:
+        folder = f"/proc/{pid}/task/{tid}/"
+        runs[tid] = procfs.read(folder + "schedstat")
+        calls[tid] = procfs.read(folder + "syscall")
+        if calls[tid].startswith(b"running") or not calls[tid]:
+            return None
+    queues = look_at_queues()
+    if census.tids() != everyone:
+        return None
+    tasks: list[Task] = []
+    for pid, tid in everyone:
+        folder = f"/proc/{pid}/task/{tid}/"
+        status = procfs.read(folder + "status")
+        times = procfs.read(folder + "schedstat")
+        task = census.describe(pid, tid, calls[tid], status, times)
+        if task is None or times != runs[tid] or not _asleep(task):
+            return None
+        if task.state != "Z":
+            tasks.append(task)
+    return _Rest(everyone, tuple(tasks), runs, queues)
+
+
+def _asleep(task: Task) -> bool:
+    if task.state in ("T", "Z"):
+        return True
+    if task.state == "S":
+        return not task.pending
+    return task.state == "D" and (_waits_for_its_child(task) or _held_at_a_gate(task))
+
+
+def _waits_for_its_child(task: Task) -> bool:
+    """The parent of vfork(2) sleeps, not interruptibly, until its child execs or ends."""
+    if task.call == "vfork":
+        return True
+    flags = task.args[0] if task.call == "clone" and task.args else 0
+    if task.call == "clone3" and task.args:
+        flags = int.from_bytes(procfs.memory(task.pid, task.args[0], 8) or b"", "little")
+    return bool(flags & _CLONE_VFORK)
+
+
+def _held_at_a_gate(task: Task) -> bool:
+    """A trapped call that the tester has taken sleeps so that only a kill ends it (seccomp_unotify(2))."""
+    return b"seccomp" in procfs.read(f"/proc/{task.pid}/task/{task.tid}/wchan")
+
+
+class _SpinWatch:
+    """How long each task has wanted a CPU since the queues last changed."""
+
+    def __init__(self, census: Census) -> None:
+        self.census = census
+        self.start = 0.0
+        self.next_look = 0.0
+        self.wanted: dict[int, int] = {}
+        self.queues: Hashable = None
+
+    def restart(self) -> None:
+        self.wanted = {}
+
+    def look(self, look_at_queues: Callable[[], Hashable]) -> Spinning | None:
+        now = time.monotonic()
+        if now < self.next_look:
+            return None
+        self.next_look = now + _SPIN_WINDOW / 10
+        queues, tasks = look_at_queues(), self.census.tasks()
+        now = time.monotonic()
+        elapsed = now - self.start
+        if not self.wanted or queues != self.queues:
+            self.start, self.queues = now, queues
+            self.wanted = {task.tid: task.cpu_ns + task.wait_ns for task in tasks}
+            return None
+        if elapsed < _SPIN_WINDOW:
+            return None
+        for task in tasks:
+            wanted = task.cpu_ns + task.wait_ns - self.wanted.get(task.tid, task.cpu_ns + task.wait_ns)
+            share = wanted / 1e9 / elapsed
+            if share >= _SPIN_SHARE:
+                return Spinning(task, min(share, 1.0))
+        if elapsed > _SPIN_RESTART:
+            self.restart()
+        return None
+
+
+def _sleep(seconds: float) -> None:
+    select.select([], [], [], seconds)
+
+
+def blocked_where(task: Task, census: Census, sockets: dict[int, str] | None = None) -> str:
+    """One sentence: which process is blocked in which call on which descriptor.
+
+    `sockets` gives names to sockets by inode, as in {4711: "A's connection"}.
+    """
+    name = procfs.read(f"/proc/{task.pid}/comm").decode("utf-8", "backslashreplace").strip() or "gone"
+    return f"process {task.pid} ({name}) is blocked in {task.call}"
