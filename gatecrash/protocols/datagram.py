@@ -1,4 +1,7 @@
-"""A UDP echo: one datagram, one answer with the same bytes. Datagrams may overtake each other (RFC 768 keeps no order)."""
+"""A UDP echo: one datagram, one answer with the same bytes. They may overtake each other.
+
+RFC 768 keeps no order, so answers are matched whatever the order they come in.
+"""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Difference:
 
 
 def complete(sent: bytes, received: bytes) -> bool:
-    """True when as many bytes came back as were sent; whether they are the same is `difference`'s business."""
+    """True when as many bytes came back as were sent; whether they are the same, `difference` tells."""
     return len(received) >= len(sent)
 
 
@@ -47,7 +47,7 @@ def difference(expected: bytes, got: bytes) -> Difference | None:
 
 
 def _common_prefix(one: bytes, other: bytes) -> int:
-    """The length of the longest common prefix, by halving: comparing slices costs a memcmp, a loop of bytes does not."""
+    """The length of the longest common prefix, by halving: comparing two slices is one memcmp."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

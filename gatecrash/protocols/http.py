@@ -18,18 +18,15 @@ from gatecrash.protocols.head import Head, Problem, read_head
 Framing = Literal["length", "chunked", "close", "none"]
 
 _ANSWER_START = re.compile(rb"HTTP/\d")
-_TELLING_FIELDS = (
-    "content-type",
-    "location",
-    "allow",
-    "content-encoding",
-)  # the others may differ between equals
+# Date, Server, ETag, Connection and the like may differ between answers that say the same.
+_TELLING_FIELDS = ("content-type", "location", "allow", "content-encoding")
+_NOTHING = "nothing behind the end of the answer"
 _BODILESS_STATUSES = frozenset({204, 304})
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One final answer. `start`, `head_end` (where its body begins) and `end` are offsets into the bytes received."""
+    """One final answer. `start`, `head_end` (where its body begins) and `end` are offsets into what was received."""
 
     version: str
     status: int
@@ -69,7 +66,7 @@ class Reading:
 def read_answers(received: bytes, methods: Sequence[str], *, ended: bool) -> Reading:
     """The final answers to requests with these methods, in order; interim (1xx) answers are passed over.
 
-    `ended` says that no more will come: what is cut off then is a problem ("no-empty-line", "body-short", "chunk").
+    `ended` says that no more will come: what is cut off is a problem then ("no-empty-line", "body-short", "chunk").
     Bytes behind the last answer are "trailing-bytes", or "extra-answer" when they begin another one.
     """
     reader = _Reader(received, ended)
@@ -112,7 +109,7 @@ class _Reader:
         if rest and not (under_way or named or self._may_begin_an_answer(rest)):
             another = _ANSWER_START.match(rest) is not None
             kind = "extra-answer" if another else "trailing-bytes"
-            self.problems.append(Problem(kind, self.position, rest, "nothing behind the end of the answer"))
+            self.problems.append(Problem(kind, self.position, rest, _NOTHING))
         return rest
 
     def _at_an_answer(self) -> bool:
@@ -123,9 +120,7 @@ class _Reader:
         if self._may_begin_an_answer(rest):
             return False
         kind = "trailing-bytes" if self.answers else "status-line"
-        expected = (
-            "nothing behind the end of the answer" if self.answers else "a status line like HTTP/1.1 200 OK"
-        )
+        expected = _NOTHING if self.answers else "a status line like HTTP/1.1 200 OK"
         found = _ANSWER_START.search(rest)
         stray = rest[: found.start()] if found else rest
         self.problems.append(Problem(kind, self.position, stray, expected))
@@ -143,16 +138,16 @@ class _Reader:
             framing = self._framing(head, method)
             body, end, complete = self._body(head, framing)
         return Answer(
-            head.version,
-            head.status,
-            head.reason,
-            head.fields,
-            body,
-            framing,
-            complete,
-            head.end,
-            head.start,
-            end,
+            version=head.version,
+            status=head.status,
+            reason=head.reason,
+            fields=head.fields,
+            body=body,
+            framing=framing,
+            complete=complete,
+            head_end=head.end,
+            start=head.start,
+            end=end,
         )
 
     def _framing(self, head: Head, method: str) -> Framing:
@@ -243,8 +238,14 @@ def request_ends(sent: bytes) -> tuple[int, ...]:
 
 
 def complete(sent: bytes, received: bytes) -> bool:
-    """True when every complete request in `sent` has its whole answer; one that ends with the connection never has."""
+    """True when every complete request in `sent` has its whole answer.
+
+    An answer that ends with the connection is never whole before that, and while no request is complete no
+    answer is owed: both are for the end of the connection, or for silence, to decide.
+    """
     methods = request_methods(sent)
+    if not methods:
+        return False
     reading = read_answers(received, methods, ended=False)
     return len(reading.answers) == len(methods) and all(answer.complete for answer in reading.answers)
 
@@ -256,14 +257,14 @@ def announces_close(answer: Answer) -> bool:
 
 
 def can_persist(answer: Answer) -> bool:
-    """True when another request may follow on the connection: its end is marked, and no close is announced."""
+    """True when another request may follow: the answer's end is marked, and no close is announced."""
     return answer.framing != "close" and not announces_close(answer)
 
 
 def same_answer(one: Answer, other: Answer, *, body: bool = True) -> bool:
     """True when two answers say the same: status, framing, telling fields and, unless told not to, the body.
 
-    Date, Server, ETag, Connection and the like may differ between equal answers and are not looked at.
+    Fields that may differ between answers that say the same (Date, Server, ETag, Connection) are not looked at.
     """
     same_head = (one.status, one.framing) == (other.status, other.framing) and all(
         one.field(name) == other.field(name) for name in _TELLING_FIELDS
