@@ -45,11 +45,11 @@ class Lifecycle:
         """End this one, listen on its port ourselves, and start it anew."""
         host, port = self.server.address
         self.server.arena.clear()
-        occupant = self.server.arena.udp() if self.server.launch.datagram else self.server.arena.tcp()
+        occupant = self.server.arena.udp() if self.server.datagram else self.server.arena.tcp()
         with occupant:
-            occupant.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0 if self.server.launch.datagram else 1)
+            occupant.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0 if self.server.datagram else 1)
             occupant.bind(("0.0.0.0", port))
-            if not self.server.launch.datagram:
+            if not self.server.datagram:
                 occupant.listen(1)
             return self._start(step, "taken", port)
 

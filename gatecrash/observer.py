@@ -44,7 +44,7 @@ class Observer:
             main=server.main_pid,
             processes=processes,
             tasks=(still.task,) if isinstance(still, Spinning) else still.tasks,
-            listener=None if server.launch.datagram else server.listener(),
+            listener=None if server.datagram else server.listener(),
             listener_holders=tuple(pid for pid, table in holders.items() if listening in table.values()),
             descriptors=tuple((pid, len(table)) for pid, table in holders.items()),
             connections=tuple(side for c in self.streams.values() if (side := self._side(c, holders)) is not None),

@@ -10,12 +10,14 @@ import signal
 from collections.abc import Callable, Hashable
 from functools import singledispatchmethod
 
-from gatecrash import protocols
+
 from gatecrash.client import DatagramClient, StreamClient
 from gatecrash.contract import Contract
 from gatecrash.errors import EngineFault
+from gatecrash.instruments.gates import Traced
 from gatecrash.lifecycle import Lifecycle
 from gatecrash.observer import Observer
+from gatecrash.offer import complete
 from gatecrash.scenario import (
     AwaitHeld,
     Close,
@@ -45,6 +47,7 @@ from gatecrash.scenario import (
 from gatecrash.server import Server
 from gatecrash.transcript import (
     CallTrace,
+    TracedCall,
     Connected,
     Ended,
     Event,
@@ -105,7 +108,7 @@ class Player:
         gates = self.server.gates
         if gates is not None:
             self.server.pump()
-            calls = tuple((t.call.tid, t.call.name, t.call.args[0], t.outcome) for t in gates.trace)
+            calls = tuple(_traced(t) for t in gates.trace)
             self.record(CallTrace(self.index, calls))
             gates.clear()
         for client in (*self.streams.values(), *self.datagrams.values()):
@@ -212,7 +215,7 @@ class Player:
                 return
 
     def _complete(self, client: StreamClient) -> bool:
-        return protocols.complete(self.contract.protocol, bytes(client.sent), bytes(client.received))
+        return complete(self.contract, bytes(client.sent), bytes(client.received))
 
     def take(self, client: StreamClient, at_most: int | None = None) -> bool:
         """Take what is here for `client` now; True when there was something."""
@@ -362,3 +365,14 @@ class Player:
         if life.server is not self.server:
             self.server = life.server
             self.waiter.server = self.observer.server = life.server
+
+
+def _traced(traced: Traced) -> TracedCall:
+    first = traced.call.args[0] & 0xFFFFFFFF
+    return TracedCall(
+        traced.call.tid,
+        traced.call.family,
+        traced.call.name,
+        first - (1 << 32) if first >= 1 << 31 else first,
+        traced.outcome,
+    )

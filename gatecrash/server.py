@@ -35,7 +35,6 @@ class Launch:
     argv: tuple[str, ...]
     cwd: Path
     env: Mapping[str, str] = field(default_factory=dict)
-    datagram: bool = False
 
     def command(self, port: int) -> list[str]:
         """The command for this port."""
@@ -97,8 +96,8 @@ class Server:
 
     def find_sockets(self) -> bool:
         """Look the listening sockets up; True when there is one that belongs to the target."""
-        datagrams = self.queues.datagram_sockets() if self.launch.datagram else ()
-        listeners = () if self.launch.datagram else self.queues.listeners()
+        listeners = self.queues.listeners()
+        datagrams = () if listeners else self.queues.datagram_sockets()
         if not listeners and not datagrams:
             return False
         owned = self._owned_inodes()
@@ -142,6 +141,11 @@ class Server:
         return chosen.inode if chosen else 0
 
     @property
+    def datagram(self) -> bool:
+        """Whether it serves UDP (it has a bound datagram socket and listens on nothing)."""
+        return not self.sockets.listeners and bool(self.sockets.datagrams)
+
+    @property
     def address(self) -> Address:
         """Where a client reaches it. Raises TargetError when it does not listen."""
         chosen = self._chosen()
@@ -179,7 +183,7 @@ class Server:
 
     def serving(self) -> bool:
         """Alive and, for TCP, still listening."""
-        return self.running() and (self.launch.datagram or self.listener() is not None)
+        return self.running() and (self.datagram or self.listener() is not None)
 
     def pump(self) -> int:
         """Let the gates handle what waits at them; returns how many calls were handled."""
@@ -241,7 +245,7 @@ def look_at_queues(server: Server, connections: Callable[[], Hashable]) -> Calla
     """What the quiescence proof reads between its two snapshots: the accept queue and every open connection."""
 
     def look() -> Hashable:
-        if server.launch.datagram:
+        if server.datagram:
             socket = server.datagram_socket()
             return (socket.unread if socket else None, connections())
         listener = server.listener()

@@ -189,10 +189,21 @@ class HeldAt(Event):
 
 
 @dataclass(frozen=True)
-class CallTrace(Event):
-    """The gated calls the server made during the scenario, in order: (task, name, first argument, outcome)."""
+class TracedCall:
+    """One gated call: the task that made it, its first argument (often a descriptor, -1 shown as such), its fate."""
 
-    calls: tuple[tuple[int, str, int, str], ...]
+    tid: int
+    family: str
+    name: str
+    first: int
+    outcome: str
+
+
+@dataclass(frozen=True)
+class CallTrace(Event):
+    """The gated calls the server made during the scenario, in order."""
+
+    calls: tuple[TracedCall, ...]
 
     def line(self) -> str:
         return f"{len(self.calls)} gated calls"
@@ -294,6 +305,11 @@ class Transcript:
     def server_ended(self) -> ServerEnded | None:
         """The server's end, if it came during the scenario."""
         return next((e for e in self.events if isinstance(e, ServerEnded)), None)
+
+    @property
+    def calls(self) -> tuple[TracedCall, ...]:
+        """The gated calls the server made, in order."""
+        return tuple(c for e in self.events if isinstance(e, CallTrace) for c in e.calls)
 
     @property
     def crashes(self) -> tuple[CrashedProcess, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatecrash import protocols
+
 from gatecrash.contract import Contract
+from gatecrash.offer import complete
 from gatecrash.protocols import http
 from gatecrash.text import shown, size_of
 from gatecrash.transcript import NotConnected, Silent, Transcript
@@ -56,7 +57,7 @@ def _complete(case: Case, sent: bytes, received: bytes, *, ended: bool) -> bool:
     if protocol == "http" and ended:
         reading = http.read_answers(received, http.request_methods(sent), ended=True)
         return len(reading.answers) > 0 and all(a.complete for a in reading.answers)
-    return protocols.complete(protocol, sent, received)
+    return complete(case.contract, sent, received)
 
 
 def _other_status(case: Case, client: str, sent: bytes, received: bytes) -> Unserved | None:

@@ -1,0 +1,258 @@
+"""What a target is, learnt by asking it: protocol, paths, persistence, and how it handles several clients.
+
+Every statement rests on something seen: bytes on the wire, system calls, processes, who holds the listening socket.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+
+from gatecrash.contract import Concurrency, Contract, Protocol
+from gatecrash.errors import Unavailable
+from gatecrash.instruments import gates
+from gatecrash.offer import ask, get_request
+from gatecrash.protocols import http
+from gatecrash.scenario import Connect, HalfClose, Receive, ReceiveDatagrams, Scenario, Send, SendDatagram, Settle, scenario
+from gatecrash.server import Server
+from gatecrash.site import Site
+from gatecrash.text import shown
+from gatecrash.transcript import Snapshot, Transcript
+
+_LINE = b"gatecrash knocks\n"
+_BLOCK = b"gatecrash knocks " * 512
+_PATHS = ("/", "/index.html", "/hello", "/index.htm")
+_LARGE = 65536
+#: Signals 32 and 33 belong to the C library's threads (nptl(7)), 2 to Python's KeyboardInterrupt.
+_LIBRARY_SIGNALS = (1 << 31) | (1 << 32)
+
+
+@dataclass
+class Discovery:
+    """What was learnt: the contract, filled in, and sentences for the header of the report."""
+
+    contract: Contract
+    notes: list[str] = field(default_factory=list)
+    ports: tuple[int, ...] = ()
+    address: str = ""
+    backlog: int | None = None
+    answers: bool = True
+
+
+def discover(site: Site, source_text: str = "") -> Discovery:
+    """Learn what the contract's author did not write. Raises TargetError when the target does not listen."""
+    found = Discovery(site.contract)
+    _listening(site, found)
+    _protocol(site, found, source_text)
+    if found.contract.protocol == "http":
+        _http(site, found)
+    if found.contract.protocol != "udp":
+        _concurrency(site, found)
+    return found
+
+
+def _learn(site: Site, found: Discovery, **facts: object) -> None:
+    found.contract = site.contract = found.contract.with_discovered(**facts)
+
+
+# -- where it listens -----------------------------------------------------------------------------------------------
+
+
+def _listening(site: Site, found: Discovery) -> None:
+    server = site.fresh()
+    player_settle = site.play(scenario(Settle("start")))
+    server.find_sockets()
+    found.ports = server.sockets.ports
+    host, port = server.address
+    found.address = f"{host}:{port}"
+    listener = server.listener()
+    found.backlog = listener.backlog if listener is not None else None
+    if len(found.ports) > 1:
+        others = ", ".join(str(p) for p in found.ports if p != port)
+        found.notes.append(f"It listens on more than one port; {port} is judged, not {others} (a contract can say which).")
+    look = player_settle.look("start")
+    caught = next((p.caught for p in look.processes if p.pid == look.main), 0) if look else 0
+    takes_port = site.asked == port
+    swapped = ((site.asked & 0xFF) << 8) | site.asked >> 8
+    _learn(site, found, takes_port=takes_port or port == swapped, handles_signals=bool(caught & ~_LIBRARY_SIGNALS))
+    if not takes_port and port != swapped:
+        found.notes.append(f"It was told port {site.asked} and listens on {port}: the port is taken to be fixed in the program.")
+        _learn(site, found, port=port)
+
+
+# -- what it speaks -------------------------------------------------------------------------------------------------
+
+
+def _protocol(site: Site, found: Discovery, source_text: str) -> None:
+    if "protocol" in found.contract.written:
+        return
+    server = site.server()
+    protocol = _udp_protocol(site) if server.datagram else _stream_protocol(site, found)
+    if protocol is None:
+        protocol = _guess(source_text, server)
+        found.answers = False
+        found.notes.append(f"It never answered anything; it is judged as the {_SPOKEN[protocol]} server it is taken for.")
+    elif protocol == "none":
+        found.notes.append("What it says is neither HTTP nor an echo: the rules of an answer's content do not apply.")
+    _learn(site, found, protocol=protocol)
+
+
+_SPOKEN = {"http": "HTTP", "echo": "TCP echo", "udp": "UDP echo", "greeting": "greeting", "none": "unknown"}
+
+
+def _guess(source_text: str, server: Server) -> Protocol:
+    if server.datagram:
+        return "udp"
+    return "http" if "HTTP" in source_text or "echo" not in source_text.lower() else "echo"
+
+
+def _udp_protocol(site: Site) -> Protocol | None:
+    transcript = site.play(scenario(SendDatagram("A", _LINE), ReceiveDatagrams("A")))
+    return "udp" if transcript.datagrams("A") else None
+
+
+def _stream_protocol(site: Site, found: Discovery) -> Protocol | None:
+    unasked = site.play(scenario(Connect("A"), Receive("A", "silence"))).received("A")
+    if unasked:
+        return "http" if unasked.startswith(b"HTTP") else "greeting"
+    request = get_request(found.contract.path)
+    for payload, end in ((request, ()), (request, (HalfClose("A"), Receive("A", "silence"))), (_BLOCK, ())):
+        played = scenario(Connect("A"), Send("A", payload, until_read=False), Receive("A", "silence"), end)
+        received = site.play(played).received("A")
+        if received:
+            return _spoken(payload, received, found)
+    return None
+
+
+def _spoken(sent: bytes, received: bytes, found: Discovery) -> Protocol:
+    if received.startswith(b"HTTP"):
+        return "http"
+    if _alike(sent, received):
+        return "echo"
+    found.notes.append(f"To a GET request it said {shown(received)}.")
+    return "none"
+
+
+def _alike(sent: bytes, received: bytes) -> bool:
+    """An echo, even a faulty one: mostly the same bytes, in any case of letters, cut short or padded."""
+    a, b = sent[:2048].lower(), received[:2048].lower()
+    if b.startswith(a[:8]):
+        return True
+    matching = SequenceMatcher(None, a, b, autojunk=False).find_longest_match().size
+    return matching >= max(4, min(len(a), len(b)) // 2)
+
+
+# -- HTTP -----------------------------------------------------------------------------------------------------------
+
+
+def _get(site: Site, path: str) -> tuple[Transcript, http.Answer | None]:
+    request = get_request(path)
+    transcript = site.play(scenario(Connect("A"), Send("A", request, until_read=False), Receive("A"), Settle("after")))
+    reading = http.read_answers(transcript.received("A"), ("GET",), ended=transcript.end("A") is not None)
+    return transcript, (reading.answers[0] if reading.answers else None)
+
+
+def _http(site: Site, found: Discovery) -> None:
+    first, answer = _get(site, found.contract.path)
+    if answer is None:
+        return
+    if "path" not in found.contract.written and answer.status >= 400:
+        for path in _PATHS[1:]:
+            attempt, other = _get(site, path)
+            if other is not None and other.status < 400:
+                first, answer = attempt, other
+                _learn(site, found, path=path)
+                break
+    _, again = _get(site, found.contract.path)
+    look = first.look("after")
+    side = look.connection("A") if look is not None else None
+    kept = first.end("A") is None and side is not None and side.state == "ESTABLISHED"
+    announced = (answer.field("connection") or b"").lower()
+    _learn(
+        site,
+        found,
+        persistent=kept and answer.complete and announced != b"close",
+        stable_body=again is not None and again.body == answer.body,
+    )
+    _larger_things(site, found)
+
+
+def _larger_things(site: Site, found: Discovery) -> None:
+    if found.contract.large_path is None:
+        _, answer = _get(site, "/large")
+        if answer is not None and answer.status == 200 and answer.complete and len(answer.body) > _LARGE:
+            _learn(site, found, large_path="/large")
+    if found.contract.post_path is None:
+        for path in ("/echo", found.contract.path):
+            if _takes_post(site, path):
+                _learn(site, found, post_path=path)
+                break
+
+
+def _takes_post(site: Site, path: str) -> bool:
+    request = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 7\r\n\r\n".encode() + b"knock=1"
+    transcript = site.play(scenario(Connect("A"), Send("A", request, until_read=False), Receive("A")))
+    answers = http.read_answers(transcript.received("A"), ("POST",), ended=True).answers
+    return bool(answers) and 200 <= answers[0].status < 300
+
+
+# -- several clients ------------------------------------------------------------------------------------------------
+
+
+def _concurrency(site: Site, found: Discovery) -> None:
+    model, workers = _model(site, found)
+    _learn(site, found, concurrency=model, workers=workers)
+
+
+def _model(site: Site, found: Discovery) -> tuple[Concurrency, int | None]:
+    idle = scenario(Settle("before"), Connect("A"), Settle("with A"))
+    transcript = site.play(idle, fresh=True)
+    before, with_a = transcript.look("before"), transcript.look("with A")
+    if before is None or with_a is None:
+        return "unknown", None
+    made = _calls_for_a_client(site, found)
+    if "fork" in made or len(with_a.live) > len(before.live):
+        return "fork", None
+    if "thread" in made or len(_tasks(with_a)) > len(_tasks(before)):
+        return "thread", None
+    holders = len(before.listener_holders)
+    if holders > 1 or (len(before.live) > 1 and before.main not in before.listener_holders):
+        return "prefork", _acceptors(before)
+    if len(_tasks(before)) > 1:
+        return "thread", len(_tasks(before)) - 1
+    return ("event_loop" if _serves_beside_an_idle_client(site, found) else "iterative"), None
+
+
+def _tasks(look: Snapshot) -> tuple[int, ...]:
+    return tuple(task.tid for task in look.tasks)
+
+
+def _acceptors(look: Snapshot) -> int:
+    """Workers are the holders of the listener that wait on it: not a parent that only waits for them."""
+    waiting = [t.pid for t in look.tasks if t.call not in ("wait4", "waitid", "pause", "rt_sigsuspend", "rt_sigtimedwait")]
+    return len(set(waiting) & set(look.listener_holders)) or len(look.listener_holders)
+
+
+def _calls_for_a_client(site: Site, found: Discovery) -> set[str]:
+    """Which of fork and clone the server calls because a client came: a fact, when the gates work here."""
+    if gates.available() is not None:
+        return set()
+    traps = frozenset({"fork", "thread"})
+    try:
+        server = site.fresh(traps=traps)
+    except Unavailable:
+        return set()
+    played = Scenario(ask("A", found.contract))
+    transcript = site.play_on(server, played)
+    site.drop()
+    return {call.family for call in transcript.calls}
+
+
+def _serves_beside_an_idle_client(site: Site, found: Discovery) -> bool:
+    played = scenario(Connect("A"), ask("B", found.contract))
+    transcript = site.play(played, fresh=True)
+    if transcript.received("B"):
+        return True
+    look = site.play(scenario(Connect("A"), Connect("B"), Settle("both")), fresh=True).look("both")
+    side = look.connection("B") if look is not None else None
+    return side is not None and side.accepted

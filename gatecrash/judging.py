@@ -1,0 +1,71 @@
+"""From a rule and a site to a verdict: does the rule apply, can it be seen here, does what it builds on hold?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from gatecrash.contract import Contract
+from gatecrash.errors import GatecrashError
+from gatecrash.instruments import gates
+from gatecrash.oracles import oracle_of
+from gatecrash.probes import probe_of
+from gatecrash.rulebook import Rule, applicable, load
+from gatecrash.site import Site
+from gatecrash.verdicts import Verdict
+
+
+@cache
+def missing_instruments() -> dict[str, str]:
+    """The instruments this machine refuses, each with the reason."""
+    reasons = {"gates": gates.available()}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+class Prerequisites:
+    """Remembers for one site which basic rules hold, each tried once by its probe."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._broken: dict[str, str | None] = {}
+
+    def broken(self, rule: Rule) -> str | None:
+        """Why `rule` cannot be seen: the first prerequisite that does not hold; None when all do."""
+        for prerequisite in load().prerequisites(rule, self.site.contract):
+            reason = self._probe(prerequisite.id)
+            if reason is not None:
+                return reason
+        return None
+
+    def _probe(self, rule: str) -> str | None:
+        if rule not in self._broken:
+            self._broken[rule] = self._try(rule)
+        return self._broken[rule]
+
+    def _try(self, rule: str) -> str | None:
+        build: Callable[[Contract], object] | None = probe_of(rule)
+        if build is None:
+            return None
+        played = probe_of(rule)(self.site.contract)  # type: ignore[misc]
+        self.site.learn_plain(played)
+        try:
+            transcript = self.site.play(played, fresh=True)
+        except GatecrashError as error:
+            return str(error)
+        finding = oracle_of(rule)(self.site.case(transcript))
+        return None if finding is None else f"{rule} is broken ({finding.got}), so this cannot be seen"
+
+
+def verdict_without_trying(rule: Rule, site: Site, prerequisites: Prerequisites, build: str = "plain") -> Verdict | None:
+    """The verdict of a rule that need not or cannot be tried; None when it has to be tried."""
+    reason = applicable(rule, site.contract)
+    if reason is not None:
+        return Verdict(rule.id, "not_applicable", reason, build=build)
+    for instrument in rule.instruments:
+        if instrument in missing_instruments():
+            lack = missing_instruments()[instrument]
+            return Verdict(rule.id, "not_observable", f"{instrument} are not available here: {lack}", build=build)
+    blocked = prerequisites.broken(rule)
+    if blocked is not None:
+        return Verdict(rule.id, "not_observable", blocked, build=build)
+    return None

@@ -1,0 +1,45 @@
+"""What a client of this contract sends when it simply wants to be served."""
+
+from __future__ import annotations
+
+from gatecrash.contract import Contract
+from gatecrash.protocols import echo, http
+from gatecrash.scenario import Connect, Receive, ReceiveDatagrams, Send, SendDatagram, Step
+
+ECHO_PAYLOAD = b"gatecrash says hello\n"
+
+
+def get_request(path: str, *, version: str = "1.1", extra: bytes = b"") -> bytes:
+    """A plain GET with the Host field HTTP/1.1 asks for (RFC 9112 3.2)."""
+    return f"GET {path} HTTP/{version}\r\nHost: localhost\r\n".encode() + extra + b"\r\n"
+
+
+def plain_request(contract: Contract) -> bytes:
+    """The bytes of one plain request; b"" where the server speaks first."""
+    match contract.protocol:
+        case "http" | "none":
+            return get_request(contract.path)
+        case "greeting":
+            return b""
+        case _:
+            return ECHO_PAYLOAD
+
+
+def ask(client: str, contract: Contract) -> tuple[Step, ...]:
+    """The steps of one client that asks once, waits for its answer, and says no more."""
+    request = plain_request(contract)
+    if contract.protocol == "udp":
+        return (SendDatagram(client, request), ReceiveDatagrams(client))
+    send = (Send(client, request, until_read=False),) if request else ()
+    return (Connect(client), *send, Receive(client))
+
+
+def complete(contract: Contract, sent: bytes, received: bytes) -> bool:
+    """Whether `received` is all that `sent` asked for, by the protocol's own framing (an end of stream apart)."""
+    match contract.protocol:
+        case "http":
+            return http.complete(sent, received)
+        case "echo":
+            return echo.complete(sent, received)
+        case _:
+            return False

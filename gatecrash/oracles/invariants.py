@@ -1,0 +1,50 @@
+"""What must hold after every scenario, whatever rule was being tried: nothing crashed, no sanitizer spoke."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from signal import Signals
+
+from gatecrash.transcript import CrashedProcess, SanitizerReport, Transcript
+from gatecrash.verdicts import Case, Finding
+
+_MEMORY_FAULTS = frozenset({4, 6, 7, 8, 11})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV
+#: Rules whose own claim is that nothing crashes: a memory fault is theirs to report.
+_OWN_CRASHES = frozenset({"RESP-12", "RESP-22", "RESP-25", "MEM-01", "MEM-02", "MEM-03"})
+_TOOLS = {"address": "MEM-01", "undefined": "MEM-02"}
+
+
+def broken_invariants(case: Case) -> list[Finding]:
+    """Every invariant this transcript breaks, each under its own rule."""
+    reports = [e for e in case.transcript.events if isinstance(e, SanitizerReport)]
+    findings = [_report(e) for e in reports]
+    crash = None if reports else memory_fault(case.transcript)
+    return findings + ([crash] if crash is not None else [])
+
+
+def _report(event: SanitizerReport) -> Finding:
+    lines = tuple(event.text.splitlines())
+    return Finding(_TOOLS[event.tool], "no sanitizer report", _headline(lines), lines[:40])
+
+
+def _headline(lines: tuple[str, ...]) -> str:
+    return next((line.strip() for line in lines if "ERROR" in line or "runtime error" in line), lines[0] if lines else "a report")
+
+
+def memory_fault(transcript: Transcript) -> Finding | None:
+    """The finding that a process of the server died of a memory fault."""
+    ended = transcript.server_ended
+    numbers = [-ended.status] if ended is not None and -ended.status in _MEMORY_FAULTS else []
+    numbers += [e.signal for e in transcript.events if isinstance(e, CrashedProcess) and e.signal in _MEMORY_FAULTS]
+    if not numbers:
+        return None
+    name = Signals(numbers[0]).name
+    return Finding("MEM-03", "no process of the server dies of a memory fault", f"a process of the server was ended by {name}")
+
+
+def true_reason(case: Case, finding: Finding) -> Finding:
+    """A client that was not served because the server crashed: the crash is the finding."""
+    if finding.rule in _OWN_CRASHES:
+        return finding
+    crash = memory_fault(case.transcript)
+    return finding if crash is None else replace(crash, evidence=(finding.got, *finding.evidence))

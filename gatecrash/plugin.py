@@ -1,0 +1,177 @@
+"""pytest's side: the options, the fixture `trial`, and the record of verdicts.
+
+Every suite test is marked with its rule (`@pytest.mark.rule("ACC-02")`) and ends with `trial.verify(scenarios)`.
+With --target it judges that target; without, every reference server of the tree.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatecrash.errors import GatecrashError
+from gatecrash.judging import Prerequisites, verdict_without_trying
+from gatecrash.profiles import profile
+from gatecrash.references import Judged, judged_targets
+from gatecrash.rulebook import Rule, load
+from gatecrash.trial import RuleBroken, Trial
+from gatecrash.verdicts import Verdict
+from gatecrash.workshop import Workshop
+
+_PROPERTY = "gatecrash"
+_RUN_FOLDER = pytest.StashKey[Path]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of a run."""
+    group = parser.getgroup("gatecrash", "Gatecrash: judge a socket server")
+    group.addoption("--target", default=None, help="what to judge: a source file, a folder, a command, HOST:PORT (default: the reference servers)")
+    group.addoption("--contract", default=None, help="the gatecrash.toml to use (default: the one beside the target)")
+    group.addoption("--profile", default=None, help="quick, default or thorough (default: quick)")
+    group.addoption("--only", action="append", default=[], help="rules or areas to try, separated by commas")
+    group.addoption("--skip", action="append", default=[], help="rules or areas to leave out")
+    group.addoption("--strict", action="store_true", help="a broken SHOULD fails, too")
+    group.addoption("--arena", default="auto", choices=("auto", "namespace", "loopback"), help="where the target runs")
+    group.addoption("--patience", type=float, default=5.0, help="seconds before a wait that proves nothing is given up")
+    group.addoption("--plain-only", action="store_true", help="leave the sanitized build out")
+    group.addoption("--gatecrash-run", default=None, help=pytest.HELP_SUPPRESS if hasattr(pytest, "HELP_SUPPRESS") else "internal")
+    group.addoption("--gatecrash-record", default=None, help="a file that gets one JSON line a verdict")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The marker, and one folder a run that all its workers share."""
+    config.addinivalue_line("markers", "rule(id): the rule a suite test tries")
+    config.addinivalue_line("markers", "own_server: the test makes its own servers")
+    if not hasattr(config, "workerinput"):
+        given = config.getoption("--gatecrash-run")
+        config.stash[_RUN_FOLDER] = Path(given) if given else Workshop.new_folder()
+    else:
+        config.stash[_RUN_FOLDER] = Path(config.workerinput["gatecrash_run"])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the folder this run made for itself."""
+    if not hasattr(config, "workerinput") and config.getoption("--gatecrash-run") is None:
+        Workshop.remove_folder(config.stash.get(_RUN_FOLDER, None))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where the run's folder is."""
+    node.workerinput["gatecrash_run"] = str(node.config.stash[_RUN_FOLDER])
+
+
+# -- which tests, on which targets ----------------------------------------------------------------------------------
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each judged target, and each of its builds."""
+    if "trial" not in metafunc.fixturenames:
+        return
+    rule = _rule_of(metafunc.definition)
+    judged = judged_targets(metafunc.config.getoption("--target"), rule, sanitized=not metafunc.config.getoption("--plain-only"))
+    parameters = [pytest.param(one, id=one.id, marks=pytest.mark.xdist_group(one.group)) for one in judged]
+    metafunc.parametrize("judged", parameters, scope="session")
+
+
+def _rule_of(node: Any) -> Rule:
+    marker = node.get_closest_marker("rule")
+    if marker is None:
+        raise pytest.UsageError(f"{node.name} uses the fixture trial and has no @pytest.mark.rule(...)")
+    return load().get(marker.args[0])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the rules that --only and --skip leave; with --target, keep nothing but the suites."""
+    only, skip = config.getoption("--only"), config.getoption("--skip")
+    if not only and not skip and config.getoption("--target") is None:
+        return
+    try:
+        chosen = {rule.id for rule in load().select(only, skip)}
+    except GatecrashError as error:
+        raise pytest.UsageError(str(error)) from None
+    kept = [item for item in items if _kept(item, chosen)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
+def _kept(item: pytest.Item, chosen: set[str]) -> bool:
+    marker = item.get_closest_marker("rule")
+    return marker is not None and marker.args[0] in chosen
+
+
+# -- the fixture ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def workshop(pytestconfig: pytest.Config) -> Iterator[Workshop]:
+    """Builds and discovers targets, once a run, and keeps this worker's sites."""
+    with Workshop(
+        pytestconfig.stash[_RUN_FOLDER],
+        arena=pytestconfig.getoption("--arena"),
+        patience=pytestconfig.getoption("--patience"),
+        contract=pytestconfig.getoption("--contract"),
+    ) as made:
+        yield made
+
+
+@pytest.fixture
+def trial(request: pytest.FixtureRequest, judged: Judged, workshop: Workshop) -> Iterator[Trial]:
+    """The trial of this test's rule on the judged target; skips where the rule does not apply or cannot be seen."""
+    rule = _rule_of(request.node)
+    started = time.monotonic()
+    try:
+        bench = workshop.bench(judged.target, judged.build)
+    except GatecrashError as error:
+        pytest.fail(str(error), pytrace=False)
+    if bench is None:
+        pytest.skip("there is no sanitized build of this target")
+    given = verdict_without_trying(rule, bench.site, bench.prerequisites, judged.build)
+    if given is not None:
+        _note(request.node, given)
+        pytest.skip(f"{rule.id} {given.outcome.replace('_', ' ')}: {given.reason}")
+    made = Trial(rule, bench.site, profile(request.config.getoption("--profile") or os.environ.get("GATECRASH_PROFILE", "quick")), build=judged.build)
+    yield made
+    for other in made.others.values():
+        _note(request.node, other)
+    if made.verdict is not None:
+        _note(request.node, made.verdict)
+        if made.verdict.outcome == "inconclusive":
+            request.node.user_properties.append(("gatecrash-inconclusive", made.verdict.reason))
+    request.node.user_properties.append(("gatecrash-seconds", round(time.monotonic() - started, 3)))
+
+
+def _note(node: pytest.Item, verdict: Verdict) -> None:
+    node.user_properties.append((_PROPERTY, verdict.to_json()))
+
+
+# -- what is reported -----------------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """A broken rule is shown as what it is, not as a traceback; a broken SHOULD only fails with --strict."""
+    report = yield
+    broken = call.excinfo.value if call.excinfo is not None else None
+    if isinstance(broken, RuleBroken):
+        rule = load().get(broken.finding.rule)
+        report.longrepr = f"{rule.id} {rule.level}: {rule.title}\n{broken.scenario}\nexpected: {broken.finding.expected}\ngot: {broken.finding.got}\n" + "\n".join(broken.finding.evidence)
+        if rule.level != "MUST" and not item.config.getoption("--strict"):
+            report.outcome, report.wasxfail = "skipped", f"{rule.id} is a {rule.level}"
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Write each verdict to the record as it comes (in the controlling process only)."""
+    record = os.environ.get("GATECRASH_RECORD_FD") or None
+    if report.when != "teardown" or record is None or "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    for name, value in report.user_properties:
+        if name == _PROPERTY:
+            os.write(int(record), json.dumps(value).encode() + b"\n")

@@ -1,0 +1,37 @@
+"""How long to try: examples a rule, seconds a rule, seconds to shrink."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gatecrash.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Profile:
+    """`examples` a rule at most, within `seconds`; a failure is shrunk for `shrink_seconds` and replayed `replays` times."""
+
+    name: str
+    examples: int
+    seconds: float
+    shrink_seconds: float
+    replays: int = 3
+    derandomize: bool = True
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("matrix", examples=12, seconds=4.0, shrink_seconds=0.5, replays=1),
+        Profile("quick", examples=25, seconds=4.0, shrink_seconds=2.0),
+        Profile("default", examples=100, seconds=15.0, shrink_seconds=6.0),
+        Profile("thorough", examples=1000, seconds=120.0, shrink_seconds=30.0, derandomize=False),
+    )
+}
+
+
+def profile(name: str) -> Profile:
+    """The profile of this name. Raises UsageError for one that does not exist."""
+    if name not in PROFILES:
+        raise UsageError(f"there is no profile {name!r}; known are {', '.join(PROFILES)}.")
+    return PROFILES[name]

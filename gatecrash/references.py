@@ -1,0 +1,52 @@
+"""Which targets a suite test judges: the one that was named, or the reference servers of the tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatecrash.rulebook import Rule
+from gatecrash.tree import tree_root
+
+_SOURCES = {".c", ".cc", ".cpp", ".cxx"}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A target and one of its builds, as a parameter of a test."""
+
+    id: str
+    target: str
+    build: str = "plain"
+    group: str | None = None
+
+
+def reference_servers() -> tuple[Path, ...]:
+    """Every reference server: correct programs, one for each protocol and model."""
+    root = tree_root() / "servers"
+    return tuple(sorted([*(root / "c").glob("*.c"), *(root / "python").glob("*.py")]))
+
+
+def judged_targets(named: str | None, rule: Rule, *, sanitized: bool) -> list[Judged]:
+    """The parameters of one rule's test. Without a named target, references the rule cannot apply to are left out."""
+    if named is not None:
+        return _builds(named, "target", None, sanitized=sanitized and Path(named.split()[0] if named else "").suffix in _SOURCES)
+    found: list[Judged] = []
+    for path in reference_servers():
+        if _may_apply(path.stem, rule):
+            name = f"{path.parent.name}-{path.stem}"
+            found += _builds(str(path), name, name, sanitized=sanitized and path.suffix in _SOURCES)
+    return found
+
+
+def _builds(target: str, id: str, group: str | None, *, sanitized: bool) -> list[Judged]:
+    plain = Judged(id, target, "plain", group)
+    return [plain, Judged(f"{id}+sanitized", target, "sanitized", group)] if sanitized else [plain]
+
+
+def _may_apply(stem: str, rule: Rule) -> bool:
+    """What a reference server speaks and how it serves is in its name: http_event_loop, udp_echo."""
+    protocol, _, model = stem.partition("_")
+    if protocol not in rule.applies.protocols:
+        return False
+    return protocol == "udp" or not rule.applies.models or model in rule.applies.models

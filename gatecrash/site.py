@@ -1,0 +1,148 @@
+"""Where one target is judged: its arena, its running servers, and the plain answers everything is compared with."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from gatecrash.arena import Arena
+from gatecrash.contract import Contract
+from gatecrash.errors import TargetError
+from gatecrash.player import Player
+from gatecrash.protocols import http
+from gatecrash.scenario import Connect, Receive, Scenario, Send, scenario
+from gatecrash.server import Launch, Server
+from gatecrash.text import safe_text
+from gatecrash.transcript import Transcript
+from gatecrash.verdicts import Case, Plain
+
+#: In a namespace every target can have the same port; 9157 is 0x23C5, 50467 when its bytes are swapped.
+ASKED_PORT = 9157
+
+
+class Site:
+    """One target in one arena. A server is kept running between scenarios; a fresh one is a call away."""
+
+    def __init__(self, launches: Mapping[str, Launch], contract: Contract, *, arena: str = "auto", patience: float = 5.0) -> None:
+        self.launches = launches
+        self.contract = contract
+        self.patience = patience
+        self.arena = Arena.open(kind=arena)  # type: ignore[arg-type]
+        self._server: Server | None = None
+        self._key: tuple[str, frozenset[str]] | None = None
+        self._plain: dict[bytes, Plain] = {}
+
+    def __enter__(self) -> Site:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the target and the arena."""
+        self.drop()
+        self.arena.close()
+
+    # -- servers ------------------------------------------------------------------------------------------------
+
+    def port(self) -> int:
+        """The port to ask for: fixed in a private network, free and outside the ephemeral range on a shared one."""
+        if self.contract.port is not None:
+            return self.contract.port
+        return ASKED_PORT if self.arena.kind == "namespace" else _free_port(self.arena)
+
+    def fresh(self, build: str = "plain", traps: frozenset[str] = frozenset()) -> Server:
+        """A newly started server. Raises TargetError when it does not come to listen."""
+        self.drop()
+        server = Server(self.arena, self.launches[build], port=self.port(), traps=traps)
+        self._server, self._key = server, (build, traps)
+        if not server.wait_until_listening():
+            raise TargetError(why_not_listening(server))
+        return server
+
+    def server(self, build: str = "plain", traps: frozenset[str] = frozenset()) -> Server:
+        """The running server, started when there is none of this kind."""
+        if self._server is None or self._key != (build, traps) or not self._server.serving():
+            return self.fresh(build, traps)
+        return self._server
+
+    def drop(self) -> None:
+        """End the running server."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = self._key = None
+
+    @property
+    def asked(self) -> int:
+        """The port the running server was told to listen on."""
+        return self._server.asked_port if self._server is not None else self.port()
+
+    # -- playing ------------------------------------------------------------------------------------------------
+
+    def play(self, played: Scenario, *, build: str = "plain", fresh: bool = False) -> Transcript:
+        """Play a scenario on the running (or a fresh) server."""
+        start = self.fresh if fresh else self.server
+        return self.play_on(start(build, played.traps), played)
+
+    def play_on(self, server: Server, played: Scenario) -> Transcript:
+        """Play a scenario on this server."""
+        player = Player(server, self.contract, patience=self.patience)
+        transcript = player.play(played)
+        if player.spoiled:
+            self.drop()
+        return transcript
+
+    def case(self, transcript: Transcript) -> Case:
+        """What an oracle needs: the transcript and the plain answers to what its clients sent."""
+        wanted = {transcript.scenario.sent_by(name) for name in transcript.scenario.clients}
+        plain = {sent: self._plain[sent] for sent in wanted if sent in self._plain}
+        return Case(transcript, self.contract, plain)
+
+    def learn_plain(self, played: Scenario) -> None:
+        """Make sure the plain answer to everything the clients of this scenario send is known."""
+        for name in played.clients:
+            sent = played.sent_by(name)
+            if sent not in self._plain and self.contract.protocol in ("http", "greeting"):
+                self._plain[sent] = self._ask(sent)
+
+    def _ask(self, sent: bytes) -> Plain:
+        steps = scenario(Connect("A"), Send("A", sent) if sent else (), Receive("A"))
+        transcript = self.play(steps)
+        received, end = transcript.received("A"), transcript.end("A")
+        return Plain(received, end, answered=bool(received) and _whole(self.contract, sent, received, end))
+
+
+def _whole(contract: Contract, sent: bytes, received: bytes, end: str | None) -> bool:
+    if contract.protocol != "http":
+        return True
+    answers = http.read_answers(received, http.request_methods(sent), ended=end is not None).answers
+    return bool(answers) and answers[0].complete
+
+
+def _free_port(arena: Arena) -> int:
+    """A port that is free now, below the ephemeral range so that no client's TIME_WAIT owns it (ip(7))."""
+    for _ in range(64):
+        port = random.randrange(10000, 32000)
+        with arena.tcp() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise TargetError("no free port was found between 10000 and 32000 on the shared loopback; stop what uses them.")
+
+
+def why_not_listening(server: Server) -> str:
+    """One plain sentence on what was seen instead of a listening socket, with what it printed and the next step."""
+    status = server.process.exit_status()
+    output = server.process.output()
+    words = safe_text((output.head + output.tail).decode("utf-8", "replace")).strip()[-600:]
+    said = f" It printed: {words}" if words else " It printed nothing."
+    if status is None:
+        return f"the target runs but never listened on any port.{said} Check that it calls listen(), and which arguments it needs."
+    how = f"exited with status {status}" if status >= 0 else f"was ended by signal {-status}"
+    return f"the target {how} before it listened on any port.{said} Start it by hand: {' '.join(server.launch.command(server.asked_port))}"
+
+

@@ -1,0 +1,191 @@
+"""One rule tried on one target: Hypothesis makes the scenarios, the player plays them, the oracle judges.
+
+A failure seen on a server that has served before is replayed on a fresh one at once, and only counts when it shows
+there too: what others did before is never blamed on this scenario. Shrinking has a budget of seconds of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis.strategies import SearchStrategy
+
+from gatecrash.contract import Contract
+from gatecrash.errors import TargetError
+from gatecrash.offer import plain_request
+from gatecrash.oracles import oracle_of
+from gatecrash.oracles.invariants import broken_invariants, true_reason
+from gatecrash.profiles import Profile
+from gatecrash.rulebook import Rule
+from gatecrash.scenario import Scenario
+from gatecrash.site import Site
+from gatecrash.transcript import Transcript
+from gatecrash.verdicts import Finding, Verdict
+
+_FRESH_TRIES = 3
+
+
+class RuleBroken(AssertionError):
+    """A rule is broken by the target; carries the finding, the scenario and its transcript."""
+
+    def __init__(self, finding: Finding, scenario: Scenario, transcript: Transcript) -> None:
+        super().__init__(f"{finding.rule}: expected {finding.expected}; {finding.got}")
+        self.finding = finding
+        self.scenario = scenario
+        self.transcript = transcript
+
+
+class Trial:
+    """Tries one rule. `verify` is the one verb a property ends with; `verdicts` is what came of it."""
+
+    def __init__(self, rule: Rule, site: Site, profile: Profile, *, build: str = "plain") -> None:
+        self.rule = rule
+        self.site = site
+        self.profile = profile
+        self.build = build
+        self.examples = 0
+        self.unproved: list[Finding] = []
+        self.others: dict[str, Verdict] = {}
+        self._broken: dict[Scenario, RuleBroken] = {}
+        self._shrink_until: float | None = None
+        self._started = time.monotonic()
+        self._fresh = False
+        self.verdict: Verdict | None = None
+
+    @property
+    def contract(self) -> Contract:
+        """What the target promises."""
+        return self.site.contract
+
+    @property
+    def request(self) -> bytes:
+        """A plain request of this target's protocol."""
+        return plain_request(self.contract)
+
+    def verify(self, scenarios: SearchStrategy[Scenario], *, examples: int | None = None, fresh: bool = False) -> None:
+        """Play up to `examples` of these scenarios (at most the profile's number) and judge each.
+
+        Raises RuleBroken with the smallest scenario found. `fresh`: each gets a newly started server.
+        """
+        self._fresh = fresh
+        limit = min(self.profile.examples, examples or self.profile.examples)
+
+        def example(played: Scenario) -> None:
+            self._example(played)
+
+        run = self._settings(limit)(given(scenarios)(example))
+        try:
+            run()
+        except RuleBroken as broken:
+            self.verdict = self._failed(broken)
+            raise self._broken[broken.scenario] from None
+        self.verdict = self._held()
+
+    def _settings(self, limit: int) -> Callable[[Any], Any]:
+        return settings(
+            max_examples=limit,
+            derandomize=self.profile.derandomize,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            print_blob=False,
+            verbosity=Verbosity.quiet,
+        )
+
+    # -- one example --------------------------------------------------------------------------------------------
+
+    def _example(self, played: Scenario) -> None:
+        if played in self._broken:
+            raise self._broken[played]
+        if self._out_of_time():
+            return
+        broken = self._seen(played)
+        if broken is None:
+            return
+        if self._shrink_until is None:
+            self._shrink_until = time.monotonic() + self.profile.shrink_seconds
+        self._broken[played] = broken
+        raise broken
+
+    def _out_of_time(self) -> bool:
+        now = time.monotonic()
+        if self._shrink_until is not None:
+            return now > self._shrink_until
+        return self.examples >= 3 and now - self._started > self.profile.seconds
+
+    def _seen(self, played: Scenario) -> RuleBroken | None:
+        self.examples += 1
+        finding, transcript = self._judge(played, fresh=self._fresh)
+        for _ in range(_FRESH_TRIES):
+            if finding is None or self._fresh:
+                break
+            finding, transcript = self._judge(played, fresh=True)
+            if finding is not None:
+                break
+        if finding is None:
+            return None
+        if not finding.conclusive:
+            self.unproved.append(finding)
+            return None
+        if finding.rule != self.rule.id:
+            self._note_other(finding, played, transcript)
+            return None
+        return RuleBroken(finding, played, transcript)
+
+    def _judge(self, played: Scenario, *, fresh: bool) -> tuple[Finding | None, Transcript]:
+        self.site.learn_plain(played)
+        transcript = self.site.play(played, build=self.build, fresh=fresh)
+        case = self.site.case(transcript)
+        for other in broken_invariants(case):
+            if other.rule != self.rule.id:
+                self._note_other(other, played, transcript)
+        if self.build != "plain":
+            own = [f for f in broken_invariants(case) if f.rule == self.rule.id]
+            return (own[0] if own else None), transcript
+        finding = oracle_of(self.rule.id)(case)
+        return (true_reason(case, finding) if finding is not None else None), transcript
+
+    def _note_other(self, finding: Finding, played: Scenario, transcript: Transcript) -> None:
+        """An invariant broke under another rule's scenario: reported once under its own rule, then muted."""
+        if finding.rule not in self.others:
+            self.others[finding.rule] = Verdict(
+                finding.rule, "fail", finding=finding, scenario=played, transcript=str(transcript), build=self.build
+            )
+
+    # -- what came of it ----------------------------------------------------------------------------------------
+
+    def _failed(self, broken: RuleBroken) -> Verdict:
+        shown = self.replay(broken.scenario, self.profile.replays)
+        return self._verdict(
+            "fail",
+            finding=broken.finding,
+            scenario=broken.scenario,
+            transcript=str(broken.transcript),
+            confirmed=(shown, self.profile.replays),
+        )
+
+    def replay(self, played: Scenario, times: int) -> int:
+        """Play a scenario on `times` fresh servers; how often the rule was broken."""
+        shown = 0
+        for _ in range(times):
+            try:
+                finding, _ = self._judge(played, fresh=True)
+            except TargetError:
+                continue
+            shown += finding is not None and finding.conclusive
+        return shown
+
+    def _held(self) -> Verdict:
+        if self.unproved:
+            finding = self.unproved[0]
+            return self._verdict("inconclusive", reason=f"{finding.got}, but patience ran out before it was proven", finding=finding)
+        return self._verdict("pass")
+
+    def _verdict(self, outcome: Any, **values: Any) -> Verdict:
+        seconds = time.monotonic() - self._started
+        return Verdict(self.rule.id, outcome, examples=self.examples, seconds=seconds, build=self.build, **values)

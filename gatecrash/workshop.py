@@ -1,0 +1,193 @@
+"""Builds and discovers targets once a run, whoever asks first, and keeps this process's sites."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from gatecrash.contract import Contract
+from gatecrash.discovery import Discovery, discover
+from gatecrash.errors import TargetError, Unavailable
+from gatecrash.judging import Prerequisites
+from gatecrash.sanitizers import sanitizer_environment
+from gatecrash.server import Launch
+from gatecrash.site import Site
+from gatecrash.target import Target, build, resolve
+
+_MOST_SITES = 2
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A target built and discovered: everything another process needs to judge it."""
+
+    name: str
+    contract: Contract
+    launches: Mapping[str, Launch]
+    how_built: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    address: str = ""
+    backlog: int | None = None
+    arena: str = ""
+    answers: bool = True
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        launches = {
+            name: {"argv": list(one.argv), "cwd": str(one.cwd), "env": dict(one.env)} for name, one in self.launches.items()
+        }
+        return {
+            **{key: value for key, value in self.__dict__.items() if key not in ("contract", "launches")},
+            "contract": self.contract.to_json(),
+            "launches": launches,
+        }
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Prepared:
+        """What `to_json` wrote."""
+        launches = {
+            name: Launch(tuple(one["argv"]), Path(one["cwd"]), one["env"]) for name, one in row["launches"].items()
+        }
+        tuples = {key: tuple(row[key]) for key in ("how_built", "notes")}
+        return cls(**{**row, **tuples, "contract": Contract.from_json(row["contract"]), "launches": launches})
+
+
+@dataclass
+class Bench:
+    """One target in this process: its site, and which basic rules are known to hold."""
+
+    site: Site
+    prepared: Prepared
+    prerequisites: Prerequisites = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.prerequisites = Prerequisites(self.site)
+
+
+class Workshop:
+    """Benches by target. The run's folder is shared by all processes of a run."""
+
+    def __init__(self, folder: Path, *, arena: str = "auto", patience: float = 5.0, contract: str | None = None) -> None:
+        self.folder = folder
+        self.arena = arena
+        self.patience = patience
+        self.contract = Path(contract) if contract else None
+        self._benches: dict[str, Bench] = {}
+
+    @staticmethod
+    def new_folder() -> Path:
+        """A folder for one run."""
+        return Path(tempfile.mkdtemp(prefix="gatecrash-"))
+
+    @staticmethod
+    def remove_folder(folder: Path | None) -> None:
+        """Remove what new_folder made."""
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def __enter__(self) -> Workshop:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        for bench in self._benches.values():
+            bench.site.close()
+        self._benches.clear()
+
+    def bench(self, target: str, build_name: str = "plain") -> Bench | None:
+        """The bench of a target; None when it has no such build. Raises TargetError, UsageError as the target deserves."""
+        if target not in self._benches:
+            prepared = self.prepare(target)
+            while len(self._benches) >= _MOST_SITES:
+                self._benches.pop(next(iter(self._benches))).site.close()
+            site = Site(prepared.launches, prepared.contract, arena=self.arena, patience=self.patience)
+            self._benches[target] = Bench(site, prepared)
+        bench = self._benches[target]
+        return bench if build_name in bench.prepared.launches else None
+
+    # -- preparing ----------------------------------------------------------------------------------------------
+
+    def prepare(self, target: str | None) -> Prepared:
+        """Build and discover, or read what another process of this run found."""
+        key = hashlib.sha256(f"{target}\0{self.contract}".encode()).hexdigest()[:16]
+        with _locked(self.folder / f"{key}.lock"):
+            saved = self.folder / f"{key}.json"
+            if not saved.exists():
+                prepared = self._prepare(target, self.folder / key)
+                saved.write_text(json.dumps(prepared.to_json()))
+            prepared = Prepared.from_json(json.loads(saved.read_text()))
+        if prepared.error is not None:
+            raise TargetError(prepared.error)
+        return prepared
+
+    def _prepare(self, text: str | None, folder: Path) -> Prepared:
+        target, contract = resolve(text, self.contract)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            launches, how = self._build(target, folder)
+            with Site(launches, contract, arena=self.arena, patience=self.patience) as site:
+                found = discover(site, _source_text(target))
+                kind = site.arena.kind
+        except TargetError as error:
+            return Prepared(target.name, contract, {}, error=str(error))
+        return _prepared(target, found, launches, how, kind)
+
+    def _build(self, target: Target, folder: Path) -> tuple[dict[str, Launch], tuple[str, ...]]:
+        plain = build(target, folder / "plain")
+        launches = {"plain": Launch(tuple(plain.argv), target.cwd, dict(target.env))}
+        how = [plain.how]
+        if target.language == "c":
+            try:
+                sanitized = build(target, folder / "sanitized", sanitize=True)
+            except Unavailable as error:
+                how.append(str(error))
+            except TargetError as error:
+                how.append(f"the sanitized build failed, so it is left out: {error}")
+            else:
+                reports = folder / "reports"
+                reports.mkdir(exist_ok=True)
+                environment = {**target.env, **sanitizer_environment(reports)}
+                launches["sanitized"] = Launch(tuple(sanitized.argv), target.cwd, environment)
+                how.append(sanitized.how)
+        return launches, tuple(how)
+
+
+def _prepared(target: Target, found: Discovery, launches: Mapping[str, Launch], how: tuple[str, ...], kind: str) -> Prepared:
+    return Prepared(
+        name=target.name,
+        contract=found.contract,
+        launches=launches,
+        how_built=how,
+        notes=tuple(found.notes),
+        address=found.address,
+        backlog=found.backlog,
+        arena=kind,
+        answers=found.answers,
+    )
+
+
+def _source_text(target: Target) -> str:
+    if target.source is None:
+        return ""
+    try:
+        return target.source.read_text(errors="replace")[:200_000]
+    except OSError:
+        return ""
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
