@@ -1,0 +1,78 @@
+"""One request cut into segments, wherever TCP may cut it: between any two bytes (RFC 9293, section 3.8)."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from gatecrash.scenario import Connect, Receive, Scenario, Send, Until, scenario
+from strategies.options import at_least
+
+BYTE_BY_BYTE_LIMIT = (
+    256  # bytes: a longer payload is not sent byte by byte, it would cost a round trip for each
+)
+_BUFFER_SIZES = (16, 32, 64, 128, 256, 512, 1000, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
+
+
+def segmentations(payload: bytes, *, max_segments: int = 6) -> SearchStrategy[tuple[bytes, ...]]:
+    """`payload` as one segment or several; joined, they are the payload again.
+
+    At most `max_segments`, save for short payloads sent byte by byte. Raises UsageError when it is below 1.
+    """
+    at_least("max_segments", max_segments, 1)
+    size = len(payload)
+    if size < 2 or max_segments == 1:
+        return st.just((payload,))
+    cut_sets = st.one_of(
+        st.sampled_from(_prepared_cut_sets(payload, max_segments)),
+        st.lists(st.integers(1, size - 1), min_size=1, max_size=max_segments - 1, unique=True).map(sorted),
+    )
+    return cut_sets.map(lambda cuts: cut(payload, tuple(cuts)))
+
+
+def segmented_requests(
+    request: bytes, *, until: Until = "message", max_segments: int = 6, client: str = "A"
+) -> SearchStrategy[Scenario]:
+    """A client sends `request` in segments, each read by the server before the next is sent, and reads `until`."""
+
+    def as_scenario(segments: tuple[bytes, ...]) -> Scenario:
+        sends = tuple(Send(client, segment) for segment in segments)
+        return scenario(Connect(client), sends, Receive(client, until))
+
+    return segmentations(request, max_segments=max_segments).map(as_scenario)
+
+
+def cut(payload: bytes, cuts: tuple[int, ...]) -> tuple[bytes, ...]:
+    """`payload` cut in front of each of these offsets, which are ascending."""
+    edges = (0, *cuts, len(payload))
+    return tuple(payload[start:end] for start, end in zip(edges, edges[1:], strict=False))
+
+
+def telling_offsets(payload: bytes) -> tuple[int, ...]:
+    """The offsets at which careless servers break: inside line ends, round buffer sizes, next to both ends."""
+    size = len(payload)
+    offsets = {1, 2, size // 2, size - 1, size - 2, size - 3, size - 4}
+    offsets.update(_around_line_end(payload.find(b"\r\n")))
+    offsets.update(_around_line_end(payload.find(b"\r\n\r\n")))
+    for buffer_size in _BUFFER_SIZES:
+        if buffer_size - 1 <= size and buffer_size >= 512:
+            offsets.update((buffer_size - 1, buffer_size, buffer_size + 1))
+        elif buffer_size < size:
+            offsets.add(buffer_size)
+    return tuple(sorted(offset for offset in offsets if 0 < offset < size))
+
+
+def _around_line_end(offset: int) -> tuple[int, ...]:
+    return () if offset < 0 else (offset, offset + 1, offset + 2, offset + 3, offset + 4)
+
+
+def _prepared_cut_sets(payload: bytes, max_segments: int) -> list[tuple[int, ...]]:
+    """Cut sets worth trying often, fewest and earliest cuts first: Hypothesis shrinks towards the first."""
+    offsets = telling_offsets(payload)
+    cut_sets: list[tuple[int, ...]] = [(), *((offset,) for offset in offsets)]
+    if max_segments >= 3:
+        cut_sets.extend(zip(offsets, offsets[2:], strict=False))
+    if len(payload) <= BYTE_BY_BYTE_LIMIT:
+        byte_by_byte = tuple(range(1, len(payload)))
+        cut_sets.extend([byte_by_byte] * (1 + len(cut_sets) // 8))
+    return cut_sets
