@@ -145,6 +145,7 @@ static void serve(int fd)
     bool has_body = strcasestr(head, "\r\nContent-Length:") || strcasestr(head, "\r\nTransfer-Encoding:");
     if (length < 0 || !well_formed || !known_method || has_body)
         linger(fd);
+    shutdown(fd, SHUT_RDWR);
 }
 
 /* One SIGCHLD may stand for many children (signal(7)). */
@@ -170,7 +171,6 @@ int main(int argc, char **argv)
         if (in_child) {
             close(listener);
             serve(connection);
-            shutdown(connection, SHUT_RDWR);
             close(connection);
             _exit(0);
         }
