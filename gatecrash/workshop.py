@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -109,10 +109,19 @@ class Workshop:
             prepared = self.prepare(target)
             while len(self._benches) >= _MOST_SITES:
                 self._benches.pop(next(iter(self._benches))).site.close()
-            site = Site(prepared.launches, prepared.contract, arena=self.arena, patience=self.patience)
+            site = Site(self._with_own_reports(prepared.launches), prepared.contract, arena=self.arena, patience=self.patience)
             self._benches[target] = Bench(site, prepared)
         bench = self._benches[target]
         return bench if build_name in bench.prepared.launches else None
+
+    def _with_own_reports(self, launches: Mapping[str, Launch]) -> dict[str, Launch]:
+        """Sanitizer reports of this process go to a folder of its own: another worker's are not ours to read."""
+        own = dict(launches)
+        if "sanitized" in own:
+            reports = Path(tempfile.mkdtemp(prefix="reports-", dir=self.folder))
+            given = own["sanitized"]
+            own["sanitized"] = replace(given, env={**given.env, **sanitizer_environment(reports)})
+        return own
 
     # -- preparing ----------------------------------------------------------------------------------------------
 
@@ -153,10 +162,7 @@ class Workshop:
             except TargetError as error:
                 how.append(f"the sanitized build failed, so it is left out: {error}")
             else:
-                reports = folder / "reports"
-                reports.mkdir(exist_ok=True)
-                environment = {**target.env, **sanitizer_environment(reports)}
-                launches["sanitized"] = Launch(tuple(sanitized.argv), target.cwd, environment)
+                launches["sanitized"] = Launch(tuple(sanitized.argv), target.cwd, dict(target.env))
                 how.append(sanitized.how)
         return launches, tuple(how)
 

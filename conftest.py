@@ -1,0 +1,3 @@
+"""Loads Gatecrash's side of pytest: the options, the fixture `trial`, the record of verdicts."""
+
+pytest_plugins = ["gatecrash.plugin"]

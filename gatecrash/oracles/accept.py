@@ -1,0 +1,16 @@
+"""Taking connections: the accept loop, the queue before it, the listening socket."""
+
+from __future__ import annotations
+
+from gatecrash.oracles import oracle
+from gatecrash.oracles.service import as_finding, first_unserved
+from gatecrash.verdicts import Case, Finding
+
+
+@oracle("ACC-01")
+def second_client_is_accepted(case: Case) -> Finding | None:
+    """Once the first client was served, so is every later one."""
+    first, *later = case.transcript.scenario.clients
+    if first_unserved(case, (first,)) is not None:
+        return None
+    return as_finding("ACC-01", "the second client is served like the first", first_unserved(case, tuple(later)))
