@@ -3,27 +3,40 @@
 Names are plural nouns, options are keyword-only and checked when the strategy is made.
 """
 
+from strategies.conversations import (
+    datagram_conversations,
+    echo_conversations,
+    pipelines,
+    slow_readers,
+)
 from strategies.crowds import crowds, floods, interleavings, simultaneous_leavers
 from strategies.departures import KINDS, PHASES, departures
+from strategies.hogs import HOGS, hogs
 from strategies.names import client_names
 from strategies.payloads import datagrams, echo_payloads
 from strategies.requests import http_requests, large_requests, malformed_requests
 from strategies.segments import segmentations, segmented_requests
 
 __all__ = [
+    "HOGS",
     "KINDS",
     "PHASES",
     "client_names",
     "crowds",
+    "datagram_conversations",
     "datagrams",
     "departures",
+    "echo_conversations",
     "echo_payloads",
     "floods",
+    "hogs",
     "http_requests",
     "interleavings",
     "large_requests",
     "malformed_requests",
+    "pipelines",
     "segmentations",
     "segmented_requests",
     "simultaneous_leavers",
+    "slow_readers",
 ]

@@ -29,7 +29,7 @@ LEAVING = ("close", "reset")
 
 
 def floods(request: Request, *, size: int = 20, smallest: int = 2) -> SearchStrategy[Scenario]:
-    """`smallest` to `size` clients connect and send while the server is frozen; it thaws, and each reads its answer.
+    """`smallest` to `size` clients connect and ask while the server is frozen; it thaws, and each is answered.
 
     More clients than the server's backlog holds do not get in: keep `size` at or below the backlog.
     """

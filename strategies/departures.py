@@ -1,4 +1,4 @@
-"""Clients that leave at a chosen point of the server's life: queued, before a byte, in the middle, under way."""
+"""Clients that leave at a chosen point of the server's life: queued, before a byte, in the middle."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def departures(
     """The steps of one client that leaves.
 
     Phases: "queue" (not accepted yet: the caller freezes the server first), "before" it said anything,
-    "mid-request", "after-request" (the server has read it all) and "mid-response" (held at its first send; without
-    `gates`, after the first byte of the answer). Kinds: "close" (FIN), "reset" (RST), "half-close" (FIN, and
-    reads on), "half-close-reset" (FIN, then RST: the first write fails with EPIPE), and "vanish" (stays, and says
-    no more). Raises UsageError for an unknown phase or kind, and for a request of less than 2 bytes.
+    "mid-request", "after-request" (the server has read it all) and "mid-response" (held at its first send;
+    without `gates`, after the first byte of the answer). Kinds: "close" (FIN), "reset" (RST), "half-close" (FIN,
+    and reads on), "half-close-reset" (FIN, then RST: the first write fails with EPIPE), and "vanish" (stays, and
+    says no more). Raises UsageError for an unknown phase or kind, and for a request of less than 2 bytes.
     """
     at_least("request's length", len(request), 2)
     chosen_kinds = known("kinds", kinds, KINDS)

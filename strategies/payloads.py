@@ -1,4 +1,4 @@
-"""What an echo is asked to send back: any bytes at all, small or large, nothing that a string function likes."""
+"""What an echo is asked to send back: any bytes at all, above all those that string functions dislike."""
 
 from __future__ import annotations
 

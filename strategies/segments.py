@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -33,7 +35,7 @@ def segmentations(payload: bytes, *, max_segments: int = 6) -> SearchStrategy[tu
 def segmented_requests(
     request: bytes, *, until: Until = "message", max_segments: int = 6, client: str = "A"
 ) -> SearchStrategy[Scenario]:
-    """A client sends `request` in segments, each read by the server before the next is sent, and reads `until`."""
+    """A client sends `request` in segments, each read by the server before the next, and reads `until`."""
 
     def as_scenario(segments: tuple[bytes, ...]) -> Scenario:
         sends = tuple(Send(client, segment) for segment in segments)
@@ -45,11 +47,11 @@ def segmented_requests(
 def cut(payload: bytes, cuts: tuple[int, ...]) -> tuple[bytes, ...]:
     """`payload` cut in front of each of these offsets, which are ascending."""
     edges = (0, *cuts, len(payload))
-    return tuple(payload[start:end] for start, end in zip(edges, edges[1:], strict=False))
+    return tuple(payload[start:end] for start, end in pairwise(edges))
 
 
 def telling_offsets(payload: bytes) -> tuple[int, ...]:
-    """The offsets at which careless servers break: inside line ends, round buffer sizes, next to both ends."""
+    """Offsets at which careless servers break: inside line ends, round buffer sizes, next to both ends."""
     size = len(payload)
     offsets = {1, 2, size // 2, size - 1, size - 2, size - 3, size - 4}
     offsets.update(_around_line_end(payload.find(b"\r\n")))

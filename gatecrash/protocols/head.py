@@ -46,7 +46,7 @@ class Head:
 
 
 def read_head(received: bytes, start: int, *, ended: bool) -> Head:
-    """Reads the head that begins at `start`. One that just ends, or runs into its body, has "no-empty-line"."""
+    """Reads the head that begins at `start`; one that just ends, or runs into its body: "no-empty-line"."""
     head = Head(start, len(received))
     stray: int | None = None  # where the first line stands that is no field line
     position = start

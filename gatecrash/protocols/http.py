@@ -26,7 +26,7 @@ _BODILESS_STATUSES = frozenset({204, 304})
 
 @dataclass(frozen=True)
 class Answer:
-    """One final answer. `start`, `head_end` (where its body begins) and `end` are offsets into what was received."""
+    """One final answer. `start`, `head_end` (where its body begins) and `end` are offsets in what was received."""
 
     version: str
     status: int
@@ -66,8 +66,8 @@ class Reading:
 def read_answers(received: bytes, methods: Sequence[str], *, ended: bool) -> Reading:
     """The final answers to requests with these methods, in order; interim (1xx) answers are passed over.
 
-    `ended` says that no more will come: what is cut off is a problem then ("no-empty-line", "body-short", "chunk").
-    Bytes behind the last answer are "trailing-bytes", or "extra-answer" when they begin another one.
+    `ended` says that no more will come: what is cut off is a problem then ("no-empty-line", "body-short",
+    "chunk"). Bytes behind the last answer are "trailing-bytes", or "extra-answer" when they begin another one.
     """
     reader = _Reader(received, ended)
     for method in methods:
@@ -264,7 +264,7 @@ def can_persist(answer: Answer) -> bool:
 def same_answer(one: Answer, other: Answer, *, body: bool = True) -> bool:
     """True when two answers say the same: status, framing, telling fields and, unless told not to, the body.
 
-    Fields that may differ between answers that say the same (Date, Server, ETag, Connection) are not looked at.
+    Fields that may differ between such answers (Date, Server, ETag, Connection) are not looked at.
     """
     same_head = (one.status, one.framing) == (other.status, other.framing) and all(
         one.field(name) == other.field(name) for name in _TELLING_FIELDS
