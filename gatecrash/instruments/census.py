@@ -6,13 +6,14 @@ Processes vanish at any time: they are then simply not in the answer. Nothing he
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gatecrash.instruments import procfs, syscalls, waits
 from gatecrash.instruments.procfs import Status
 
 _RESTARTED = "restart_syscall"
-_REMEMBERED_CALLS = 1 << 14
+_REMEMBERED = 1 << 12
+_UNCOUNTED = b"0 0 0"
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,12 @@ class Census:
     """Looks at the descendants of the process `root` (its children may be adopted orphans), not at `root`."""
 
     def __init__(self, root: int) -> None:
+        """Looks below the process `root`, as the caller's /proc numbers it."""
         self.root = root
         # What a task slept in before a stop made the kernel restart the call under the name restart_syscall.
         self._calls: dict[int, tuple[str, tuple[int, ...]]] = {}
+        # The time limit of a sleep, by thread and what schedstat said: while that stays, so does the sleep.
+        self._limits: dict[tuple[int, bytes], float | None] = {}
 
     def pids(self) -> tuple[int, ...]:
         """Every descendant, zombies included, in the order found: parents before children.
@@ -98,9 +102,7 @@ class Census:
         """One thread now, zombies included; None when it is gone."""
         folder = f"/proc/{pid}/task/{tid}/"
         call = procfs.read(folder + "syscall")
-        return self.describe(
-            pid, tid, call, procfs.read(folder + "status"), procfs.read(folder + "schedstat")
-        )
+        return self.describe(pid, tid, call, procfs.read(folder + "status"), procfs.read(folder + "schedstat"))
 
     def describe(self, pid: int, tid: int, call: bytes, status: bytes, times: bytes) -> Task | None:
         """The task behind three files of /proc/PID/task/TID that were already read; None when they are empty."""
@@ -108,14 +110,8 @@ class Census:
         cpu = times.split()
         if not parsed.state or len(cpu) < 2:
             return None
-        name, args = parse_call(call)
-        if name == _RESTARTED:
-            name, args = self._calls.get(tid, (name, args))
-        else:
-            if len(self._calls) > _REMEMBERED_CALLS:
-                self._calls.clear()
-            self._calls[tid] = (name, args)
-        task = Task(
+        name, args = self._resumed(tid, *parse_call(call))
+        return Task(
             pid,
             tid,
             parsed.state,
@@ -125,10 +121,28 @@ class Census:
             int(cpu[0]),
             int(cpu[1]),
             parsed.pending,
-            None,
+            self._limit(pid, tid, name, args, times) if parsed.state in ("S", "D") else None,
         )
-        limit = None if parsed.state in ("T", "Z", "X") else waits.time_limit(pid, name, args)
-        return task if limit is None else replace(task, timed=limit)
+
+    def _resumed(self, tid: int, name: str, args: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+        """The call itself where a stop made it show as restart_syscall(2), which keeps the arguments."""
+        if name == _RESTARTED:
+            known, known_args = self._calls.get(tid, (name, ()))
+            return (known, args) if known_args == args else (name, args)
+        if len(self._calls) >= _REMEMBERED:
+            self._calls.clear()
+        self._calls[tid] = (name, args)
+        return name, args
+
+    def _limit(self, pid: int, tid: int, name: str, args: tuple[int, ...], times: bytes) -> float | None:
+        if times.startswith(_UNCOUNTED):
+            return waits.time_limit(pid, name, args)
+        key = (tid, times)
+        if key not in self._limits:
+            if len(self._limits) >= _REMEMBERED:
+                self._limits.clear()
+            self._limits[key] = waits.time_limit(pid, name, args)
+        return self._limits[key]
 
     def descriptors(self, pid: int) -> dict[int, str]:
         """Open descriptors of a process and what each is: a path, or `socket:[inode]`, `pipe:[inode]`..."""

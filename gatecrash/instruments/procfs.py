@@ -93,6 +93,7 @@ class Status:
     __slots__ = ("pending", "state", "switches", "threads")
 
     def __init__(self, content: bytes) -> None:
+        """From the file's content; `state` is empty when that is."""
         found = _STATUS.search(content)
         if found is None:
             self.state, self.threads, self.pending, self.switches = "", 0, False, 0

@@ -58,6 +58,7 @@ class Connection:
 
     @property
     def accepted(self) -> bool:
+        """A process of the server has the connection open."""
         return self.inode != 0
 
     @property
@@ -83,6 +84,7 @@ class Queues:
     """Reads the queues of one network namespace through one `NETLINK_SOCK_DIAG` socket."""
 
     def __init__(self, netlink: socket.socket) -> None:
+        """Asks through `netlink` (`sockdiag.open_socket`, made in the namespace of interest), which it then owns."""
         self._netlink = netlink
         self._ask = sockdiag.Conversation(netlink)
 
@@ -162,9 +164,7 @@ def _connection(entry: Entry) -> Connection:
 
 def _datagram_socket(entry: Entry) -> DatagramSocket:
     peer = (entry.peer_address, entry.peer_port) if entry.peer_port else None
-    return DatagramSocket(
-        entry.inode, entry.family, entry.address, entry.port, entry.read_queue, peer, entry.drops()
-    )
+    return DatagramSocket(entry.inode, entry.family, entry.address, entry.port, entry.read_queue, peer, entry.drops())
 
 
 def available(netlink: socket.socket | None = None) -> str | None:

@@ -11,7 +11,7 @@ sleep in the second says that nobody had woken it until then. So at the moment t
 was asleep, and only a task, a time limit or the tester could have woken one. Without a time limit nothing will
 happen any more: silence is then a fact, not a timeout.
 
-Blind spots: alarm(2) and setitimer(2), and drivers of real devices; a target has neither disk nor network.
+Blind spots: alarm(2), setitimer(2), timer_create(2) and a time limit given to io_uring: all invisible in /proc.
 """
 
 from __future__ import annotations
@@ -24,12 +24,16 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 from gatecrash.instruments import procfs
+from gatecrash.instruments.blocked import blocked_where as blocked_where
 from gatecrash.instruments.census import Census, Task
+from gatecrash.instruments.syscalls import TIME_LIMITS
 
 _YIELDS = 8  # looks with only a yield of the CPU between them, before naps begin
 _FIRST_NAP, _LONGEST_NAP = 0.0002, 0.002  # seconds
 _WAIT_OUT_NAP = 0.01
 _SPIN_WINDOW, _SPIN_RESTART, _SPIN_SHARE = 0.25, 1.0, 0.9
+_LIMIT_JITTER, _LIMIT_JITTER_SHARE = 0.005, 0.1  # seconds, and of the limit
+_UNCOUNTED = b"0 0 0\n"  # schedstat of a kernel without CONFIG_SCHED_INFO
 _CLONE_VFORK = 0x4000
 
 
@@ -79,16 +83,20 @@ class _Rest:
     def timed(self) -> tuple[Task, ...]:
         return tuple(task for task in self.tasks if task.timed is not None)
 
+    def resting(self) -> Resting:
+        limits = (task.timed for task in self.tasks)
+        return Resting(self.tasks, min((limit for limit in limits if limit is not None), default=math.inf))
+
     def same_but_timed(self, earlier: _Rest) -> bool:
         """Nothing differs from `earlier` but how often the tasks in timed waits have run."""
         if (self.everyone, self.queues) != (earlier.everyone, earlier.queues):
             return False
-        return all(map(self._slept_on, earlier.tasks, self.tasks, [earlier.runs] * len(self.tasks)))
-
-    def _slept_on(self, before: Task, now: Task, runs: dict[int, bytes]) -> bool:
-        if before.timed is None or now.timed is None:
-            return before.timed is now.timed and runs[now.tid] == self.runs[now.tid]
-        return (before.tid, before.call, before.args) == (now.tid, now.call, now.args)
+        if len(self.tasks) != len(earlier.tasks):  # one of them became a zombie
+            return False
+        return all(
+            _same_wait(before, now) if now.timed is not None else earlier.runs[now.tid] == self.runs[now.tid]
+            for before, now in zip(earlier.tasks, self.tasks, strict=True)
+        )
 
 
 def settle(
@@ -128,7 +136,7 @@ class _Settling:
         while timed := rest.timed():
             longest = max(task.timed or 0.0 for task in timed)
             if not wait_out or longest > self.deadline - time.monotonic():
-                return Resting(rest.tasks, min(math.inf if t.timed is None else t.timed for t in timed))
+                return rest.resting()
             later = self._wait_out(rest)
             if isinstance(later, Quiet | Resting | Spinning | Restless):
                 return later
@@ -150,7 +158,7 @@ class _Settling:
             if not waiting:
                 return Quiet(rest.tasks, rest.queues)
             if time.monotonic() > self.deadline:
-                return Resting(rest.tasks, max(task.timed or 0.0 for task in rest.timed()))
+                return rest.resting()
 
     def _rest(self) -> _Rest | Spinning | Restless:
         """Look until everybody is seen asleep and no trapped call waits for us."""
@@ -183,7 +191,7 @@ def _look(census: Census, look_at_queues: Callable[[], Hashable]) -> _Rest | Non
     calls: dict[int, bytes] = {}
     for pid, tid in everyone:
         folder = f"/proc/{pid}/task/{tid}/"
-        runs[tid] = procfs.read(folder + "schedstat")
+        runs[tid] = _run_counter(folder)
         calls[tid] = procfs.read(folder + "syscall")
         if calls[tid].startswith(b"running") or not calls[tid]:
             return None
@@ -194,13 +202,43 @@ def _look(census: Census, look_at_queues: Callable[[], Hashable]) -> _Rest | Non
     for pid, tid in everyone:
         folder = f"/proc/{pid}/task/{tid}/"
         status = procfs.read(folder + "status")
-        times = procfs.read(folder + "schedstat")
+        # Context switches are counted when a task leaves the CPU: only one that is named a call has left it.
+        if runs[tid].startswith(_UNCOUNTED[:-1] + b" ") and procfs.read(folder + "syscall") != calls[tid]:
+            return None
+        times = _run_counter(folder)
         task = census.describe(pid, tid, calls[tid], status, times)
         if task is None or times != runs[tid] or not _asleep(task):
             return None
         if task.state != "Z":
             tasks.append(task)
     return _Rest(everyone, tuple(tasks), runs, queues)
+
+
+def _same_wait(before: Task, now: Task) -> bool:
+    """Back in the same call with the same arguments, but for the time limit, which event loops work out anew."""
+    if before.timed is None or now.timed is None or (before.tid, before.call) != (now.tid, now.call):
+        return False
+    limit = TIME_LIMITS.get(now.call)
+    if limit is None or limit.form == "deadline":
+        return before.args == now.args
+    at = limit.argument
+    if before.args[:at] + before.args[at + 1 :] != now.args[:at] + now.args[at + 1 :]:
+        return False
+    if limit.form == "milliseconds":
+        return _close(before.args[at] / 1000, now.args[at] / 1000)
+    return _close(before.timed, now.timed)
+
+
+def _close(before: float, now: float) -> bool:
+    return abs(before - now) <= max(_LIMIT_JITTER, _LIMIT_JITTER_SHARE * before)
+
+
+def _run_counter(folder: str) -> bytes:
+    """Changes whenever the task is given a CPU; schedstat, with the context switches added where it counts nothing."""
+    times = procfs.read(folder + "schedstat")
+    if times != _UNCOUNTED:
+        return times
+    return b"0 0 0 %d\n" % procfs.Status(procfs.read(folder + "status")).switches
 
 
 def _asleep(task: Task) -> bool:
@@ -265,12 +303,3 @@ class _SpinWatch:
 
 def _sleep(seconds: float) -> None:
     select.select([], [], [], seconds)
-
-
-def blocked_where(task: Task, census: Census, sockets: dict[int, str] | None = None) -> str:
-    """One sentence: which process is blocked in which call on which descriptor.
-
-    `sockets` gives names to sockets by inode, as in {4711: "A's connection"}.
-    """
-    name = procfs.read(f"/proc/{task.pid}/comm").decode("utf-8", "backslashreplace").strip() or "gone"
-    return f"process {task.pid} ({name}) is blocked in {task.call}"

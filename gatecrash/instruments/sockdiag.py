@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gatecrash.errors import EngineFault
 
@@ -47,8 +47,7 @@ _BYTES_RECEIVED_AT = 128  # tcpi_bytes_received in struct tcp_info (Linux 4.1)
 _DROPS_AT = 32  # SK_MEMINFO_DROPS, the ninth of `struct sk_meminfo` (Linux 4.6)
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One socket as the kernel describes it (`struct inet_diag_msg`)."""
 
     family: int
@@ -64,12 +63,14 @@ class Entry:
     attributes: bytes
 
     def bytes_received(self) -> int | None:
+        """All bytes the peer's packets brought in order, its FIN counted as one; None when the kernel keeps no count."""
         info = self._attribute(_INFO)
         if len(info) < _BYTES_RECEIVED_AT + 8:
             return None
         return int.from_bytes(info[_BYTES_RECEIVED_AT : _BYTES_RECEIVED_AT + 8], "little")
 
     def drops(self) -> int | None:
+        """Datagrams thrown away because the receive queue was full."""
         memory = self._attribute(_MEMORY)
         if len(memory) < _DROPS_AT + 4:
             return None
@@ -89,13 +90,12 @@ class Conversation:
     """Questions and answers on one netlink socket. The kernel answers inside `send`: nothing ever waits."""
 
     def __init__(self, netlink: socket.socket) -> None:
+        """Talks through `netlink`, which nobody else may read from."""
         self._socket = netlink
         self._buffer = bytearray(1 << 16)
         self._sequence = 0
 
-    def find(
-        self, protocol: int, local: tuple[str, int], peer: tuple[str, int], want: int = 0
-    ) -> Entry | None:
+    def find(self, protocol: int, local: tuple[str, int], peer: tuple[str, int], want: int = 0) -> Entry | None:
         """The socket that packets from `peer` to `local` would reach."""
         family = socket.AF_INET6 if ":" in local[0] else socket.AF_INET
         self._send(family, protocol, 0, ALL_STATES, want, local, peer)

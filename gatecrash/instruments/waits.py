@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import os
+import re
+import socket
 import struct
 import time
+from functools import cache
 
 from gatecrash.instruments import procfs
 from gatecrash.instruments.syscalls import TIME_LIMITS, TimeLimit
@@ -12,10 +17,17 @@ from gatecrash.instruments.syscalls import TIME_LIMITS, TimeLimit
 _PAIR = struct.Struct("=qq")
 _FUTEX_COMMAND = 0x7F  # without FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME
 _FUTEX_SPANS = frozenset({0})  # FUTEX_WAIT: a span
-_FUTEX_DEADLINES = frozenset(
-    {6, 9, 11, 13}
-)  # LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2: points in time
+_FUTEX_DEADLINES = frozenset({6, 9, 11, 13})  # LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2: points in time
 _TIMER_ABSTIME = 1
+_PIDFD_GETFD = 438  # the same on every machine (Linux 5.6)
+_IT_VALUE = re.compile(rb"it_value: \((\d+), (\d+)\)")
+_WATCHING_CALLS = frozenset(
+    {"poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2"},
+)
+_SOCKET_LIMITS = {
+    **dict.fromkeys(("accept", "accept4", "read", "readv", "recvfrom", "recvmsg"), socket.SO_RCVTIMEO),
+    **dict.fromkeys(("write", "writev", "sendto", "sendmsg", "connect"), socket.SO_SNDTIMEO),
+}
 _YEAR_2001 = 1_000_000_000  # seconds: a deadline beyond it is on the wall clock, not on the monotonic one
 
 
@@ -28,13 +40,62 @@ def time_limit(pid: int, call: str, args: tuple[int, ...]) -> float | None:
         return math.inf
     if len(args) < 6:
         return None
+    if call in _SOCKET_LIMITS:
+        return _socket_limit(pid, args[0] & 0xFFFFFFFF, _SOCKET_LIMITS[call])
     if call == "futex":
         return _futex_limit(pid, args)
     if call == "clock_nanosleep":
         form = TimeLimit(2, "deadline" if args[1] & _TIMER_ABSTIME else "timespec")
         return _limit(pid, form, args)
     form_of_call = TIME_LIMITS.get(call)
-    return None if form_of_call is None else _limit(pid, form_of_call, args)
+    limit = None if form_of_call is None else _limit(pid, form_of_call, args)
+    return _sooner(limit, _timer_limit(pid)) if call in _WATCHING_CALLS else limit
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return one if other is None else other if one is None else min(one, other)
+
+
+def _socket_limit(pid: int, descriptor: int, option: int) -> float | None:
+    """SO_RCVTIMEO or SO_SNDTIMEO of a socket of another process, through a copy of its descriptor."""
+    try:
+        process = os.pidfd_open(pid)
+    except OSError:
+        return None
+    try:
+        copy = _libc().syscall(_PIDFD_GETFD, process, descriptor, 0)
+    finally:
+        os.close(process)
+    if copy < 0:
+        return None
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, copy) as ours:
+            seconds: int
+            fraction: int
+            seconds, fraction = _PAIR.unpack(ours.getsockopt(socket.SOL_SOCKET, option, _PAIR.size))
+    except OSError:  # not a socket: no such limit
+        return None
+    return seconds + fraction / 1e6 or None
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _timer_limit(pid: int) -> float | None:
+    """Until the first armed timerfd of a process expires; a poll or an epoll set may watch it (timerfd_create(2))."""
+    soonest: float | None = None
+    try:
+        with os.scandir(f"/proc/{pid}/fd") as numbers:
+            for entry in numbers:
+                if os.readlink(entry.path) == "anon_inode:[timerfd]":
+                    found = _IT_VALUE.search(procfs.read(f"/proc/{pid}/fdinfo/{entry.name}"))
+                    left = int(found[1]) + int(found[2]) / 1e9 if found else 0.0
+                    soonest = _sooner(soonest, left or None)
+    except OSError:  # the process is gone, or closed a descriptor: then it runs and the look is void anyway
+        pass
+    return soonest
 
 
 def _limit(pid: int, limit: TimeLimit, args: tuple[int, ...]) -> float | None:
