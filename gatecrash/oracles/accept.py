@@ -14,3 +14,13 @@ def second_client_is_accepted(case: Case) -> Finding | None:
     if first_unserved(case, (first,)) is not None:
         return None
     return as_finding("ACC-01", "the second client is served like the first", first_unserved(case, tuple(later)))
+
+
+@oracle("ACC-17")
+def listening_socket_stays_open(case: Case) -> Finding | None:
+    """No look finds the server running without its listening socket."""
+    for look in case.transcript.looks():
+        if look.snapshot.running and look.snapshot.listener is None and look.snapshot.still == "quiet":
+            got = "after serving clients the server runs on, but its listening socket is closed"
+            return Finding("ACC-17", "the listening socket stays open", got, look.snapshot.where)
+    return None
