@@ -26,10 +26,11 @@ from strategies.segments import segmentations
 
 LEAVERS = ("idle", "half-request", "asking")
 LEAVING = ("close", "reset")
+_TURNS = 8  # drawn turns of a crowd: enough to get between any two steps of the first clients, and cheap
 
 
 def floods(request: Request, *, size: int = 20, smallest: int = 2) -> SearchStrategy[Scenario]:
-    """`smallest` to `size` clients connect and ask while the server is frozen; it thaws, and each is answered.
+    """`smallest` to `size` clients connect and ask while the server is frozen; then each is answered.
 
     More clients than the server's backlog holds do not get in: keep `size` at or below the backlog.
     """
@@ -48,37 +49,40 @@ def interleavings(behaviours: Sequence[Sequence[Step]]) -> SearchStrategy[Scenar
     """The steps of several clients, each client's in its own order; shrinks to one client after the other."""
     at_least("number of behaviours", len(behaviours), 1)
     length = sum(len(behaviour) for behaviour in behaviours)
-    turns = st.lists(st.integers(0, len(behaviours) - 1), min_size=length, max_size=length)
+    turns = st.tuples(*[st.integers(0, len(behaviours) - 1)] * length)
     return turns.map(lambda drawn: scenario(_in_turns(behaviours, drawn)))
 
 
 def _in_turns(behaviours: Sequence[Sequence[Step]], turns: Sequence[int]) -> list[Step]:
-    """Each turn names one of the behaviours that still have steps."""
+    """Each turn names one of the behaviours that still have steps; after the last turn they end one by one."""
     left = [list(behaviour) for behaviour in behaviours if behaviour]
     steps: list[Step] = []
     for turn in turns:
-        if not left:
-            break
-        chosen = left[turn % len(left)]
-        steps.append(chosen.pop(0))
-        left = [behaviour for behaviour in left if behaviour]
-    return steps
+        if left:
+            chosen = left[turn % len(left)]
+            steps.append(chosen.pop(0))
+            left = [behaviour for behaviour in left if behaviour]
+    return steps + [step for behaviour in left for step in behaviour]
 
 
 def crowds(request: Request, *, size: int = 3, max_segments: int = 3) -> SearchStrategy[Scenario]:
     """Two to `size` clients, each with its request in segments, interleaved in any order."""
     at_least("size", size, 2)
+    names = client_names(size)
+    segmented = [segmentations(request_of(request, name), max_segments=max_segments) for name in names]
+    return st.one_of([_crowd_of(names[:count], segmented[:count]) for count in range(2, size + 1)])
 
-    def of_size(count: int) -> SearchStrategy[Scenario]:
-        names = client_names(count)
-        segmented = [segmentations(request_of(request, name), max_segments=max_segments) for name in names]
-        return st.tuples(*segmented).flatmap(
-            lambda cut: interleavings(
-                [conversation(name, part) for name, part in zip(names, cut, strict=True)]
-            )
-        )
 
-    return st.integers(2, size).flatmap(of_size)
+def _crowd_of(
+    names: Sequence[str], segmented: Sequence[SearchStrategy[tuple[bytes, ...]]]
+) -> SearchStrategy[Scenario]:
+    turns = st.tuples(*[st.integers(0, len(names) - 1)] * _TURNS)
+
+    def as_scenario(drawn: tuple[tuple[int, ...], tuple[tuple[bytes, ...], ...]]) -> Scenario:
+        behaviours = [conversation(name, segments) for name, segments in zip(names, drawn[1], strict=True)]
+        return scenario(_in_turns(behaviours, drawn[0]))
+
+    return st.tuples(turns, st.tuples(*segmented)).map(as_scenario)
 
 
 def conversation(client: str, segments: Sequence[bytes]) -> tuple[Step, ...]:

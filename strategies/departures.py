@@ -39,9 +39,10 @@ def departures(
 
     Phases: "queue" (not accepted yet: the caller freezes the server first), "before" it said anything,
     "mid-request", "after-request" (the server has read it all) and "mid-response" (held at its first send;
-    without `gates`, after the first byte of the answer). Kinds: "close" (FIN), "reset" (RST), "half-close" (FIN,
-    and reads on), "half-close-reset" (FIN, then RST: the first write fails with EPIPE), and "vanish" (stays, and
-    says no more). Raises UsageError for an unknown phase or kind, and for a request of less than 2 bytes.
+    without `gates`, after the first byte of the answer). Kinds: "close" (FIN), "reset" (RST), "half-close"
+    (FIN, and reads on), "half-close-reset" (FIN, then RST: the first write fails with EPIPE), and "vanish"
+    (stays, and says no more). Raises UsageError for an unknown phase or kind, and for a request of less
+    than 2 bytes.
     """
     at_least("request's length", len(request), 2)
     chosen_kinds = known("kinds", kinds, KINDS)

@@ -26,9 +26,9 @@ def hogs(
     """One to `size` hogs of one kind come first; then one good client asks and reads its answer.
 
     The good client's name is the first one behind the hogs': "B" for one hog. "reads-nothing" sends
-    `greedy_request` (`request`, when there is none), whose answer should be larger than the socket buffers, with
-    a small receive window. With `finish` the hogs then say the rest, and read. Raises UsageError for an unknown
-    kind.
+    `greedy_request` (`request`, when there is none), whose answer should be larger than the socket buffers,
+    with a small receive window. With `finish` the hogs then say the rest, and read. Raises UsageError for
+    an unknown kind.
     """
     at_least("size", size, 1)
     sample = request_of(request, "A")

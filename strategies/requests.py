@@ -33,7 +33,7 @@ PLACES = ("field", "target", "fields")
 def http_requests(
     *, path: str = "/", methods: Collection[str] = ("GET",), host: str = "localhost", max_fields: int = 6
 ) -> SearchStrategy[bytes]:
-    """Well-formed HTTP/1.1 requests for `path` that all mean the same: fields added, moved, written otherwise.
+    """Well-formed HTTP/1.1 requests for `path` that all mean the same: fields added, moved, respelt.
 
     At most `max_fields` fields are added to Host (and Content-Length, where there is a body). Raises
     UsageError for a method not in METHODS.
@@ -148,8 +148,8 @@ _LONG_PARTS = ("target", "method", "version", "name")
 def malformed_requests() -> SearchStrategy[bytes]:
     """Requests no server should choke on, none of them right, each ended by an empty line (CRLFCRLF).
 
-    Prefixes of a request line, what crashed real servers, one odd byte anywhere, overlong parts. HTTP/1.1 wants
-    a Host field (RFC 9112, section 3.2), so even those that look well are to be refused.
+    Prefixes of a request line, what crashed real servers, one odd byte anywhere, overlong parts. HTTP/1.1
+    wants a Host field (RFC 9112, section 3.2), so even those that look well are to be refused.
     """
     return st.one_of(
         st.sampled_from(_MALFORMED),

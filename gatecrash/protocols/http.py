@@ -26,7 +26,7 @@ _BODILESS_STATUSES = frozenset({204, 304})
 
 @dataclass(frozen=True)
 class Answer:
-    """One final answer. `start`, `head_end` (where its body begins) and `end` are offsets in what was received."""
+    """One final answer. Offsets in what was received: `start`, `head_end` (its body begins there), `end`."""
 
     version: str
     status: int
@@ -67,7 +67,8 @@ def read_answers(received: bytes, methods: Sequence[str], *, ended: bool) -> Rea
     """The final answers to requests with these methods, in order; interim (1xx) answers are passed over.
 
     `ended` says that no more will come: what is cut off is a problem then ("no-empty-line", "body-short",
-    "chunk"). Bytes behind the last answer are "trailing-bytes", or "extra-answer" when they begin another one.
+    "chunk"). Bytes behind the last answer are "trailing-bytes", or "extra-answer" when they begin another
+    one.
     """
     reader = _Reader(received, ended)
     for method in methods:

@@ -1,0 +1,1 @@
+"""Measurements, each run by itself with `python -m`."""
