@@ -138,7 +138,9 @@ static void serve(int fd)
     else
         answer(fd, "200 OK", "", page, head_only);
 
-    if (length > 0 && read_until(fd, head, (size_t)length, "\r\n\r\n") <= 0)
+    if (length > 0)
+        length = read_until(fd, head, (size_t)length, "\r\n\r\n");
+    if (length == 0)
         return;
     bool has_body = strcasestr(head, "\r\nContent-Length:") || strcasestr(head, "\r\nTransfer-Encoding:");
     if (length < 0 || !well_formed || !known_method || has_body)

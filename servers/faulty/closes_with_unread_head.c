@@ -113,7 +113,7 @@ static ssize_t read_head(int fd, char *head)
             return 0;
         have += (size_t)n;
         head[have] = '\0';
-        if (have > 2 && memmem(head, have, "\r\n", 2) == head + have - 2) /* the mistake */
+        if (have > 2 && strcmp(head + have - 2, "\r\n") == 0) /* the mistake */
             return (ssize_t)have;
     }
     return -1;

@@ -104,8 +104,7 @@ static bool complete(const char *head, size_t have)
 {
     const char *line = head;
     for (int field = -1; field <= FIELDS; field++) { /* the mistake */
-        const char *end = memmem(line, (size_t)(head + have - line), "
-", 2);
+        const char *end = memmem(line, (size_t)(head + have - line), "\r\n", 2);
         if (end == NULL)
             return false;
         if (end == line && line != head)
