@@ -1,0 +1,62 @@
+"""What this machine lets Gatecrash see and do: one entry an instrument, with the kernel's reason where it refuses."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gatecrash.arena import Arena
+from gatecrash.errors import GatecrashError
+from gatecrash.instruments import gates
+from gatecrash.instruments.census import Census
+from gatecrash.instruments.queues import Queues
+
+
+@dataclass(frozen=True)
+class Capability:
+    """One thing that may be refused. `reason` is None where it works; `without` says what is lost."""
+
+    name: str
+    what: str
+    without: str
+    reason: str | None
+
+
+def capabilities() -> tuple[Capability, ...]:
+    """Try each of them once."""
+    return (
+        Capability("arena", "a private network and process space for each target", "Targets run on the shared loopback.", _refusal(_namespace)),
+        Capability("queues", "accept queues and what the server has read (sock_diag)", "Only the wire is judged.", _refusal(_queues)),
+        Capability("census", "processes, descriptors and where they block (/proc)", "Only the wire is judged.", _refusal(_census)),
+        Capability("gates", "system calls held or made to fail (seccomp notification)", "Rules that need a failing call are not observable.", gates.available()),
+        Capability("C compiler", "builds C targets and the C reference servers", "Only Python targets and commands can be judged.", _compiler()),
+    )
+
+
+def _refusal(attempt: Callable[[], None]) -> str | None:
+    try:
+        attempt()
+    except (GatecrashError, OSError) as error:
+        return str(error)
+    return None
+
+
+def _namespace() -> None:
+    with Arena.open(kind="namespace"):
+        pass
+
+
+def _queues() -> None:
+    with Arena.open() as arena:
+        Queues(arena.netlink()).listeners()
+
+
+def _census() -> None:
+    with Arena.open() as arena:
+        Census(arena.broker_pid).tasks()
+
+
+def _compiler() -> str | None:
+    found = next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), None)
+    return None if found else "neither cc, gcc nor clang is on the PATH"

@@ -1,0 +1,78 @@
+"""pytest as a child: its own settings, folders and search path, so that nothing of a submission's folder is loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatecrash.tree import tree_root
+from gatecrash.verdicts import Verdict
+
+_SETTINGS = "[pytest]\naddopts =\nfilterwarnings =\n"
+#: pytest's exit codes (pytest.ExitCode) that a run of suites may end with; all others are a fault of ours.
+_EXPECTED = frozenset({0, 1, 2, 5})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the child ended, and all it printed."""
+
+    code: int
+    output: str
+
+    @property
+    def fault(self) -> str | None:
+        """What went wrong when it was our fault."""
+        return None if self.code in _EXPECTED else self.output[-6000:]
+
+
+def run_suites(folder: Path, options: Sequence[str], *, jobs: int, on_verdict: Callable[[Verdict], None]) -> Outcome:
+    """Run the suites in a child; `on_verdict` hears of each verdict as it comes. `folder` is the run's own."""
+    settings = folder / "pytest.ini"
+    settings.write_text(_SETTINGS)
+    reading, writing = os.pipe()
+    log = folder / "pytest.log"
+    command = [sys.executable, "-P", "-m", "pytest", "-c", str(settings), "--rootdir", str(tree_root())]
+    command += ["-p", "no:cacheprovider", "-q", "--tb=short", "--color=no", f"--gatecrash-run={folder}", *options]
+    command += ["-n", str(jobs), "--dist", "load"] if jobs > 1 else ["-p", "no:xdist"]
+    command.append(str(tree_root() / "suites"))
+    with log.open("wb") as printed:
+        child = subprocess.Popen(
+            command, cwd=folder, env=_environment(folder, writing), stdin=subprocess.DEVNULL, stdout=printed,
+            stderr=subprocess.STDOUT, pass_fds=(writing,),
+        )  # fmt: skip
+        os.close(writing)
+        code = _listen(child, reading, on_verdict)
+    return Outcome(code, log.read_text(errors="replace"))
+
+
+def _environment(folder: Path, writing: int) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "HYPOTHESIS_"))}
+    kept.pop("PYTHONPATH", None)
+    return {
+        **kept,
+        "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis"),
+        "GATECRASH_RECORD_FD": str(writing),
+    }
+
+
+def _listen(child: subprocess.Popen[bytes], reading: int, on_verdict: Callable[[Verdict], None]) -> int:
+    with os.fdopen(reading, "rb") as lines:
+        try:
+            for line in lines:
+                on_verdict(Verdict.from_json(json.loads(line)))
+            return child.wait()
+        except KeyboardInterrupt:
+            child.wait()
+            return 2
+        finally:
+            if child.poll() is None:
+                child.terminate()
+                child.wait()

@@ -1,0 +1,161 @@
+"""`gatecrash check`: judge a target and say which rules it breaks."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from gatecrash import child, last_run
+from gatecrash.errors import UsageError
+from gatecrash.judging import missing_instruments
+from gatecrash.profiles import PROFILES
+from gatecrash.record import RunRecord, judgements
+from gatecrash.reports import json_report, terminal
+from gatecrash.rulebook import Rule, load
+from gatecrash.verdicts import Verdict, merge
+from gatecrash.workshop import Prepared, Workshop
+
+_FORMATS = {"json": json_report.render}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("target", nargs="?", help="a .c, .cpp or .py file, a folder, a command (with {port}), or HOST:PORT")
+    parser.add_argument("--profile", default="quick", choices=[n for n in PROFILES if n != "matrix"], help="how long to try")
+    parser.add_argument("--only", action="append", default=[], metavar="IDS", help="rules or areas to try: ACC-03, fork, RES-*")
+    parser.add_argument("--skip", action="append", default=[], metavar="IDS", help="rules or areas to leave out")
+    parser.add_argument("--strict", action="store_true", help="a broken SHOULD fails the run, too")
+    parser.add_argument("--jobs", type=_jobs, default=None, metavar="N", help="worker processes (default: one a core)")
+    parser.add_argument("--report", action="append", default=[], metavar="json=FILE", help="write a report")
+    parser.add_argument("--contract", metavar="FILE", help="the gatecrash.toml to use (default: the one beside the target)")
+    parser.add_argument("--patience", type=float, default=5.0, metavar="SECONDS", help="when a wait that proves nothing is given up")
+    parser.add_argument("--arena", choices=("auto", "namespace", "loopback"), default="auto", help="where the target runs")
+
+
+def _jobs(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 256:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of workers; give one from 1 to 256")
+    return number
+
+
+@dataclass
+class Progress:
+    """A live line on a terminal; elsewhere a line for each broken rule as it is found."""
+
+    console: Console
+    total: int
+    verdicts: list[Verdict] = field(default_factory=list)
+    live: Live | None = None
+
+    def __enter__(self) -> Progress:
+        if self.console.is_terminal:
+            self.live = Live(self._line(), console=self.console, transient=True, refresh_per_second=8)
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    def hear(self, verdict: Verdict) -> None:
+        """Take one verdict in."""
+        known = {v.rule for v in self.verdicts if v.outcome == "fail"}
+        self.verdicts.append(verdict)
+        if self.live is not None:
+            self.live.update(self._line())
+        elif verdict.outcome == "fail" and verdict.rule not in known:
+            self.console.print(terminal.plain(f"  broken: {verdict.rule} {load().get(verdict.rule).title}"))
+
+    def _line(self) -> Text:
+        merged = merge(self.verdicts)
+        broken = sorted(v.rule for v in merged.values() if v.outcome == "fail")
+        line = Text(f"  {len(merged)} of {self.total} rules")
+        if broken:
+            line.append(f", broken: {' '.join(broken)}", "bold red")
+        return line
+
+
+def run(options: argparse.Namespace) -> int:
+    """Judge the target; returns the exit code."""
+    reports = [_report(text) for text in options.report]
+    rules = load().select(options.only, options.skip)
+    console = Console(highlight=False, soft_wrap=True)
+    target = _absolute(options.target)
+    started = time.monotonic()
+    folder = Workshop.new_folder()
+    try:
+        with Workshop(folder, arena=options.arena, patience=options.patience, contract=_absolute(options.contract)) as workshop:
+            prepared = workshop.prepare(target)
+        terminal.header(console, prepared, missing_instruments())
+        record = _judge(options, folder, target, prepared, rules, console, started)
+    finally:
+        Workshop.remove_folder(folder)
+    for render, path in reports:
+        _write(path, render(record))
+    last_run.save(record, target, _absolute(options.contract))
+    return _show(record, options, console)
+
+
+def _judge(
+    options: argparse.Namespace, folder: Path, target: str | None, prepared: Prepared, rules: tuple[Rule, ...],
+    console: Console, started: float,
+) -> RunRecord:  # fmt: skip
+    arguments = [f"--profile={options.profile}", f"--arena={options.arena}", f"--patience={options.patience}"]
+    arguments += [f"--only={','.join(rule.id for rule in rules)}", "--strict"]
+    arguments += [f"--target={target if target is not None else ''}"]
+    if options.contract:
+        arguments.append(f"--contract={_absolute(options.contract)}")
+    jobs = options.jobs or len(os.sched_getaffinity(0))
+    with Progress(console, len(rules)) as progress:
+        outcome = child.run_suites(folder, arguments, jobs=jobs, on_verdict=progress.hear)
+    if outcome.code == 2:
+        raise KeyboardInterrupt
+    missing = missing_instruments()
+    seconds = time.monotonic() - started
+    judged = judgements(progress.verdicts, rules)
+    return RunRecord(prepared.name, prepared, missing, judged, seconds, options.profile, outcome.fault)
+
+
+def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> int:
+    terminal.areas(console, record)
+    terminal.failures(console, record, options.target or "")
+    if record.fault is not None:
+        console.print(Text("Gatecrash itself failed; this says nothing of the target. Its last words:", "bold yellow"))
+        console.print(terminal.plain(record.fault))
+    terminal.closing(console, record, strict=options.strict)
+    return record.exit_code(strict=options.strict)
+
+
+def _absolute(path: str | None) -> str | None:
+    """A path that stays right when the working folder changes; anything else (a command, HOST:PORT) as it is."""
+    if path is None or not Path(path).exists():
+        return path
+    return str(Path(path).resolve())
+
+
+def _report(text: str) -> tuple[object, Path]:
+    kind, _, name = text.partition("=")
+    if kind not in _FORMATS or not name:
+        raise UsageError(f"--report {text}: expected FORMAT=FILE with one of the formats {', '.join(_FORMATS)}.")
+    path = Path(name)
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
+        raise UsageError(f"--report {text}: {name} cannot be written; name a file in a folder that exists.")
+    return _FORMATS[kind], path
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise UsageError(f"the report {path} could not be written: {error.strerror}.") from None

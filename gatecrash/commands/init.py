@@ -1,0 +1,41 @@
+"""`gatecrash init [TARGET]`: write the contract that discovery finds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from gatecrash.commands.check import _absolute
+from gatecrash.contract_file import write_contract
+from gatecrash.errors import UsageError
+from gatecrash.judging import missing_instruments
+from gatecrash.reports import terminal
+from gatecrash.target import resolve
+from gatecrash.workshop import Workshop
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("target", help="the target to look at")
+    parser.add_argument("--output", default="gatecrash.toml", metavar="FILE", help="where to write (default: gatecrash.toml)")
+    parser.add_argument("--force", action="store_true", help="overwrite the file")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Discover, write, say so."""
+    output = Path(options.output)
+    if output.exists() and not options.force:
+        raise UsageError(f"{output} exists already; --force overwrites it.")
+    folder = Workshop.new_folder()
+    try:
+        with Workshop(folder) as workshop:
+            prepared = workshop.prepare(_absolute(options.target))
+    finally:
+        Workshop.remove_folder(folder)
+    terminal.header(Console(highlight=False, soft_wrap=True), prepared, missing_instruments())
+    target, _ = resolve(_absolute(options.target))
+    output.write_text(write_contract(prepared.contract, target))
+    print(f"wrote {output}; change what is not as it should be, then run gatecrash check {options.target}")
+    return 0

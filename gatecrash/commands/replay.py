@@ -1,0 +1,64 @@
+"""`gatecrash replay ID [TARGET]`: play the scenario again that broke a rule, and show all that was seen."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from rich.text import Text
+
+from gatecrash import last_run
+from gatecrash.commands.check import _absolute
+from gatecrash.oracles import oracle_of
+from gatecrash.oracles.invariants import broken_invariants
+from gatecrash.reports.terminal import plain
+from gatecrash.rulebook import load
+from gatecrash.scenario import Scenario
+from gatecrash.site import Site
+from gatecrash.verdicts import Finding
+from gatecrash.workshop import Workshop
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("rule", metavar="ID", help="the rule that was broken")
+    parser.add_argument("target", nargs="?", help="the target (default: the one judged last)")
+    parser.add_argument("--contract", metavar="FILE", help="the gatecrash.toml to use")
+    parser.add_argument("--times", type=int, default=1, metavar="N", help="how often, each time on a fresh server")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 when the rule held every time, 1 when it was broken again."""
+    rule = load().get(options.rule)
+    target = _absolute(options.target)
+    saved = last_run.load(target)
+    scenario, build = last_run.scenario_of(saved, rule.id)
+    named = target if target is not None else saved["target"]
+    contract = _absolute(options.contract) or saved["contract"]
+    console = Console(highlight=False, soft_wrap=True)
+    folder = Workshop.new_folder()
+    try:
+        with Workshop(folder, contract=str(contract) if contract else None) as workshop:
+            bench = workshop.bench(str(named) if named is not None else None, build)
+            assert bench is not None
+            broken = sum(_once(console, bench.site, scenario, rule.id, build) for _ in range(max(1, options.times)))
+    finally:
+        Workshop.remove_folder(folder)
+    console.print(Text(f"{rule.id} was broken {broken} of {max(1, options.times)} times", "bold red" if broken else "bold green"))
+    return 1 if broken else 0
+
+
+def _once(console: Console, site: Site, scenario: Scenario, rule: str, build: str) -> bool:
+    site.learn_plain(scenario)
+    transcript = site.play(scenario, build=build, fresh=True)
+    case = site.case(transcript)
+    finding: Finding | None = next((f for f in broken_invariants(case) if f.rule == rule), None)
+    if finding is None and build == "plain":
+        finding = oracle_of(rule)(case)
+    console.print(plain(str(transcript)))
+    if finding is not None:
+        console.print(Text.assemble(("expected  ", "green"), plain(finding.expected)))
+        console.print(Text.assemble(("got       ", "red"), plain(finding.got)))
+        for line in finding.evidence:
+            console.print(plain(f"  {line}"))
+    return finding is not None

@@ -1,0 +1,98 @@
+"""The one record of a run that every report is rendered from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gatecrash import __version__
+from gatecrash.rulebook import Rule, load
+from gatecrash.verdicts import Outcome, Verdict, merge
+from gatecrash.workshop import Prepared
+
+OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "not_applicable", "not_observable", "inconclusive")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A rule and what was said of it."""
+
+    rule: Rule
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A whole run: the target and one judgement a rule, in the rulebook's order."""
+
+    target: str
+    prepared: Prepared
+    missing: Mapping[str, str]
+    judgements: tuple[Judgement, ...]
+    seconds: float
+    profile: str
+    fault: str | None = None
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """How many rules got each verdict."""
+        return {name: sum(j.verdict.outcome == name for j in self.judgements) for name in OUTCOMES}
+
+    @property
+    def broken(self) -> tuple[Judgement, ...]:
+        """The broken rules: MUST first, then in the rulebook's order."""
+        failed = [j for j in self.judgements if j.verdict.outcome == "fail"]
+        return tuple(sorted(failed, key=lambda j: ("MUST", "SHOULD", "MAY").index(j.rule.level)))
+
+    def exit_code(self, *, strict: bool) -> int:
+        """0 conforming, 1 not, 3 a fault of ours, 5 nothing was tried."""
+        if self.fault is not None:
+            return 3
+        if any(j.rule.level == "MUST" or (strict and j.rule.level == "SHOULD") for j in self.broken):
+            return 1
+        if not self.broken and not self.summary["pass"] and not self.summary["inconclusive"]:
+            return 5
+        return 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON report (docs/json.md)."""
+        return {
+            "gatecrash": __version__,
+            "target": self.target,
+            "profile": self.profile,
+            "seconds": round(self.seconds, 3),
+            "contract": self.prepared.contract.to_json(),
+            "capabilities_missing": dict(self.missing),
+            "summary": self.summary,
+            "verdicts": [_row(j) for j in self.judgements],
+        }
+
+
+def _row(judgement: Judgement) -> dict[str, Any]:
+    rule, verdict = judgement.rule, judgement.verdict
+    finding = verdict.finding
+    evidence: dict[str, Any] = {"reason": verdict.reason} if verdict.reason else {}
+    if finding is not None:
+        evidence.update(expected=finding.expected, got=finding.got, seen=list(finding.evidence))
+    return {
+        "rule": rule.id,
+        "title": rule.title,
+        "area": rule.area,
+        "level": rule.level,
+        "verdict": verdict.outcome,
+        "evidence": evidence or None,
+        "scenario": None if verdict.scenario is None else verdict.scenario.to_json(),
+        "confirmed": None if verdict.confirmed is None else list(verdict.confirmed),
+        "examples": verdict.examples,
+        "seconds": round(verdict.seconds, 3),
+    }
+
+
+def judgements(verdicts: Iterable[Verdict], rules: Iterable[Rule]) -> tuple[Judgement, ...]:
+    """One judgement for each of these rules that has a verdict."""
+    merged = merge(verdicts)
+    order = {rule.id: rule for rule in load().rules}
+    wanted = {rule.id for rule in rules}
+    chosen = [rule for id, rule in order.items() if id in merged and (id in wanted or merged[id].outcome == "fail")]
+    return tuple(Judgement(rule, merged[rule.id]) for rule in chosen)

@@ -1,0 +1,178 @@
+"""The terminal report: a header, a line an area, then every broken rule once, as its reader needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.syntax import Syntax
+from rich.text import Text
+
+from gatecrash.contract import Contract
+from gatecrash.record import Judgement, RunRecord
+from gatecrash.reports.differing import side_by_side
+from gatecrash.rulebook import Mistake
+from gatecrash.text import safe_text
+from gatecrash.workshop import Prepared
+
+_SPOKEN = {
+    "http": "HTTP",
+    "echo": "TCP echo",
+    "udp": "UDP echo",
+    "greeting": "speaks first, then closes",
+    "none": "neither HTTP nor an echo",
+}
+_MODELS = {
+    "iterative": "iterative, one client at a time",
+    "fork": "forks a child for each connection",
+    "prefork": "preforked workers",
+    "thread": "a thread for each connection",
+    "event_loop": "event loop",
+    "unknown": "model not known",
+}
+_STYLES = {"pass": "green", "fail": "bold red", "not_observable": "yellow", "inconclusive": "yellow", "not_applicable": "dim"}
+_MOST_EVIDENCE = 12
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Text of anybody's: control characters escaped, never read as markup."""
+    return Text(safe_text(text), style)
+
+
+def header(console: Console, prepared: Prepared, missing: dict[str, str]) -> None:
+    """What is judged: the target, how it was built, where it listens, what was discovered, what cannot be seen."""
+    console.print(plain(f"Gatecrash judges {prepared.name}", "bold"))
+    for line in prepared.how_built:
+        console.print(_labelled("built", line))
+    backlog = "" if prepared.backlog is None else f", backlog {prepared.backlog}"
+    where = "in a private network of its own" if prepared.arena == "namespace" else "on the shared loopback (namespaces are refused here)"
+    console.print(_labelled("listens", f"{prepared.address}{backlog}, {where}"))
+    console.print(_labelled("discovered", _discovered(prepared.contract)))
+    for note in prepared.notes:
+        console.print(_labelled("note", note))
+    for name, reason in missing.items():
+        console.print(_labelled("missing", f"{name}: {reason}"))
+    console.print()
+
+
+def _labelled(label: str, text: str) -> Text:
+    return Text.assemble((f"  {label:<11}", "dim"), plain(text))
+
+
+def _discovered(contract: Contract) -> str:
+    facts = [_SPOKEN[contract.protocol]]
+    if contract.protocol != "udp":
+        facts.append(_MODELS[contract.concurrency])
+    if contract.workers:
+        facts.append(f"{contract.workers} workers")
+    if contract.protocol == "http":
+        facts.append("keeps connections" if contract.persistent else "one answer a connection")
+    if contract.written:
+        facts.append(f"from the contract: {', '.join(sorted(contract.written))}")
+    return "; ".join(facts)
+
+
+def areas(console: Console, record: RunRecord) -> None:
+    """A line an area: how many rules hold, which are broken, which were not judged."""
+    for area in dict.fromkeys(j.rule.area for j in record.judgements):
+        rows = [j for j in record.judgements if j.rule.area == area]
+        console.print(_area_line(area, rows))
+    console.print()
+
+
+def _area_line(area: str, rows: list[Judgement]) -> Text:
+    by = {name: [j.rule.id for j in rows if j.verdict.outcome == name] for name in _STYLES}
+    if len(by["not_applicable"]) == len(rows):
+        return Text(f"  {area:<11} does not apply", "dim")
+    mark = ("✗", "bold red") if by["fail"] else ("✓", "green") if by["pass"] else ("–", "yellow")
+    line = Text.assemble(mark, f" {area:<11} ", (f"{len(by['pass'])} hold", "green" if by["pass"] else "dim"))
+    for name, word in (("fail", "broken"), ("inconclusive", "inconclusive"), ("not_observable", "not observable here")):
+        if by[name]:
+            line.append(f", {len(by[name])} {word}: {' '.join(by[name])}", _STYLES[name])
+    if by["not_applicable"]:
+        line.append(f", {len(by['not_applicable'])} do not apply", "dim")
+    return line
+
+
+def failures(console: Console, record: RunRecord, replay_target: str) -> None:
+    """Every broken rule once."""
+    for judgement in record.broken:
+        failure(console, judgement, record.prepared.contract, replay_target)
+
+
+def failure(console: Console, judgement: Judgement, contract: Contract, replay_target: str) -> None:
+    """One broken rule: the scenario, expected and got, the evidence, the usual mistake, how to see it again."""
+    rule, verdict = judgement.rule, judgement.verdict
+    console.rule(Text(f"{rule.id}  {rule.level}  broken", "bold red"), align="left", style="red")
+    console.print(plain(rule.title, "bold"))
+    console.print(plain(rule.source, "dim"))
+    if verdict.scenario is not None:
+        console.print("\nThe smallest client that shows it:")
+        for line in str(verdict.scenario).splitlines():
+            console.print(plain(f"  {line}"))
+    _expected_and_got(console, judgement)
+    _evidence(console, verdict.finding.evidence if verdict.finding is not None else ())
+    _mistakes(console, rule.mistakes, contract)
+    console.print()
+    if verdict.confirmed is not None:
+        console.print(Text.assemble("Replayed on fresh servers: ", (_confirmed(verdict.confirmed), "bold")))
+    console.print(Text.assemble("See it again: ", (safe_text(f"gatecrash replay {rule.id} {replay_target}".rstrip()), "cyan")))
+    console.print(Text.assemble("Read about it: ", (f"gatecrash explain {rule.id}", "cyan")))
+    console.print()
+
+
+def _confirmed(confirmed: tuple[int, int]) -> str:
+    shown, times = confirmed
+    return f"always ({shown}/{times})" if shown == times else f"{shown} of {times}"
+
+
+def _expected_and_got(console: Console, judgement: Judgement) -> None:
+    finding = judgement.verdict.finding
+    if finding is None:
+        return
+    console.print()
+    console.print(Text.assemble(("expected  ", "green"), plain(finding.expected)))
+    console.print(Text.assemble(("got       ", "red"), plain(finding.got)))
+    if finding.difference is not None:
+        expected, got, caret = side_by_side(finding.difference)
+        console.print(Text.assemble(("  expected ", "dim"), expected), soft_wrap=True)
+        console.print(Text.assemble(("  got      ", "dim"), got), soft_wrap=True)
+        console.print(Text.assemble("           ", (caret, "bold red")), soft_wrap=True)
+
+
+def _evidence(console: Console, lines: Iterable[str]) -> None:
+    rows = list(lines)
+    if not rows:
+        return
+    console.print("\nSeen from outside:")
+    for line in rows[:_MOST_EVIDENCE]:
+        console.print(plain(f"  {line}"))
+    if len(rows) > _MOST_EVIDENCE:
+        console.print(Text(f"  and {len(rows) - _MOST_EVIDENCE} lines more (--report json=FILE has them all)", "dim"))
+
+
+def _mistakes(console: Console, mistakes: tuple[Mistake, ...], contract: Contract) -> None:
+    if not mistakes:
+        return
+    mistake = mistakes[0]
+    console.print(Text.assemble("\n", ("The usual mistake: ", "bold"), mistake.text.strip()))
+    code = mistake.python if contract.source == "python" else mistake.c
+    if code:
+        language = "python" if contract.source == "python" else "c"
+        console.print(Padding(Syntax(code.strip("\n"), language, background_color="default", word_wrap=True), (0, 0, 0, 2)))
+
+
+def closing(console: Console, record: RunRecord, *, strict: bool) -> None:
+    """The last line: the counts and what they mean."""
+    counts = record.summary
+    words = [f"{counts['pass']} rules hold", f"{counts['fail']} broken"]
+    for name, word in (("inconclusive", "inconclusive"), ("not_observable", "not observable here"), ("not_applicable", "do not apply")):
+        if counts[name]:
+            words.append(f"{counts[name]} {word}")
+    code = record.exit_code(strict=strict)
+    style = {0: "bold green", 1: "bold red"}.get(code, "bold yellow")
+    verdict = {0: "conforms", 1: "does not conform", 3: "was not judged: a fault of Gatecrash", 5: "was not judged"}[code]
+    console.print(Text.assemble((safe_text(f"{record.prepared.name} {verdict}"), style), f": {', '.join(words)} ({record.seconds:.1f} s, {record.profile})"))
+    if code == 0 and counts["fail"]:
+        console.print(Text("A broken SHOULD is advice; with --strict it fails the run.", "dim"))
