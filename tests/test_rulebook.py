@@ -44,7 +44,8 @@ def entry(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("rule", RULES, ids=by_id)
 def test_a_rule_explains_itself(rule: Rule) -> None:
     for text in (rule.statement, rule.why, rule.how):
-        assert len(text) > 40 and text.rstrip().endswith((".", ".)")), text
+        assert len(text) > 40, text
+        assert text.rstrip().endswith((".", ".)")), text
     assert re.search(r"RFC \d+|\w\(\d\)|POSIX|C11|UNP|CERT|CWE", rule.source), rule.source
     assert not rule.title.endswith(".")
     assert rule.mistakes, "a rule names the usual mistake behind it"
@@ -125,9 +126,7 @@ def test_an_id_is_found_in_lower_case_and_a_wrong_one_gets_a_near_miss() -> None
         (["MEM-*"], ["MEM-02"], {"MEM-01", "MEM-03"}),
     ],
 )
-def test_rules_are_selected_by_id_area_prefix_and_pattern(
-    only: list[str], skip: list[str], expected: set[str]
-) -> None:
+def test_rules_are_selected_by_id_area_prefix_and_pattern(only: list[str], skip: list[str], expected: set[str]) -> None:
     assert {rule.id for rule in load().select(only, skip)} == expected
 
 

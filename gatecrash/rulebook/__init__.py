@@ -44,17 +44,11 @@ class Rulebook:
         for rule in self.rules:
             for prerequisite in rule.after:
                 if prerequisite not in self._by_id:
-                    raise EngineFault(
-                        f"{rule.id}: `after` names {prerequisite}, a rule the rulebook does not have."
-                    )
+                    raise EngineFault(f"{rule.id}: `after` names {prerequisite}, a rule the rulebook does not have.")
         try:
-            self._order = tuple(
-                graphlib.TopologicalSorter({r.id: r.after for r in self.rules}).static_order()
-            )
+            self._order = tuple(graphlib.TopologicalSorter({r.id: r.after for r in self.rules}).static_order())
         except graphlib.CycleError as error:
-            raise EngineFault(
-                f"The rulebook's `after` runs in a circle: {' -> '.join(error.args[1])}."
-            ) from None
+            raise EngineFault(f"The rulebook's `after` runs in a circle: {' -> '.join(error.args[1])}.") from None
 
     def get(self, id: str) -> Rule:
         """The rule of this id, in upper or lower case. Raises UsageError with the nearest ids when there is none."""

@@ -33,9 +33,7 @@ class Need:
 
 
 NEEDS: Final[Mapping[str, Need]] = {
-    "serves_many": Need(
-        lambda c: not c.one_shot, "the contract says that it serves one client and leaves (one_shot)"
-    ),
+    "serves_many": Need(lambda c: not c.one_shot, "the contract says that it serves one client and leaves (one_shot)"),
     "persistent": Need(lambda c: c.persistent, "it closes the connection after an answer, which HTTP allows"),
     "large_path": Need(
         lambda c: c.large_path is not None,
@@ -87,7 +85,8 @@ class HasApplies(Protocol):
     """A rule, as far as this module cares."""
 
     @property
-    def applies(self) -> Applies: ...
+    def applies(self) -> Applies:
+        """The contracts the rule is about."""
 
 
 def applicable(rule: HasApplies, contract: Contract) -> str | None:
@@ -99,6 +98,7 @@ def applicable(rule: HasApplies, contract: Contract) -> str | None:
     if applies.models and contract.concurrency not in applies.models:
         names = " or ".join(MODEL_NAMES[name] for name in applies.models)
         if contract.concurrency == "unknown":
-            return f"it is a rule for {names} servers, and this one's model is unknown; write concurrency in gatecrash.toml"
+            missing = "this one's model is unknown; write concurrency in gatecrash.toml"
+            return f"it is a rule for {names} servers, and {missing}"
         return f"it is a rule for {names} servers, and this one is {MODEL_NAMES[contract.concurrency]}"
     return next((NEEDS[need].missing for need in applies.needs if not NEEDS[need].met(contract)), None)

@@ -77,9 +77,7 @@ def _rule(row: dict[str, Any], area: str, file: str) -> Rule:
     missing = known - {"mistakes"} - set(row)
     if missing:
         raise EngineFault(f"{where}: lacks {', '.join(sorted(missing))}.")
-    text = {
-        key: _text(row, key, where) for key in ("id", "title", "level", "source", "statement", "why", "how")
-    }
+    text = {key: _text(row, key, where) for key in ("id", "title", "level", "source", "statement", "why", "how")}
     prefix, _, number = text["id"].partition("-")
     if prefix not in PREFIXES[area] or len(number) != 2 or not number.isdigit():
         raise EngineFault(f"{where}: an id here is {' or '.join(PREFIXES[area])}, a hyphen and two digits.")
@@ -117,9 +115,7 @@ def _mistake(row: dict[str, Any], where: str) -> Mistake:
 def _only(row: dict[str, Any], known: set[str], where: str) -> None:
     unknown = sorted(set(row) - known)
     if unknown:
-        raise EngineFault(
-            f"{where}: unknown field {', '.join(unknown)}; known are {', '.join(sorted(known))}."
-        )
+        raise EngineFault(f"{where}: unknown field {', '.join(unknown)}; known are {', '.join(sorted(known))}.")
 
 
 def _text(row: dict[str, Any], key: str, where: str) -> str:
@@ -129,15 +125,11 @@ def _text(row: dict[str, Any], key: str, where: str) -> str:
     return value
 
 
-def _words(
-    row: dict[str, Any], key: str, where: str, allowed: tuple[str, ...] | None = None
-) -> tuple[str, ...]:
+def _words(row: dict[str, Any], key: str, where: str, allowed: tuple[str, ...] | None = None) -> tuple[str, ...]:
     value = row.get(key, [])
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
         raise EngineFault(f"{where}: {key} is {value!r}; it must be a list of words.")
     strange = [word for word in value if allowed is not None and word not in allowed]
     if strange:
-        raise EngineFault(
-            f"{where}: {key} holds {', '.join(strange)}; allowed are {', '.join(allowed or ())}."
-        )
+        raise EngineFault(f"{where}: {key} holds {', '.join(strange)}; allowed are {', '.join(allowed or ())}.")
     return tuple(value)
