@@ -41,6 +41,7 @@ class Listener:
 class Connection:
     """The server's side of one TCP connection; all sizes in bytes of the stream, a FIN never counted.
 
+    `unsent` are bytes the client's kernel has not acknowledged, which it may delay by 40 ms though it has them.
     `inode` is 0 while nobody has accepted the connection, and again once the server has closed it and the
     kernel finishes alone. `received` and `consumed` (what the application has read) are None when the kernel
     keeps no counts any more (TIME_WAIT, closed FIN_WAIT2) or not yet (SYN_RECV).
@@ -147,13 +148,14 @@ def _connection(entry: Entry) -> Connection:
     # (or a read that goes past the last byte) has taken it from the queue. It is always the last one there.
     fin = entry.state in sockdiag.FIN_RECEIVED
     unread = entry.read_queue - 1 if fin and entry.read_queue else entry.read_queue
+    own_fin = entry.state in sockdiag.FIN_UNANSWERED and entry.write_queue > 0
     total = entry.bytes_received()
     received = None if total is None else total - fin
     return Connection(
         state=sockdiag.STATES.get(entry.state, f"STATE-{entry.state}"),
         inode=entry.inode,
         unread=unread,
-        unsent=entry.write_queue,
+        unsent=entry.write_queue - own_fin,
         received=received,
         consumed=None if received is None else received - unread,
         fin_received=fin,

@@ -32,6 +32,7 @@ STATES = {  # include/net/tcp_states.h
 }
 LISTEN = 10
 FIN_RECEIVED = frozenset({6, 8, 9, 11})
+FIN_UNANSWERED = frozenset({4, 9, 11})  # our own FIN is sent, and not acknowledged
 ALL_STATES = 0xFFFFFFFF
 
 # A bit of `idiag_ext` for each optional attribute, numbered from 1.
@@ -63,7 +64,7 @@ class Entry(NamedTuple):
     attributes: bytes
 
     def bytes_received(self) -> int | None:
-        """All bytes the peer's packets brought in order, its FIN counted as one; None when the kernel keeps no count."""
+        """Bytes the peer sent that arrived in order, its FIN counted as one; None when the kernel keeps no count."""
         info = self._attribute(_INFO)
         if len(info) < _BYTES_RECEIVED_AT + 8:
             return None
