@@ -131,8 +131,7 @@ class Launch:
             os.execvpe(self.argv[0], self.argv, self.env)
         except OSError as error:
             message = json.dumps({"stage": stage, "errno": error.errno or 0}).encode()
-            with socket.socket(fileno=self.report_fd) as tell:
-                tell.sendmsg([message])
+            socket.socket(fileno=self.report_fd).sendmsg([message])
         finally:
             os._exit(127)
 
@@ -176,8 +175,7 @@ class Launch:
         checked(listener, "seccomp")
         out = socket.socket(fileno=self.report_fd)
         socket.send_fds(out, [b"{}"], [listener])
-        out.detach()
-        os.close(listener)
+        out.detach()  # exec closes both: a close(2) here may already be trapped, with nobody to let it go
 
 
 class Target:
