@@ -26,11 +26,36 @@ class Capability:
 def capabilities() -> tuple[Capability, ...]:
     """Try each of them once."""
     return (
-        Capability("arena", "a private network and process space for each target", "Targets run on the shared loopback.", _refusal(_namespace)),
-        Capability("queues", "accept queues and what the server has read (sock_diag)", "Only the wire is judged.", _refusal(_queues)),
-        Capability("census", "processes, descriptors and where they block (/proc)", "Only the wire is judged.", _refusal(_census)),
-        Capability("gates", "system calls held or made to fail (seccomp notification)", "Rules that need a failing call are not observable.", gates.available()),
-        Capability("C compiler", "builds C targets and the C reference servers", "Only Python targets and commands can be judged.", _compiler()),
+        Capability(
+            "arena",
+            "a private network and process space for each target",
+            "Targets run on the shared loopback.",
+            _refusal(_namespace),
+        ),
+        Capability(
+            "queues",
+            "accept queues and what the server has read (sock_diag)",
+            "Only the wire is judged.",
+            _refusal(_queues),
+        ),
+        Capability(
+            "census",
+            "processes, descriptors and where they block (/proc)",
+            "Only the wire is judged.",
+            _refusal(_census),
+        ),
+        Capability(
+            "gates",
+            "system calls held or made to fail (seccomp notification)",
+            "Rules that need a failing call are not observable.",
+            gates.available(),
+        ),
+        Capability(
+            "C compiler",
+            "builds C targets and the C reference servers",
+            "Only Python targets and commands can be judged.",
+            _compiler(),
+        ),
     )
 
 

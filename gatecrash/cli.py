@@ -22,7 +22,10 @@ _COMMANDS: dict[str, tuple[ModuleType, str]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code (0 conforming, 1 not, 2 interrupted, 3 our fault, 4 usage, 5 nothing ran, 6 no start)."""
+    """Run one command and return its exit code.
+
+    0 conforming, 1 not, 2 interrupted, 3 our fault, 4 usage, 5 nothing ran, 6 the target did not build or start.
+    """
     parser = _parser()
     try:
         options = parser.parse_args(arguments)

@@ -13,7 +13,17 @@ from gatecrash.errors import Unavailable
 from gatecrash.instruments import gates
 from gatecrash.offer import ask, get_request
 from gatecrash.protocols import http
-from gatecrash.scenario import Connect, HalfClose, Receive, ReceiveDatagrams, Scenario, Send, SendDatagram, Settle, scenario
+from gatecrash.scenario import (
+    Connect,
+    HalfClose,
+    Receive,
+    ReceiveDatagrams,
+    Scenario,
+    Send,
+    SendDatagram,
+    Settle,
+    scenario,
+)
 from gatecrash.server import Server
 from gatecrash.site import Site
 from gatecrash.text import shown
@@ -69,14 +79,18 @@ def _listening(site: Site, found: Discovery) -> None:
     found.backlog = listener.backlog if listener is not None else None
     if len(found.ports) > 1:
         others = ", ".join(str(p) for p in found.ports if p != port)
-        found.notes.append(f"It listens on more than one port; {port} is judged, not {others} (a contract can say which).")
+        found.notes.append(
+            f"It listens on more than one port; {port} is judged, not {others} (a contract can say which)."
+        )
     look = player_settle.look("start")
     caught = next((p.caught for p in look.processes if p.pid == look.main), 0) if look else 0
     takes_port = site.asked == port
     swapped = ((site.asked & 0xFF) << 8) | site.asked >> 8
     _learn(site, found, takes_port=takes_port or port == swapped, handles_signals=bool(caught & ~_LIBRARY_SIGNALS))
     if not takes_port and port != swapped:
-        found.notes.append(f"It was told port {site.asked} and listens on {port}: the port is taken to be fixed in the program.")
+        found.notes.append(
+            f"It was told port {site.asked} and listens on {port}: the port is taken to be fixed in the program."
+        )
         _learn(site, found, port=port)
 
 
@@ -91,7 +105,9 @@ def _protocol(site: Site, found: Discovery, source_text: str) -> None:
     if protocol is None:
         protocol = _guess(source_text, server)
         found.answers = False
-        found.notes.append(f"It never answered anything; it is judged as the {_SPOKEN[protocol]} server it is taken for.")
+        found.notes.append(
+            f"It never answered anything; it is judged as the {_SPOKEN[protocol]} server it is taken for."
+        )
     elif protocol == "none":
         found.notes.append("What it says is neither HTTP nor an echo: the rules of an answer's content do not apply.")
     _learn(site, found, protocol=protocol)
@@ -229,7 +245,9 @@ def _tasks(look: Snapshot) -> tuple[int, ...]:
 
 def _acceptors(look: Snapshot) -> int:
     """Workers are the holders of the listener that wait on it: not a parent that only waits for them."""
-    waiting = [t.pid for t in look.tasks if t.call not in ("wait4", "waitid", "pause", "rt_sigsuspend", "rt_sigtimedwait")]
+    waiting = [
+        t.pid for t in look.tasks if t.call not in ("wait4", "waitid", "pause", "rt_sigsuspend", "rt_sigtimedwait")
+    ]
     return len(set(waiting) & set(look.listener_holders)) or len(look.listener_holders)
 
 

@@ -56,7 +56,9 @@ class Prerequisites:
         return None if finding is None else f"{rule} is broken ({finding.got}), so this cannot be seen"
 
 
-def verdict_without_trying(rule: Rule, site: Site, prerequisites: Prerequisites, build: str = "plain") -> Verdict | None:
+def verdict_without_trying(
+    rule: Rule, site: Site, prerequisites: Prerequisites, build: str = "plain"
+) -> Verdict | None:
     """The verdict of a rule that need not or cannot be tried; None when it has to be tried."""
     reason = applicable(rule, site.contract)
     if reason is not None:

@@ -52,7 +52,7 @@ def load(target: str | None) -> dict[str, object]:
 
 
 def scenario_of(row: dict[str, object], rule: str) -> tuple[Scenario, str]:
-    """The scenario that broke a rule, and the build it was played on. Raises UsageError when the rule was not broken."""
+    """The scenario that broke a rule and the build it was played on. Raises UsageError when the rule held."""
     broken = row["broken"]
     assert isinstance(broken, dict)
     if rule not in broken:

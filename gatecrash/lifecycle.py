@@ -43,7 +43,7 @@ class Lifecycle:
 
     def on_taken_port(self, step: int) -> Started:
         """End this one, listen on its port ourselves, and start it anew."""
-        host, port = self.server.address
+        _, port = self.server.address
         self.server.arena.clear()
         occupant = self.server.arena.udp() if self.server.datagram else self.server.arena.tcp()
         with occupant:

@@ -10,7 +10,6 @@ import signal
 from collections.abc import Callable, Hashable
 from functools import singledispatchmethod
 
-
 from gatecrash.client import DatagramClient, StreamClient
 from gatecrash.contract import Contract
 from gatecrash.errors import EngineFault
@@ -47,7 +46,6 @@ from gatecrash.scenario import (
 from gatecrash.server import Server
 from gatecrash.transcript import (
     CallTrace,
-    TracedCall,
     Connected,
     Ended,
     Event,
@@ -58,6 +56,7 @@ from gatecrash.transcript import (
     NotSent,
     Sent,
     Silent,
+    TracedCall,
     Transcript,
 )
 from gatecrash.waiting import Waiter, errno_number

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from gatecrash.errors import GatecrashError
-from gatecrash.judging import Prerequisites, verdict_without_trying
+from gatecrash.judging import verdict_without_trying
 from gatecrash.profiles import profile
 from gatecrash.references import Judged, judged_targets
 from gatecrash.rulebook import Rule, load
@@ -31,7 +31,11 @@ _RUN_FOLDER = pytest.StashKey[Path]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of a run."""
     group = parser.getgroup("gatecrash", "Gatecrash: judge a socket server")
-    group.addoption("--target", default=None, help="what to judge: a source file, a folder, a command, HOST:PORT (default: the reference servers)")
+    group.addoption(
+        "--target",
+        default=None,
+        help="what to judge: a source file, a folder, a command, HOST:PORT (default: the reference servers)",
+    )
     group.addoption("--contract", default=None, help="the gatecrash.toml to use (default: the one beside the target)")
     group.addoption("--profile", default=None, help="quick, default or thorough (default: quick)")
     group.addoption("--only", action="append", default=[], help="rules or areas to try, separated by commas")
@@ -40,7 +44,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--arena", default="auto", choices=("auto", "namespace", "loopback"), help="where the target runs")
     group.addoption("--patience", type=float, default=5.0, help="seconds before a wait that proves nothing is given up")
     group.addoption("--plain-only", action="store_true", help="leave the sanitized build out")
-    group.addoption("--gatecrash-run", default=None, help=pytest.HELP_SUPPRESS if hasattr(pytest, "HELP_SUPPRESS") else "internal")
+    group.addoption(
+        "--gatecrash-run", default=None, help=pytest.HELP_SUPPRESS if hasattr(pytest, "HELP_SUPPRESS") else "internal"
+    )
     group.addoption("--gatecrash-record", default=None, help="a file that gets one JSON line a verdict")
 
 
@@ -75,7 +81,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "trial" not in metafunc.fixturenames:
         return
     rule = _rule_of(metafunc.definition)
-    judged = judged_targets(metafunc.config.getoption("--target"), rule, sanitized=not metafunc.config.getoption("--plain-only"))
+    judged = judged_targets(
+        metafunc.config.getoption("--target"), rule, sanitized=not metafunc.config.getoption("--plain-only")
+    )
     parameters = [pytest.param(one, id=one.id, marks=pytest.mark.xdist_group(one.group)) for one in judged]
     metafunc.parametrize("judged", parameters, scope="session")
 
@@ -136,7 +144,12 @@ def trial(request: pytest.FixtureRequest, judged: Judged, workshop: Workshop) ->
     if given is not None:
         _note(request.node, given)
         pytest.skip(f"{rule.id} {given.outcome.replace('_', ' ')}: {given.reason}")
-    made = Trial(rule, bench.site, profile(request.config.getoption("--profile") or os.environ.get("GATECRASH_PROFILE", "quick")), build=judged.build)
+    made = Trial(
+        rule,
+        bench.site,
+        profile(request.config.getoption("--profile") or os.environ.get("GATECRASH_PROFILE", "quick")),
+        build=judged.build,
+    )
     yield made
     for other in made.others.values():
         _note(request.node, other)
@@ -161,7 +174,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     broken = call.excinfo.value if call.excinfo is not None else None
     if isinstance(broken, RuleBroken):
         rule = load().get(broken.finding.rule)
-        report.longrepr = f"{rule.id} {rule.level}: {rule.title}\n{broken.scenario}\nexpected: {broken.finding.expected}\ngot: {broken.finding.got}\n" + "\n".join(broken.finding.evidence)
+        report.longrepr = (
+            f"{rule.id} {rule.level}: {rule.title}\n{broken.scenario}\nexpected: {broken.finding.expected}\ngot: {broken.finding.got}\n"
+            + "\n".join(broken.finding.evidence)
+        )
         if rule.level != "MUST" and not item.config.getoption("--strict"):
             report.outcome, report.wasxfail = "skipped", f"{rule.id} is a {rule.level}"
     return report

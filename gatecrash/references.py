@@ -30,7 +30,9 @@ def reference_servers() -> tuple[Path, ...]:
 def judged_targets(named: str | None, rule: Rule, *, sanitized: bool) -> list[Judged]:
     """The parameters of one rule's test. Without a named target, references the rule cannot apply to are left out."""
     if named is not None:
-        return _builds(named, "target", None, sanitized=sanitized and Path(named.split()[0] if named else "").suffix in _SOURCES)
+        return _builds(
+            named, "target", None, sanitized=sanitized and Path(named.split()[0] if named else "").suffix in _SOURCES
+        )
     found: list[Judged] = []
     for path in reference_servers():
         if _may_apply(path.stem, rule):

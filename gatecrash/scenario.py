@@ -318,7 +318,9 @@ class Scenario:
 
     def to_json(self) -> list[dict[str, Any]]:
         """A list of steps with plain values; bytes are written as Latin-1 text."""
-        return [{"kind": step.kind, **{f.name: _plain(getattr(step, f.name)) for f in fields(step)}} for step in self.steps]
+        return [
+            {"kind": step.kind, **{f.name: _plain(getattr(step, f.name)) for f in fields(step)}} for step in self.steps
+        ]
 
     @classmethod
     def from_json(cls, rows: Iterable[dict[str, Any]]) -> Scenario:

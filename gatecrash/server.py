@@ -42,7 +42,11 @@ class Launch:
 
     def environment(self, port: int) -> dict[str, str]:
         """What the target sees: a small fixed environment, PORT, and what its contract adds."""
-        base = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH") if name in os.environ}
+        base = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
+            if name in os.environ
+        }
         return {"PATH": os.defpath, **base, "PORT": str(port), **self.env}
 
 

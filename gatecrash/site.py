@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 
 from gatecrash.arena import Arena
@@ -25,7 +24,9 @@ ASKED_PORT = 9157
 class Site:
     """One target in one arena. A server is kept running between scenarios; a fresh one is a call away."""
 
-    def __init__(self, launches: Mapping[str, Launch], contract: Contract, *, arena: str = "auto", patience: float = 5.0) -> None:
+    def __init__(
+        self, launches: Mapping[str, Launch], contract: Contract, *, arena: str = "auto", patience: float = 5.0
+    ) -> None:
         self.launches = launches
         self.contract = contract
         self.patience = patience
@@ -37,7 +38,9 @@ class Site:
     def __enter__(self) -> Site:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -141,8 +144,8 @@ def why_not_listening(server: Server) -> str:
     words = safe_text((output.head + output.tail).decode("utf-8", "replace")).strip()[-600:]
     said = f" It printed: {words}" if words else " It printed nothing."
     if status is None:
-        return f"the target runs but never listened on any port.{said} Check that it calls listen(), and which arguments it needs."
+        advice = "Check that it calls listen(), and which arguments it needs."
+        return f"the target runs but never listened on any port.{said} {advice}"
     how = f"exited with status {status}" if status >= 0 else f"was ended by signal {-status}"
-    return f"the target {how} before it listened on any port.{said} Start it by hand: {' '.join(server.launch.command(server.asked_port))}"
-
-
+    by_hand = " ".join(server.launch.command(server.asked_port))
+    return f"the target {how} before it listened on any port.{said} Start it by hand: {by_hand}"

@@ -234,7 +234,11 @@ class Started(Event):
     left_over: tuple[str, ...] = ()
 
     def line(self) -> str:
-        state = f"listens on {', '.join(map(str, self.ports))}" if self.listening else f"does not listen, status {self.status}"
+        state = (
+            f"listens on {', '.join(map(str, self.ports))}"
+            if self.listening
+            else f"does not listen, status {self.status}"
+        )
         return f"the {self.what} server {state}"
 
 

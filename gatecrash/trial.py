@@ -183,7 +183,9 @@ class Trial:
     def _held(self) -> Verdict:
         if self.unproved:
             finding = self.unproved[0]
-            return self._verdict("inconclusive", reason=f"{finding.got}, but patience ran out before it was proven", finding=finding)
+            return self._verdict(
+                "inconclusive", reason=f"{finding.got}, but patience ran out before it was proven", finding=finding
+            )
         return self._verdict("pass")
 
     def _verdict(self, outcome: Any, **values: Any) -> Verdict:

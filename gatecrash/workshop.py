@@ -44,7 +44,8 @@ class Prepared:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         launches = {
-            name: {"argv": list(one.argv), "cwd": str(one.cwd), "env": dict(one.env)} for name, one in self.launches.items()
+            name: {"argv": list(one.argv), "cwd": str(one.cwd), "env": dict(one.env)}
+            for name, one in self.launches.items()
         }
         return {
             **{key: value for key, value in self.__dict__.items() if key not in ("contract", "launches")},
@@ -77,7 +78,9 @@ class Bench:
 class Workshop:
     """Benches by target. The run's folder is shared by all processes of a run."""
 
-    def __init__(self, folder: Path, *, arena: str = "auto", patience: float = 5.0, contract: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, arena: str = "auto", patience: float = 5.0, contract: str | None = None
+    ) -> None:
         self.folder = folder
         self.arena = arena
         self.patience = patience
@@ -98,7 +101,9 @@ class Workshop:
     def __enter__(self) -> Workshop:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for bench in self._benches.values():
             bench.site.close()
         self._benches.clear()
@@ -109,7 +114,9 @@ class Workshop:
             prepared = self.prepare(target)
             while len(self._benches) >= _MOST_SITES:
                 self._benches.pop(next(iter(self._benches))).site.close()
-            site = Site(self._with_own_reports(prepared.launches), prepared.contract, arena=self.arena, patience=self.patience)
+            site = Site(
+                self._with_own_reports(prepared.launches), prepared.contract, arena=self.arena, patience=self.patience
+            )
             self._benches[target] = Bench(site, prepared)
         bench = self._benches[target]
         return bench if build_name in bench.prepared.launches else None
@@ -167,7 +174,9 @@ class Workshop:
         return launches, tuple(how)
 
 
-def _prepared(target: Target, found: Discovery, launches: Mapping[str, Launch], how: tuple[str, ...], kind: str) -> Prepared:
+def _prepared(
+    target: Target, found: Discovery, launches: Mapping[str, Launch], how: tuple[str, ...], kind: str
+) -> Prepared:
     return Prepared(
         name=target.name,
         contract=found.contract,
@@ -195,5 +204,3 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-
-

@@ -54,7 +54,7 @@ def interleavings(behaviours: Sequence[Sequence[Step]]) -> SearchStrategy[Scenar
 
 
 def _in_turns(behaviours: Sequence[Sequence[Step]], turns: Sequence[int]) -> list[Step]:
-    """Each turn names one of the behaviours that still have steps; after the last turn they end one by one."""
+    """Each turn names one of the behaviours that still have steps; then they end one by one."""
     left = [list(behaviour) for behaviour in behaviours if behaviour]
     steps: list[Step] = []
     for turn in turns:

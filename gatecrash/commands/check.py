@@ -27,16 +27,28 @@ _FORMATS = {"json": json_report.render}
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("target", nargs="?", help="a .c, .cpp or .py file, a folder, a command (with {port}), or HOST:PORT")
-    parser.add_argument("--profile", default="quick", choices=[n for n in PROFILES if n != "matrix"], help="how long to try")
-    parser.add_argument("--only", action="append", default=[], metavar="IDS", help="rules or areas to try: ACC-03, fork, RES-*")
+    parser.add_argument(
+        "target", nargs="?", help="a .c, .cpp or .py file, a folder, a command (with {port}), or HOST:PORT"
+    )
+    parser.add_argument(
+        "--profile", default="quick", choices=[n for n in PROFILES if n != "matrix"], help="how long to try"
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="IDS", help="rules or areas to try: ACC-03, fork, RES-*"
+    )
     parser.add_argument("--skip", action="append", default=[], metavar="IDS", help="rules or areas to leave out")
     parser.add_argument("--strict", action="store_true", help="a broken SHOULD fails the run, too")
     parser.add_argument("--jobs", type=_jobs, default=None, metavar="N", help="worker processes (default: one a core)")
     parser.add_argument("--report", action="append", default=[], metavar="json=FILE", help="write a report")
-    parser.add_argument("--contract", metavar="FILE", help="the gatecrash.toml to use (default: the one beside the target)")
-    parser.add_argument("--patience", type=float, default=5.0, metavar="SECONDS", help="when a wait that proves nothing is given up")
-    parser.add_argument("--arena", choices=("auto", "namespace", "loopback"), default="auto", help="where the target runs")
+    parser.add_argument(
+        "--contract", metavar="FILE", help="the gatecrash.toml to use (default: the one beside the target)"
+    )
+    parser.add_argument(
+        "--patience", type=float, default=5.0, metavar="SECONDS", help="when a wait that proves nothing is given up"
+    )
+    parser.add_argument(
+        "--arena", choices=("auto", "namespace", "loopback"), default="auto", help="where the target runs"
+    )
 
 
 def _jobs(text: str) -> int:
@@ -95,7 +107,9 @@ def run(options: argparse.Namespace) -> int:
     started = time.monotonic()
     folder = Workshop.new_folder()
     try:
-        with Workshop(folder, arena=options.arena, patience=options.patience, contract=_absolute(options.contract)) as workshop:
+        with Workshop(
+            folder, arena=options.arena, patience=options.patience, contract=_absolute(options.contract)
+        ) as workshop:
             prepared = workshop.prepare(target)
         terminal.header(console, prepared, missing_instruments())
         record = _judge(options, folder, target, prepared, rules, console, started)

@@ -33,9 +33,13 @@ def show(console: Console, rule: Rule) -> None:
     for mistake in rule.mistakes:
         _mistake(console, mistake)
     if rule.after:
-        console.print(Text(f"\nJudged only when {', '.join(rule.after)} hold{'s' if len(rule.after) == 1 else ''}.", "dim"))
+        console.print(
+            Text(f"\nJudged only when {', '.join(rule.after)} hold{'s' if len(rule.after) == 1 else ''}.", "dim")
+        )
     if rule.faulty:
-        console.print(Text(f"Try it on a server that breaks it: gatecrash check servers/faulty/{rule.faulty[0]}", "dim"))
+        console.print(
+            Text(f"Try it on a server that breaks it: gatecrash check servers/faulty/{rule.faulty[0]}", "dim")
+        )
 
 
 def _mistake(console: Console, mistake: Mistake) -> None:
@@ -44,4 +48,6 @@ def _mistake(console: Console, mistake: Mistake) -> None:
     for name, language, code in (("In C", "c", mistake.c), ("In Python", "python", mistake.python)):
         if code:
             console.print(Text(f"\n{name}:", "dim"))
-            console.print(Padding(Syntax(code.strip("\n"), language, background_color="default", word_wrap=True), (0, 0, 0, 2)))
+            console.print(
+                Padding(Syntax(code.strip("\n"), language, background_color="default", word_wrap=True), (0, 0, 0, 2))
+            )

@@ -19,7 +19,9 @@ from gatecrash.workshop import Workshop
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("target", help="the target to look at")
-    parser.add_argument("--output", default="gatecrash.toml", metavar="FILE", help="where to write (default: gatecrash.toml)")
+    parser.add_argument(
+        "--output", default="gatecrash.toml", metavar="FILE", help="where to write (default: gatecrash.toml)"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite the file")
 
 

@@ -44,7 +44,9 @@ def run(options: argparse.Namespace) -> int:
             broken = sum(_once(console, bench.site, scenario, rule.id, build) for _ in range(max(1, options.times)))
     finally:
         Workshop.remove_folder(folder)
-    console.print(Text(f"{rule.id} was broken {broken} of {max(1, options.times)} times", "bold red" if broken else "bold green"))
+    console.print(
+        Text(f"{rule.id} was broken {broken} of {max(1, options.times)} times", "bold red" if broken else "bold green")
+    )
     return 1 if broken else 0
 
 

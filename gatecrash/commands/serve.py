@@ -15,7 +15,9 @@ from gatecrash.workshop import Workshop
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("name", nargs="?", help="a server's name, such as c/http_fork or faulty/never_reaps (default: list them)")
+    parser.add_argument(
+        "name", nargs="?", help="a server's name, such as c/http_fork or faulty/never_reaps (default: list them)"
+    )
     parser.add_argument("--port", type=int, default=8080, help="the port (default: 8080)")
 
 
@@ -23,7 +25,9 @@ def servers() -> dict[str, Path]:
     """Every server of the tree by its name."""
     root = tree_root() / "servers"
     paths = sorted([*root.glob("*/*.c"), *root.glob("*/*.py")])
-    return {f"{path.parent.name}/{path.stem}{path.suffix if path.parent.name == 'faulty' else ''}": path for path in paths}
+    return {
+        f"{path.parent.name}/{path.stem}{path.suffix if path.parent.name == 'faulty' else ''}": path for path in paths
+    }
 
 
 def run(options: argparse.Namespace) -> int:

@@ -31,7 +31,13 @@ _MODELS = {
     "event_loop": "event loop",
     "unknown": "model not known",
 }
-_STYLES = {"pass": "green", "fail": "bold red", "not_observable": "yellow", "inconclusive": "yellow", "not_applicable": "dim"}
+_STYLES = {
+    "pass": "green",
+    "fail": "bold red",
+    "not_observable": "yellow",
+    "inconclusive": "yellow",
+    "not_applicable": "dim",
+}
 _MOST_EVIDENCE = 12
 
 
@@ -46,7 +52,11 @@ def header(console: Console, prepared: Prepared, missing: dict[str, str]) -> Non
     for line in prepared.how_built:
         console.print(_labelled("built", line))
     backlog = "" if prepared.backlog is None else f", backlog {prepared.backlog}"
-    where = "in a private network of its own" if prepared.arena == "namespace" else "on the shared loopback (namespaces are refused here)"
+    where = (
+        "in a private network of its own"
+        if prepared.arena == "namespace"
+        else "on the shared loopback (namespaces are refused here)"
+    )
     console.print(_labelled("listens", f"{prepared.address}{backlog}, {where}"))
     console.print(_labelled("discovered", _discovered(prepared.contract)))
     for note in prepared.notes:
@@ -117,7 +127,9 @@ def failure(console: Console, judgement: Judgement, contract: Contract, replay_t
     console.print()
     if verdict.confirmed is not None:
         console.print(Text.assemble("Replayed on fresh servers: ", (_confirmed(verdict.confirmed), "bold")))
-    console.print(Text.assemble("See it again: ", (safe_text(f"gatecrash replay {rule.id} {replay_target}".rstrip()), "cyan")))
+    console.print(
+        Text.assemble("See it again: ", (safe_text(f"gatecrash replay {rule.id} {replay_target}".rstrip()), "cyan"))
+    )
     console.print(Text.assemble("Read about it: ", (f"gatecrash explain {rule.id}", "cyan")))
     console.print()
 
@@ -160,19 +172,32 @@ def _mistakes(console: Console, mistakes: tuple[Mistake, ...], contract: Contrac
     code = mistake.python if contract.source == "python" else mistake.c
     if code:
         language = "python" if contract.source == "python" else "c"
-        console.print(Padding(Syntax(code.strip("\n"), language, background_color="default", word_wrap=True), (0, 0, 0, 2)))
+        console.print(
+            Padding(Syntax(code.strip("\n"), language, background_color="default", word_wrap=True), (0, 0, 0, 2))
+        )
 
 
 def closing(console: Console, record: RunRecord, *, strict: bool) -> None:
     """The last line: the counts and what they mean."""
     counts = record.summary
     words = [f"{counts['pass']} rules hold", f"{counts['fail']} broken"]
-    for name, word in (("inconclusive", "inconclusive"), ("not_observable", "not observable here"), ("not_applicable", "do not apply")):
+    for name, word in (
+        ("inconclusive", "inconclusive"),
+        ("not_observable", "not observable here"),
+        ("not_applicable", "do not apply"),
+    ):
         if counts[name]:
             words.append(f"{counts[name]} {word}")
     code = record.exit_code(strict=strict)
     style = {0: "bold green", 1: "bold red"}.get(code, "bold yellow")
-    verdict = {0: "conforms", 1: "does not conform", 3: "was not judged: a fault of Gatecrash", 5: "was not judged"}[code]
-    console.print(Text.assemble((safe_text(f"{record.prepared.name} {verdict}"), style), f": {', '.join(words)} ({record.seconds:.1f} s, {record.profile})"))
+    verdict = {0: "conforms", 1: "does not conform", 3: "was not judged: a fault of Gatecrash", 5: "was not judged"}[
+        code
+    ]
+    console.print(
+        Text.assemble(
+            (safe_text(f"{record.prepared.name} {verdict}"), style),
+            f": {', '.join(words)} ({record.seconds:.1f} s, {record.profile})",
+        )
+    )
     if code == 0 and counts["fail"]:
         console.print(Text("A broken SHOULD is advice; with --strict it fails the run.", "dim"))
