@@ -1,0 +1,152 @@
+"""Compilers and make: from a source to a program, with the compiler's own words when it fails."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from gatecrash.errors import TargetError, Unavailable
+from gatecrash.text import safe_text
+
+C_SUFFIXES = frozenset({".c"})
+CXX_SUFFIXES = frozenset({".cc", ".cpp", ".cxx"})
+C_COMPILERS = ("cc", "gcc", "clang")
+CXX_COMPILERS = ("c++", "g++", "clang++")
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-omit-frame-pointer")
+MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
+#: No student's server takes longer than this (seconds) to compile.
+TIME_LIMIT = 120.0
+_MOST_OUTPUT = 64 * 1024
+
+
+def find_compiler(suffix: str) -> str | None:
+    """The path of the usual compiler for this kind of source file, or None."""
+    names = C_COMPILERS if suffix in C_SUFFIXES else CXX_COMPILERS
+    return next((path for path in map(shutil.which, names) if path), None)
+
+
+def compile_source(source: Path, program: Path, *, sanitize: bool = False) -> str:
+    """Compile one C or C++ file to `program`; the command as one line.
+
+    Raises TargetError with the compiler's output; Unavailable when the compiler has no sanitizers.
+    """
+    compiler = find_compiler(source.suffix)
+    if compiler is None:
+        names = C_COMPILERS if source.suffix in C_SUFFIXES else CXX_COMPILERS
+        raise TargetError(
+            f"{source.name} has to be compiled, and there is no compiler (looked for {', '.join(names)}). "
+            "Install one (Debian: apt install build-essential), or give a command that starts the built program."
+        )
+    flags = ["-std=gnu11"] if source.suffix in C_SUFFIXES else []
+    flags += ["-O1", "-g", "-pthread", *(SANITIZERS if sanitize else ())]
+    if sanitize:
+        _need_sanitizers(compiler, source.suffix, program.parent)
+    command = [Path(compiler).name, *flags, "-o", str(program), str(source)]
+    status, output = run([compiler, *command[1:]], cwd=source.parent)
+    if status != 0:
+        hint = ""
+        if "undefined reference" in output or "undefined symbol" in output:
+            hint = "\nIf it consists of several files or needs a library, put a Makefile beside it and name the folder."
+        raise TargetError(f"{source.name} does not compile. {shlex.join(command)} says:\n{output}{hint}")
+    return shlex.join([*command[: len(flags) + 1], "-o", program.name, source.name])
+
+
+def _need_sanitizers(compiler: str, suffix: str, folder: Path) -> None:
+    """Raise Unavailable unless the compiler can build the smallest program with the sanitizers."""
+    probe = folder / f"probe{suffix}"
+    probe.write_text("int main(void) { return 0; }\n" if suffix in C_SUFFIXES else "int main() { return 0; }\n")
+    status, output = run([compiler, *SANITIZERS, "-o", str(folder / "probe"), str(probe)], cwd=folder)
+    if status != 0:
+        reason = next((line for line in output.splitlines() if line.strip()), "it says nothing")
+        raise Unavailable("a sanitized build", f"{Path(compiler).name} cannot do it: {reason}")
+
+
+def check_python(source: Path) -> None:
+    """Raise TargetError with the place when a Python file does not parse. Nothing of it is run."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Python thinks of its style is not ours to say
+            compile(source.read_bytes(), str(source), "exec")
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        shown = f"\n{(error.text or '').rstrip()}" if isinstance(error, SyntaxError) and error.text else ""
+        reason = error.msg if isinstance(error, SyntaxError) else error
+        version = ".".join(map(str, sys.version_info[:2]))
+        raise TargetError(f"{source.name}{line} is not Python {version}: {reason}{safe_text(shown)}") from None
+
+
+def run_make(folder: Path) -> tuple[str, Path | None]:
+    """Run make in the folder: the command, and the one program that is new, changed or the only one there.
+
+    Raises TargetError with make's output when it fails or is not installed.
+    """
+    make = shutil.which("make")
+    if make is None:
+        raise TargetError(
+            f"{folder.name} has a Makefile, and make is not installed. Install it (Debian: apt install make), "
+            "or give a command that starts the built program."
+        )
+    before = _programs(folder)
+    status, output = run([make], cwd=folder)
+    if status != 0:
+        raise TargetError(f"make failed in {folder} (exit status {status}). It says:\n{output}")
+    after = _programs(folder)
+    changed = [path for path, when in after.items() if before.get(path) != when]
+    candidates = changed or list(after)
+    return "make", candidates[0] if len(candidates) == 1 else None
+
+
+def programs(folder: Path) -> tuple[str, ...]:
+    """The names of the programs in a folder, sorted."""
+    return tuple(sorted(path.name for path in _programs(folder)))
+
+
+def _programs(folder: Path) -> dict[Path, int]:
+    """Executable ELF files of the folder itself, with the time of their last change."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and os.access(path, os.X_OK) and path.suffix not in {".so", ".o"}:
+            with path.open("rb") as file:
+                if file.read(4) == b"\x7fELF":
+                    found[path] = path.stat().st_mtime_ns
+    return found
+
+
+def run_build(command: str, folder: Path) -> str:
+    """Run a contract's build command in a shell; the command. Raises TargetError with its output when it fails."""
+    status, output = run(["/bin/sh", "-c", command], cwd=folder)
+    if status != 0:
+        raise TargetError(f"the build command failed (exit status {status}): {command}\nIt says:\n{output}")
+    return command
+
+
+def run(command: Sequence[str], *, cwd: Path, limit: float = TIME_LIMIT) -> tuple[int, str]:
+    """Run to the end: exit status and what it printed. Raises TargetError after `limit` seconds."""
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise TargetError(f"{command[0]} cannot be run: {error.strerror}.") from None
+    with process:
+        try:
+            output, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise TargetError(
+                f"{shlex.join(command)} did not end within {limit:g} seconds. Run it by hand to see what it waits for."
+            ) from None
+    text = safe_text(output[:_MOST_OUTPUT].decode("utf-8", "replace").expandtabs())
+    return process.returncode, text.rstrip("\n")

@@ -1,0 +1,298 @@
+"""The target: from what somebody typed to a command that starts a server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from gatecrash.building import (
+    C_SUFFIXES,
+    CXX_SUFFIXES,
+    MAKEFILES,
+    check_python,
+    compile_source,
+    find_compiler,
+    programs,
+    run_build,
+    run_make,
+)
+from gatecrash.contract import Contract
+from gatecrash.contract_file import FILE_NAME, TargetSection, read_contract
+from gatecrash.errors import TargetError, Unavailable, UsageError
+from gatecrash.tree import tree_root
+
+Language = Literal["c", "python", "other"]
+SOURCE_SUFFIXES = C_SUFFIXES | CXX_SUFFIXES | {".py"}
+_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>\d+)")
+_USAGE = "Give a source file, a folder, a command, or HOST:PORT; `gatecrash check --help` shows examples."
+
+
+@dataclass(frozen=True)
+class Target:
+    """The server under test. `argv` is the command to start it, where it is known before the build."""
+
+    kind: Literal["source", "folder", "command", "address"]
+    name: str
+    argv: tuple[str, ...] = ()
+    cwd: Path = field(default_factory=Path.cwd)
+    env: Mapping[str, str] = field(default_factory=dict)
+    source: Path | None = None
+    language: Language = "other"
+    folder: Path | None = None  # kind "folder": what is built
+    build_command: str | None = None  # from gatecrash.toml
+    address: tuple[str, int] | None = None  # kind "address": a server that is running already
+
+    def section(self) -> TargetSection:
+        """The [target] table that describes this target, for a gatecrash.toml in its folder."""
+        command = shlex.join(self.argv) if self.kind != "source" and self.argv else None
+        return TargetSection(build=self.build_command, command=_with_plain_port(command), env=dict(self.env))
+
+
+@dataclass(frozen=True)
+class Built:
+    """A target ready to start: its command with {port} in it, and how it was built, in one line."""
+
+    argv: tuple[str, ...]
+    how: str
+
+
+def resolve(text: str | None, contract_path: Path | None = None) -> tuple[Target, Contract]:
+    """What `text` names, and what its contract says. Nothing is built or run yet.
+
+    A source file, a folder, a command (with or without {port}), HOST:PORT of a running server, or None: what the
+    contract starts, or else the reference fork server. Without `contract_path`, a gatecrash.toml beside the target
+    is read.
+    Raises UsageError, with the next step, for anything else.
+    """
+    if text is None and contract_path is not None and _can_start(contract_path):
+        text = str(contract_path.resolve().parent)
+    if text is None:
+        target, place = _reference(), None
+    elif not text.strip():
+        raise UsageError(f"The target is empty. {_USAGE}")
+    else:
+        target, place = _named(text)
+    found = contract_path or (place / FILE_NAME if place and (place / FILE_NAME).is_file() else None)
+    contract, section = read_contract(found) if found else (Contract(), TargetSection())
+    home = found.resolve().parent if found else target.cwd
+    return _apply(target, section, home), replace(contract, source=target.language)
+
+
+def _can_start(contract_path: Path) -> bool:
+    """Whether a contract says by itself how its target is started."""
+    section = read_contract(contract_path)[1]
+    return section.command is not None or section.build is not None
+
+
+# -- what was named ------------------------------------------------------------------------------------------
+
+
+def _named(text: str) -> tuple[Target, Path | None]:
+    """The target, and the folder whose gatecrash.toml speaks for it."""
+    path = Path(text).expanduser()
+    if path.is_dir():
+        folder = path.resolve()
+        return Target("folder", f"{folder.name}/", cwd=folder, folder=folder), folder
+    if path.is_file():
+        return _file(path.resolve(), [])
+    if address := _ADDRESS.fullmatch(text):
+        return _address(text, address["host"].strip("[]"), int(address["port"])), None
+    return _command(text)
+
+
+def _file(path: Path, arguments: list[str]) -> tuple[Target, Path]:
+    if path.suffix in SOURCE_SUFFIXES:
+        return _source(path, arguments), path.parent
+    if os.access(path, os.X_OK):
+        return Target("command", path.name, (str(path), *arguments), cwd=Path.cwd()), path.parent
+    kinds = " ".join(sorted(SOURCE_SUFFIXES))
+    raise UsageError(
+        f"{path.name} is neither source that Gatecrash builds ({kinds}) nor executable. "
+        f"Make it executable (chmod +x {shlex.quote(path.name)}), or build it and give the command that starts it."
+    )
+
+
+def _source(path: Path, arguments: list[str]) -> Target:
+    language: Language = "python" if path.suffix == ".py" else "c"
+    words = tuple(arguments) or ("{port}",)
+    return Target("source", path.name, words, cwd=path.parent, source=path, language=language)
+
+
+def _address(text: str, host: str, port: int) -> Target:
+    if not 1 <= port <= 65535:
+        raise UsageError(f"{text} has port {port}; a port is a number from 1 to 65535.")
+    return Target("address", text, address=(host, port))
+
+
+def _command(text: str) -> tuple[Target, Path]:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"The command {text!r} cannot be split into words: {error}. Check its quotes.") from None
+    first = Path(words[0]).expanduser()
+    if first.is_file() and first.suffix in SOURCE_SUFFIXES and not os.access(first, os.X_OK):
+        return _file(first.resolve(), words[1:])
+    here = Path.cwd()
+    if "/" not in words[0]:
+        if shutil.which(words[0]) is None:
+            raise UsageError(_not_found(words[0], text))
+    elif not first.is_file():
+        raise UsageError(_not_found(words[0], text))
+    elif not os.access(first, os.X_OK):
+        raise UsageError(
+            f"{words[0]} is not executable. chmod +x {shlex.quote(words[0])}, or start it by its interpreter."
+        )
+    else:
+        words[0] = str(first.resolve())
+    return Target("command", text, tuple(words), cwd=here), here
+
+
+def _not_found(word: str, text: str) -> str:
+    path = Path(word).expanduser()
+    if path.is_file():
+        return f"{word} is a file here, and not a command in PATH; write ./{text} for the file."
+    if "/" in word or path.suffix in SOURCE_SUFFIXES:
+        parent = path.parent
+        if not parent.is_dir():
+            return f"{word} does not exist: there is no folder {parent}. {_USAGE}"
+        near = get_close_matches(path.name, (one.name for one in parent.iterdir()), n=1, cutoff=0.6)
+        hint = f"Did you mean {parent / near[0]}?" if near else _USAGE
+        return f"{word} does not exist. {hint}"
+    return f"{word} is neither a file or folder here nor a command in PATH. {_USAGE}"
+
+
+def _reference() -> Target:
+    servers = tree_root() / "servers"
+    compiled, script = servers / "c" / "http_fork.c", servers / "python" / "http_fork.py"
+    chosen = compiled if compiled.is_file() and find_compiler(".c") else script
+    if not chosen.is_file():
+        raise UsageError(f"The reference servers are missing ({chosen}). {_USAGE}")
+    return replace(_source(chosen, []), name=f"{chosen.name} (reference server)")
+
+
+# -- what the contract adds ----------------------------------------------------------------------------------
+
+
+def _apply(target: Target, section: TargetSection, home: Path) -> Target:
+    """The target with the [target] table of its contract; relative paths there are from the contract's folder."""
+    if section.cwd is not None:
+        cwd = (home / section.cwd).resolve()
+        if not cwd.is_dir():
+            raise UsageError(
+                f"{FILE_NAME} says cwd = {section.cwd!r}, and {cwd} is not a folder. Create or correct it."
+            )
+        target = replace(target, cwd=cwd)
+    target = replace(target, env={**target.env, **section.env})
+    if target.kind == "source":
+        return _source_with(target, section)
+    if target.kind == "folder":
+        return _folder_with(target, section)
+    return target
+
+
+def _source_with(target: Target, section: TargetSection) -> Target:
+    """A named source file is always built by its own compiler; of `command` only the arguments count."""
+    if section.command is None or target.argv != ("{port}",):
+        return target
+    words = _split(section.command)
+    names = [Path(word).name for word in words]
+    program = names.index(target.name) if target.name in names else 0
+    return replace(target, argv=tuple(words[program + 1 :]))
+
+
+def _folder_with(target: Target, section: TargetSection) -> Target:
+    folder = target.folder or target.cwd
+    argv = tuple(_split(section.command)) if section.command else ()
+    target = replace(target, argv=argv, build_command=section.build)
+    if argv or section.build or any((folder / name).is_file() for name in MAKEFILES):
+        return target
+    sources = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in SOURCE_SUFFIXES)
+    if len(sources) == 1:
+        return replace(_source(sources[0], []), cwd=target.cwd, env=target.env)
+    found = (
+        f"it holds {', '.join(path.name for path in sources[:5])}: name one" if sources else "it holds no source file"
+    )
+    raise UsageError(
+        f"{target.name} is a folder without a Makefile and without a command in a {FILE_NAME}; {found}, "
+        f'or write a {FILE_NAME} with [target] and command = "./server {{port}}".'
+    )
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"{FILE_NAME}: the command {command!r} cannot be split into words: {error}.") from None
+
+
+def _with_plain_port(command: str | None) -> str | None:
+    return command.replace("'{port}'", "{port}") if command else None
+
+
+# -- building ------------------------------------------------------------------------------------------------
+
+
+def build(target: Target, folder: Path, *, sanitize: bool = False) -> Built:
+    """Build the target; what is compiled goes into `folder`, which is created.
+
+    With `sanitize`, C and C++ are built with AddressSanitizer and UndefinedBehaviorSanitizer; Unavailable when the
+    target or the compiler does not allow it. Raises TargetError, with the compiler's words, when it does not build.
+    """
+    if sanitize and (target.language != "c" or target.source is None):
+        raise Unavailable("a sanitized build", "only a C or C++ source file that Gatecrash compiles can have one")
+    folder.mkdir(parents=True, exist_ok=True)
+    if target.kind == "source" and target.source is not None:
+        return _build_source(target, target.source, folder, sanitize=sanitize)
+    if target.kind == "folder":
+        return _build_folder(target, target.folder or target.cwd)
+    if target.kind == "address":
+        return Built((), f"running already at {target.name}")
+    return Built(target.argv, f"started as {shlex.join(target.argv)}")
+
+
+def _build_source(target: Target, source: Path, folder: Path, *, sanitize: bool) -> Built:
+    if target.language == "python":
+        check_python(source)
+        return Built((sys.executable, str(source), *target.argv), f"run with {sys.executable}")
+    program = folder.resolve() / source.stem
+    how = compile_source(source, program, sanitize=sanitize)
+    return Built((str(program), *target.argv), how)
+
+
+def _build_folder(target: Target, folder: Path) -> Built:
+    how, program = "started without a build", None
+    if target.build_command is not None:
+        how = run_build(target.build_command, folder)
+    elif any((folder / name).is_file() for name in MAKEFILES):
+        how, program = run_make(folder)
+    if target.argv:
+        return Built((_in_folder(target.argv[0], folder), *target.argv[1:]), how)
+    if program is None:
+        found = programs(folder)
+        raise TargetError(
+            f"It is not clear which program of {target.name} is the server: the folder holds "
+            f"{', '.join(found) if found else 'no program'} after {how}. Write a {FILE_NAME} there with [target] and "
+            f'command = "./{found[0] if found else "server"} {{port}}".'
+        )
+    return Built((str(program), "{port}"), how)
+
+
+def _in_folder(word: str, folder: Path) -> str:
+    """The program of a contract's command: a path is taken from the folder, a bare name from PATH."""
+    if "/" not in word:
+        if shutil.which(word) is None:
+            hint = f'; write "./{word}" for the one in the folder' if (folder / word).exists() else ""
+            raise TargetError(f"{FILE_NAME} says command = {word!r}, which is not a command in PATH{hint}.")
+        return word
+    path = (folder / word).resolve()
+    if not path.is_file():
+        raise TargetError(f"{FILE_NAME} starts {word}, and {path} does not exist after the build.")
+    return str(path)
