@@ -99,6 +99,16 @@ def test_every_server_that_says_it_breaks_a_rule_names_one() -> None:
                 assert load().get(id).id == id, server.name
 
 
+def test_every_server_that_a_rule_calls_faulty_says_so_itself() -> None:
+    silent = [
+        f"{rule.id} {name}"
+        for rule in RULES
+        for name in rule.faulty
+        if (server := FAULTY / name).is_file() and not re.search(rf"Breaks:.*{rule.id}", server.read_text())
+    ]
+    assert silent == []
+
+
 def test_the_order_puts_every_rule_behind_those_it_comes_after() -> None:
     place = {rule.id: number for number, rule in enumerate(load().in_order())}
     assert all(place[first] < place[rule.id] for rule in RULES for first in rule.after)

@@ -35,8 +35,8 @@ class Mistake:
 class Rule:
     """One requirement. `level` is RFC 2119's; `after` names the rules that must hold before it can be judged.
 
-    A rule in `after` that does not apply to a contract does not count; one that is broken or not judged itself
-    leaves this rule unjudged, so that one mistake is blamed once.
+    A rule in `after` that does not apply to a contract does not count; one that is broken leaves this rule
+    unjudged, so that one mistake is blamed once. `faulty` names the servers of servers/faulty/ that break it.
     """
 
     id: str
