@@ -24,11 +24,13 @@ class Outcome:
 
     code: int
     output: str
+    heard: int
 
     @property
     def fault(self) -> str | None:
         """What went wrong when it was our fault."""
-        return None if self.code in _EXPECTED else self.output[-6000:]
+        broke_off = self.code == 1 and not self.heard
+        return self.output[-6000:] if broke_off or self.code not in _EXPECTED else None
 
 
 def run_suites(folder: Path, options: Sequence[str], *, jobs: int, on_verdict: Callable[[Verdict], None]) -> Outcome:
@@ -47,8 +49,8 @@ def run_suites(folder: Path, options: Sequence[str], *, jobs: int, on_verdict: C
             stderr=subprocess.STDOUT, pass_fds=(writing,),
         )  # fmt: skip
         os.close(writing)
-        code = _listen(child, reading, on_verdict)
-    return Outcome(code, log.read_text(errors="replace"))
+        code, heard = _listen(child, reading, on_verdict)
+    return Outcome(code, log.read_text(errors="replace"), heard)
 
 
 def _environment(folder: Path, writing: int) -> dict[str, str]:
@@ -63,15 +65,17 @@ def _environment(folder: Path, writing: int) -> dict[str, str]:
     }
 
 
-def _listen(child: subprocess.Popen[bytes], reading: int, on_verdict: Callable[[Verdict], None]) -> int:
+def _listen(child: subprocess.Popen[bytes], reading: int, on_verdict: Callable[[Verdict], None]) -> tuple[int, int]:
+    """The child's exit code and how many verdicts it sent."""
+    heard = 0
     with os.fdopen(reading, "rb") as lines:
         try:
-            for line in lines:
+            for heard, line in enumerate(lines, 1):
                 on_verdict(Verdict.from_json(json.loads(line)))
-            return child.wait()
+            return child.wait(), heard
         except KeyboardInterrupt:
             child.wait()
-            return 2
+            return 2, heard
         finally:
             if child.poll() is None:
                 child.terminate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from typing import Literal
 
 from gatecrash.instruments import quiescence
@@ -13,6 +14,7 @@ from gatecrash.text import safe_text
 from gatecrash.transcript import Started
 
 What = Literal["restart", "second", "taken"]
+_A_LOOK = 0.1  # seconds to prove a starting server quiet before it is looked for again
 
 
 class Lifecycle:
@@ -29,17 +31,16 @@ class Lifecycle:
     def restart(self, step: int) -> Started:
         """SIGTERM, wait for the end (SIGKILL the main process if it provably stays), start on the same port."""
         old = self.server
-        port = old.address[1]
         old.signal_pids((old.main_pid,), signal.SIGTERM)
         self._settle()
         if old.running():
             old.signal_pids((old.main_pid,), signal.SIGKILL)
             self._settle()
-        return self._start(step, "restart", port)
+        return self._start(step, "restart")
 
     def second(self, step: int) -> Started:
         """Start another one on the port that is in use."""
-        return self._start(step, "second", self.server.address[1])
+        return self._start(step, "second")
 
     def on_taken_port(self, step: int) -> Started:
         """End this one, listen on its port ourselves, and start it anew."""
@@ -51,20 +52,23 @@ class Lifecycle:
             occupant.bind(("0.0.0.0", port))
             if not self.server.datagram:
                 occupant.listen(1)
-            return self._start(step, "taken", port)
+            return self._start(step, "taken")
 
-    def _start(self, step: int, what: What, port: int) -> Started:
-        left_over = self._left_over(what, port)
-        new = Server(self.server.arena, self.server.launch, port=port, traps=self.server.traps)
+    def _start(self, step: int, what: What) -> Started:
+        wanted = self.server.address[1]
+        left_over = self._left_over(what, wanted)
+        new = Server(self.server.arena, self.server.launch, port=self.server.asked_port, traps=self.server.traps)
         proven = self._wait_for_start(new)
         listening = new.find_sockets()
         status = new.process.exit_status()
         output = new.process.output()
         text = safe_text((output.head + output.tail).decode("utf-8", "replace"))[-2000:]
+        ports = new.sockets.ports if listening else ()
         if what == "restart" and listening:
             self.server = new
-        ports = new.sockets.ports if listening else ()
-        return Started(step, what, listening, ports, status, text, proven, left_over)
+        else:
+            new.discard()
+        return Started(step, what, listening, ports, status, text, proven, left_over, wanted)
 
     def _left_over(self, what: What, port: int) -> tuple[str, ...]:
         """Who still holds the port before a restart: a LISTEN that outlived its server, or only dying connections."""
@@ -73,12 +77,16 @@ class Lifecycle:
         return tuple(f"LISTEN on port {port}" for entry in self.server.queues.listeners() if entry.port == port)
 
     def _wait_for_start(self, new: Server) -> bool:
-        """Until the new one listens, has ended, or provably does neither; False when nothing is proven."""
-        while True:
-            if new.find_sockets() or new.process.exit_status() is not None:
+        """Until the new one listens, has ended, or provably does neither; False when nothing is proven.
+
+        A server that sleeps between two tries to bind is neither: it is given the patience once.
+        """
+        deadline = time.monotonic() + self.patience
+        look = look_at_queues(self.server, lambda: None)
+        while not (new.find_sockets() or new.ended()):
+            still = quiescence.settle(new.census, look, patience=_A_LOOK, pump=new.pump, wait_out=False)
+            if isinstance(still, Quiet):
                 return True
-            look = look_at_queues(new, lambda: None)
-            still = quiescence.settle(new.census, look, patience=self.patience, pump=new.pump, wait_out=False)
-            if new.find_sockets() or new.process.exit_status() is not None:
-                return True
-            return isinstance(still, Quiet)
+            if time.monotonic() > deadline:
+                return False
+        return True

@@ -6,6 +6,7 @@ With --target it judges that target; without, every reference server of the tree
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import time
@@ -20,6 +21,7 @@ from gatecrash.judging import verdict_without_trying
 from gatecrash.profiles import profile
 from gatecrash.references import Judged, judged_targets
 from gatecrash.rulebook import Rule, load
+from gatecrash.text import safe_text
 from gatecrash.trial import RuleBroken, Trial
 from gatecrash.verdicts import Verdict
 from gatecrash.workshop import Workshop
@@ -40,14 +42,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--profile", default=None, help="quick, default or thorough (default: quick)")
     group.addoption("--only", action="append", default=[], help="rules or areas to try, separated by commas")
     group.addoption("--skip", action="append", default=[], help="rules or areas to leave out")
-    group.addoption("--strict", action="store_true", help="a broken SHOULD fails, too")
+    group.addoption("--strict-rules", action="store_true", help="a broken SHOULD fails, too")
     group.addoption("--arena", default="auto", choices=("auto", "namespace", "loopback"), help="where the target runs")
     group.addoption("--patience", type=float, default=5.0, help="seconds before a wait that proves nothing is given up")
     group.addoption("--plain-only", action="store_true", help="leave the sanitized build out")
-    group.addoption(
-        "--gatecrash-run", default=None, help=pytest.HELP_SUPPRESS if hasattr(pytest, "HELP_SUPPRESS") else "internal"
-    )
-    group.addoption("--gatecrash-record", default=None, help="a file that gets one JSON line a verdict")
+    group.addoption("--gatecrash-run", default=None, help=argparse.SUPPRESS)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -144,12 +143,8 @@ def trial(request: pytest.FixtureRequest, judged: Judged, workshop: Workshop) ->
     if given is not None:
         _note(request.node, given)
         pytest.skip(f"{rule.id} {given.outcome.replace('_', ' ')}: {given.reason}")
-    made = Trial(
-        rule,
-        bench.site,
-        profile(request.config.getoption("--profile") or os.environ.get("GATECRASH_PROFILE", "quick")),
-        build=judged.build,
-    )
+    tried = profile(request.config.getoption("--profile") or os.environ.get("GATECRASH_PROFILE", "quick"))
+    made = Trial(rule, bench.site, tried, build=judged.build)
     yield made
     for other in made.others.values():
         _note(request.node, other)
@@ -174,20 +169,24 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     broken = call.excinfo.value if call.excinfo is not None else None
     if isinstance(broken, RuleBroken):
         rule = load().get(broken.finding.rule)
-        report.longrepr = (
-            f"{rule.id} {rule.level}: {rule.title}\n{broken.scenario}\nexpected: {broken.finding.expected}\ngot: {broken.finding.got}\n"
-            + "\n".join(broken.finding.evidence)
-        )
-        if rule.level != "MUST" and not item.config.getoption("--strict"):
+        report.longrepr = _told(rule, broken)
+        if rule.level != "MUST" and not item.config.getoption("--strict-rules"):
             report.outcome, report.wasxfail = "skipped", f"{rule.id} is a {rule.level}"
     return report
 
 
+def _told(rule: Rule, broken: RuleBroken) -> str:
+    finding = broken.finding
+    lines = [f"{rule.id} {rule.level}: {rule.title}", str(broken.scenario)]
+    lines += [f"expected: {finding.expected}", f"got:      {finding.got}", *finding.evidence]
+    return safe_text("\n".join(lines))
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Write each verdict to the record as it comes (in the controlling process only)."""
-    record = os.environ.get("GATECRASH_RECORD_FD") or None
+    record = os.environ.get("GATECRASH_RECORD_FD")
     if report.when != "teardown" or record is None or "PYTEST_XDIST_WORKER" in os.environ:
         return
-    for name, value in report.user_properties:
-        if name == _PROPERTY:
-            os.write(int(record), json.dumps(value).encode() + b"\n")
+    rows = [json.dumps(value) + "\n" for name, value in report.user_properties if name == _PROPERTY]
+    with open(int(record), "a", closefd=False) as lines:
+        lines.writelines(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gatecrash.building import find_compiler
 from gatecrash.rulebook import Rule
 from gatecrash.tree import tree_root
 
@@ -25,6 +26,12 @@ def reference_servers() -> tuple[Path, ...]:
     """Every reference server: correct programs, one for each protocol and model."""
     root = tree_root() / "servers"
     return tuple(sorted([*(root / "c").glob("*.c"), *(root / "python").glob("*.py")]))
+
+
+def default_target() -> str:
+    """What is judged when nothing is named: the fork server, in C where a compiler is found."""
+    name = "c/http_fork.c" if find_compiler(".c") else "python/http_fork.py"
+    return str(tree_root() / "servers" / name)
 
 
 def judged_targets(named: str | None, rule: Rule, *, sanitized: bool) -> list[Judged]:

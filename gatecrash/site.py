@@ -93,6 +93,8 @@ class Site:
         """Play a scenario on this server."""
         player = Player(server, self.contract, patience=self.patience)
         transcript = player.play(played)
+        if player.server is not server:
+            player.server.stop()
         if player.spoiled:
             self.drop()
         return transcript

@@ -109,14 +109,13 @@ class Workshop:
         self._benches.clear()
 
     def bench(self, target: str, build_name: str = "plain") -> Bench | None:
-        """The bench of a target; None when it has no such build. Raises TargetError, UsageError as the target deserves."""
+        """The bench of a target; None when it has no such build. Raises TargetError or UsageError."""
         if target not in self._benches:
             prepared = self.prepare(target)
             while len(self._benches) >= _MOST_SITES:
                 self._benches.pop(next(iter(self._benches))).site.close()
-            site = Site(
-                self._with_own_reports(prepared.launches), prepared.contract, arena=self.arena, patience=self.patience
-            )
+            launches = self._with_own_reports(prepared.launches)
+            site = Site(launches, prepared.contract, arena=self.arena, patience=self.patience)
             self._benches[target] = Bench(site, prepared)
         bench = self._benches[target]
         return bench if build_name in bench.prepared.launches else None

@@ -18,6 +18,7 @@ from gatecrash.judging import missing_instruments
 from gatecrash.profiles import PROFILES
 from gatecrash.record import RunRecord, judgements
 from gatecrash.reports import json_report, terminal
+from gatecrash.references import default_target
 from gatecrash.rulebook import Rule, load
 from gatecrash.verdicts import Verdict, merge
 from gatecrash.workshop import Prepared, Workshop
@@ -103,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
     reports = [_report(text) for text in options.report]
     rules = load().select(options.only, options.skip)
     console = Console(highlight=False, soft_wrap=True)
-    target = _absolute(options.target)
+    target = _absolute(options.target) or default_target()
     started = time.monotonic()
     folder = Workshop.new_folder()
     try:
@@ -122,12 +123,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _judge(
-    options: argparse.Namespace, folder: Path, target: str | None, prepared: Prepared, rules: tuple[Rule, ...],
+    options: argparse.Namespace, folder: Path, target: str, prepared: Prepared, rules: tuple[Rule, ...],
     console: Console, started: float,
 ) -> RunRecord:  # fmt: skip
     arguments = [f"--profile={options.profile}", f"--arena={options.arena}", f"--patience={options.patience}"]
-    arguments += [f"--only={','.join(rule.id for rule in rules)}", "--strict"]
-    arguments += [f"--target={target if target is not None else ''}"]
+    arguments += [f"--only={','.join(rule.id for rule in rules)}", "--strict-rules"]
+    arguments += [f"--target={target}"]
     if options.contract:
         arguments.append(f"--contract={_absolute(options.contract)}")
     jobs = options.jobs or len(os.sched_getaffinity(0))
