@@ -50,6 +50,8 @@ class Observer:
             connections=tuple(side for c in self.streams.values() if (side := self._side(c, holders)) is not None),
             where=tuple(blocked_where(task, census) for task in census.tasks()[:8]),
             share=still.share if isinstance(still, Spinning) else 0.0,
+            asked_port=server.asked_port,
+            ports=server.sockets.ports,
         )
 
     def _side(self, client: StreamClient, holders: Mapping[int, Mapping[int, str]]) -> ClientSide | None:

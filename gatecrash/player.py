@@ -42,6 +42,7 @@ from gatecrash.scenario import (
     StartSecond,
     Step,
     Thaw,
+    Watch,
 )
 from gatecrash.server import Server
 from gatecrash.transcript import (
@@ -294,6 +295,10 @@ class Player:
         if self.server.gates is not None:
             self.server.pump()
             self.server.gates.fail(step.call, errno_number(step.error), times=step.times)
+
+    @act.register
+    def _watch(self, step: Watch) -> None:
+        """The trap alone does it: `Scenario.traps` names the family, and the trace keeps what passes."""
 
     @act.register
     def _hold(self, step: Hold) -> None:

@@ -165,6 +165,17 @@ class Fail(Step):
 
 
 @dataclass(frozen=True)
+class Watch(Step):
+    """The server's calls of this family are written down; nothing is done to them."""
+
+    kind: ClassVar[str] = "watch"
+    call: Family
+
+    def line(self) -> str:
+        return f"the server's {self.call} calls are watched"
+
+
+@dataclass(frozen=True)
 class Hold(Step):
     """The server's next call of this family is held at its entrance until a Release."""
 
@@ -286,8 +297,8 @@ class StartOnTakenPort(Step):
 
 
 STEPS: tuple[type[Step], ...] = (
-    Connect, Send, Receive, HalfClose, Close, Reset, SendDatagram, ReceiveDatagrams, Freeze, Thaw, Fail, Hold,
-    AwaitHeld, Release, Shorten, Signal, LimitDescriptors, LiftLimit, Settle, Restart, StartSecond, StartOnTakenPort,
+    Connect, Send, Receive, HalfClose, Close, Reset, SendDatagram, ReceiveDatagrams, Freeze, Thaw, Fail, Watch,
+    Hold, AwaitHeld, Release, Shorten, Signal, LimitDescriptors, LiftLimit, Settle, Restart, StartSecond, StartOnTakenPort,
 )  # fmt: skip
 _BY_KIND = {step.kind: step for step in STEPS}
 
@@ -309,7 +320,7 @@ class Scenario:
     @property
     def traps(self) -> frozenset[str]:
         """The families of calls that have to be gated to play this."""
-        named = {step.call for step in self.steps if isinstance(step, Fail | Hold)}
+        named = {step.call for step in self.steps if isinstance(step, Fail | Hold | Watch)}
         return frozenset(named | ({"send"} if any(isinstance(s, Shorten) for s in self.steps) else set()))
 
     def sent_by(self, client: str) -> bytes:

@@ -234,13 +234,26 @@ class Server:
         except ProcessLookupError:
             return
 
+    def ended(self) -> bool:
+        """Whether its first process has ended and left none behind (a daemon's first process ends at once)."""
+        return self.process.exit_status() is not None and not set(self.census.pids()) - self.strangers
+
+    def discard(self) -> None:
+        """End this instance and spare another one in the same arena."""
+        self.signal_pids(tuple(set(self.census.pids()) - self.strangers), signal.SIGKILL)
+        self._let_go()
+
     def stop(self) -> None:
         """End everything of it."""
         if self.gates is not None:
             self.gates.clear()
         self.arena.clear()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Give the descriptors back, once its processes are dead: gates that go first let calls fail (ENOSYS)."""
         if self.gates is not None:
-            os.close(self.gates.fileno())
+            self.gates.close()
             self.gates = None
         self.queues.close()
 

@@ -139,6 +139,8 @@ class Snapshot:
     connections: tuple[ClientSide, ...]
     where: tuple[str, ...]
     share: float = 0.0
+    asked_port: int = 0
+    ports: tuple[int, ...] = ()
 
     @property
     def zombies(self) -> tuple[int, ...]:
@@ -223,7 +225,7 @@ class ServerEnded(Event):
 
 @dataclass(frozen=True)
 class Started(Event):
-    """A start that a step asked for: what came of it."""
+    """A start that a step asked for: what came of it. `wanted` is the port the server before it listened on."""
 
     what: Literal["restart", "second", "taken"]
     listening: bool
@@ -232,6 +234,7 @@ class Started(Event):
     output: str
     proven: bool = True
     left_over: tuple[str, ...] = ()
+    wanted: int = 0
 
     def line(self) -> str:
         state = (
