@@ -6,6 +6,7 @@ import ipaddress
 import json
 import re
 import tomllib
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -224,9 +225,19 @@ def _parts(dotted: str) -> tuple[str, ...]:
 _HEAD = "# What this server promises. Gatecrash checks these, and does not guess what is written here.\n"
 
 
-def write_contract(contract: Contract, target: TargetSection | None = None) -> str:
+class HasSection(typing.Protocol):
+    """A target that can say how it is started."""
+
+    def section(self) -> TargetSection:
+        """Its [target] table."""
+
+
+def write_contract(contract: Contract, target: TargetSection | HasSection | None = None) -> str:
     """The text of a gatecrash.toml for this contract: what is known, each line with its meaning."""
-    target = target or TargetSection()
+    if target is None:
+        target = TargetSection()
+    elif not isinstance(target, TargetSection):
+        target = target.section()
     tables = [
         ("target", _target_lines(contract, target)),
         ("contract", _contract_lines(contract)),
@@ -245,7 +256,7 @@ def _target_lines(contract: Contract, target: TargetSection) -> list[str]:
         ),
         *([_line("cwd", target.cwd, "where it is started, from this file's folder")] if target.cwd else []),
         *([f"env = {{ {env} }}"] if env else []),
-        _line("port", contract.port, "only if its source fixes one", example=8080),
+        _line("port", None if contract.takes_port else contract.port, "only if its source fixes one", example=8080),
         *([_line("address", contract.address, "the address it promises to listen on")] if contract.address else []),
     ]
 

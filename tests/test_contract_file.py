@@ -207,3 +207,8 @@ def test_a_written_contract_explains_its_lines_and_shows_what_could_be_added() -
     assert 'concurrency = "fork"  # iterative | fork | prefork | thread | event_loop | unknown' in text
     assert '# large_path = "/large"  # one whose answer is larger than 64 KiB' in text
     assert "[udp]" not in text
+
+
+def test_a_port_is_written_only_when_the_server_does_not_take_the_one_it_is_given() -> None:
+    assert "\nport = 8080  #" in write_contract(Contract(port=8080))
+    assert "\n# port = 8080  #" in write_contract(Contract(port=9157, takes_port=True))

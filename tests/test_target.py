@@ -200,7 +200,7 @@ def test_a_command_with_an_open_quote_in_a_contract_is_refused(here: Path) -> No
 def test_the_section_of_a_target_writes_a_contract_that_starts_it(here: Path) -> None:
     write(here / "gatecrash.toml", '[target]\nbuild = "make"\ncommand = "./server -p {port}"\n')
     target, contract = resolve(".")
-    write(here / "gatecrash.toml", write_contract(contract, target.section()))
+    write(here / "gatecrash.toml", write_contract(contract, target))
     assert resolve(".")[0] == target
     assert read_contract(here / "gatecrash.toml")[1].command == "./server -p {port}"
 
