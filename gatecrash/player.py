@@ -193,7 +193,7 @@ class Player:
         connection = self.server.queues.connection(self.server.address, client.address)
         if connection is None or client.end is not None:
             return True
-        return connection.consumed >= len(client.sent)
+        return connection.consumed is None or connection.consumed >= len(client.sent)
 
     @act.register
     def _receive(self, step: Receive) -> None:

@@ -298,7 +298,8 @@ class StartOnTakenPort(Step):
 
 STEPS: tuple[type[Step], ...] = (
     Connect, Send, Receive, HalfClose, Close, Reset, SendDatagram, ReceiveDatagrams, Freeze, Thaw, Fail, Watch,
-    Hold, AwaitHeld, Release, Shorten, Signal, LimitDescriptors, LiftLimit, Settle, Restart, StartSecond, StartOnTakenPort,
+    Hold, AwaitHeld, Release, Shorten, Signal, LimitDescriptors, LiftLimit, Settle, Restart, StartSecond,
+    StartOnTakenPort,
 )  # fmt: skip
 _BY_KIND = {step.kind: step for step in STEPS}
 
