@@ -250,7 +250,7 @@ def write_contract(contract: Contract, target: TargetSection | HasSection | None
 def _target_lines(contract: Contract, target: TargetSection) -> list[str]:
     env = ", ".join(f"{_quoted(key)} = {_quoted(value)}" for key, value in target.env.items())
     return [
-        _line("build", target.build, "run in this file's folder"),
+        _line("build", target.build, "run in this file's folder", example="make"),
         _line(
             "command", target.command, "{port} is replaced; PORT is in the environment too", example="./server {port}"
         ),
