@@ -25,14 +25,10 @@ from strategies.payloads import datagrams, echo_payloads
 from strategies.segments import cut, segmentations
 
 _READS = (1, 100, 512, 1460, 4096)  # bytes a slow reader takes at once
-_QUEUED_SIZE = (
-    4096  # bytes: several of these fit in a UDP receive buffer (208 KiB on Linux) while nobody reads
-)
+_QUEUED_SIZE = 4096  # bytes: several of these fit in a UDP receive buffer (208 KiB on Linux) while nobody reads
 
 
-def echo_conversations(
-    *, max_size: int = 4096, rounds: int = 5, client: str = "A"
-) -> SearchStrategy[Scenario]:
+def echo_conversations(*, max_size: int = 4096, rounds: int = 5, client: str = "A") -> SearchStrategy[Scenario]:
     """One to `rounds` messages on one connection, each echoed before the next; then a half-close.
 
     A message goes out whole, or with its first byte, its last byte or its first half ahead.
@@ -65,9 +61,7 @@ def datagram_conversations(
     at_least("size", size, 1)
     at_least("clients", clients, 1)
     sender = st.integers(0, clients - 1)
-    one_by_one = st.lists(
-        st.tuples(sender, datagrams(max_size=max_size, empty=empty)), min_size=1, max_size=size
-    )
+    one_by_one = st.lists(st.tuples(sender, datagrams(max_size=max_size, empty=empty)), min_size=1, max_size=size)
     queued = st.lists(
         st.tuples(sender, datagrams(max_size=min(max_size, _QUEUED_SIZE), empty=empty)),
         min_size=1,
@@ -93,9 +87,7 @@ def _take_the_rest(names: Sequence[str], messages: Sequence[tuple[int, bytes]]) 
     return [ReceiveDatagrams(names[index], None) for index in senders]
 
 
-def pipelines(
-    requests: Sequence[bytes], *, max_segments: int = 3, client: str = "A"
-) -> SearchStrategy[Scenario]:
+def pipelines(requests: Sequence[bytes], *, max_segments: int = 3, client: str = "A") -> SearchStrategy[Scenario]:
     """Two or more of `requests`, in order, sent without waiting for answers, in any segments."""
     at_least("number of requests", len(requests), 2)
 

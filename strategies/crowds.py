@@ -73,9 +73,7 @@ def crowds(request: Request, *, size: int = 3, max_segments: int = 3) -> SearchS
     return st.one_of([_crowd_of(names[:count], segmented[:count]) for count in range(2, size + 1)])
 
 
-def _crowd_of(
-    names: Sequence[str], segmented: Sequence[SearchStrategy[tuple[bytes, ...]]]
-) -> SearchStrategy[Scenario]:
+def _crowd_of(names: Sequence[str], segmented: Sequence[SearchStrategy[tuple[bytes, ...]]]) -> SearchStrategy[Scenario]:
     turns = st.tuples(*[st.integers(0, len(names) - 1)] * _TURNS)
 
     def as_scenario(drawn: tuple[tuple[int, ...], tuple[tuple[bytes, ...], ...]]) -> Scenario:
@@ -116,9 +114,7 @@ def _leaving_together(request: bytes, count: int, state: str, kind: str) -> Scen
     leave = Close if kind == "close" else Reset
     first_half = request[: len(request) // 2]
     before = [
-        (Connect(name), Send(name, first_half))
-        if state == "half-request" and first_half
-        else (Connect(name),)
+        (Connect(name), Send(name, first_half)) if state == "half-request" and first_half else (Connect(name),)
         for name in names
     ]
     asked = [(Send(name, request), Receive(name)) for name in names] if state == "asking" else []

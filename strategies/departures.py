@@ -47,9 +47,7 @@ def departures(
     at_least("request's length", len(request), 2)
     chosen_kinds = known("kinds", kinds, KINDS)
     by_phase = [
-        st.sampled_from(
-            [(phase, kind, sent) for kind in chosen_kinds for sent in _sent_sizes(request, phase)]
-        )
+        st.sampled_from([(phase, kind, sent) for kind in chosen_kinds for sent in _sent_sizes(request, phase)])
         for phase in known("phases", phases, PHASES)
     ]
     return st.one_of(by_phase).map(lambda drawn: departure(request, *drawn, client=client, gates=gates))

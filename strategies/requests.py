@@ -126,7 +126,6 @@ _MALFORMED = (
     b"get / http/1.1",
     b"GET  /  HTTP/1.1",
     b"GET\t/\tHTTP/1.1",
-    b"GET / HTTP/9.9",
     b"GET / HTTP/1.1 extra",
     b"GET relative HTTP/1.1",
     b"GET /../../../../etc/passwd HTTP/1.1",

@@ -10,9 +10,7 @@ from hypothesis.strategies import SearchStrategy
 from gatecrash.scenario import Connect, Receive, Scenario, Send, Until, scenario
 from strategies.options import at_least
 
-BYTE_BY_BYTE_LIMIT = (
-    256  # bytes: a longer payload is not sent byte by byte, it would cost a round trip for each
-)
+BYTE_BY_BYTE_LIMIT = 256  # bytes: a longer payload is not sent byte by byte, it would cost a round trip for each
 _BUFFER_SIZES = (16, 32, 64, 128, 256, 512, 1000, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 
 
@@ -25,13 +23,8 @@ def segmentations(payload: bytes, *, max_segments: int = 6) -> SearchStrategy[tu
     size = len(payload)
     if size < 2 or max_segments == 1:
         return st.just((payload,))
-    # A cut in front of byte 0 is none: a fixed number of draws makes any number of cuts, and shrinks to few.
-    anywhere = st.tuples(*[st.integers(0, size - 1)] * (max_segments - 1))
-    cut_sets = st.one_of(
-        st.sampled_from(_prepared_cut_sets(payload, max_segments)),
-        anywhere.map(lambda offsets: tuple(sorted(set(offsets) - {0}))),
-    )
-    return cut_sets.map(lambda cuts: cut(payload, cuts))
+    draws = st.one_of(_telling_cuts(payload, max_segments), st.tuples(*[st.integers(0, size - 1)] * (max_segments - 1)))
+    return draws.map(lambda offsets: cut(payload, tuple(sorted(set(offsets) - {0}))))
 
 
 def segmented_requests(
@@ -70,13 +63,16 @@ def _around_line_end(offset: int) -> tuple[int, ...]:
     return () if offset < 0 else (offset, offset + 1, offset + 2, offset + 3, offset + 4)
 
 
-def _prepared_cut_sets(payload: bytes, max_segments: int) -> list[tuple[int, ...]]:
-    """Cut sets worth trying often, fewest and earliest cuts first: Hypothesis shrinks towards the first."""
+def _telling_cuts(payload: bytes, max_segments: int) -> SearchStrategy[tuple[int, ...]]:
+    """One or two telling offsets, or all there are.
+
+    A cut in front of byte 0 is none: so a fixed number of draws makes any number of cuts, and shrinks to few.
+    """
     offsets = telling_offsets(payload)
-    cut_sets: list[tuple[int, ...]] = [(), *((offset,) for offset in offsets)]
-    if max_segments >= 3:
-        cut_sets.extend(zip(offsets, offsets[2:], strict=False))
+    cut_sets: list[tuple[int, ...]] = [(0,), *((offset,) for offset in offsets)]
     if len(payload) <= BYTE_BY_BYTE_LIMIT:
-        byte_by_byte = tuple(range(1, len(payload)))
-        cut_sets.extend([byte_by_byte] * (1 + len(cut_sets) // 8))
-    return cut_sets
+        cut_sets += [tuple(range(1, len(payload)))] * (1 + len(offsets) // 8)
+    if max_segments == 2:
+        return st.sampled_from(cut_sets)
+    second = [0] * len(offsets) + list(offsets)  # as often none as one
+    return st.tuples(st.sampled_from(cut_sets), st.sampled_from(second)).map(lambda drawn: (*drawn[0], drawn[1]))

@@ -22,9 +22,7 @@ class Difference:
     index: int
     expected: bytes | None  # None for "extra": nobody should have got anything
     got: bytes | None  # None for "missing": nothing came. b"" is an empty datagram that did come
-    detail: (
-        echo.Difference | None
-    )  # for "changed": where, and whether it was cut short ("missing") or padded ("extra")
+    detail: echo.Difference | None  # for "changed": where, and whether it was cut short ("missing") or padded ("extra")
 
     def line(self) -> str:
         """The difference as one sentence without a full stop."""

@@ -159,9 +159,7 @@ class _Reader:
             got = b", ".join(lengths)
             self.problems.append(Problem("duplicate-length", head.start, got, "one Content-Length"))
         elif lengths and length is None:
-            self.problems.append(
-                Problem("bad-length", head.start, lengths[0], "a Content-Length of decimal digits")
-            )
+            self.problems.append(Problem("bad-length", head.start, lengths[0], "a Content-Length of decimal digits"))
         if method == "HEAD" or head.status in _BODILESS_STATUSES or head.status // 100 == 1:
             return "none"
         coding = _last(head.fields, b"transfer-encoding")
