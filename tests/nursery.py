@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import signal
@@ -32,7 +31,7 @@ class Nursery:
 
     def __init__(self) -> None:
         command = [sys.executable, "-I", "-S", "-u", "-c", _KEEPER]
-        self._keeper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=())
+        self._keeper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.census = Census(self._keeper.pid)
 
     def start(self, *argv: str) -> int:
@@ -91,7 +90,3 @@ def until(true: Callable[[], object], what: str) -> None:
     while not true():
         assert time.monotonic() < deadline, f"never: {what}"
         select.select([], [], [], 0.002)
-
-
-def have_libc_call(name: str) -> bool:
-    return hasattr(ctypes.CDLL(None), name)
