@@ -29,7 +29,9 @@ from gatecrash.process import Process
 
 Kind = Literal["namespace", "loopback"]
 
-BROKER = Path(__file__).with_name("broker.py")
+# The package's folder comes last on the path: the standard library's names win. Importing keeps the byte code.
+BROKER = "import sys; sys.path.append(sys.argv[3]); from gatecrash.broker import main; main()"
+PACKAGE = str(Path(__file__).resolve().parent.parent)
 GREETING_TIME = 30.0  # seconds a loaded machine may need to start one Python interpreter
 CLOSING_TIME = 10.0  # seconds the kernel may need to kill everything
 
@@ -61,6 +63,7 @@ class Arena:
     why_not_namespace: str | None
 
     def __init__(self, kind: Kind, why_not_namespace: str | None = None) -> None:
+        """Use `Arena.open`."""
         self.kind = kind
         self.why_not_namespace = why_not_namespace
         self._lock = threading.Lock()
@@ -72,7 +75,7 @@ class Arena:
         self._control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         with theirs:
             self._broker = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(BROKER), kind, str(theirs.fileno())],
+                [sys.executable, "-I", "-S", "-c", BROKER, kind, str(theirs.fileno()), PACKAGE],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -281,11 +284,13 @@ class Arena:
                 raise EngineFault(f"The arena's broker (process {self._broker.pid}) did not end when told to.")
 
     def __enter__(self) -> Self:
+        """Nothing more to do: it is open."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close, whatever happened."""
         self.close()
 
 

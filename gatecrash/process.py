@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -30,13 +31,15 @@ class Output:
 class Asking(Protocol):
     """One request to the broker: its answer and the descriptors that came with it."""
 
-    def __call__(self, op: str, **arguments: Any) -> tuple[Mapping[str, Any], list[int]]: ...
+    def __call__(self, op: str, **arguments: Any) -> tuple[Mapping[str, Any], list[int]]:
+        """Raises OSError as the broker met it, EngineFault when there is no broker any more."""
 
 
 class Process:
     """A target's first process. Made by `Arena.spawn`; valid until the arena is closed."""
 
     def __init__(self, ask: Asking, serial: int, pid: int, pidfd: int, gates_fd: int | None) -> None:
+        """Takes over `pidfd` and `gates_fd` (the seccomp listener, when traps were asked for)."""
         self.pid = pid
         self.pidfd = pidfd
         self.gates_fd = gates_fd
@@ -55,7 +58,7 @@ class Process:
             poll = select.poll()
             poll.register(self.pidfd, select.POLLIN)  # pidfd_open(2): readable once the process has ended
             if poll.poll(max(0, round(timeout * 1000))):
-                answer, _ = self._ask("status", serial=self._serial, dead=True)
+                answer, _ = self._ask("status", serial=self._serial)
                 self._status = answer["status"]
         return self._status
 
@@ -70,10 +73,8 @@ class Process:
 
     def signal(self, number: int) -> None:
         """Send it a signal; a dead process takes none and that is no error."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, number)
-        except ProcessLookupError:
-            pass
 
     def close(self) -> None:
         """Give the descriptors back (the process itself lives on). Idempotent; `pidfd` is invalid afterwards."""
@@ -85,7 +86,9 @@ class Process:
                 os.close(descriptor)
 
     def __del__(self) -> None:
+        """Thousands of targets may be started in one run: descriptors go with the object."""
         self.close()
 
     def __repr__(self) -> str:
+        """For assertion messages."""
         return f"<Process {self.pid}>"

@@ -22,6 +22,7 @@ from typing import Self
 from gatecrash.errors import Unavailable, UsageError
 from gatecrash.instruments.memory import Gone, offered, read_memory
 from gatecrash.instruments.seccomp import CLONE_THREAD, FAMILIES, RET_USER_NOTIF, machine
+from gatecrash.launch import SYS_SECCOMP
 
 # linux/seccomp.h: struct seccomp_notif (80 bytes), struct seccomp_notif_resp (24 bytes) and the ioctls on them
 NOTIFICATION = struct.Struct("QIIiIQ6Q")
@@ -30,7 +31,6 @@ NOTIF_RECV, NOTIF_SEND, NOTIF_ID_VALID = 0xC0502100, 0xC0182101, 0x40082102
 RESPONSE_CONTINUE = 1
 
 SYS_PIDFD_GETFD = 438  # the same on every processor
-SYS_SECCOMP = {"x86_64": 317, "aarch64": 277}
 SECCOMP_GET_ACTION_AVAIL = 2
 
 ON_DESCRIPTOR = frozenset({"accept", "send", "recv", "close", "bind", "listen"})  # families whose args[0] is one
@@ -271,11 +271,13 @@ class Gates:
             self._fd = -1
 
     def __enter__(self) -> Self:
+        """Nothing more to do: it is open."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close, whatever happened."""
         self.close()
 
 

@@ -1,0 +1,104 @@
+"""How a broker enters its arena: fresh namespaces as pid 1, or the shared machine as a child subreaper.
+
+Imported by the broker, which runs without site-packages: standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import resource
+import socket
+import struct
+
+# unshare(2), mount(2), netdevice(7), prctl(2)
+CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 0x4000, 1 << 18
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+PR_SET_CHILD_SUBREAPER = 36
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def checked(result: int, what: str) -> int:
+    """The result of a libc call, or OSError naming the call."""
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), what)
+    return result
+
+
+def write_file(path: str, text: str) -> None:
+    """One write(2), as /proc/PID/uid_map demands (user_namespaces(7))."""
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.write(descriptor, text.encode())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    finally:
+        os.close(descriptor)
+
+
+def enter_namespaces() -> None:
+    """Move into fresh user, pid, mount and network namespaces; return in the child that is pid 1 there."""
+    uid, gid = os.geteuid(), os.getegid()
+    flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET
+    checked(libc.unshare(flags), "unshare")
+    write_file("/proc/self/setgroups", "deny")
+    write_file("/proc/self/uid_map", f"0 {uid} 1")
+    write_file("/proc/self/gid_map", f"0 {gid} 1")
+    child = os.fork()  # CLONE_NEWPID concerns children, not the caller
+    if child:
+        # Stay, so that pid 1 has a parent that reaps it even where the container's init does not.
+        os.closerange(3, 1 << 16)
+        os.waitpid(child, 0)
+        os._exit(0)
+    checked(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "mount / private")
+    mount_proc()
+    loopback_up()
+
+
+def mount_proc() -> None:
+    """Show targets their own processes; a container that masks /proc forbids it, and nothing of ours needs it."""
+    libc.mount(b"proc", b"/proc", b"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, None)
+    with contextlib.suppress(OSError):
+        # Thousands of connections to one port: let connect(2) reuse a TIME_WAIT address after a second.
+        write_file("/proc/sys/net/ipv4/tcp_tw_reuse", "1")
+
+
+def loopback_up() -> None:
+    """Switch on lo, which a new network namespace has down."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        request = struct.pack("16sH14x", b"lo", 0)
+        flags = struct.unpack("16sH14x", fcntl.ioctl(probe, SIOCGIFFLAGS, request))[1]
+        fcntl.ioctl(probe, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | IFF_UP))
+
+
+def become_subreaper() -> None:
+    """Orphans of our children become ours (prctl(2)), so that they can be found and killed."""
+    checked(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl")
+
+
+def soft_to_hard() -> None:
+    """Room for the sockets the broker gives away; a target's own limit is set when it is started."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def descendants(root: int) -> list[int]:
+    """Every process below `root`, by /proc/PID/task/TID/children (proc(5))."""
+    found: list[int] = []
+    waiting = [root]
+    while waiting:
+        pid = waiting.pop()
+        try:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as listing:
+                    children = [int(word) for word in listing.read().split()]
+                found += children
+                waiting += children
+        except OSError:
+            continue  # gone meanwhile
+    return found
