@@ -1,0 +1,51 @@
+"""A UDP echo server.
+
+Planted mistake: There is no way back to recvfrom(): the server ends when the first datagram is answered.
+Model: iterative
+Protocol: udp
+Breaks: DGRAM-09
+Fix: no return inside the loop
+
+Try it:
+    python3 udp_exits_after_one.py 8080
+"""
+
+import errno
+import re
+import socket
+import sys
+
+
+def port_argument() -> int:
+    text = sys.argv[1] if len(sys.argv) > 1 else "8080"
+    if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
+        print(f'"{text}" is not a port: give a number from 1 to 65535', file=sys.stderr)
+        sys.exit(2)
+    return int(text)
+
+
+def bind_to(port: int) -> socket.socket:
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        server.bind(("127.0.0.1", port))
+    except OSError as error:
+        print(f"cannot bind to 127.0.0.1:{port}: {error.strerror}", file=sys.stderr)
+        sys.exit(1)
+    print(f"listening on 127.0.0.1:{port}", flush=True)
+    return server
+
+
+def main() -> None:
+    server = bind_to(port_argument())
+    while True:
+        try:
+            data, sender = server.recvfrom(65536)
+            server.sendto(data, sender)
+            return  # the mistake
+        except OSError as error:
+            if error.errno in (errno.EBADF, errno.ENOTSOCK):
+                raise  # all others concern one datagram
+
+
+if __name__ == "__main__":
+    main()
