@@ -121,13 +121,14 @@ static ssize_t read_head(int fd, char *head)
 
 static void serve(int fd)
 {
-    char head[LIMIT + 1], method[16] = "", target[256], minor[2], end[2];
+    char head[LIMIT + 1], method[16] = "", target[256] = "", minor[2], end[2];
     ssize_t length = read_head(fd, head);
     if (length == 0)
         return;
     const char *line = head + (strncmp(head, "\r\n", 2) == 0 ? 2 : 0);
     bool well_formed = sscanf(line, "%15[A-Z] %255[^ \r\n] HTTP/1.%1[0-9]%1[\r]", method, target,
                               minor, end) == 4;
+    target[strcspn(target, "?")] = '\0';
     bool head_only = strcmp(method, "HEAD") == 0;
     bool known_method = head_only || strcmp(method, "GET") == 0;
 
@@ -135,7 +136,7 @@ static void serve(int fd)
         answer(fd, "431 Request Header Fields Too Large", "", "Too large\n", head_only);
     else if (!well_formed)
         answer(fd, "400 Bad Request", "", "Bad request\n", head_only);
-    else if (target[strcspn(target, "?")] = '\0', strcmp(target, "/") != 0)
+    else if (strcmp(target, "/") != 0)
         answer(fd, "404 Not Found", "", "Not found\n", head_only);
     else if (!known_method)
         answer(fd, "405 Method Not Allowed", "Allow: GET, HEAD\r\n", "Not allowed\n", head_only);

@@ -138,8 +138,8 @@ static void serve(int fd)
     const char *line = head + (strncmp(head, "\r\n", 2) == 0 ? 2 : 0);
     bool well_formed = sscanf(line, "%15[A-Z] %255[^ \r\n] HTTP/1.%1[0-9]%1[\r]", method, target,
                               minor, end) == 4;
-    bool head_only = strcmp(method, "HEAD") == 0;
     target[strcspn(target, "?")] = '\0';
+    bool head_only = strcmp(method, "HEAD") == 0;
     bool known_method = head_only || strcmp(method, "GET") == 0;
 
     if (length < 0)

@@ -114,7 +114,7 @@ static ssize_t read_head(int fd, char *head)
 
 static void serve(int fd)
 {
-    char head[LIMIT + 1], method[16] = "", target[256], minor[2], end[2];
+    char head[LIMIT + 1], method[16] = "", target[256] = "", minor[2], end[2];
     ssize_t length = read_head(fd, head);
     if (length == 0)
         return;
@@ -122,12 +122,13 @@ static void serve(int fd)
     bool complete = memmem(head, (size_t)length, "\r\n\r\n", 4) != NULL;
     bool well_formed = complete && sscanf(line, "%15[A-Z] %255[^ \r\n] HTTP/1.%1[0-9]%1[\r]", method, target,
                                           minor, end) == 4;
+    target[strcspn(target, "?")] = '\0';
     bool head_only = strcmp(method, "HEAD") == 0;
     bool known_method = head_only || strcmp(method, "GET") == 0;
 
     if (!well_formed)
         answer(fd, "400 Bad Request", "", "Bad request\n", head_only);
-    else if (target[strcspn(target, "?")] = '\0', strcmp(target, "/") != 0)
+    else if (strcmp(target, "/") != 0)
         answer(fd, "404 Not Found", "", "Not found\n", head_only);
     else if (!known_method)
         answer(fd, "405 Method Not Allowed", "Allow: GET, HEAD\r\n", "Not allowed\n", head_only);

@@ -132,6 +132,7 @@ static void serve(int fd)
     char *version = strtok_r(NULL, " ", &rest);
     bool absolute = strncmp(target, "http://", 7) == 0; /* the mistake */
     bool well_formed = !absolute && version != NULL && strncmp(version, "HTTP/1.", 7) == 0;
+    target[strcspn(target, "?")] = '\0';
     bool head_only = strcmp(method, "HEAD") == 0;
     bool known_method = head_only || strcmp(method, "GET") == 0;
 
@@ -139,7 +140,7 @@ static void serve(int fd)
         answer(fd, "431 Request Header Fields Too Large", "", "Too large\n", head_only);
     else if (!well_formed)
         answer(fd, "400 Bad Request", "", "Bad request\n", head_only);
-    else if (target[strcspn(target, "?")] = '\0', strcmp(target, "/") != 0)
+    else if (strcmp(target, "/") != 0)
         answer(fd, "404 Not Found", "", "Not found\n", head_only);
     else if (!known_method)
         answer(fd, "405 Method Not Allowed", "Allow: GET, HEAD\r\n", "Not allowed\n", head_only);
