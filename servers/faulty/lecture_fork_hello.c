@@ -11,7 +11,8 @@
  *   cc -Wall -Wextra -Werror -O1 -g -pthread -o server lecture_fork_hello.c && ./server 8080
  *   nc 127.0.0.1 8080 ; ps -ef | grep defunct
  *
- * It never reads what the client sends, and checks little, as a lecture does.
+ * The mistake is what is missing: nobody calls waitpid(). It never reads what the client sends, and
+ * checks little, as a lecture does.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -67,6 +68,6 @@ int main(int argc, char **argv)
             close(new_fd);
             exit(0);
         }
-        close(new_fd); /* the mistake: and nobody ever waits for the child */
+        close(new_fd); /* the mistake */
     }
 }
