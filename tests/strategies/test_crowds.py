@@ -83,7 +83,7 @@ def test_a_crowd_where_one_request_arrives_inside_another_is_found_with_two_clie
 
     smallest = find(crowds(tagged), shares_a_buffer, settings=QUIET)
     assert smallest.clients == ("A", "B")
-    assert len(steps_of(smallest, "A")) == 4
+    assert len(smallest.steps) <= 8  # 7 is the least; a cut and a turn that only go together may leave one more
 
 
 @QUIET
