@@ -69,7 +69,9 @@ def crowds(request: Request, *, size: int = 3, max_segments: int = 3) -> SearchS
     """Two to `size` clients, each with its request in segments, interleaved in any order."""
     at_least("size", size, 2)
     names = client_names(size)
-    segmented = [segmentations(request_of(request, name), max_segments=max_segments) for name in names]
+    segmented = [
+        segmentations(request_of(request, name), max_segments=max_segments, byte_by_byte=False) for name in names
+    ]
     return st.one_of([_crowd_of(names[:count], segmented[:count]) for count in range(2, size + 1)])
 
 

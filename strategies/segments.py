@@ -14,16 +14,20 @@ BYTE_BY_BYTE_LIMIT = 256  # bytes: a longer payload is not sent byte by byte, it
 _BUFFER_SIZES = (16, 32, 64, 128, 256, 512, 1000, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 
 
-def segmentations(payload: bytes, *, max_segments: int = 6) -> SearchStrategy[tuple[bytes, ...]]:
+def segmentations(
+    payload: bytes, *, max_segments: int = 6, byte_by_byte: bool = True
+) -> SearchStrategy[tuple[bytes, ...]]:
     """`payload` as one segment or several; joined, they are the payload again.
 
-    At most `max_segments`, save for short payloads sent byte by byte. Raises UsageError when it is below 1.
+    At most `max_segments`, save for short payloads that go `byte_by_byte`. Raises UsageError when it is below 1.
     """
     at_least("max_segments", max_segments, 1)
     size = len(payload)
     if size < 2 or max_segments == 1:
         return st.just((payload,))
-    draws = st.one_of(_telling_cuts(payload, max_segments), st.tuples(*[st.integers(0, size - 1)] * (max_segments - 1)))
+    draws = st.one_of(
+        _telling_cuts(payload, max_segments, byte_by_byte), st.tuples(*[st.integers(0, size - 1)] * (max_segments - 1))
+    )
     return draws.map(lambda offsets: cut(payload, tuple(sorted(set(offsets) - {0}))))
 
 
@@ -63,14 +67,14 @@ def _around_line_end(offset: int) -> tuple[int, ...]:
     return () if offset < 0 else (offset, offset + 1, offset + 2, offset + 3, offset + 4)
 
 
-def _telling_cuts(payload: bytes, max_segments: int) -> SearchStrategy[tuple[int, ...]]:
+def _telling_cuts(payload: bytes, max_segments: int, byte_by_byte: bool) -> SearchStrategy[tuple[int, ...]]:
     """One or two telling offsets, or all there are.
 
     A cut in front of byte 0 is none: so a fixed number of draws makes any number of cuts, and shrinks to few.
     """
     offsets = telling_offsets(payload)
     cut_sets: list[tuple[int, ...]] = [(0,), *((offset,) for offset in offsets)]
-    if len(payload) <= BYTE_BY_BYTE_LIMIT:
+    if byte_by_byte and len(payload) <= BYTE_BY_BYTE_LIMIT:
         cut_sets += [tuple(range(1, len(payload)))] * (1 + len(offsets) // 8)
     if max_segments == 2:
         return st.sampled_from(cut_sets)

@@ -33,7 +33,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 QUIET = settings(max_examples=100, database=None, deadline=None, derandomize=True)
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(echo_payloads(max_size=1000))
 def test_payloads_are_never_empty_and_keep_their_bound(payload: bytes) -> None:
     assert 1 <= len(payload) <= 1000
@@ -73,7 +73,7 @@ def test_the_largest_datagram_is_udps_own() -> None:
         datagrams(max_size=65508)
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(echo_conversations(rounds=3))
 def test_every_message_is_echoed_before_the_next_and_the_client_ends_first(scenario: Scenario) -> None:
     assert scenario.steps[0] == Connect("A")
@@ -91,7 +91,7 @@ def test_a_stale_tail_is_found_with_two_short_messages() -> None:
     assert len(smallest.sent_by("A")) <= 4
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(datagram_conversations())
 def test_a_frozen_server_is_thawed_and_everybody_looks_for_answers(scenario: Scenario) -> None:
     senders = Counter(step.client for step in scenario.steps if isinstance(step, SendDatagram))
@@ -100,7 +100,7 @@ def test_a_frozen_server_is_thawed_and_everybody_looks_for_answers(scenario: Sce
     assert Freeze() not in scenario.steps or Thaw() in scenario.steps
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(datagram_conversations(max_size=65507, size=8))
 def test_what_waits_in_a_frozen_servers_buffer_fits_in(scenario: Scenario) -> None:
     if Freeze() in scenario.steps:
@@ -112,7 +112,7 @@ def test_two_senders_waiting_at_once_are_found() -> None:
     assert sum(isinstance(step, SendDatagram) for step in smallest.steps) == 2
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(pipelines([REQUEST, REQUEST.replace(b"/", b"/2", 1), REQUEST]))
 def test_a_pipeline_waits_for_nothing_between_its_requests(scenario: Scenario) -> None:
     sends = [step for step in scenario.steps if isinstance(step, Send)]
@@ -121,7 +121,7 @@ def test_a_pipeline_waits_for_nothing_between_its_requests(scenario: Scenario) -
     assert scenario.steps[-1] == Receive("A")
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(slow_readers(REQUEST, reads=4))
 def test_a_slow_reader_takes_small_bites_and_then_the_rest(scenario: Scenario) -> None:
     connect, send, *bites, rest = scenario.steps

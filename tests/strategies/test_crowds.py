@@ -43,7 +43,7 @@ def test_names_go_on_behind_z() -> None:
     assert len(set(client_names(100))) == 100
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(floods(tagged, size=20))
 def test_a_flood_waits_in_the_queue_and_everyone_reads(flood: Scenario) -> None:
     names = flood.clients
@@ -59,7 +59,7 @@ def test_a_table_of_eight_clients_is_found_with_nine() -> None:
     assert len(smallest.clients) == 9
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(interleavings([[Connect("A"), Send("A", b"1"), Send("A", b"2"), Close("A")], [Connect("B"), Reset("B")]]))
 def test_interleaving_keeps_every_clients_order(scenario: Scenario) -> None:
     assert steps_of(scenario, "A") == [Connect("A"), Send("A", b"1"), Send("A", b"2"), Close("A")]
@@ -67,7 +67,7 @@ def test_interleaving_keeps_every_clients_order(scenario: Scenario) -> None:
     assert len(scenario.steps) == 6
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(crowds(tagged, size=4))
 def test_everyone_in_a_crowd_sends_a_whole_request_and_then_reads(scenario: Scenario) -> None:
     for name in scenario.clients:
@@ -86,7 +86,7 @@ def test_a_crowd_where_one_request_arrives_inside_another_is_found_with_two_clie
     assert len(smallest.steps) <= 8  # 7 is the least; a cut and a turn that only go together may leave one more
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(simultaneous_leavers(REQUEST))
 def test_all_leave_while_the_parent_is_frozen(scenario: Scenario) -> None:
     frozen, thawed = scenario.steps.index(Freeze("parent")), scenario.steps.index(Thaw())
@@ -96,7 +96,7 @@ def test_all_leave_while_the_parent_is_frozen(scenario: Scenario) -> None:
     assert scenario.steps[-1] == Settle("left")
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(hogs(tagged, size=3, greedy_request=b"GET /large HTTP/1.1\r\n\r\n"))
 def test_the_good_client_comes_last_and_is_served_while_the_hogs_stay(scenario: Scenario) -> None:
     *names, good = scenario.clients

@@ -25,7 +25,7 @@ from gatecrash.scenario import (
 from strategies import KINDS, PHASES, departures
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-QUIET = settings(max_examples=60, database=None, deadline=None, derandomize=True)
+QUIET = settings(max_examples=50, database=None, deadline=None, derandomize=True)
 
 
 def smallest(phase: str, kind: str, *, gates: bool = True) -> tuple[Step, ...]:
@@ -73,7 +73,7 @@ def test_all_departures_say_no_more_than_the_request_and_then_leave(phase: str, 
     holds()
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(st.data(), st.sampled_from([b"ab", REQUEST, b"x" * 3000]))
 def test_mid_request_is_neither_nothing_nor_all(data: st.DataObject, request: bytes) -> None:
     steps = data.draw(departures(request, phases=["mid-request"]))

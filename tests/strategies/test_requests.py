@@ -25,7 +25,7 @@ def read_strictly(request: bytes) -> tuple[h11.Request, bytes]:
     return head, body
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(http_requests(path="/there?q=1", methods=METHODS))
 def test_every_request_is_well_formed_and_complete(request: bytes) -> None:
     head, body = read_strictly(request)
@@ -49,7 +49,7 @@ def test_a_body_that_looks_like_a_request_is_found() -> None:
     assert request_methods(smallest) == ("POST",)
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(large_requests(path="/x"))
 def test_large_requests_are_well_formed_and_of_a_telling_size(request: bytes) -> None:
     head, _ = read_strictly(request)
@@ -68,7 +68,7 @@ def test_a_buffer_of_4096_bytes_is_found_at_its_edge() -> None:
     assert len(smallest) == 4096
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(malformed_requests())
 def test_malformed_requests_are_ended_and_no_strict_server_takes_them(request: bytes) -> None:
     assert request.endswith(b"\r\n\r\n")

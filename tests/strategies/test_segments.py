@@ -15,7 +15,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 QUIET = settings(max_examples=100, database=None, deadline=None, derandomize=True)
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(st.data(), st.sampled_from([b"", b"a", b"ab", REQUEST, b"x" * 5000]), st.integers(1, 6))
 def test_segments_joined_are_the_payload(data: st.DataObject, payload: bytes, most: int) -> None:
     segments = data.draw(segmentations(payload, max_segments=most))
