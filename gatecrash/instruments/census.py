@@ -6,6 +6,7 @@ Processes vanish at any time: they are then simply not in the answer. Nothing he
 from __future__ import annotations
 
 import os
+from collections import deque
 from dataclasses import dataclass
 
 from gatecrash.instruments import procfs, syscalls, waits
@@ -63,26 +64,32 @@ class Census:
         self._limits: dict[tuple[int, bytes], float | None] = {}
 
     def pids(self) -> tuple[int, ...]:
-        """Every descendant, zombies included, in the order found: parents before children.
+        """Every descendant, zombies included, in the order found: parents before children."""
+        return tuple(self._threads())
+
+    def tids(self) -> tuple[tuple[int, int], ...]:
+        """The process and thread id of every task, those of zombies included."""
+        return tuple((pid, tid) for pid, threads in self._threads().items() for tid in threads)
+
+    def _threads(self) -> dict[int, tuple[int, ...]]:
+        """The threads of every descendant.
 
         An orphan is adopted by `root`, so the children of `root` are read again at the end until they agree:
         nobody slips from one list to the other unseen.
         """
-        known: dict[int, None] = {}
-        fresh = procfs.children(self.root)
+        known: dict[int, tuple[int, ...]] = {}
+        fresh = self._root_children()
         while fresh:
-            known.update(dict.fromkeys(fresh))
-            unread = list(fresh)
+            unread = deque(fresh)
             while unread:
-                below = [pid for pid in procfs.children(unread.pop(0)) if pid not in known]
-                known.update(dict.fromkeys(below))
-                unread.extend(below)
-            fresh = tuple(pid for pid in procfs.children(self.root) if pid not in known)
-        return tuple(known)
+                pid = unread.popleft()
+                known[pid] = procfs.threads(pid)
+                unread.extend(child for child in procfs.children(pid, known[pid]) if child not in known)
+            fresh = [pid for pid in self._root_children() if pid not in known]
+        return known
 
-    def tids(self) -> tuple[tuple[int, int], ...]:
-        """The process and thread id of every task, those of zombies included."""
-        return tuple((pid, tid) for pid in self.pids() for tid in procfs.threads(pid))
+    def _root_children(self) -> list[int]:
+        return procfs.children(self.root, procfs.threads(self.root))
 
     def processes(self) -> tuple[ProcessEntry, ...]:
         """Every process with its state and signal masks."""
