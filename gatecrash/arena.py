@@ -32,6 +32,7 @@ Kind = Literal["namespace", "loopback"]
 # The package's folder comes last on the path: the standard library's names win. Importing keeps the byte code.
 BROKER = "import sys; sys.path.append(sys.argv[3]); from gatecrash.broker import main; main()"
 PACKAGE = str(Path(__file__).resolve().parent.parent)
+BROKER_DIED = "The arena's broker process died. Please report this with the command you ran."
 GREETING_TIME = 30.0  # seconds a loaded machine may need to start one Python interpreter
 CLOSING_TIME = 10.0  # seconds the kernel may need to kill everything
 
@@ -127,7 +128,7 @@ class Arena:
             elif what == socket.SCM_CREDENTIALS:
                 pid = int.from_bytes(content[:4], sys.byteorder, signed=True)
         if not data:
-            raise EngineFault("The arena's broker process died. Please report this with the command you ran.")
+            raise EngineFault(BROKER_DIED)
         if flags & socket.MSG_CTRUNC:
             limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
             for descriptor in descriptors:
@@ -143,7 +144,9 @@ class Arena:
             try:
                 self._control.send(json.dumps({"op": op, **arguments}).encode())
             except OSError as error:
-                raise EngineFault(f"The arena takes no more requests ({error.strerror}): was it closed?") from error
+                if self._control.fileno() < 0:
+                    raise EngineFault("This arena was closed before it was asked for something more.") from None
+                raise EngineFault(BROKER_DIED) from error
             answer, pid, descriptors = self._hear()
         if "error" in answer:
             raise OSError(answer["errno"], answer["error"])

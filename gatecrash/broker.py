@@ -82,7 +82,7 @@ class Broker:
         try:
             operation(request)
         except OSError as error:
-            self.reply({"error": str(error), "errno": error.errno or 0})
+            self.reply({"error": error.strerror or str(error), "errno": error.errno or 0})
         return True
 
     def reply(self, message: Mapping[str, Any], descriptors: list[int] | None = None, speak_for: int = 0) -> None:
