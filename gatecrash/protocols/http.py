@@ -115,10 +115,10 @@ class _Reader:
 
     def _at_an_answer(self) -> bool:
         """Moves to the next "HTTP/"; what lies before it is a problem, unless it may still become one."""
+        if _ANSWER_START.match(self.received, self.position):
+            return True
         rest = self.received[self.position :]
-        if not rest or _ANSWER_START.match(rest):
-            return bool(rest)
-        if self._may_begin_an_answer(rest):
+        if not rest or self._may_begin_an_answer(rest):
             return False
         kind = "trailing-bytes" if self.answers else "status-line"
         expected = _NOTHING if self.answers else "a status line like HTTP/1.1 200 OK"
