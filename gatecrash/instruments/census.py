@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from gatecrash.instruments import procfs, syscalls, waits
-from gatecrash.instruments.procfs import Status
+from gatecrash.instruments.procfs import Status, field
 
 _RESTARTED = "restart_syscall"
 _REMEMBERED = 1 << 12
@@ -195,17 +195,15 @@ def parse_call(content: bytes) -> tuple[str, tuple[int, ...]]:
 
 def _process(pid: int) -> ProcessEntry | None:
     content = procfs.read(f"/proc/{pid}/status")
-    fields = dict(line.split(b":\t", 1) for line in content.splitlines() if b":\t" in line)
-    try:
-        return ProcessEntry(
-            pid=pid,
-            parent=int(fields[b"PPid"]),
-            state=fields[b"State"][:1].decode(),
-            name=fields[b"Name"].decode("utf-8", "backslashreplace"),
-            threads=int(fields.get(b"Threads", b"1")),
-            caught=int(fields[b"SigCgt"], 16),
-            ignored=int(fields[b"SigIgn"], 16),
-            blocked=int(fields[b"SigBlk"], 16),
-        )
-    except KeyError:
+    if not content or content == procfs.DENIED:
         return None
+    return ProcessEntry(
+        pid=pid,
+        parent=int(field(content, b"\nPPid:\t")),
+        state=field(content, b"\nState:\t")[:1].decode(),
+        name=field(content, b"Name:\t").decode("utf-8", "backslashreplace"),
+        threads=int(field(content, b"\nThreads:\t")),
+        caught=int(field(content, b"\nSigCgt:\t"), 16),
+        ignored=int(field(content, b"\nSigIgn:\t"), 16),
+        blocked=int(field(content, b"\nSigBlk:\t"), 16),
+    )

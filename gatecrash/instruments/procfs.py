@@ -93,15 +93,15 @@ class Status:
         if not content or content == DENIED:
             self.state, self.pending, self.switches = "", False, 0
             return
-        signals = int(_field(content, b"\nSigPnd:\t"), 16) | int(_field(content, b"\nShdPnd:\t"), 16)
-        self.state = _field(content, b"\nState:\t")[:1].decode()
-        self.pending = bool(signals & ~int(_field(content, b"\nSigBlk:\t"), 16))
-        self.switches = int(_field(content, b"\nvoluntary_ctxt_switches:\t")) + int(
-            _field(content, b"\nnonvoluntary_ctxt_switches:\t")
+        signals = int(field(content, b"\nSigPnd:\t"), 16) | int(field(content, b"\nShdPnd:\t"), 16)
+        self.state = field(content, b"\nState:\t")[:1].decode()
+        self.pending = bool(signals & ~int(field(content, b"\nSigBlk:\t"), 16))
+        self.switches = int(field(content, b"\nvoluntary_ctxt_switches:\t")) + int(
+            field(content, b"\nnonvoluntary_ctxt_switches:\t")
         )
 
 
-def _field(content: bytes, title: bytes) -> bytes:
+def field(content: bytes, title: bytes) -> bytes:
     """The rest of the line that begins with `title`; a search pattern over the whole file takes ten times as long."""
     start = content.find(title) + len(title)
     return content[start : content.find(b"\n", start)]
