@@ -56,7 +56,7 @@ def discover(site: Site, source_text: str = "") -> Discovery:
     _protocol(site, found, source_text)
     if found.contract.protocol == "http":
         _http(site, found)
-    if found.contract.protocol != "udp":
+    if found.contract.protocol != "udp" and not site.remote:
         _concurrency(site, found)
     return found
 

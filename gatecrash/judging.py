@@ -10,16 +10,28 @@ from gatecrash.errors import GatecrashError
 from gatecrash.instruments import gates
 from gatecrash.oracles import oracle_of
 from gatecrash.probes import probe_of
+from gatecrash.remote import REASON, UNSEEN
 from gatecrash.rulebook import Rule, applicable, load
 from gatecrash.site import Site
 from gatecrash.verdicts import Verdict
 
 
+#: Instruments that only prove a silence: without them a rule is still judged by what comes over the wire.
+_DISPENSABLE = frozenset({"queues", "quiescence"})
+
+
 @cache
-def missing_instruments() -> dict[str, str]:
+def missing_here() -> dict[str, str]:
     """The instruments this machine refuses, each with the reason."""
     reasons = {"gates": gates.available()}
     return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def missing_instruments(site: Site | None = None) -> dict[str, str]:
+    """The instruments that cannot be used, on this machine or on this site, each with the reason."""
+    if site is not None and site.remote:
+        return dict.fromkeys(UNSEEN, REASON)
+    return missing_here()
 
 
 class Prerequisites:
@@ -63,9 +75,10 @@ def verdict_without_trying(
     reason = applicable(rule, site.contract)
     if reason is not None:
         return Verdict(rule.id, "not_applicable", reason, build=build)
+    missing = missing_instruments(site)
     for instrument in rule.instruments:
-        if instrument in missing_instruments():
-            lack = missing_instruments()[instrument]
+        if instrument in missing and not (site.remote and instrument in _DISPENSABLE):
+            lack = missing[instrument]
             return Verdict(rule.id, "not_observable", f"{instrument} are not available here: {lack}", build=build)
     blocked = prerequisites.broken(rule)
     if blocked is not None:

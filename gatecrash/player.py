@@ -180,7 +180,7 @@ class Player:
         return outcome.reached and client.end is None
 
     def _record_sent(self, client: StreamClient, step: Send, unsent: int) -> None:
-        if not step.until_read or self.frozen:
+        if not step.until_read or self.frozen or not self.server.observable:
             self.record(Sent(self.index, step.client, step.data, None, None))
             return
         outcome = self.waiter.until(lambda: self._read_or_gone(client))

@@ -35,6 +35,7 @@ class Launch:
     argv: tuple[str, ...]
     cwd: Path
     env: Mapping[str, str] = field(default_factory=dict)
+    address: Address | None = None  # a server that runs already: nothing is started
 
     def command(self, port: int) -> list[str]:
         """The command for this port."""
@@ -65,6 +66,9 @@ class Sockets:
 
 class Server:
     """A started target in an arena."""
+
+    #: Whether its processes and queues can be looked at (not with a server that ran already).
+    observable = True
 
     def __init__(self, arena: Arena, launch: Launch, *, port: int, traps: frozenset[str] = frozenset()) -> None:
         self.arena = arena
@@ -196,8 +200,8 @@ class Server:
     # -- acts on it ---------------------------------------------------------------------------------------------
 
     def signal_pids(self, pids: tuple[int, ...], number: int) -> None:
-        """Send a signal to processes of this target."""
-        for pid in pids:
+        """Send a signal to processes of this target, and never to a group (kill(2): 0 and -1 name groups)."""
+        for pid in (p for p in pids if p > 1):
             try:
                 os.kill(pid, number)
             except ProcessLookupError:

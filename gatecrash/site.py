@@ -11,6 +11,7 @@ from gatecrash.contract import Contract
 from gatecrash.errors import TargetError
 from gatecrash.player import Player
 from gatecrash.protocols import http
+from gatecrash.remote import WIRE_PATIENCE, RemoteServer, Wire
 from gatecrash.scenario import Connect, Receive, Scenario, Send, scenario
 from gatecrash.server import Launch, Server
 from gatecrash.text import safe_text
@@ -32,7 +33,10 @@ class Site:
         self.patience = patience
         self._kind = arena
         self._worn = False  # a server has run in this arena
-        self.arena = Arena.open(kind=arena)  # type: ignore[arg-type]
+        self.remote = any(launch.address is not None for launch in launches.values())
+        if self.remote:
+            self.patience = min(patience, WIRE_PATIENCE)
+        self.arena: Arena | Wire = Wire() if self.remote else Arena.open(kind=arena)  # type: ignore[arg-type]
         self._server: Server | None = None
         self._key: tuple[str, frozenset[str]] | None = None
         self._plain: dict[bytes, Plain] = {}
@@ -56,7 +60,7 @@ class Site:
         """The port to ask for: fixed in a private network, free and outside the ephemeral range on a shared one."""
         if self.contract.port is not None:
             return self.contract.port
-        return ASKED_PORT if self.arena.kind == "namespace" else _free_port(self.arena)
+        return _free_port(self.arena) if self.arena.kind == "loopback" else ASKED_PORT
 
     def fresh(self, build: str = "plain", traps: frozenset[str] = frozenset()) -> Server:
         """A newly started server. Raises TargetError when it does not come to listen.
@@ -77,7 +81,7 @@ class Site:
         return server
 
     def _start(self, build: str, traps: frozenset[str]) -> Server:
-        server = Server(self.arena, self.launches[build], port=self.port(), traps=traps)
+        server = self._make(self.launches[build], traps)
         self._server, self._key = server, (build, traps)
         return server
 
@@ -85,6 +89,11 @@ class Site:
         self.arena.close()
         self.arena = Arena.open(kind=self._kind)  # type: ignore[arg-type]
         self._worn = False
+
+    def _make(self, launch: Launch, traps: frozenset[str]) -> Server:
+        if isinstance(self.arena, Wire):
+            return RemoteServer(self.arena, launch, datagram=self.contract.protocol == "udp")
+        return Server(self.arena, launch, port=self.port(), traps=traps)
 
     def server(self, build: str = "plain", traps: frozenset[str] = frozenset()) -> Server:
         """The running server, started when there is none of this kind."""
@@ -147,7 +156,7 @@ def _whole(contract: Contract, sent: bytes, received: bytes, end: str | None) ->
     return bool(answers) and answers[0].complete
 
 
-def _free_port(arena: Arena) -> int:
+def _free_port(arena: Arena | Wire) -> int:
     """A port that is free now, below the ephemeral range so that no client's TIME_WAIT owns it (ip(7))."""
     for _ in range(64):
         port = random.randrange(10000, 32000)

@@ -67,6 +67,8 @@ class Waiter:
 
     def settle(self, patience: float | None = None, *, wait_out: bool = True) -> Stillness:
         """Wait until the server is still, or patience (seconds) runs out."""
+        if not self.server.observable:
+            return quiescence.Restless(())
         return quiescence.settle(
             self.server.census,
             look_at_queues(self.server, self.connections),
@@ -101,7 +103,7 @@ class Waiter:
                 return _REACHED
             if not isinstance(still, quiescence.Restless) or time.monotonic() > deadline:
                 return Waited(False, isinstance(still, Quiet), name_of(still), self._where(still))
-            nap, proof = min(nap * 2, 50), min(proof * 2, _LONGEST_PROOF)
+            nap, proof = min(max(nap * 2, 1), 50), min(proof * 2, _LONGEST_PROOF)
 
     def _proof(self, patience: float, deadline: float) -> Stillness:
         still = self.settle(patience, wait_out=False)

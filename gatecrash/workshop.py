@@ -44,7 +44,7 @@ class Prepared:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         launches = {
-            name: {"argv": list(one.argv), "cwd": str(one.cwd), "env": dict(one.env)}
+            name: {"argv": list(one.argv), "cwd": str(one.cwd), "env": dict(one.env), "address": one.address}
             for name, one in self.launches.items()
         }
         return {
@@ -57,7 +57,8 @@ class Prepared:
     def from_json(cls, row: dict[str, Any]) -> Prepared:
         """What `to_json` wrote."""
         launches = {
-            name: Launch(tuple(one["argv"]), Path(one["cwd"]), one["env"]) for name, one in row["launches"].items()
+            name: Launch(tuple(one["argv"]), Path(one["cwd"]), one["env"], _address(one["address"]))
+            for name, one in row["launches"].items()
         }
         tuples = {key: tuple(row[key]) for key in ("how_built", "notes")}
         return cls(**{**row, **tuples, "contract": Contract.from_json(row["contract"]), "launches": launches})
@@ -157,6 +158,8 @@ class Workshop:
         return _prepared(target, found, launches, how, kind)
 
     def _build(self, target: Target, folder: Path) -> tuple[dict[str, Launch], tuple[str, ...]]:
+        if target.address is not None:
+            return {"plain": Launch((), target.cwd, address=target.address)}, ("nothing: it runs already",)
         plain = build(target, folder / "plain")
         launches = {"plain": Launch(tuple(plain.argv), target.cwd, dict(target.env))}
         how = [plain.how]
@@ -187,6 +190,10 @@ def _prepared(
         arena=kind,
         answers=found.answers,
     )
+
+
+def _address(row: list[Any] | None) -> tuple[str, int] | None:
+    return None if row is None else (str(row[0]), int(row[1]))
 
 
 def _source_text(target: Target) -> str:

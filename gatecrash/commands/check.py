@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -159,7 +160,7 @@ def _absolute(path: str | None) -> str | None:
     return str(Path(path).resolve())
 
 
-def _report(text: str) -> tuple[object, Path]:
+def _report(text: str) -> tuple[Callable[[RunRecord], str], Path]:
     kind, _, name = text.partition("=")
     if kind not in _FORMATS or not name:
         raise UsageError(f"--report {text}: expected FORMAT=FILE with one of the formats {', '.join(_FORMATS)}.")

@@ -1,0 +1,144 @@
+"""A server that runs already, somewhere: only its wire can be seen, and nothing of it is started, frozen or stopped.
+
+Its silence is never proven, so a rule that only silence would break is inconclusive there, not broken.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Literal
+
+from gatecrash.errors import TargetError, Unavailable
+from gatecrash.instruments.census import ProcessEntry, Task
+from gatecrash.instruments.queues import Connection, DatagramSocket, Listener
+from gatecrash.process import Output
+from gatecrash.server import Address, Launch, Server, Sockets
+
+#: What cannot be seen of a running server, by the instruments' names.
+UNSEEN = ("arena", "census", "gates", "quiescence", "queues")
+REASON = "the target runs already, so only its wire is seen; give Gatecrash the program to start it itself"
+_TRIAL_SECONDS = 2.0
+#: Seconds of silence after which a wait is given up: nothing would be proven by more.
+WIRE_PATIENCE = 1.0
+
+
+class Wire:
+    """Stands where an arena stands: sockets of this process's own network."""
+
+    kind: Literal["remote"] = "remote"
+    broker_pid = 0
+    why_not_namespace = REASON
+
+    def tcp(self) -> socket.socket:
+        """A fresh IPv4 stream socket."""
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+
+    def tcp6(self) -> socket.socket:
+        """A fresh IPv6 stream socket."""
+        return socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+
+    def udp(self) -> socket.socket:
+        """A fresh IPv4 datagram socket."""
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def netlink(self) -> socket.socket:
+        raise Unavailable("queues", REASON)
+
+    def clear(self) -> None:
+        """Nothing of a running server is ours to end."""
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+class _Unseen:
+    """Queues, census and process of a server that cannot be looked at."""
+
+    def connection(self, server: Address, client: Address) -> Connection | None:
+        return None
+
+    def pids(self) -> tuple[int, ...]:
+        return ()
+
+    def processes(self) -> tuple[ProcessEntry, ...]:
+        return ()
+
+    def tasks(self) -> tuple[Task, ...]:
+        return ()
+
+    def descriptors(self, pid: int) -> dict[int, str]:
+        return {}
+
+    def holders(self, inode: int) -> dict[int, tuple[int, ...]]:
+        return {}
+
+    def exit_status(self) -> int | None:
+        return None
+
+    def output(self) -> Output:
+        return Output(b"", b"", 0)
+
+
+class RemoteServer(Server):
+    """A running server as its clients see it."""
+
+    observable = False
+
+    def __init__(self, wire: Wire, launch: Launch, *, datagram: bool) -> None:
+        if launch.address is None:
+            raise TargetError("a running server needs an address: HOST:PORT.")
+        unseen = _Unseen()
+        self.arena = wire  # type: ignore[assignment]
+        self.launch = launch
+        self.traps = frozenset()
+        self.gates = None
+        self.queues = self.census = self.process = unseen  # type: ignore[assignment]
+        self.strangers = frozenset()
+        self.main_pid = 0
+        host, port = self._resolved(launch.address)
+        self.asked_port = port
+        peer = DatagramSocket(1, socket.AF_INET, host, port, 0, None, None)
+        always = Listener(1, socket.AF_INET, host, port, 0, 4096)
+        self.sockets = Sockets((), (peer,)) if datagram else Sockets((always,), ())
+
+    def _resolved(self, address: Address) -> Address:
+        try:
+            return socket.gethostbyname(address[0]), address[1]
+        except OSError as error:
+            raise TargetError(f"the host {address[0]!r} is not known ({error.strerror}); check its name.") from None
+
+    def wait_until_listening(self, patience: float = _TRIAL_SECONDS) -> bool:
+        """Whether something takes connections there. Raises TargetError when not."""
+        if self.datagram:
+            return True
+        try:
+            socket.create_connection(self.address, timeout=patience).close()
+        except OSError as error:
+            host, port = self.address
+            why = error.strerror or "no answer"
+            raise TargetError(f"nothing takes connections at {host}:{port} ({why}); start the server first.") from None
+        return True
+
+    def find_sockets(self) -> bool:
+        return True
+
+    def listener(self) -> Listener | None:
+        return None if self.datagram else self.sockets.listeners[0]
+
+    def datagram_socket(self) -> DatagramSocket | None:
+        return self.sockets.datagrams[0] if self.datagram else None
+
+    def running(self) -> bool:
+        return True
+
+    def serving(self) -> bool:
+        return True
+
+    def signal_pids(self, pids: tuple[int, ...], number: int) -> None:
+        """Its processes are not ours to signal."""
+
+    def limit_descriptors(self, spare: int) -> tuple[int, int]:
+        raise Unavailable("census", REASON)
+
+    def stop(self) -> None:
+        """It is not ours to end."""
