@@ -170,14 +170,17 @@ class Player:
                 self.take(client)
                 self.record(NotSent(self.index, step.client, step.data, error))
                 return
-            if rest and not self._drained(client):
+            if rest and not self._drained(client, step.read_meanwhile):
                 break
         self._record_sent(client, step, unsent=len(rest))
 
-    def _drained(self, client: StreamClient) -> bool:
+    def _drained(self, client: StreamClient, read_meanwhile: bool) -> bool:
         """Room in the send queue, or something read: a client that only writes would lock an echo server up."""
-        outcome = self.waiter.until(lambda: self.take(client) or client.end is not None, client.sock, writable=True)
-        return outcome.reached and client.end is None
+
+        def moved() -> bool:
+            return client.writable() or (read_meanwhile and self.take(client)) or client.end is not None
+
+        return self.waiter.until(moved, client.sock, writable=True).reached and client.end is None
 
     def _record_sent(self, client: StreamClient, step: Send, unsent: int) -> None:
         if not step.until_read or self.frozen or not self.server.observable:

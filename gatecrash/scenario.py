@@ -48,6 +48,7 @@ class Send(Step):
     client: str
     data: bytes
     until_read: bool = True
+    read_meanwhile: bool = True  # take what comes while the send queue is full, so that neither side waits for ever
 
     def line(self) -> str:
         waits = ", waits until it is read" if self.until_read else ""
@@ -65,7 +66,7 @@ class Receive(Step):
 
     def line(self) -> str:
         if self.at_most is not None:
-            return f"{self.client} reads {self.at_most} bytes"
+            return f"{self.client} reads at most {self.at_most} byte{'' if self.at_most == 1 else 's'}"
         target = {"message": "its answer", "end": "until the server closes", "silence": "until nothing more can come"}
         return f"{self.client} reads {target[self.until]}"
 
@@ -312,6 +313,10 @@ class Scenario:
 
     def __str__(self) -> str:
         return "\n".join(f"{number:2}. {step.line()}" for number, step in enumerate(self.steps, 1))
+
+    def __repr__(self) -> str:
+        """Short: Hypothesis makes a repr of every failing example, and a payload may be a megabyte."""
+        return f"<scenario of {len(self.steps)} steps, {len(self.clients)} clients>"
 
     @property
     def clients(self) -> tuple[str, ...]:

@@ -83,6 +83,12 @@ class StreamClient:
         poller.register(self.sock, select.POLLIN)
         return bool(poller.poll(timeout_ms))
 
+    def writable(self) -> bool:
+        """Whether the kernel has room for more to send."""
+        poller = select.poll()
+        poller.register(self.sock, select.POLLOUT)
+        return bool(poller.poll(0))
+
     def half_close(self) -> None:
         """Send FIN; a connection that is gone already stays as it is."""
         if self.open and self.connected:
