@@ -346,7 +346,7 @@ class Player:
 
     @act.register
     def _settle(self, step: Settle) -> None:
-        still = self.waiter.settle()
+        still = self.waiter.settle(step.within)
         for client in self.streams.values():
             self.take(client)
         self.record(Looked(self.index, step.label, self.observer.look(still)))

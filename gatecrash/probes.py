@@ -5,8 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gatecrash.contract import Contract
-from gatecrash.offer import ask
-from gatecrash.scenario import Close, Scenario, Settle, scenario
+from gatecrash.offer import ask, plain_request
+from gatecrash.scenario import (
+    Close,
+    Connect,
+    Fail,
+    Freeze,
+    HalfClose,
+    Receive,
+    Scenario,
+    Send,
+    Settle,
+    Signal,
+    StartOnTakenPort,
+    Step,
+    Thaw,
+    scenario,
+)
 
 Probe = Callable[[Contract], Scenario]
 
@@ -21,8 +36,43 @@ def one_client(contract: Contract) -> Scenario:
     return scenario(ask("A", contract), Settle("after"))
 
 
+def beside_an_idle_client(contract: Contract) -> Scenario:
+    """One client that says nothing, then one that asks."""
+    return scenario(Connect("A"), Settle("idle"), ask("B", contract))
+
+
+def all_at_once(contract: Contract) -> Scenario:
+    """Three clients that wait in the accept queue together."""
+    names = "ABC"
+    arrivals = [(Connect(name), *_says(contract, name)) for name in names]
+    return scenario(Freeze(), *arrivals, Thaw(), *((Receive(n), HalfClose(n)) for n in names), Settle("rest"))
+
+
+def accept_fails(contract: Contract, error: str) -> Scenario:
+    """A client that brings the server to its next accept, which fails, and another client."""
+    first = (*ask("A", contract), Close("A"))
+    return scenario(Fail("accept", error), first, Settle("failed"), ask("B", contract), Close("B"))
+
+
+def interrupted_accept(contract: Contract) -> Scenario:
+    """The handler of SIGCHLD runs while the server waits in accept; then a client comes."""
+    signalled = (Settle("waiting"), Signal("parent", "SIGCHLD"), Settle("handled"))
+    return scenario(signalled, ask("A", contract), Settle("after"))
+
+
+def _says(contract: Contract, client: str) -> tuple[Step, ...]:
+    request = plain_request(contract)
+    return (Send(client, request, until_read=False),) if request else ()
+
+
 _PROBES: dict[str, Probe] = {
     "ACC-01": one_after_another,
+    "ACC-02": all_at_once,
+    "ACC-07": lambda contract: accept_fails(contract, "ECONNABORTED"),
+    "ACC-08": lambda contract: accept_fails(contract, "EMFILE"),
+    "ACC-10": interrupted_accept,
+    "ACC-11": lambda contract: scenario(StartOnTakenPort()),
+    "ACC-16": beside_an_idle_client,
     "ACC-17": one_after_another,
     "RESP-01": one_client,
     "STREAM-01": one_client,

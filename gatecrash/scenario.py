@@ -258,13 +258,15 @@ class LiftLimit(Step):
 
 @dataclass(frozen=True)
 class Settle(Step):
-    """Wait until nothing more happens by itself, and look at processes, descriptors and queues."""
+    """Wait until nothing more happens by itself (at most `within` seconds), and look at the whole server."""
 
     kind: ClassVar[str] = "settle"
     label: str = ""
+    within: float | None = None
 
     def line(self) -> str:
-        return "wait until the server is quiet, and look" + (f" ({self.label})" if self.label else "")
+        limit = "" if self.within is None else f", {self.within:g} s at most"
+        return f"wait until the server is quiet{limit}, and look" + (f" ({self.label})" if self.label else "")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,10 @@ from gatecrash.verdicts import Case, Finding
 
 Oracle = Callable[[Case], Finding | None]
 _ORACLES: dict[str, Oracle] = {}
-_AREAS = ("accept", "fork", "response", "persistence", "stream", "datagram", "lifecycle", "resources", "memory")
+_AREAS = (
+    "accept", "queue", "startup", "fork", "response", "persistence", "stream", "datagram", "lifecycle", "resources",
+    "memory",
+)  # fmt: skip
 
 
 def oracle(*rules: str) -> Callable[[Oracle], Oracle]:

@@ -1,10 +1,17 @@
-"""Taking connections: the accept loop, the queue before it, the listening socket."""
+"""Taking connections: the accept loop, the listening socket, and accept calls that fail."""
 
 from __future__ import annotations
 
+import signal
+from dataclasses import replace
+
 from gatecrash.oracles import oracle
-from gatecrash.oracles.service import as_finding, first_unserved
+from gatecrash.oracles.service import as_finding, askers, first_unserved, unserved
+from gatecrash.scenario import LimitDescriptors, Signal
+from gatecrash.transcript import Snapshot, TracedCall, Transcript
 from gatecrash.verdicts import Case, Finding
+
+_IN_ACCEPT = frozenset({"accept", "accept4"})
 
 
 @oracle("ACC-01")
@@ -16,11 +23,118 @@ def second_client_is_accepted(case: Case) -> Finding | None:
     return as_finding("ACC-01", "the second client is served like the first", first_unserved(case, tuple(later)))
 
 
+@oracle("ACC-16")
+def idle_client_blocks_nobody(case: Case) -> Finding | None:
+    """Every client that asks is served although others are connected and say nothing.
+
+    A server that turns somebody away while it is busy does not keep them waiting: only silence counts.
+    """
+    for client in askers(case):
+        missing = unserved(case, client)
+        if missing is not None and case.transcript.end(client) is None:
+            return as_finding("ACC-16", "a client is served although another one is connected and idle", missing)
+    return None
+
+
 @oracle("ACC-17")
 def listening_socket_stays_open(case: Case) -> Finding | None:
     """No look finds the server running without its listening socket."""
     for look in case.transcript.looks():
-        if look.snapshot.running and look.snapshot.listener is None and look.snapshot.still == "quiet":
+        seen = look.snapshot
+        if seen.running and seen.listener is None and seen.still in ("quiet", "spinning"):
             got = "after serving clients the server runs on, but its listening socket is closed"
-            return Finding("ACC-17", "the listening socket stays open", got, look.snapshot.where)
+            return Finding("ACC-17", "the listening socket stays open", got, seen.where)
+    return None
+
+
+@oracle("ACC-07")
+def transient_error_is_survived(case: Case) -> Finding | None:
+    """A client that comes after accept has failed is served."""
+    return _after_failure("ACC-07", case)
+
+
+@oracle("ACC-08")
+def shortage_of_descriptors_is_survived(case: Case) -> Finding | None:
+    """A client that comes after the shortage is served."""
+    if any(isinstance(step, LimitDescriptors) for step in case.transcript.scenario.steps):
+        missing = unserved(case, case.transcript.scenario.clients[-1])
+        return as_finding("ACC-08", "a client is served once descriptors are free again", missing)
+    return _after_failure("ACC-08", case)
+
+
+def _after_failure(rule: str, case: Case) -> Finding | None:
+    """Only the last client counts: a failed accept may well have cost the one it was called for."""
+    failed = _failed_accepts(case.transcript)
+    missing = unserved(case, case.transcript.scenario.clients[-1])
+    if not failed or missing is None:
+        return None
+    error = failed[0].outcome.removeprefix("failed ")
+    finding = as_finding(rule, f"a client is served after accept has failed with {error}", missing)
+    return None if finding is None else replace(finding, got=f"after accept failed with {error}: {finding.got}")
+
+
+def _failed_accepts(transcript: Transcript) -> tuple[TracedCall, ...]:
+    return tuple(c for c in transcript.calls if c.family == "accept" and c.outcome.startswith("failed"))
+
+
+@oracle("ACC-09")
+def shortage_of_descriptors_is_waited_out(case: Case) -> Finding | None:
+    """The server sleeps while descriptors have run out, as it did before."""
+    before, limited = case.transcript.look("unlimited"), case.transcript.look("limited")
+    if before is None or limited is None or before.still == "spinning" or limited.still != "spinning":
+        return None
+    got = f"it wanted a processor for {limited.share:.0%} of the time in which nothing came of it"
+    return Finding("ACC-09", "the server sleeps while it has no descriptor for the next client", got, limited.where)
+
+
+@oracle("ACC-10")
+def interrupted_accept_is_called_again(case: Case) -> Finding | None:
+    """A signal with a handler comes while the server waits in accept; the next client is accepted.
+
+    Whether it is answered as well is not asked: a server that never answers anybody has another mistake.
+    """
+    sent = [step for step in case.transcript.scenario.steps if isinstance(step, Signal)]
+    before = case.transcript.look("waiting")
+    if before is None or not sent or not _waits_in_accept(before) or not _handles(before, sent[0].name):
+        return None
+    last = case.transcript.scenario.clients[-1]
+    if case.transcript.server_ended is None and not _left_in_the_queue(case.transcript, last):
+        return None
+    expected = f"a client is served after the handler of {sent[0].name} has run"
+    return as_finding("ACC-10", expected, unserved(case, last))
+
+
+def _left_in_the_queue(transcript: Transcript, client: str) -> bool:
+    look = transcript.look("after")
+    side = look.connection(client) if look is not None else None
+    return side is not None and side.state == "ESTABLISHED" and not side.accepted
+
+
+def _waits_in_accept(look: Snapshot) -> bool:
+    return any(task.tid == look.main and task.call in _IN_ACCEPT for task in look.tasks)
+
+
+def _handles(look: Snapshot, name: str) -> bool:
+    bit = 1 << (signal.Signals[name] - 1)
+    return any(process.pid == look.main and process.caught & bit for process in look.processes)
+
+
+@oracle("ACC-18")
+def result_of_accept_is_checked(case: Case) -> Finding | None:
+    """Between a failed accept and the next one nothing is started for, or asked of, a client that is not there."""
+    failed: set[int] = set()
+    for call in case.transcript.calls:
+        if call.family == "accept":
+            (failed.add if call.outcome.startswith("failed") else failed.discard)(call.tid)
+        elif (used := _use_of_nobody(call, call.tid in failed)) is not None and _failed_accepts(case.transcript):
+            return Finding("ACC-18", "a failed accept is noticed before its result is used", used)
+    return None
+
+
+def _use_of_nobody(call: TracedCall, after_failure: bool) -> str | None:
+    if call.family in ("recv", "send") and call.first == -1:
+        return f"after accept had failed, process {call.tid} called {call.name} on descriptor -1"
+    if call.family in ("fork", "thread") and after_failure:
+        what = "a child" if call.family == "fork" else "a thread"
+        return f"after accept had failed, process {call.tid} started {what} for the client it did not get"
     return None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 from gatecrash.contract import Contract
 from gatecrash.offer import complete
 from gatecrash.protocols import http
+from gatecrash.scenario import Receive
 from gatecrash.text import shown, size_of
 from gatecrash.transcript import NotConnected, Silent, Transcript
 from gatecrash.verdicts import Case, Difference, Finding
@@ -30,11 +30,20 @@ def unserved(case: Case, client: str) -> Unserved | None:
     refused = next((e for e in transcript.of(client) if isinstance(e, NotConnected)), None)
     if refused is not None:
         return Unserved(client, f"{client} could not connect ({refused.why}){_gone(transcript)}")
+    if not speaks(case.contract):
+        return None if transcript.server_ended is None else Unserved(client, transcript.server_ended.line())
     sent, received = transcript.sent.get(client, b""), transcript.received(client)
     if _complete(case, sent, received, ended=transcript.end(client) is not None):
         return None if case.contract.protocol != "http" else _other_status(case, client, sent, received)
     silence = transcript.silence(client)
-    return Unserved(client, _what_came(transcript, client, received), _evidence(transcript, silence), _proven(transcript, client, silence))
+    evidence = _evidence(transcript, silence)
+    return Unserved(client, _what_came(transcript, client, received), evidence, _proven(transcript, client, silence))
+
+
+def askers(case: Case) -> tuple[str, ...]:
+    """The clients that wait for an answer, in order of appearance; who never reads expects none."""
+    waiting = {step.client for step in case.transcript.scenario.steps if isinstance(step, Receive)}
+    return tuple(name for name in case.transcript.scenario.clients if name in waiting)
 
 
 def first_unserved(case: Case, clients: tuple[str, ...]) -> Unserved | None:
@@ -91,7 +100,8 @@ def _evidence(transcript: Transcript, silence: Silent | None) -> tuple[str, ...]
 
 def _proven(transcript: Transcript, client: str, silence: Silent | None) -> bool:
     """An end is a fact; a silence is one only when quiescence proved it."""
-    return transcript.end(client) is not None or transcript.server_ended is not None or (silence is not None and silence.proven)
+    ended = transcript.end(client) is not None or transcript.server_ended is not None
+    return ended or (silence is not None and silence.proven)
 
 
 def speaks(contract: Contract) -> bool:

@@ -1,0 +1,96 @@
+"""Coming to listen: on which port and address, with the port taken, in TIME_WAIT, or held by another instance."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from gatecrash.oracles import oracle
+from gatecrash.transcript import Started, Transcript
+from gatecrash.verdicts import Case, Finding
+
+_REACHABLE = frozenset({"127.0.0.1", "0.0.0.0", "::", "::1", "::ffff:127.0.0.1"})
+
+
+def started(transcript: Transcript, what: Literal["restart", "second", "taken"]) -> Started | None:
+    """What came of the start that a step asked for."""
+    return next((e for e in transcript.events if isinstance(e, Started) and e.what == what), None)
+
+
+@oracle("ACC-11")
+def taken_port_is_reported(case: Case) -> Finding | None:
+    """With its port taken the server neither listens elsewhere nor sits there in silence."""
+    start = started(case.transcript, "taken")
+    if start is None:
+        return None
+    expected = f"an end with a message, because port {start.wanted} was taken"
+    if start.listening and start.wanted not in start.ports:
+        return Finding("ACC-11", expected, f"it listens on port {_listed(start.ports)}", _words(start))
+    if not start.listening and start.status is None and start.proven and not start.output.strip():
+        return Finding("ACC-11", expected, "it runs on, listens nowhere and says nothing")
+    return None
+
+
+@oracle("ACC-12")
+def port_is_the_one_asked_for(case: Case) -> Finding | None:
+    """The server listens on the port it was given or promised; a port merely fixed in it was promised by nobody."""
+    look = next((e.snapshot for e in case.transcript.looks() if e.snapshot.ports), None)
+    if look is None or look.asked_port in look.ports:
+        return None
+    if not case.contract.takes_port and "port" not in case.contract.written:
+        return None
+    asked, swapped = look.asked_port, _swapped(look.asked_port)
+    hint = f"{asked} is {asked:#06x}; {swapped} is the same two bytes in the other order: htons is missing"
+    evidence = (hint,) if swapped in look.ports else ()
+    return Finding("ACC-12", f"it listens on port {asked}", f"it listens on port {_listed(look.ports)}", evidence)
+
+
+def _swapped(port: int) -> int:
+    return (port & 0xFF) << 8 | port >> 8
+
+
+@oracle("ACC-13")
+def address_is_reachable(case: Case) -> Finding | None:
+    """The address of the listening socket is one that a client of this machine tries."""
+    for look in case.transcript.looks():
+        listener = look.snapshot.listener
+        if listener is not None and listener.address not in _REACHABLE | {case.contract.address}:
+            promised = f", or {case.contract.address} as promised" if case.contract.address else ""
+            expected = f"it listens on 127.0.0.1 or on all addresses{promised}"
+            return Finding("ACC-13", expected, f"it listens on {listener.address} alone")
+    return None
+
+
+@oracle("ACC-14")
+def restart_ignores_time_wait(case: Case) -> Finding | None:
+    """It listens again although connections it had closed first are in TIME_WAIT.
+
+    A LISTEN that some child still holds would stop any server: that child is another rule's affair.
+    """
+    start, look = started(case.transcript, "restart"), case.transcript.look("closed")
+    if start is None or look is None or start.listening or start.left_over:
+        return None
+    lingering = tuple(side.client for side in look.connections if side.state == "TIME_WAIT")
+    if not lingering:
+        return None
+    state = f"exited with status {start.status}" if start.status is not None else "does not listen"
+    why = f"in TIME_WAIT, because the server closed first: the connection of {', '.join(lingering)}"
+    expected, evidence = "it listens again after a restart", (why, *_words(start))
+    return Finding("ACC-14", expected, f"it {state}", evidence, conclusive=start.proven)
+
+
+@oracle("ACC-15")
+def second_instance_is_refused(case: Case) -> Finding | None:
+    """A second instance does not come to listen on the first one's port."""
+    start = started(case.transcript, "second")
+    if start is None or not start.listening or start.wanted not in start.ports:
+        return None
+    got = f"both instances listen on port {start.wanted}, and the kernel deals the clients out between them"
+    return Finding("ACC-15", "a second instance on the same port is refused", got, _words(start))
+
+
+def _listed(ports: tuple[int, ...]) -> str:
+    return ", ".join(map(str, ports))
+
+
+def _words(start: Started) -> tuple[str, ...]:
+    return (f"its words: {start.output.strip()[-300:]}",) if start.output.strip() else ()

@@ -1,0 +1,120 @@
+"""Accept calls that fail: the server notices, goes on, and does not use a processor to wait."""
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.contract import Contract
+from gatecrash.offer import ask, plain_request
+from gatecrash.scenario import (
+    Close,
+    Connect,
+    Fail,
+    HalfClose,
+    LiftLimit,
+    LimitDescriptors,
+    Scenario,
+    Send,
+    Settle,
+    Signal,
+    Step,
+    Watch,
+    scenario,
+)
+from gatecrash.trial import Trial
+from strategies import client_names
+
+#: accept(2), error handling: pending network errors of the new connection, to be treated like EAGAIN.
+_TRANSIENT = ("ECONNABORTED", "EPROTO", "ENETDOWN", "ENETUNREACH", "EHOSTDOWN", "EHOSTUNREACH")
+#: Seconds: enough to prove a spinning server (a quarter of a second), and for one that waits 50 ms between two tries.
+_LONG_ENOUGH = 0.6
+_SHORTAGES = ("EMFILE", "ENFILE")
+#: Signals whose default is to be ignored (signal(7)): a handler for one of them never means "stop".
+_HARMLESS = ("SIGCHLD", "SIGURG", "SIGWINCH")
+
+
+@pytest.mark.rule("ACC-07")
+def test_a_transient_accept_error_is_survived(trial: Trial) -> None:
+    drawn = st.tuples(st.sampled_from(_TRANSIENT), st.integers(1, 2), st.integers(1, 2))
+    trial.verify(drawn.map(lambda facts: _accept_fails(trial.contract, *facts)))
+
+
+@pytest.mark.rule("ACC-08")
+def test_running_out_of_descriptors_is_survived(trial: Trial) -> None:
+    failing = st.tuples(st.sampled_from(_SHORTAGES), st.integers(1, 2), st.integers(1, 2))
+    trial.verify(
+        st.one_of(
+            failing.map(lambda facts: _accept_fails(trial.contract, *facts)),
+            st.integers(1, 3).map(lambda count: _shortage(trial.contract, count)),
+        )
+    )
+
+
+@pytest.mark.rule("ACC-09")
+def test_running_out_of_descriptors_is_waited_out(trial: Trial) -> None:
+    trial.verify(st.integers(1, 3).map(lambda count: _waiting_in_vain(trial.contract, count)), examples=3)
+
+
+@pytest.mark.rule("ACC-10")
+def test_an_interrupted_accept_is_called_again(trial: Trial) -> None:
+    drawn = st.tuples(st.sampled_from(_HARMLESS), st.integers(1, 2), st.integers(0, 2))
+    trial.verify(drawn.map(lambda facts: _interrupted(trial.contract, *facts)))
+
+
+@pytest.mark.rule("ACC-18")
+def test_the_result_of_accept_is_checked(trial: Trial) -> None:
+    drawn = st.tuples(st.sampled_from((*_TRANSIENT, *_SHORTAGES)), st.integers(1, 2), st.integers(1, 2))
+    watched = (Watch("fork"), Watch("thread"), Watch("recv"), Watch("send"))
+    trial.verify(drawn.map(lambda facts: _accept_fails(trial.contract, *facts, before=watched)))
+
+
+def _served(contract: Contract, name: str) -> tuple[Step, ...]:
+    return (*ask(name, contract), Close(name))
+
+
+def _accept_fails(
+    contract: Contract, error: str, times: int, clients: int, *, before: tuple[Step, ...] = ()
+) -> Scenario:
+    """The accept a server is already blocked in is past the gate: a first client brings it to its next one."""
+    *early, last = client_names(clients + 1)
+    first = (_served(contract, name) for name in early)
+    return scenario(before, Fail("accept", error, times), *first, Settle("failed"), _served(contract, last))
+
+
+def _shortage(contract: Contract, count: int) -> Scenario:
+    *crowd, last = client_names(count + 1)
+    return scenario(
+        LimitDescriptors(0),
+        *(_says(contract, name) for name in crowd),
+        Settle("limited", within=_LONG_ENOUGH),
+        *((Close(name),) for name in crowd),
+        LiftLimit(),
+        _served(contract, last),
+    )
+
+
+def _says(contract: Contract, name: str) -> tuple[Step, ...]:
+    """A client that asks, says that this was all, and does not wait: it may not be served at all."""
+    request = plain_request(contract)
+    send = (Send(name, request, until_read=False),) if request else ()
+    return (Connect(name), *send, HalfClose(name))
+
+
+def _waiting_in_vain(contract: Contract, count: int) -> Scenario:
+    """The same clients twice: with descriptors to be had, and without."""
+    first, *names = client_names(count + 2)
+    return scenario(
+        _says(contract, first),
+        Settle("unlimited"),
+        Close(first),
+        LimitDescriptors(0),
+        *(_says(contract, name) for name in names),
+        Settle("limited", within=_LONG_ENOUGH),
+        LiftLimit(),
+    )
+
+
+def _interrupted(contract: Contract, name: str, times: int, clients: int) -> Scenario:
+    *early, last = client_names(clients + 1)
+    signals = [(Signal("parent", name), Settle("handled")) for _ in range(times)]
+    served = (_served(contract, one) for one in early)
+    return scenario(*served, Settle("waiting"), *signals, ask(last, contract), Settle("after"))

@@ -1,0 +1,56 @@
+"""Coming to listen: the port, the address, and what becomes of a start on a port that is not free."""
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.contract import Contract
+from gatecrash.offer import ask, get_request, plain_request
+from gatecrash.scenario import (
+    Close,
+    Connect,
+    Receive,
+    Restart,
+    Scenario,
+    Send,
+    Settle,
+    StartOnTakenPort,
+    StartSecond,
+    scenario,
+)
+from gatecrash.trial import Trial
+from strategies import client_names
+
+
+@pytest.mark.rule("ACC-11")
+def test_a_taken_port_is_reported(trial: Trial) -> None:
+    trial.verify(st.just(scenario(StartOnTakenPort())), fresh=True)
+
+
+@pytest.mark.rule("ACC-12")
+def test_it_listens_on_the_port_it_was_told(trial: Trial) -> None:
+    trial.verify(st.just(scenario(Settle("start"))))
+
+
+@pytest.mark.rule("ACC-13")
+def test_it_listens_where_clients_look(trial: Trial) -> None:
+    trial.verify(st.just(scenario(Settle("start"))))
+
+
+@pytest.mark.rule("ACC-14")
+def test_it_restarts_beside_connections_in_time_wait(trial: Trial) -> None:
+    trial.verify(st.integers(1, 3).map(lambda count: _restart(trial.contract, count)), examples=3, fresh=True)
+
+
+@pytest.mark.rule("ACC-15")
+def test_a_second_instance_is_refused(trial: Trial) -> None:
+    trial.verify(st.just(scenario(StartSecond())), fresh=True)
+
+
+def _restart(contract: Contract, count: int) -> Scenario:
+    """The server closes first where the protocol lets it: TIME_WAIT is then on its side (RFC 9293 3.6)."""
+    names = client_names(count)
+    http = contract.protocol == "http"
+    request = get_request(contract.path, extra=b"Connection: close\r\n") if http else plain_request(contract)
+    send = [(Send(name, request, until_read=False),) if request else () for name in names]
+    served = ((Connect(n), *said, Receive(n, "end"), Close(n)) for n, said in zip(names, send, strict=True))
+    return scenario(*served, Settle("closed"), Restart(), ask("Z", contract))
