@@ -70,11 +70,9 @@ class Client:
             del self.unsent[: self.connection.send(self.unsent)]
 
     def awaited(self) -> int:
-        """The events this client waits for; 0 when it has finished."""
-        if self.finished:
-            return 0  # the mistake
+        """The events this client waits for; 0 when it has finished and has got everything."""
         events = selectors.EVENT_WRITE if self.unsent else 0
-        if len(self.unsent) < UNSENT_LIMIT:
+        if not self.finished and len(self.unsent) < UNSENT_LIMIT:
             events |= selectors.EVENT_READ
         return events
 
@@ -84,6 +82,8 @@ def serve(client: Client, events: int) -> bool:
     try:
         if events & client.awaited() & selectors.EVENT_READ:
             client.receive()
+            if client.finished:
+                return False  # the mistake
         if events & selectors.EVENT_WRITE:
             client.send()
     except BlockingIOError:

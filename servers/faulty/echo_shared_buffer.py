@@ -3,7 +3,7 @@
 Planted mistake: The buffer belongs to the class, so all clients share it.
 Model: event_loop
 Protocol: echo
-Breaks: STREAM-09
+Breaks: STREAM-09, STREAM-10
 Fix: self.unsent = bytearray() in __init__
 
 Try it:

@@ -74,7 +74,7 @@ def read_request(connection: socket.socket) -> bytes:
 
 
 def status_of(request: bytes) -> int:
-    if b"\r\n\r\n" not in request:
+    if len(request.partition(b"\r\n\r\n")[0]) > HEAD_LIMIT:
         return 431
     line = REQUEST_LINE.fullmatch(request.removeprefix(b"\r\n").partition(b"\r\n")[0])
     if line is None:
