@@ -3,7 +3,7 @@
 Planted mistake: Every error of accept() ends the server, even one that concerns a single connection.
 Model: iterative
 Protocol: http
-Breaks: ACC-07, ACC-08
+Breaks: ACC-07
 Fix: try ... except OSError: continue, with a short pause when descriptors or memory have run out
 
 Try it:

@@ -86,13 +86,10 @@ def status_of(request: bytes) -> int:
 
 def answer(status: int, with_body: bool) -> bytes:
     body = PAGE if status == 200 else f"{status} {REASONS[status]}\n".encode()
-    start = (
-        f"HTTP/1.1 {status} {REASONS[status]}\r\n"
-        "Allow: GET, HEAD\r\n"
-        "Content-Type: text/html; charset=utf-8\r\n"
-    )
+    start = f"HTTP/1.1 {status} {REASONS[status]}\r\nAllow: GET, HEAD\r\n"
     head = (
         f"{start}"
+        "Content-Type: text/html; charset=utf-8\r\n"
         f"Content-Length: {len(start) + len(body)}\r\n"  # the mistake
         "Connection: close\r\n"
         "\r\n"

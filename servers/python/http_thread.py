@@ -99,7 +99,7 @@ class Conversation:
         if self.received.startswith(b"\r\n", start):
             raise Refused(400)
         end = self.received.find(b"\r\n\r\n", start)
-        if end > HEAD_LIMIT or end < 0 and len(self.received) > HEAD_LIMIT:
+        if end > HEAD_LIMIT or (end < 0 and len(self.received) > HEAD_LIMIT):
             raise Refused(431)
         if end < 0:
             return None
@@ -180,7 +180,12 @@ def error(status: int, keep: bool, with_body: bool = True, fields: str = "") -> 
 
 
 def message(
-    status: int, content_type: str, body: bytes, keep: bool, with_body: bool = True, fields: str = ""
+    status: int,
+    content_type: str,
+    body: bytes,
+    keep: bool,
+    with_body: bool = True,
+    fields: str = "",
 ) -> bytes:
     head = (
         f"HTTP/1.1 {status} {REASONS[status]}\r\n"
