@@ -32,8 +32,8 @@ Kind = Literal["namespace", "loopback"]
 # The package's folder comes last on the path: the standard library's names win. Importing keeps the byte code.
 BROKER = "import sys; sys.path.append(sys.argv[3]); from gatecrash.broker import main; main()"
 PACKAGE = str(Path(__file__).resolve().parent.parent)
-BROKER_DIED = "The arena's broker process died. Please report this with the command you ran."
-GREETING_TIME = 30.0  # seconds a loaded machine may need to start one Python interpreter
+BROKER_DIED = "The arena's broker process died or does not answer. Please report this with the command you ran."
+ANSWER_TIME = 30.0  # seconds a loaded machine may need to start an interpreter or a target
 CLOSING_TIME = 10.0  # seconds the kernel may need to kill everything
 
 
@@ -105,9 +105,8 @@ class Arena:
         return cls("loopback", _refusals[0])
 
     def _greet(self) -> None:
-        self._control.settimeout(GREETING_TIME)
+        self._control.settimeout(ANSWER_TIME)
         greeting, pid, _ = self._hear()
-        self._control.settimeout(None)
         if "refused" in greeting:
             raise Unavailable(f"an arena of kind {self.kind}", str(greeting["refused"]))
         self.broker_pid = pid

@@ -29,6 +29,10 @@ MESSAGE_SIZE = 200_000  # below the default SO_SNDBUF of a Unix socket (212992)
 NETLINK_SOCK_DIAG, ETH_P_ALL = 4, 3
 
 
+class TesterGone(Exception):
+    """Nobody is left to work for."""
+
+
 class Broker:
     """One loop over the tester's requests, the targets' output and the death of children."""
 
@@ -121,6 +125,7 @@ class Broker:
         if failure is None:
             self.reply({"serial": self.serial}, descriptors, speak_for=pid)
         else:
+            os.kill(pid, signal.SIGKILL)
             target.status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             self.drain(target)
             self.reply({"failure": failure})
@@ -128,11 +133,15 @@ class Broker:
             os.close(descriptor)
         self.forget_old()
 
-    @staticmethod
-    def hear_report(hear: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
+    def hear_report(self, hear: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
         """The child's listener, then its failure or the end of file that a successful exec makes."""
         listener: list[int] = []
+        poll = select.poll()
+        poll.register(hear, select.POLLIN)
+        poll.register(self.control, 0)  # 0: only its hang-up
         while True:
+            if any(ready == self.control.fileno() for ready, _ in poll.poll()):
+                raise TesterGone
             data, received, _, _ = socket.recv_fds(hear, 4096, 1, socket.MSG_CMSG_CLOEXEC)
             listener += received
             if not data:

@@ -33,6 +33,7 @@ class Launch:
     def __init__(self, request: Mapping[str, Any], *, die_with_broker: bool) -> None:
         """`die_with_broker`: where no pid namespace kills the target when its broker dies."""
         self.argv: list[str] = request["argv"]
+        self.candidates = candidates(request["argv"][0], request["env"].get("PATH", ""))
         self.cwd: str = request["cwd"]
         self.env: dict[str, str] = request["env"]
         self.nofile: int = request["nofile"]
@@ -54,12 +55,26 @@ class Launch:
             if self.filter:
                 self.install_filter()
             stage = "exec"
-            os.execvpe(self.argv[0], self.argv, self.env)
+            self.execute()
         except OSError as error:
             message = json.dumps({"stage": stage, "errno": error.errno or 0}).encode()
-            socket.socket(fileno=self.report_fd).sendmsg([message])
+            tell = socket.socket(fileno=self.report_fd)
+            tell.sendmsg([message])
+            tell.detach()
         finally:
             os._exit(127)
+
+    def execute(self) -> NoReturn:
+        """Like execvp(3): the first candidate there is; a refused one matters only when no other is found."""
+        problem = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        for path in self.candidates:
+            try:
+                os.execve(path, self.argv, self.env)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except PermissionError as error:
+                problem = error
+        raise problem
 
     def take_descriptors(self, stdin: int, stdout: int, report: int) -> None:
         """0, 1, 2 and the report socket (close-on-exec); everything else closed."""
@@ -86,7 +101,10 @@ class Launch:
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, hard))
 
     def install_filter(self) -> None:
-        """seccomp(2) with a listener, which leaves by the one sendmsg the filter lets pass."""
+        """seccomp(2) with a listener, which leaves by the one sendmsg the filter lets pass.
+
+        From here to exec nothing may read, close or import: such a call may be trapped, with nobody to let it go.
+        """
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         code = ctypes.create_string_buffer(self.filter, len(self.filter))
         program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(self.filter) // 8, ctypes.addressof(code)))
@@ -98,8 +116,15 @@ class Launch:
             listener = libc.syscall(number, SECCOMP_SET_MODE_FILTER, SECCOMP_NEW_LISTENER, program)
         checked(listener, "seccomp")
         out = socket.socket(fileno=self.report_fd)
-        socket.send_fds(out, [b"{}"], [listener])
-        out.detach()  # exec closes both: a close(2) here may already be trapped, with nobody to let it go
+        out.sendmsg([b"{}"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", listener))])
+        out.detach()  # exec closes both
+
+
+def candidates(program: str, path: str) -> list[str]:
+    """Where execvp(3) would look for a program."""
+    if "/" in program:
+        return [program]
+    return [os.path.join(folder or ".", program) for folder in path.split(":")]
 
 
 class Target:
