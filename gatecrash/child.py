@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 from gatecrash.tree import tree_root
 from gatecrash.verdicts import Verdict
 
 _SETTINGS = "[pytest]\naddopts =\nfilterwarnings =\n"
 #: pytest's exit codes (pytest.ExitCode) that a run of suites may end with; all others are a fault of ours.
+_SECONDS_TO_END = 5.0
 _EXPECTED = frozenset({0, 1, 2, 5})
 
 
@@ -33,8 +36,40 @@ class Outcome:
         return self.output[-6000:] if broke_off or self.code not in _EXPECTED else None
 
 
-def run_suites(folder: Path, options: Sequence[str], *, jobs: int, on_verdict: Callable[[Verdict], None]) -> Outcome:
-    """Run the suites in a child; `on_verdict` hears of each verdict as it comes. `folder` is the run's own."""
+class Suites:
+    """The suites running in a child. `listen` hears them to their end; leaving the block ends them."""
+
+    def __init__(self, child: subprocess.Popen[bytes], reading: int, log: Path) -> None:
+        self._child = child
+        self._reading = reading
+        self._log = log
+
+    def listen(self, on_verdict: Callable[[Verdict], None]) -> Outcome:
+        """Call `on_verdict` with each verdict as it comes, until the child has ended."""
+        heard = 0
+        with os.fdopen(self._reading, "rb", closefd=False) as lines:
+            for heard, line in enumerate(lines, 1):
+                on_verdict(Verdict.from_json(json.loads(line)))
+        return Outcome(self._child.wait(), self._log.read_text(errors="replace"), heard)
+
+    def __enter__(self) -> Suites:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._child.poll() is None:
+            self._child.send_signal(signal.SIGINT)
+            try:
+                self._child.wait(_SECONDS_TO_END)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+                self._child.wait()
+        os.close(self._reading)
+
+
+def start_suites(folder: Path, options: Sequence[str], *, jobs: int) -> Suites:
+    """Start the suites in a child. `folder` is the run's own."""
     settings = folder / "pytest.ini"
     settings.write_text(_SETTINGS)
     reading, writing = os.pipe()
@@ -48,9 +83,8 @@ def run_suites(folder: Path, options: Sequence[str], *, jobs: int, on_verdict: C
             command, cwd=folder, env=_environment(folder, writing), stdin=subprocess.DEVNULL, stdout=printed,
             stderr=subprocess.STDOUT, pass_fds=(writing,),
         )  # fmt: skip
-        os.close(writing)
-        code, heard = _listen(child, reading, on_verdict)
-    return Outcome(code, log.read_text(errors="replace"), heard)
+    os.close(writing)
+    return Suites(child, reading, log)
 
 
 def _environment(folder: Path, writing: int) -> dict[str, str]:
@@ -63,20 +97,3 @@ def _environment(folder: Path, writing: int) -> dict[str, str]:
         "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis"),
         "GATECRASH_RECORD_FD": str(writing),
     }
-
-
-def _listen(child: subprocess.Popen[bytes], reading: int, on_verdict: Callable[[Verdict], None]) -> tuple[int, int]:
-    """The child's exit code and how many verdicts it sent."""
-    heard = 0
-    with os.fdopen(reading, "rb") as lines:
-        try:
-            for heard, line in enumerate(lines, 1):
-                on_verdict(Verdict.from_json(json.loads(line)))
-            return child.wait(), heard
-        except KeyboardInterrupt:
-            child.wait()
-            return 2, heard
-        finally:
-            if child.poll() is None:
-                child.terminate()
-                child.wait()

@@ -182,7 +182,7 @@ def _http(site: Site, found: Discovery) -> None:
     _, again = _get(site, found.contract.path)
     look = first.look("after")
     side = look.connection("A") if look is not None else None
-    kept = first.end("A") is None and side is not None and side.state == "ESTABLISHED"
+    kept = first.end("A") is None and (site.remote or (side is not None and side.state == "ESTABLISHED"))
     announced = (answer.field("connection") or b"").lower()
     _learn(
         site,

@@ -27,9 +27,9 @@ def missing_here() -> dict[str, str]:
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
-def missing_instruments(site: Site | None = None) -> dict[str, str]:
-    """The instruments that cannot be used, on this machine or on this site, each with the reason."""
-    if site is not None and site.remote:
+def missing_instruments(*, remote: bool = False) -> dict[str, str]:
+    """The instruments that cannot be used, on this machine or on a server that runs already, with the reason."""
+    if remote:
         return dict.fromkeys(UNSEEN, REASON)
     return missing_here()
 
@@ -75,7 +75,7 @@ def verdict_without_trying(
     reason = applicable(rule, site.contract)
     if reason is not None:
         return Verdict(rule.id, "not_applicable", reason, build=build)
-    missing = missing_instruments(site)
+    missing = missing_instruments(remote=site.remote)
     for instrument in rule.instruments:
         if instrument in missing and not (site.remote and instrument in _DISPENSABLE):
             lack = missing[instrument]

@@ -111,7 +111,9 @@ class Player:
             calls = tuple(_traced(t) for t in gates.trace)
             self.record(CallTrace(self.index, calls))
             gates.clear()
-        for client in (*self.streams.values(), *self.datagrams.values()):
+        for stream in self.streams.values():
+            stream.close()
+        for client in self.datagrams.values():
             client.close()
 
     def record(self, event: Event) -> None:

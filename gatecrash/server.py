@@ -61,7 +61,7 @@ class Sockets:
     @property
     def ports(self) -> tuple[int, ...]:
         """All ports, sorted."""
-        return tuple(sorted({s.port for s in (*self.listeners, *self.datagrams)}))
+        return tuple(sorted({s.port for s in self.listeners} | {s.port for s in self.datagrams}))
 
 
 class Server:
@@ -165,7 +165,7 @@ class Server:
     def _chosen(self) -> Listener | DatagramSocket | None:
         pool: tuple[Listener | DatagramSocket, ...] = self.sockets.listeners or self.sockets.datagrams
         exact = [s for s in pool if s.port == self.asked_port]
-        return (exact or sorted(pool, key=lambda s: s.port) or [None])[0]
+        return next(iter(exact or sorted(pool, key=lambda s: s.port)), None)
 
     def listener(self) -> Listener | None:
         """The listening socket now, with its accept queue; None when it is gone."""

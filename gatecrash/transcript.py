@@ -119,7 +119,7 @@ class ClientSide:
     accepted: bool
     unread: int
     unsent: int
-    consumed: int
+    consumed: int | None
     holders: tuple[tuple[int, int], ...]
     fin_received: bool = False
 

@@ -7,12 +7,12 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gatecrash.contract import Contract
 from gatecrash.discovery import Discovery, discover
@@ -21,9 +21,12 @@ from gatecrash.judging import Prerequisites
 from gatecrash.sanitizers import sanitizer_environment
 from gatecrash.server import Launch
 from gatecrash.site import Site
-from gatecrash.target import Target, build, resolve
 
 _MOST_SITES = 2
+
+
+if TYPE_CHECKING:
+    from gatecrash.target import Target
 
 
 @dataclass(frozen=True)
@@ -132,10 +135,14 @@ class Workshop:
 
     # -- preparing ----------------------------------------------------------------------------------------------
 
-    def prepare(self, target: str | None) -> Prepared:
-        """Build and discover, or read what another process of this run found."""
+    def prepare(self, target: str, *, meanwhile: Callable[[], None] = lambda: None) -> Prepared:
+        """Build and discover, or read what another process of this run found. Raises TargetError, UsageError.
+
+        `meanwhile` is called once it is certain that no other process of the run does it.
+        """
         key = hashlib.sha256(f"{target}\0{self.contract}".encode()).hexdigest()[:16]
         with _locked(self.folder / f"{key}.lock"):
+            meanwhile()
             saved = self.folder / f"{key}.json"
             if not saved.exists():
                 prepared = self._prepare(target, self.folder / key)
@@ -145,7 +152,9 @@ class Workshop:
             raise TargetError(prepared.error)
         return prepared
 
-    def _prepare(self, text: str | None, folder: Path) -> Prepared:
+    def _prepare(self, text: str, folder: Path) -> Prepared:
+        from gatecrash.target import resolve  # reads contracts: heavy, and not needed by workers that find it done
+
         target, contract = resolve(text, self.contract)
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -160,6 +169,8 @@ class Workshop:
     def _build(self, target: Target, folder: Path) -> tuple[dict[str, Launch], tuple[str, ...]]:
         if target.address is not None:
             return {"plain": Launch((), target.cwd, address=target.address)}, ("nothing: it runs already",)
+        from gatecrash.target import build
+
         plain = build(target, folder / "plain")
         launches = {"plain": Launch(tuple(plain.argv), target.cwd, dict(target.env))}
         how = [plain.how]

@@ -6,6 +6,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from gatecrash.reports import json_report, terminal
 from gatecrash.references import default_target
 from gatecrash.rulebook import Rule, load
 from gatecrash.verdicts import Verdict, merge
-from gatecrash.workshop import Prepared, Workshop
+from gatecrash.workshop import Workshop
 
 _FORMATS = {"json": json_report.render}
 
@@ -106,15 +107,9 @@ def run(options: argparse.Namespace) -> int:
     rules = load().select(options.only, options.skip)
     console = Console(highlight=False, soft_wrap=True)
     target = _absolute(options.target) or default_target()
-    started = time.monotonic()
     folder = Workshop.new_folder()
     try:
-        with Workshop(
-            folder, arena=options.arena, patience=options.patience, contract=_absolute(options.contract)
-        ) as workshop:
-            prepared = workshop.prepare(target)
-        terminal.header(console, prepared, missing_instruments())
-        record = _judge(options, folder, target, prepared, rules, console, started)
+        record = _judge(options, folder, target, rules, console)
     finally:
         Workshop.remove_folder(folder)
     for render, path in reports:
@@ -124,23 +119,36 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _judge(
-    options: argparse.Namespace, folder: Path, target: str, prepared: Prepared, rules: tuple[Rule, ...],
-    console: Console, started: float,
-) -> RunRecord:  # fmt: skip
-    arguments = [f"--profile={options.profile}", f"--arena={options.arena}", f"--patience={options.patience}"]
-    arguments += [f"--only={','.join(rule.id for rule in rules)}", "--strict-rules"]
-    arguments += [f"--target={target}"]
-    if options.contract:
-        arguments.append(f"--contract={_absolute(options.contract)}")
+    options: argparse.Namespace, folder: Path, target: str, rules: tuple[Rule, ...], console: Console
+) -> RunRecord:
+    started = time.monotonic()
     jobs = options.jobs or len(os.sched_getaffinity(0))
-    with Progress(console, len(rules)) as progress:
-        outcome = child.run_suites(folder, arguments, jobs=jobs, on_verdict=progress.hear)
+    workshop = Workshop(folder, arena=options.arena, patience=options.patience, contract=_absolute(options.contract))
+    with ExitStack() as running:
+        suites: list[child.Suites] = []
+
+        # The child imports and collects while the target is built and looked at; its workers wait for the result.
+        def start() -> None:
+            suites.append(
+                running.enter_context(child.start_suites(folder, _arguments(options, rules, target), jobs=jobs))
+            )
+
+        prepared = workshop.prepare(target, meanwhile=start)
+        missing = missing_instruments(remote=prepared.arena == "remote")
+        terminal.header(console, prepared, missing)
+        with Progress(console, len(rules)) as progress:
+            outcome = suites[0].listen(progress.hear)
     if outcome.code == 2:
         raise KeyboardInterrupt
-    missing = missing_instruments()
-    seconds = time.monotonic() - started
     judged = judgements(progress.verdicts, rules)
+    seconds = time.monotonic() - started
     return RunRecord(prepared.name, prepared, missing, judged, seconds, options.profile, outcome.fault)
+
+
+def _arguments(options: argparse.Namespace, rules: tuple[Rule, ...], target: str) -> list[str]:
+    given = [f"--profile={options.profile}", f"--arena={options.arena}", f"--patience={options.patience}"]
+    given += [f"--only={','.join(rule.id for rule in rules)}", "--strict-rules", f"--target={target}"]
+    return [*given, f"--contract={_absolute(options.contract)}"] if options.contract else given
 
 
 def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> int:

@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     folder = Workshop.new_folder()
     try:
         with Workshop(folder) as workshop:
-            prepared = workshop.prepare(_absolute(options.target))
+            prepared = workshop.prepare(_absolute(options.target) or options.target)
     finally:
         Workshop.remove_folder(folder)
     terminal.header(Console(highlight=False, soft_wrap=True), prepared, missing_instruments())

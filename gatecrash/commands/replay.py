@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     folder = Workshop.new_folder()
     try:
         with Workshop(folder, contract=str(contract) if contract else None) as workshop:
-            bench = workshop.bench(str(named) if named is not None else None, build)
+            bench = workshop.bench(str(named), build)
             assert bench is not None
             broken = sum(_once(console, bench.site, scenario, rule.id, build) for _ in range(max(1, options.times)))
     finally:

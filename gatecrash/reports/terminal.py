@@ -31,6 +31,11 @@ _MODELS = {
     "event_loop": "event loop",
     "unknown": "model not known",
 }
+_PLACES = {
+    "namespace": "in a private network of its own",
+    "loopback": "on the shared loopback (namespaces are refused here)",
+    "remote": "where it runs already",
+}
 _STYLES = {
     "pass": "green",
     "fail": "bold red",
@@ -52,12 +57,7 @@ def header(console: Console, prepared: Prepared, missing: dict[str, str]) -> Non
     for line in prepared.how_built:
         console.print(_labelled("built", line))
     backlog = "" if prepared.backlog is None else f", backlog {prepared.backlog}"
-    where = (
-        "in a private network of its own"
-        if prepared.arena == "namespace"
-        else "on the shared loopback (namespaces are refused here)"
-    )
-    console.print(_labelled("listens", f"{prepared.address}{backlog}, {where}"))
+    console.print(_labelled("listens", f"{prepared.address}{backlog}, {_PLACES[prepared.arena]}"))
     console.print(_labelled("discovered", _discovered(prepared.contract)))
     for note in prepared.notes:
         console.print(_labelled("note", note))
