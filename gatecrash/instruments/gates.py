@@ -34,7 +34,7 @@ SYS_PIDFD_GETFD = 438  # the same on every processor
 SECCOMP_GET_ACTION_AVAIL = 2
 
 ON_DESCRIPTOR = frozenset({"accept", "send", "recv", "close", "bind", "listen"})  # families whose args[0] is one
-SOCKETS_ONLY = frozenset({"send", "recv", "close"})  # ... and that files use too: those calls pass unseen
+SOCKETS_ONLY = frozenset({"send", "recv", "close"})  # ... and that files use too: those pass unseen, not those on -1
 PUMP_LIMIT = 256  # notifications one pump handles, so that a target that sends for ever cannot hold the tester
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -170,7 +170,7 @@ class Gates:
         if family is None or family not in self._traps:
             return None
         inode = socket_inode(tid, args[0]) if family in ON_DESCRIPTOR else None
-        if inode is None and family in SOCKETS_ONLY:
+        if inode is None and family in SOCKETS_ONLY and ctypes.c_int(args[0]).value >= 0:
             return None
         return Call(id, tid, family, name, args, inode)
 
