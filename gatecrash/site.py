@@ -12,7 +12,7 @@ from gatecrash.errors import TargetError
 from gatecrash.player import Player
 from gatecrash.protocols import http
 from gatecrash.remote import WIRE_PATIENCE, RemoteServer, Wire
-from gatecrash.scenario import Connect, Receive, Scenario, Send, scenario
+from gatecrash.scenario import Connect, Receive, Scenario, Send, StartOnTakenPort, scenario
 from gatecrash.server import Launch, Server
 from gatecrash.text import safe_text
 from gatecrash.transcript import Transcript
@@ -71,7 +71,6 @@ class Site:
         self.drop()
         server = self._start(build, traps)
         if not server.wait_until_listening() and self._worn and self.arena.kind == "namespace":
-            self.drop()
             self._new_arena()
             server = self._start(build, traps)
             server.wait_until_listening()
@@ -86,6 +85,7 @@ class Site:
         return server
 
     def _new_arena(self) -> None:
+        self.drop()
         self.arena.close()
         self.arena = Arena.open(kind=self._kind)  # type: ignore[arg-type]
         self._worn = False
@@ -116,6 +116,8 @@ class Site:
 
     def play(self, played: Scenario, *, build: str = "plain", fresh: bool = False) -> Transcript:
         """Play a scenario on the running (or a fresh) server."""
+        if fresh and self._worn and any(isinstance(step, StartOnTakenPort) for step in played.steps):
+            self._new_arena()  # or TIME_WAIT might keep us from taking the port
         start = self.fresh if fresh else self.server
         return self.play_on(start(build, played.traps), played)
 

@@ -4,7 +4,7 @@
  * Planted mistake: Every error of accept() ends the server, even one that concerns a single connection.
  * Model: iterative
  * Protocol: http
- * Breaks: ACC-07, ACC-08
+ * Breaks: ACC-07
  * Fix: if (connection < 0) continue; with a short pause when descriptors or memory have run out
  *
  * Try it:

@@ -4,7 +4,7 @@
  * Planted mistake: The line that closes the listening socket stands inside the loop instead of behind it.
  * Model: iterative
  * Protocol: http
- * Breaks: ACC-17, ACC-01
+ * Breaks: ACC-17
  * Fix: close(connection); alone in the loop
  *
  * Try it:

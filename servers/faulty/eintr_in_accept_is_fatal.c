@@ -4,7 +4,7 @@
  * Planted mistake: A child that ends interrupts accept(), and the server takes EINTR for a failure.
  * Model: fork
  * Protocol: http
- * Breaks: ACC-10, ACC-01
+ * Breaks: ACC-10
  * Fix: .sa_flags = SA_RESTART | SA_NOCLDSTOP, and in next_connection(): if (errno == EINTR) continue;
  *
  * Try it:

@@ -1,10 +1,10 @@
 """An HTTP server in one process, with an event loop.
 
-Planted mistake: recv() comes right after accept(), and blocks: one silent client stops the loop.
+Planted mistake: after an answer recv() blocks until the client closes: one that stays, idle, stops the loop.
 Model: event_loop
 Protocol: http
 Breaks: ACC-16
-Fix: connection.setblocking(False), then only register it: recv() when select() says so
+Fix: leave the connection non-blocking and registered: recv() when select() says so
 
 Try it:
     python3 idle_blocks_event_loop.py 8080
@@ -27,7 +27,6 @@ REASONS = {
     431: "Request Header Fields Too Large",
 }
 REQUEST_LINE = re.compile(rb"([A-Z]+) (/[^ ?]*)(?:\?[^ ]*)? HTTP/1\.([0-9])")
-BODY_FIELD = re.compile(rb"(?i)\r\n(content-length|transfer-encoding):")
 
 
 def port_argument() -> int:
@@ -87,18 +86,12 @@ def answer(status: int, with_body: bool) -> bytes:
     return head + body if with_body else head
 
 
-def more_may_come(request: bytes, status: int) -> bool:
-    head, _, rest = request.partition(b"\r\n\r\n")
-    return status in (400, 431) or rest != b"" or BODY_FIELD.search(head) is not None
-
-
 class Client:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.received = b""
         self.unsent = b""
         self.answered = False
-        self.lingers = False  # closing now would reset the connection and might destroy the answer
         self.finished = False  # the client sends no more
 
     def receive(self) -> None:
@@ -110,20 +103,21 @@ class Client:
             is_head = self.received.removeprefix(b"\r\n").startswith(b"HEAD ")
             self.unsent = answer(status, with_body=not is_head)
             self.answered = True
-            self.lingers = more_may_come(self.received, status)
 
     def send(self) -> None:
         while self.unsent:
             self.unsent = self.unsent[self.connection.send(self.unsent) :]
-        if self.lingers:
+        if self.answered:
             self.connection.shutdown(socket.SHUT_WR)
+            self.connection.setblocking(True)  # the mistake
+            while self.connection.recv(4096):
+                pass
+            self.finished = True
 
     def over(self) -> bool:
         if self.unsent:
             return False
-        if self.finished or len(self.received) > 1 << 20:
-            return True
-        return self.answered and not self.lingers
+        return self.finished
 
 
 def serve(client: Client, events: int) -> bool:
@@ -148,15 +142,8 @@ def main() -> None:
         for key, events in selector.select():
             if key.fileobj is listener:
                 if connection := next_connection(listener):
-                    client = Client(connection)
-                    try:
-                        client.receive()  # the mistake
-                    except OSError:
-                        connection.close()  # the client has left
-                        continue
                     connection.setblocking(False)
-                    wanted = selectors.EVENT_WRITE if client.unsent else selectors.EVENT_READ
-                    selector.register(connection, wanted, client)
+                    selector.register(connection, selectors.EVENT_READ, Client(connection))
                 continue
             client = key.data
             if serve(client, events):

@@ -4,7 +4,7 @@
  * Planted mistake: accept() is called once, outside any loop: there is no second client.
  * Model: iterative
  * Protocol: greeting
- * Breaks: ACC-01, ACC-02, ACC-07, ACC-08, LIFE-04
+ * Breaks: ACC-01
  * Fix: for (;;) { int newfd = accept(sockfd, NULL, NULL); ... close(newfd); }
  *
  * Try it:
