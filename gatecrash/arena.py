@@ -7,10 +7,12 @@ live in the arena's network and are passed out; from then on the tester talks to
 from __future__ import annotations
 
 import array
+import contextlib
 import json
 import os
 import resource
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -83,6 +85,7 @@ class Arena:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # the terminal's Ctrl-C is for the tester
             )
+        self.broker_pid = self._broker.pid  # until the greeting tells which process inside speaks
         try:
             self._greet()
         except BaseException:
@@ -234,7 +237,7 @@ class Arena:
         folder = str((cwd or Path()).resolve())
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         nofile = min(nofile, hard)
-        report_fd = min(nofile, hard - 1)  # beyond anything the target will open itself
+        report_fd = max(3, min(nofile, hard - 1))  # beyond anything the target will open itself
         code = build_filter(traps, exempt=report_fd) if traps else b""
         answer, descriptors = self._ask(
             "spawn",
@@ -265,9 +268,9 @@ class Arena:
             os.close(self._netstat)
             self._netstat = None
         self._control.close()  # the broker's end of file
-        self._await_broker()
         for process in list(self._processes):
             process.close()
+        self._await_broker()
 
     def _await_broker(self) -> None:
         """Popen.wait with a timeout polls with sleeps; a pidfd is readable at once (pidfd_open(2))."""
@@ -280,7 +283,8 @@ class Arena:
             finally:
                 os.close(ending)
             if not ended:
-                self._broker.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.broker_pid, signal.SIGKILL)
             self._broker.wait()
             if not ended:
                 raise EngineFault(f"The arena's broker (process {self._broker.pid}) did not end when told to.")

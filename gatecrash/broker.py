@@ -237,29 +237,29 @@ class Broker:
         self.reply({})
 
     def kill_all(self) -> None:
-        """Kill every process of the arena but this one, and wait until they are gone."""
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            self.signal_all(number)
+        """Kill every process of the arena but this one, and wait until they are gone.
+
+        Dead children are buried before each new round: their zombies would make every listing longer, and processes
+        that fork and end for ever could then outrun it.
+        """
         while True:
+            self.kill_round()
             try:
-                pid, status = os.waitpid(-1, 0)
+                self.bury(*os.waitpid(-1, 0))
             except ChildProcessError:
                 return
-            self.bury(pid, status)
-            self.signal_all(signal.SIGKILL)  # whatever a dying process still left behind
+            self.reap()
 
-    def signal_all(self, number: int) -> None:
-        """Every process but this one. Stopped processes cannot fork, so a fork bomb loses."""
+    def kill_round(self) -> None:
+        """SIGKILL everything below this process, newest first."""
         if self.private:
+            # kill(2), pid -1: everything but pid 1 itself, under the lock that fork takes, so a fork bomb loses.
             with contextlib.suppress(ProcessLookupError):
-                os.kill(-1, number)  # kill(2): everything but pid 1 itself, in one go
+                os.kill(-1, signal.SIGKILL)
             return
-        seen: set[int] = set()
-        while fresh := set(descendants(os.getpid())) - seen:
-            seen |= fresh
-            for pid in fresh:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, number)
+        for pid in reversed(descendants(os.getpid())):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def main() -> None:

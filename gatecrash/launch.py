@@ -79,10 +79,11 @@ class Launch:
     def take_descriptors(self, stdin: int, stdout: int, report: int) -> None:
         """0, 1, 2 and the report socket (close-on-exec); everything else closed."""
         # All four sources lie above 2: the broker keeps 0, 1, 2 open on /dev/null.
-        os.dup2(report, self.report_fd, inheritable=False)
         os.dup2(stdin, 0)
         os.dup2(stdout, 1)
         os.dup2(stdout, 2)
+        if report != self.report_fd:
+            os.dup2(report, self.report_fd, inheritable=False)  # last: it may take the number of one of the others
         os.closerange(3, self.report_fd)
         os.closerange(self.report_fd + 1, 1 << 20)
 

@@ -164,6 +164,13 @@ def test_a_target_inherits_only_what_it_was_given(arena: Arena, tmp_path: Path) 
     assert found["descriptors"] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("nofile", [6, 8, 10, 12, 14, 16, 18, 20, 1024])
+def test_a_target_may_have_very_few_descriptors(private: Arena, nofile: int) -> None:
+    target = private.spawn(["grep", "open files", "/proc/self/limits"], env=ENV, nofile=nofile)
+    assert says(target).split()[3] == str(nofile)
+    assert target.wait(10) == 0
+
+
 def test_the_pid_is_the_one_the_tester_sees(arena: Arena) -> None:
     target = arena.spawn(["sleep", "1000"], env=ENV)
     assert Path(f"/proc/{target.pid}/cmdline").read_bytes() == b"sleep\x001000\x00"
