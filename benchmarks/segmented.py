@@ -1,0 +1,116 @@
+"""How fast is Gatecrash? The segmented-request property on the C fork server, beside the two things it is made of.
+
+(a) the same clients as a raw socket loop, without Gatecrash; (b) Hypothesis alone, making the same scenarios up.
+All three take turns in one run, and the ratio to what (a) and (b) together allow is what counts: machines are noisy.
+
+    python -m benchmarks.segmented [rounds]
+"""
+
+from __future__ import annotations
+
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import SearchStrategy
+
+from gatecrash.offer import plain_request
+from gatecrash.profiles import Profile
+from gatecrash.protocols import http
+from gatecrash.references import default_target
+from gatecrash.rulebook import load
+from gatecrash.scenario import Scenario, Send
+from gatecrash.site import Site
+from gatecrash.trial import Trial
+from gatecrash.workshop import Workshop
+from strategies import segmented_requests
+
+_EXAMPLES = 200
+
+
+def gatecrash_alone(site: Site, scenarios: SearchStrategy[Scenario], examples: int) -> float:
+    """Examples/s of the property as the suites run it."""
+    trial = Trial(load().get("RESP-02"), site, Profile("benchmark", examples, 60.0, 1.0))
+    started = time.perf_counter()
+    trial.verify(scenarios)
+    return trial.examples / (time.perf_counter() - started)
+
+
+def hypothesis_alone(scenarios: SearchStrategy[Scenario], examples: int) -> float:
+    """Examples/s of making the scenarios up and doing nothing with them."""
+    started = time.perf_counter()
+    made = scenarios_of(scenarios, examples)
+    return len(made) / (time.perf_counter() - started)
+
+
+def raw_loop(site: Site, played: list[Scenario]) -> float:
+    """Examples/s of plain sockets that send the same segments and read the same answers."""
+    address = site.server().address
+    started = time.perf_counter()
+    for scenario in played:
+        with site.arena.tcp() as client:
+            _exchange(client, address, [s.data for s in scenario.steps if isinstance(s, Send)])
+    return len(played) / (time.perf_counter() - started)
+
+
+def _exchange(client: socket.socket, address: tuple[str, int], segments: list[bytes]) -> None:
+    client.connect(address)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for segment in segments:
+        client.sendall(segment)
+    received = b""
+    while not http.complete(b"".join(segments), received):
+        data = client.recv(65536)
+        if not data:
+            return
+        received += data
+
+
+def scenarios_of(strategy: SearchStrategy[Scenario], examples: int) -> list[Scenario]:
+    """The scenarios that the property plays."""
+    made: list[Scenario] = []
+    quiet = settings(
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    quiet(given(strategy)(lambda played: made.append(played)))()
+    return made
+
+
+def main(rounds: int) -> None:
+    """Measure `rounds` times, and print the medians and the ratio."""
+    with tempfile.TemporaryDirectory(prefix="gatecrash-") as folder, Workshop(Path(folder)) as workshop:
+        bench = workshop.bench(default_target())
+        assert bench is not None
+        request = plain_request(bench.site.contract)
+        strategy = segmented_requests(request)
+        played = scenarios_of(strategy, _EXAMPLES)
+        runs: dict[str, Callable[[], float]] = {
+            "gatecrash": lambda: gatecrash_alone(bench.site, strategy, _EXAMPLES),
+            "raw sockets (a)": lambda: raw_loop(bench.site, played),
+            "hypothesis (b)": lambda: hypothesis_alone(strategy, _EXAMPLES),
+        }
+        figures: dict[str, list[float]] = {name: [] for name in runs}
+        for _ in range(rounds):
+            for name, run in runs.items():
+                figures[name].append(run())
+    for name, values in figures.items():
+        print(f"{name:<18} {statistics.median(values):8.0f} examples/s  (min {min(values):.0f}, max {max(values):.0f})")
+    ratios = [
+        ours / (1 / (1 / raw + 1 / made)) for ours, raw, made in zip(*(figures[name] for name in runs), strict=True)
+    ]
+    spread = f"(min {min(ratios):.0%}, max {max(ratios):.0%})"
+    print(f"of what (a) and (b) together allow: {statistics.median(ratios):.0%} {spread}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)

@@ -1,0 +1,74 @@
+"""The suites' properties as a list: each a function of a trial, marked with its rule."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from gatecrash.errors import EngineFault
+from gatecrash.tree import tree_root
+from gatecrash.trial import RuleBroken, Trial
+from gatecrash.verdicts import Verdict
+from gatecrash.workshop import Bench
+
+
+@dataclass(frozen=True)
+class Property:
+    """One test of a suite and the rule it tries."""
+
+    rule: str
+    name: str
+    run: Callable[[Trial], None]
+
+
+@cache
+def properties() -> tuple[Property, ...]:
+    """Every property of every suite, in the order of files and lines. Raises EngineFault for one without a rule."""
+    root = tree_root()
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    return tuple(one for path in sorted((root / "suites").rglob("test_*.py")) for one in _properties_of(_load(path)))
+
+
+def _load(path: Path) -> ModuleType:
+    name = f"_suites_{path.parent.name}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise EngineFault(f"the suite {path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _properties_of(module: ModuleType) -> list[Property]:
+    found = []
+    for name, value in vars(module).items():
+        if name.startswith("test_"):
+            rules = [mark.args[0] for mark in getattr(value, "pytestmark", []) if mark.name == "rule"]
+            if len(rules) != 1:
+                raise EngineFault(f"{module.__name__}.{name} needs exactly one @pytest.mark.rule(...)")
+            found.append(Property(rules[0], name, value))
+    return found
+
+
+def judge(bench: Bench, trials: Callable[[str], Trial | Verdict]) -> list[Verdict]:
+    """Every verdict on one bench; `trials` makes a rule's trial, or says its verdict at once."""
+    verdicts: list[Verdict] = []
+    for one in properties():
+        trial = trials(one.rule)
+        if isinstance(trial, Verdict):
+            verdicts.append(trial)
+            continue
+        with suppress(RuleBroken):
+            one.run(trial)
+        verdicts += trial.others.values()
+        if trial.verdict is not None:
+            verdicts.append(trial.verdict)
+    return verdicts

@@ -1,0 +1,70 @@
+"""The faulty servers: what each header promises, and what the suites say of it."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatecrash.catalogue import judge
+from gatecrash.judging import verdict_without_trying
+from gatecrash.profiles import profile
+from gatecrash.rulebook import load
+from gatecrash.tree import tree_root
+from gatecrash.trial import Trial
+from gatecrash.verdicts import Verdict, merge
+from gatecrash.workshop import Bench, Workshop
+
+_FIELD = re.compile(r"^[ *]*(Planted mistake|Model|Protocol|Breaks|Fix):\s*(.+?)\s*$", re.MULTILINE)
+_RULE = re.compile(r"[A-Z]+-\d\d")
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One faulty server: its file, the mistake in a sentence, and exactly the rules it must be blamed for."""
+
+    path: Path
+    mistake: str
+    model: str
+    protocol: str
+    breaks: frozenset[str]
+
+
+def faulty_servers() -> list[Planted]:
+    """Every file of servers/faulty. Raises AssertionError when a header lacks a field."""
+    folder = tree_root() / "servers" / "faulty"
+    return [_planted(path) for path in sorted([*folder.glob("*.c"), *folder.glob("*.py")])]
+
+
+def _planted(path: Path) -> Planted:
+    fields = dict(_FIELD.findall(path.read_text()))
+    missing = {"Planted mistake", "Model", "Protocol", "Breaks", "Fix"} - set(fields)
+    assert not missing, f"{path.name}: its header lacks {', '.join(sorted(missing))}"
+    breaks = frozenset(_RULE.findall(fields["Breaks"]))
+    return Planted(path, fields["Planted mistake"], fields["Model"], fields["Protocol"], breaks)
+
+
+def verdicts_on(path: Path, *, profile_name: str = "matrix") -> dict[str, Verdict]:
+    """One verdict a rule for one server, from the plain and the sanitized build."""
+    found: list[Verdict] = []
+    with tempfile.TemporaryDirectory(prefix="gatecrash-") as folder, Workshop(Path(folder)) as workshop:
+        for build in ("plain", "sanitized"):
+            bench = workshop.bench(str(path), build)
+            if bench is not None:
+                found += _judged(bench, build, profile_name)
+    return merge(found)
+
+
+def _judged(bench: Bench, build: str, profile_name: str) -> list[Verdict]:
+    def trial(rule_id: str) -> Trial | Verdict:
+        rule = load().get(rule_id)
+        given = verdict_without_trying(rule, bench.site, bench.prerequisites, build)
+        return given or Trial(rule, bench.site, profile(profile_name), build=build)
+
+    return judge(bench, trial)
+
+
+def blamed(verdicts: dict[str, Verdict]) -> frozenset[str]:
+    """The rules that a server breaks."""
+    return frozenset(rule for rule, verdict in verdicts.items() if verdict.outcome == "fail")

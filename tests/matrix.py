@@ -1,0 +1,44 @@
+"""Prints the detection matrix, faulty server by rule: `python -m tests.matrix > docs/detection-matrix.md`."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from tests.faulty import blamed, faulty_servers, verdicts_on
+
+_HEAD = """# The detection matrix
+
+Each faulty server of `servers/faulty/`, the mistake planted in it, and the rules the suites blame it for.
+Made by `python -m tests.matrix > docs/detection-matrix.md`; a test asserts that each is blamed for exactly
+the rules its own header names.
+
+| server | model | the planted mistake | blamed | not observable because of it |
+|---|---|---|---|---|
+"""
+
+
+def _row(path: Path) -> tuple[frozenset[str], int]:
+    verdicts = verdicts_on(path)
+    return blamed(verdicts), sum(v.outcome == "not_observable" for v in verdicts.values())
+
+
+def main() -> int:
+    """Judge all and print the table; 1 when one was not blamed for exactly its mistake."""
+    servers = faulty_servers()
+    with ProcessPoolExecutor() as pool:
+        rows = list(pool.map(_row, [planted.path for planted in servers]))
+    print(_HEAD, end="")
+    wrong = 0
+    for planted, (rules, hidden) in zip(servers, rows, strict=True):
+        wrong += rules != planted.breaks
+        mark = "" if rules == planted.breaks else f" (expected {', '.join(sorted(planted.breaks))})"
+        cells = [planted.path.name, f"{planted.protocol}, {planted.model}", planted.mistake.replace("|", "\\|")]
+        print(f"| {' | '.join(cells)} | {', '.join(sorted(rules)) or 'nothing'}{mark} | {hidden or ''} |")
+    print(f"\n{len(servers)} servers, {len({r for p in servers for r in p.breaks})} rules broken by at least one.")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""Every faulty server is blamed for exactly the rules its header names; every rule has a violator."""
+
+from __future__ import annotations
+
+import pytest
+
+from gatecrash.rulebook import load
+from gatecrash.verdicts import Verdict
+from tests.faulty import Planted, blamed, faulty_servers, verdicts_on
+
+_SERVERS = faulty_servers()
+
+
+@pytest.mark.parametrize("planted", _SERVERS, ids=[planted.path.name for planted in _SERVERS])
+def test_a_faulty_server_is_blamed_for_exactly_its_mistake(planted: Planted) -> None:
+    verdicts = verdicts_on(planted.path)
+    assert blamed(verdicts) == planted.breaks, _told(verdicts, planted)
+
+
+def _told(verdicts: dict[str, Verdict], planted: Planted) -> str:
+    lines = [f"{planted.path.name}: {planted.mistake}"]
+    for rule in sorted(blamed(verdicts) ^ planted.breaks):
+        verdict = verdicts.get(rule)
+        if verdict is None:
+            lines.append(f"  {rule} was never judged")
+            continue
+        said = verdict.finding.got if verdict.finding is not None else verdict.reason
+        lines.append(f"  {rule} {verdict.outcome}: {said}")
+        lines.append(verdict.transcript)
+    return "\n".join(lines)
+
+
+def test_every_rule_has_a_faulty_server_that_breaks_it() -> None:
+    broken = {rule for planted in _SERVERS for rule in planted.breaks}
+    assert {rule.id for rule in load().rules} - broken == set()
+
+
+def test_at_least_half_of_the_faulty_servers_are_c() -> None:
+    written_in_c = [planted for planted in _SERVERS if planted.path.suffix == ".c"]
+    assert len(_SERVERS) >= 50
+    assert 2 * len(written_in_c) >= len(_SERVERS)
