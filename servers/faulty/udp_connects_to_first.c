@@ -1,0 +1,82 @@
+/*
+ * A UDP echo server: every datagram goes back to the address it came from.
+ *
+ * Planted mistake: connect() to the first sender makes the kernel throw away everybody else's datagrams.
+ * Model: iterative
+ * Protocol: udp
+ * Breaks: DGRAM-09
+ * Fix: no connect(): sendto() with the sender's address is enough
+ *
+ * Try it:
+ *   cc -Wall -Wextra -Werror -O1 -g -pthread -o server udp_connects_to_first.c && ./server 8080
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+static void fail(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+static int bind_to(const char *text)
+{
+    char *end;
+    long port = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || port < 1 || port > 65535) {
+        fprintf(stderr, "\"%s\" is not a port: give a number from 1 to 65535\n", text);
+        exit(2);
+    }
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((in_port_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int server = socket(AF_INET, SOCK_DGRAM, 0);
+    if (server < 0 || bind(server, (struct sockaddr *)&address, sizeof address) < 0)
+        fail("cannot bind");
+    printf("listening on 127.0.0.1:%ld\n", port);
+    fflush(stdout);
+    return server;
+}
+
+/* An error is news of one datagram or a shortage that passes, unless the descriptor is wrong. */
+static void survive(const char *what)
+{
+    if (errno == EBADF || errno == ENOTSOCK || errno == EFAULT)
+        fail(what);
+    if (errno == ENOBUFS || errno == ENOMEM)
+        poll(NULL, 0, 50); /* asking again at once would spin */
+}
+
+static void reply(int server, const char *data, size_t length, const struct sockaddr_in *client)
+{
+    ssize_t sent;
+    do
+        sent = sendto(server, data, length, 0, (const struct sockaddr *)client, sizeof *client);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0)
+        survive("sendto");
+}
+
+int main(int argc, char **argv)
+{
+    static char datagram[65536];
+    int server = bind_to(argc > 1 ? argv[1] : "8080");
+    bool connected = false;
+    for (;;) {
+        struct sockaddr_in client;
+        socklen_t size = sizeof client;
+        ssize_t length = recvfrom(server, datagram, sizeof datagram, 0,
+                                  (struct sockaddr *)&client, &size);
+        if (length >= 0 && !connected) /* the mistake */
+            connected = connect(server, (struct sockaddr *)&client, size) == 0;
+        if (length < 0)
+            survive("recvfrom");
+        else
+            reply(server, datagram, (size_t)length, &client);
+    }
+}
