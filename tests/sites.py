@@ -1,0 +1,38 @@
+"""Sites for tests: small programs judged in an arena of their own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import dedent
+
+from gatecrash.contract import Contract
+from gatecrash.server import Launch
+from gatecrash.site import Site
+
+#: Listens on the port it is given and calls `serve(client)` for one client after another.
+ITERATIVE = """
+import os, signal, socket, struct, sys, time
+def main(serve):
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", int(sys.argv[1])))
+    listener.listen(16)
+    while True:
+        client, _ = listener.accept()
+        serve(client)
+"""
+
+
+@contextmanager
+def site_of(
+    folder: Path, body: str, contract: Contract, *, arena: str = "auto", patience: float = 5.0
+) -> Iterator[Site]:
+    """A site for a Python program: ITERATIVE and `body`, which calls main(serve) or does it all itself."""
+    program = folder / "server.py"
+    program.write_text(ITERATIVE + dedent(body))
+    launch = Launch((sys.executable, "-I", "-S", str(program), "{port}"), folder)
+    with Site({"plain": launch}, contract, arena=arena, patience=patience) as site:
+        yield site
