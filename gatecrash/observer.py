@@ -52,6 +52,7 @@ class Observer:
             share=still.share if isinstance(still, Spinning) else 0.0,
             asked_port=server.asked_port,
             ports=server.sockets.ports,
+            opened=tuple((pid, tuple(table.items())) for pid, table in holders.items()),
         )
 
     def _side(self, client: StreamClient, holders: Mapping[int, Mapping[int, str]]) -> ClientSide | None:

@@ -98,6 +98,21 @@ class Ended(Event):
 
 
 @dataclass(frozen=True)
+class LibraryAnswer(Event):
+    """What a client library made of the server's answer: status and body, or the name of what it raised."""
+
+    client: str
+    status: int | None
+    body: bytes
+    error: str = ""
+
+    def line(self) -> str:
+        if self.error:
+            return f"{self.client} raised {self.error}"
+        return f"{self.client} returned status {self.status} and {shown(self.body)}"
+
+
+@dataclass(frozen=True)
 class Silent(Event):
     """Nothing more comes. `proven`: by quiescence; otherwise patience ran out, which proves nothing."""
 
@@ -141,6 +156,8 @@ class Snapshot:
     share: float = 0.0
     asked_port: int = 0
     ports: tuple[int, ...] = ()
+    #: What each live process has open: (pid, ((descriptor, what it is), ...)).
+    opened: tuple[tuple[int, tuple[tuple[int, str], ...]], ...] = ()
 
     @property
     def zombies(self) -> tuple[int, ...]:
