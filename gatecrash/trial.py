@@ -104,7 +104,11 @@ class Trial:
             raise self._broken[played]
         if self._out_of_time():
             return
-        broken = self._seen(played)
+        try:
+            broken = self._seen(played)
+        except TargetError as error:  # it started before: that it does not now is no finding about this rule
+            self.unproved.append(Finding(self.rule.id, "a server that starts again", str(error), conclusive=False))
+            return
         if broken is None:
             return
         if self._shrink_until is None:

@@ -18,7 +18,7 @@ from gatecrash import child, last_run
 from gatecrash.errors import UsageError
 from gatecrash.judging import missing_instruments
 from gatecrash.profiles import PROFILES
-from gatecrash.record import RunRecord, judgements
+from gatecrash.record import Judgement, RunRecord, judgements
 from gatecrash.reports import json_report, terminal
 from gatecrash.references import default_target
 from gatecrash.rulebook import Rule, load
@@ -141,8 +141,15 @@ def _judge(
     if outcome.code == 2:
         raise KeyboardInterrupt
     judged = judgements(progress.verdicts, rules)
+    fault = outcome.fault or _unjudged(rules, judged, outcome.output)
     seconds = time.monotonic() - started
-    return RunRecord(prepared.name, prepared, missing, judged, seconds, options.profile, outcome.fault)
+    return RunRecord(prepared.name, prepared, missing, judged, seconds, options.profile, fault)
+
+
+def _unjudged(rules: tuple[Rule, ...], judged: tuple[Judgement, ...], output: str) -> str | None:
+    """A rule that was asked for and got no verdict is a fault of ours, and never silently a pass."""
+    lost = sorted({rule.id for rule in rules} - {j.rule.id for j in judged})
+    return f"no verdict for {', '.join(lost)}\n{output[-6000:]}" if lost else None
 
 
 def _arguments(options: argparse.Namespace, rules: tuple[Rule, ...], target: str) -> list[str]:

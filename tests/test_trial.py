@@ -1,0 +1,87 @@
+"""A trial blames what shows on a fresh server, shrinks it, and says how often it shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.contract import Contract
+from gatecrash.discovery import discover
+from gatecrash.profiles import Profile
+from gatecrash.rulebook import load
+from gatecrash.scenario import Close, Connect, Receive, Scenario, Send, scenario
+from gatecrash.site import Site
+from gatecrash.trial import RuleBroken, Trial
+from tests.sites import site_of
+
+FEW = Profile("few", examples=40, seconds=20.0, shrink_seconds=5.0)
+CUTS_AT_NUL = """
+def serve(client):
+    while data := client.recv(4096):
+        client.sendall(data.split(b"\\0")[0])
+    client.close()
+main(serve)
+"""
+ECHO = (
+    "def serve(client):\n    while data := client.recv(4096): client.sendall(data)\n    client.close()\nmain(serve)\n"
+)
+LEAVES_AFTER_FIVE = """
+served = 0
+def serve(client):
+    global served
+    served += 1
+    while data := client.recv(4096):
+        client.sendall(data)
+    client.close()
+    if served == 5:
+        sys.exit(1)
+main(serve)
+"""
+
+
+def echoes(payload: bytes) -> Scenario:
+    return scenario(Connect("A"), Send("A", payload), Receive("A"), Close("A"))
+
+
+def trial_on(site: Site, rule: str = "STREAM-01", profile: Profile = FEW) -> Trial:
+    discover(site)
+    return Trial(load().get(rule), site, profile)
+
+
+def test_a_failure_shrinks_to_the_smallest_scenario_and_is_replayed(tmp_path: Path) -> None:
+    with site_of(tmp_path, CUTS_AT_NUL, Contract(protocol="echo", written=frozenset({"protocol"}))) as site:
+        trial = trial_on(site)
+        with pytest.raises(RuleBroken) as broken:
+            trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
+    assert broken.value.scenario == echoes(b"\x00")
+    assert trial.verdict is not None
+    assert (trial.verdict.outcome, trial.verdict.confirmed) == ("fail", (3, 3))
+
+
+def test_a_correct_server_passes_with_every_example_played(tmp_path: Path) -> None:
+    with site_of(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as site:
+        trial = trial_on(site)
+        trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
+    assert trial.verdict is not None
+    assert (trial.verdict.outcome, trial.verdict.examples) == ("pass", FEW.examples)
+
+
+def test_what_others_did_before_is_not_blamed_on_a_scenario(tmp_path: Path) -> None:
+    with site_of(tmp_path, LEAVES_AFTER_FIVE, Contract(protocol="echo", written=frozenset({"protocol"}))) as site:
+        trial = trial_on(site)
+        trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
+    assert trial.verdict is not None
+    assert trial.verdict.outcome == "pass"
+
+
+def test_a_verdict_that_rests_on_time_alone_is_inconclusive(tmp_path: Path) -> None:
+    body = "def serve(client): client.recv(9); time.sleep(60)\nmain(serve)\n"
+    contract = Contract(protocol="echo", written=frozenset({"protocol"}))
+    with site_of(tmp_path, body, contract, patience=0.3) as site:
+        site.contract = contract
+        trial = Trial(load().get("STREAM-01"), site, FEW)
+        trial.verify(st.just(echoes(b"hello\n")))
+    assert trial.verdict is not None
+    assert trial.verdict.outcome == "inconclusive"
