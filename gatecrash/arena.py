@@ -117,28 +117,37 @@ class Arena:
     # --- Talking to the broker ----------------------------------------------------------------------------------
 
     def _hear(self) -> tuple[Mapping[str, Any], int, list[int]]:
-        """One reply: the message, the pid it speaks of (as seen here), the descriptors."""
+        """One reply: the message, the pid it speaks of (as seen here), the descriptors that came before it."""
+        descriptors = array.array("i")
+        message, pid, whole = self._receive(descriptors)
+        while "more" in message:
+            message, pid, still_whole = self._receive(descriptors)
+            whole = whole and still_whole
+        if not whole:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            raise EngineFault(
+                f"Ran out of descriptors (the limit is {limit}): raise it with `ulimit -n`, or run fewer workers."
+            )
+        return message, pid, list(descriptors)
+
+    def _receive(self, descriptors: array.array[int]) -> tuple[Mapping[str, Any], int, bool]:
+        """One message, its pid, and whether all its descriptors found room; those are added to `descriptors`."""
         room = socket.CMSG_SPACE(256 * 4) + socket.CMSG_SPACE(12)
         try:
             data, ancillary, flags, _ = self._control.recvmsg(MESSAGE_SIZE, room, socket.MSG_CMSG_CLOEXEC)
         except (TimeoutError, ConnectionResetError):
             data, ancillary, flags = b"", [], 0
-        descriptors, pid = array.array("i"), 0
+        if not data:
+            raise EngineFault(BROKER_DIED)
+        pid = 0
         for _, what, content in ancillary:
             if what == socket.SCM_RIGHTS:
                 descriptors.frombytes(content)
             elif what == socket.SCM_CREDENTIALS:
                 pid = int.from_bytes(content[:4], sys.byteorder, signed=True)
-        if not data:
-            raise EngineFault(BROKER_DIED)
-        if flags & socket.MSG_CTRUNC:
-            limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-            for descriptor in descriptors:
-                os.close(descriptor)
-            raise EngineFault(
-                f"Ran out of descriptors (the limit is {limit}): raise it with `ulimit -n`, or run fewer workers."
-            )
-        return json.loads(data), pid, list(descriptors)
+        return json.loads(data), pid, not flags & socket.MSG_CTRUNC
 
     def _ask(self, op: str, **arguments: Any) -> tuple[Mapping[str, Any], list[int]]:
         """One request and its answer. Raises OSError as the broker met it."""

@@ -89,16 +89,23 @@ class Broker:
             self.reply({"error": error.strerror or str(error), "errno": error.errno or 0})
         return True
 
-    def reply(self, message: Mapping[str, Any], descriptors: list[int] | None = None, speak_for: int = 0) -> None:
+    def give(self, descriptors: list[int]) -> None:
+        """Hand descriptors over and close ours, before the reply that lets the tester use them.
+
+        A socket is closed by its last descriptor: with a copy left here, the tester's close(2) would send no FIN.
+        """
+        rights = struct.pack(f"{len(descriptors)}i", *descriptors)
+        self.control.sendmsg([b'{"more": true}'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def reply(self, message: Mapping[str, Any], speak_for: int = 0) -> None:
         """Answer the tester. With `speak_for`, the kernel tells it that process's pid as the tester sees it.
 
         unix(7), SCM_CREDENTIALS: a privileged sender may name another pid, and the kernel translates it into
         the receiver's pid namespace. It stays true when the process is already dead and reaped.
         """
         ancillary: list[tuple[int, int, bytes]] = []
-        if descriptors:
-            rights = struct.pack(f"{len(descriptors)}i", *descriptors)
-            ancillary.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, rights))
         if speak_for and self.private:
             credentials = struct.pack("3i", speak_for, os.geteuid(), os.getegid())
             ancillary.append((socket.SOL_SOCKET, socket.SCM_CREDENTIALS, credentials))
@@ -121,16 +128,16 @@ class Broker:
         self.poll.register(out_read, select.POLLIN)
         with hear:
             failure, listener = self.hear_report(hear)
-        descriptors = [os.pidfd_open(pid), *listener]
         if failure is None:
-            self.reply({"serial": self.serial}, descriptors, speak_for=pid)
+            self.give([os.pidfd_open(pid), *listener])
+            self.reply({"serial": self.serial}, speak_for=pid)
         else:
             os.kill(pid, signal.SIGKILL)
             target.status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             self.drain(target)
+            for descriptor in listener:
+                os.close(descriptor)
             self.reply({"failure": failure})
-        for descriptor in descriptors:
-            os.close(descriptor)
         self.forget_old()
 
     def hear_report(self, hear: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
@@ -194,8 +201,8 @@ class Broker:
         memory = os.memfd_create("output")
         os.write(memory, target.head)
         os.write(memory, target.tail)
-        self.reply({"head": len(target.head), "total": target.total}, [memory])
-        os.close(memory)
+        self.give([memory])
+        self.reply({"head": len(target.head), "total": target.total})
 
     def forget_old(self) -> None:
         """Keep memory bounded when a tester starts thousands of targets; those with living children stay."""
@@ -215,16 +222,17 @@ class Broker:
                 made.append(socket.socket(family, kind, protocol))
                 if family == socket.AF_PACKET:
                     made[-1].bind(("lo", ETH_P_ALL))
-            self.reply({}, [one.fileno() for one in made])
-        finally:
+        except OSError:
             for one in made:
                 one.close()
+            raise
+        self.give([one.detach() for one in made])
+        self.reply({})
 
     def open_file(self, request: Mapping[str, Any]) -> None:
         """A file of this network's /proc/net, open: each read from its start is a fresh look."""
-        descriptor = os.open(request["path"], os.O_RDONLY)
-        self.reply({}, [descriptor])
-        os.close(descriptor)
+        self.give([os.open(request["path"], os.O_RDONLY)])
+        self.reply({})
 
     def write_sysctl(self, request: Mapping[str, Any]) -> None:
         """Set a parameter of this network namespace."""

@@ -94,6 +94,19 @@ def test_a_batch_of_sockets_runs_out_and_is_renewed(private: Arena) -> None:
         one.close()
 
 
+def test_a_socket_of_a_fresh_batch_has_no_other_owner(private: Arena) -> None:
+    with private.tcp() as server:
+        server.bind(("127.0.0.1", PORT))
+        server.listen()
+        for _ in range(100):
+            with private.tcp() as client:
+                client.connect(("127.0.0.1", PORT))
+            accepted, _ = server.accept()
+            with accepted:
+                accepted.setblocking(False)
+                assert accepted.recv(1) == b""  # the client's close alone has sent FIN, at once
+
+
 def test_datagram_netlink_and_packet_sockets_live_in_the_arena(private: Arena) -> None:
     with private.udp() as one, private.udp() as two, private.packet() as capture, private.netlink() as netlink:
         one.bind(("127.0.0.1", 53))
