@@ -7,9 +7,11 @@ proves that nothing can come (gatecrash.instruments.quiescence).
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Callable, Hashable
 from functools import singledispatchmethod
 
+from gatecrash.buffers import restore_buffers, shrink_buffers
 from gatecrash.client import DatagramClient, StreamClient
 from gatecrash.contract import Contract
 from gatecrash.errors import EngineFault
@@ -18,6 +20,7 @@ from gatecrash.lifecycle import Lifecycle
 from gatecrash.observer import Observer
 from gatecrash.offer import complete
 from gatecrash.scenario import (
+    AskWithRequests,
     AwaitHeld,
     Close,
     Connect,
@@ -27,6 +30,7 @@ from gatecrash.scenario import (
     Hold,
     LiftLimit,
     LimitDescriptors,
+    ReadOutput,
     Receive,
     ReceiveDatagrams,
     Release,
@@ -38,11 +42,13 @@ from gatecrash.scenario import (
     Settle,
     Shorten,
     Signal,
+    SmallBuffers,
     StartOnTakenPort,
     StartSecond,
     Step,
     Thaw,
     Watch,
+    Who,
 )
 from gatecrash.server import Server
 from gatecrash.transcript import (
@@ -55,6 +61,7 @@ from gatecrash.transcript import (
     Looked,
     NotConnected,
     NotSent,
+    Printed,
     Sent,
     Silent,
     TracedCall,
@@ -82,6 +89,7 @@ class Player:
         self.index = 0
         self.frozen: tuple[int, ...] = ()
         self.limit: tuple[int, int] | None = None
+        self.small_buffers = False
         self.waiter = Waiter(self.server, self.connections, patience=self.patience)
         self.observer = Observer(self.server, self.streams, self.waiter)
 
@@ -95,9 +103,11 @@ class Player:
         try:
             for self.index, step in enumerate(scenario.steps):
                 self.act(step)
+            self.events.extend(self.observer.dropped(self.index, self.datagrams.values()))
             self.events.extend(self.observer.after_all(self.index))
         finally:
             self._let_go()
+        self.events.extend(self.observer.reports(self.index))
         sent = {name: bytes(client.sent) for name, client in self.streams.items()}
         return Transcript(scenario, tuple(self.events), output=self.observer.output, sent=sent)
 
@@ -105,6 +115,8 @@ class Player:
         self._thaw()
         if self.limit is not None:
             self.server.lift_limit(self.limit)
+        if self.small_buffers:
+            restore_buffers(self.server.arena)
         gates = self.server.gates
         if gates is not None:
             self.server.pump()
@@ -263,7 +275,7 @@ class Player:
         if error is not None:
             self.record(NotSent(self.index, step.client, step.data, error))
         else:
-            self.record(Sent(self.index, step.client, step.data, None, None))
+            self.record(Sent(self.index, step.client, step.data, None, None, port=self.server.address[1]))
 
     @act.register
     def _receive_datagrams(self, step: ReceiveDatagrams) -> None:
@@ -279,6 +291,23 @@ class Player:
             if not outcome.reached:
                 self.record(Silent(self.index, client.name, outcome.proven, outcome.still, outcome.where))
                 return
+
+    # -- client libraries ---------------------------------------------------------------------------------------
+
+    @act.register
+    def _ask_with_requests(self, step: AskWithRequests) -> None:
+        from gatecrash.client.library import answers_of  # requests takes 0.1 s to import, and one rule needs it
+
+        def wait(sock: socket.socket) -> None:
+            outcome = self.waiter.until_readable(sock)
+            if not outcome.reached:
+                self.record(Silent(self.index, step.client, outcome.proven, outcome.still, outcome.where))
+                raise TimeoutError("the server sends nothing more")
+
+        arena, address = self.server.arena, self.server.address
+        for answer in answers_of(step, self.index, arena.tcp, address, wait, self.patience):
+            self.record(answer)
+            self.waiter.settle()  # what the server still does (it may close) is seen by the next request
 
     # -- the server ---------------------------------------------------------------------------------------------
 
@@ -332,9 +361,18 @@ class Player:
 
     @act.register
     def _signal(self, step: Signal) -> None:
-        main = (self.server.main_pid,)
-        pids = {"parent": main, "child": self.server.children(), "all": self.server.census.pids()}[step.who]
-        self.server.signal_pids(pids, signal.Signals[step.name])
+        self.server.signal_pids(self._named(step.who), signal.Signals[step.name])
+
+    def _named(self, who: Who) -> tuple[int, ...]:
+        match who:
+            case "parent":
+                return (self.server.main_pid,)
+            case "all":
+                return self.server.census.pids()
+            case "child":
+                return self.server.children()
+        served = self.server.holders(tuple(c.address for c in self.streams.values() if c.connected))
+        return tuple(pid for pid in self.server.children() if pid in served)
 
     @act.register
     def _limit(self, step: LimitDescriptors) -> None:
@@ -347,11 +385,20 @@ class Player:
             self.limit = None
 
     @act.register
+    def _shrink_buffers(self, step: SmallBuffers) -> None:
+        self.small_buffers = shrink_buffers(self.server.arena)
+
+    @act.register
     def _settle(self, step: Settle) -> None:
         still = self.waiter.settle(step.within)
         for client in self.streams.values():
             self.take(client)
         self.record(Looked(self.index, step.label, self.observer.look(still)))
+
+    @act.register
+    def _read_output(self, step: ReadOutput) -> None:
+        printed = self.server.process.output()
+        self.record(Printed(self.index, step.label, printed.head + printed.tail, whole=not printed.missing))
 
     # -- whole lives --------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from gatecrash.errors import UsageError
 from gatecrash.text import shown, size_of
 
 Until = Literal["message", "end", "silence"]
-Who = Literal["parent", "child", "all"]
+Who = Literal["parent", "child", "serving", "all"]
 Family = Literal["accept", "fork", "thread", "send", "recv", "close", "bind", "listen", "socket", "wait"]
 
 
@@ -131,6 +131,22 @@ class ReceiveDatagrams(Step):
 
 
 @dataclass(frozen=True)
+class AskWithRequests(Step):
+    """`client` is the library requests: it asks `times` times, each on its own or all in one `session`."""
+
+    kind: ClassVar[str] = "ask-with-requests"
+    client: str
+    path: str
+    method: str = "GET"
+    times: int = 1
+    session: bool = False
+
+    def line(self) -> str:
+        often = "" if self.times == 1 else f" {self.times} times{', in one session' if self.session else ''}"
+        return f"{self.client}, the library requests, asks {self.method} {self.path}{often}"
+
+
+@dataclass(frozen=True)
 class Freeze(Step):
     """The server is stopped (SIGSTOP): all its processes, or the parent alone."""
 
@@ -224,15 +240,15 @@ class Shorten(Step):
 
 @dataclass(frozen=True)
 class Signal(Step):
-    """A signal is sent to the parent, or to every child that serves a connection."""
+    """A signal is sent to the parent, to every child, or to those that hold a client's connection now ("serving")."""
 
     kind: ClassVar[str] = "signal"
     who: Who
     name: str
 
     def line(self) -> str:
-        target = {"parent": "the parent", "child": "every child", "all": "every process"}[self.who]
-        return f"{target} gets {self.name}"
+        targets = {"parent": "the parent", "child": "every child", "serving": "every child that serves a client"}
+        return f"{targets.get(self.who, 'every process')} gets {self.name}"
 
 
 @dataclass(frozen=True)
@@ -257,6 +273,16 @@ class LiftLimit(Step):
 
 
 @dataclass(frozen=True)
+class SmallBuffers(Step):
+    """From here on the kernel keeps little of what is sent and not yet read, so that a full buffer is near."""
+
+    kind: ClassVar[str] = "small-buffers"
+
+    def line(self) -> str:
+        return "the kernel buffers little of what is sent (net.ipv4.tcp_wmem)"
+
+
+@dataclass(frozen=True)
 class Settle(Step):
     """Wait until nothing more happens by itself (at most `within` seconds), and look at the whole server."""
 
@@ -267,6 +293,17 @@ class Settle(Step):
     def line(self) -> str:
         limit = "" if self.within is None else f", {self.within:g} s at most"
         return f"wait until the server is quiet{limit}, and look" + (f" ({self.label})" if self.label else "")
+
+
+@dataclass(frozen=True)
+class ReadOutput(Step):
+    """What the server has printed so far (stdout and stderr are a pipe) is read."""
+
+    kind: ClassVar[str] = "read-output"
+    label: str = ""
+
+    def line(self) -> str:
+        return "what the server has printed is read" + (f" ({self.label})" if self.label else "")
 
 
 @dataclass(frozen=True)
@@ -300,9 +337,9 @@ class StartOnTakenPort(Step):
 
 
 STEPS: tuple[type[Step], ...] = (
-    Connect, Send, Receive, HalfClose, Close, Reset, SendDatagram, ReceiveDatagrams, Freeze, Thaw, Fail, Watch,
-    Hold, AwaitHeld, Release, Shorten, Signal, LimitDescriptors, LiftLimit, Settle, Restart, StartSecond,
-    StartOnTakenPort,
+    Connect, Send, Receive, HalfClose, Close, Reset, SendDatagram, ReceiveDatagrams, AskWithRequests, Freeze, Thaw,
+    Fail, Watch, Hold, AwaitHeld, Release, Shorten, Signal, LimitDescriptors, LiftLimit, SmallBuffers, Settle,
+    Restart, StartSecond, StartOnTakenPort,
 )  # fmt: skip
 _BY_KIND = {step.kind: step for step in STEPS}
 
