@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from gatecrash.client import StreamClient
+from gatecrash.client import DatagramClient, StreamClient
 from gatecrash.instruments.quiescence import Spinning, Stillness, blocked_where
 from gatecrash.sanitizers import new_reports
 from gatecrash.server import Server
 from gatecrash.text import safe_text
-from gatecrash.transcript import ClientSide, CrashedProcess, Event, ServerEnded, Snapshot
+from gatecrash.transcript import (
+    ClientSide,
+    CrashedProcess,
+    DatagramsDropped,
+    Event,
+    SanitizerReport,
+    ServerEnded,
+    Snapshot,
+)
 from gatecrash.waiting import Waiter, name_of
 
 _FATAL = frozenset({4, 6, 7, 8, 11, 13, 31})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV SIGPIPE SIGSYS
+_DYING = 1.0  # seconds a sanitizer is given at most to write its report and end the process
 
 
 class Observer:
@@ -25,6 +34,7 @@ class Observer:
         self.waiter = waiter
         self.output = ""
         self.crashed: dict[int, int] = {}
+        self._dropped_before = self._dropped()
 
     def consumed(self, client: StreamClient) -> int | None:
         """Bytes of this client the server has read so far; None once the kernel has forgotten the connection."""
@@ -52,6 +62,7 @@ class Observer:
             share=still.share if isinstance(still, Spinning) else 0.0,
             asked_port=server.asked_port,
             ports=server.sockets.ports,
+            datagram=server.datagram_socket() if server.datagram else None,
             opened=tuple((pid, tuple(table.items())) for pid, table in holders.items()),
         )
 
@@ -84,16 +95,36 @@ class Observer:
             if status & 0x7F in _FATAL:
                 self.crashed.setdefault(pid, status & 0x7F)
 
+    def _dropped(self) -> int:
+        """How many datagrams the kernel has dropped for the server since its socket exists."""
+        socket = self.server.datagram_socket() if self.server.datagram else None
+        return (socket.drops or 0) if socket is not None else 0
+
+    def dropped(self, step: int, clients: Iterable[DatagramClient]) -> list[Event]:
+        """Datagrams the kernel has dropped during this scenario, on either side."""
+        at_server, at_clients = self._dropped() - self._dropped_before, sum(c.drops() for c in clients)
+        return [DatagramsDropped(step, at_server, at_clients)] if at_server > 0 or at_clients else []
+
     def after_all(self, step: int) -> list[Event]:
-        """What only shows at the end of a scenario: the server's end, crashed processes, sanitizer reports."""
+        """What only shows at the end of a scenario: the server's end, crashed processes."""
         events: list[Event] = []
-        if self.server.launch.env.get("ASAN_OPTIONS"):
-            self.waiter.settle(1.0, wait_out=False)
+        if self._sanitized:
+            self.waiter.settle(_DYING, wait_out=False)
         events.extend(CrashedProcess(step, pid, number) for pid, number in self.crashed.items())
         status = self.server.process.exit_status()
         if status is not None and not self.server.running():
             output = self.server.process.output()
             self.output = safe_text((output.head + output.tail).decode("utf-8", "replace"))[-4000:]
             events.append(ServerEnded(step, status, self.output))
-        events.extend(new_reports(self.server.launch.env, step))
         return events
+
+    @property
+    def _sanitized(self) -> bool:
+        return "ASAN_OPTIONS" in self.server.launch.env
+
+    def reports(self, step: int) -> list[SanitizerReport]:
+        """What sanitizers wrote, once every client has left: a process may die of a client's end as well."""
+        if not self._sanitized:
+            return []
+        self.waiter.settle(_DYING, wait_out=False)
+        return new_reports(self.server.launch.env, step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,17 +27,23 @@ def sanitizer_environment(folder: Path) -> dict[str, str]:
 
 
 def new_reports(environment: Mapping[str, str], step: int) -> list[SanitizerReport]:
-    """The reports written since the last call; each is read once and removed."""
+    """The reports written since the last call.
+
+    Each is read once and the file emptied, not removed: its process keeps it open and writes the next one behind
+    what was there, which leaves a hole of zero bytes in front.
+    """
     folder = environment.get("GATECRASH_REPORTS")
     if folder is None:
         return []
     reports = []
     for path in sorted(Path(folder).glob(f"{_PREFIX}.*")):
         try:
-            text = safe_text(path.read_text(errors="replace"))[:_LONGEST]
-            path.unlink()
+            written = path.read_bytes()
+            if written:
+                os.truncate(path, 0)
         except OSError:
             continue
+        text = safe_text(written.lstrip(b"\0").decode("utf-8", "replace"))[:_LONGEST]
         if text.strip():
             reports.append(SanitizerReport(step, "address" if "AddressSanitizer" in text else "undefined", text))
     return reports

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gatecrash.instruments.census import ProcessEntry, Task
-from gatecrash.instruments.queues import Listener
+from gatecrash.instruments.queues import DatagramSocket, Listener
 from gatecrash.scenario import Scenario
 from gatecrash.text import shown
 
@@ -55,6 +55,7 @@ class Sent(Event):
     consumed: int | None
     proven: bool = True
     where: tuple[str, ...] = ()
+    port: int | None = None  # of a datagram: the server's port it was sent to
 
     def line(self) -> str:
         state = {None: "", True: ", read by the server", False: ", not read by the server"}[self.read]
@@ -158,6 +159,7 @@ class Snapshot:
     ports: tuple[int, ...] = ()
     #: What each live process has open: (pid, ((descriptor, what it is), ...)).
     opened: tuple[tuple[int, tuple[tuple[int, str], ...]], ...] = ()
+    datagram: DatagramSocket | None = None
 
     @property
     def zombies(self) -> tuple[int, ...]:
@@ -196,6 +198,18 @@ class Looked(Event):
 
 
 @dataclass(frozen=True)
+class Printed(Event):
+    """All the server has printed so far; `whole` unless it was so much that its middle was thrown away."""
+
+    label: str
+    text: bytes
+    whole: bool = True
+
+    def line(self) -> str:
+        return f"the server has printed {shown(self.text)}"
+
+
+@dataclass(frozen=True)
 class HeldAt(Event):
     """A call of the server is held at its entrance (or provably will not be made)."""
 
@@ -226,6 +240,17 @@ class CallTrace(Event):
 
     def line(self) -> str:
         return f"{len(self.calls)} gated calls"
+
+
+@dataclass(frozen=True)
+class DatagramsDropped(Event):
+    """Datagrams the kernel threw away because a receive buffer was full: nobody's fault (udp(7))."""
+
+    at_server: int
+    at_clients: int
+
+    def line(self) -> str:
+        return f"the kernel dropped {self.at_server} datagrams for the server, {self.at_clients} for clients"
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import select
 import socket
+import sys
 
 Address = tuple[str, int]
+_SO_MEMINFO = 55  # asm-generic/socket.h (Linux 4.12): an array of u32, see sock_diag(7), struct sk_meminfo
+_SK_MEMINFO_DROPS = 8
 
 
 class DatagramClient:
@@ -41,6 +44,14 @@ class DatagramClient:
         poller = select.poll()
         poller.register(self.sock, select.POLLIN)
         return bool(poller.poll(timeout_ms))
+
+    def drops(self) -> int:
+        """Datagrams for this client that the kernel threw away because its receive buffer was full."""
+        try:
+            memory = self.sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4 * (_SK_MEMINFO_DROPS + 1))
+        except OSError:
+            return 0
+        return int.from_bytes(memory[4 * _SK_MEMINFO_DROPS :], sys.byteorder)
 
     def close(self) -> None:
         """Close the socket."""
