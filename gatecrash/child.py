@@ -96,4 +96,5 @@ def _environment(folder: Path, writing: int) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis"),
         "GATECRASH_RECORD_FD": str(writing),
+        "GATECRASH_PARENT": str(os.getpid()),
     }

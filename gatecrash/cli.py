@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from types import ModuleType
 
@@ -32,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as stop:
         return 4 if stop.code else 0
     module, _ = _COMMANDS[options.command]
+    # SIGTERM ends a run as Ctrl-C does: with everything it started ended first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code: int = module.run(options)
     except GatecrashError as error:

@@ -18,6 +18,7 @@ import pytest
 
 from gatecrash.errors import GatecrashError
 from gatecrash.judging import verdict_without_trying
+from gatecrash.orphans import die_with_parent
 from gatecrash.profiles import profile
 from gatecrash.references import Judged, judged_targets
 from gatecrash.rulebook import Rule, load
@@ -27,6 +28,7 @@ from gatecrash.verdicts import Verdict
 from gatecrash.workshop import Workshop
 
 _PROPERTY = "gatecrash"
+_PARENT = "GATECRASH_PARENT"
 _RUN_FOLDER = pytest.StashKey[Path]()
 
 
@@ -57,7 +59,10 @@ def pytest_configure(config: pytest.Config) -> None:
         given = config.getoption("--gatecrash-run")
         config.stash[_RUN_FOLDER] = Path(given) if given else Workshop.new_folder()
     else:
+        die_with_parent()
         config.stash[_RUN_FOLDER] = Path(config.workerinput["gatecrash_run"])
+    if _PARENT in os.environ:
+        die_with_parent(int(os.environ.pop(_PARENT)))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

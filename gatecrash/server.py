@@ -17,6 +17,7 @@ from pathlib import Path
 
 from gatecrash.arena import Arena
 from gatecrash.errors import TargetError
+from gatecrash.instruments import quiescence
 from gatecrash.instruments.census import Census
 from gatecrash.instruments.gates import Gates
 from gatecrash.instruments.queues import DatagramSocket, Listener, Queues
@@ -26,6 +27,7 @@ Address = tuple[str, int]
 #: The first listener must appear within this many seconds (real servers were seen to listen 2 s late).
 PATIENCE_TO_LISTEN = 8.0
 _POLL_MS = 1
+_LOOKS_BEFORE_PROOF = 25
 
 
 @dataclass(frozen=True)
@@ -91,16 +93,24 @@ class Server:
     # -- finding it ---------------------------------------------------------------------------------------------
 
     def wait_until_listening(self, patience: float = PATIENCE_TO_LISTEN) -> bool:
-        """Wait for a socket to listen; False when the target left or patience (seconds) ran out first."""
+        """Wait for a socket to listen; False when it provably never will, or patience (seconds) ran out first."""
         deadline = time.monotonic() + patience
+        looks = 0
         while time.monotonic() < deadline:
             self.pump()
             if self.find_sockets():
                 return True
-            if self.process.exit_status() is not None and not self.census.pids():
+            looks += 1
+            ended = self.process.exit_status() is not None and not self.census.pids()
+            if ended or (looks % _LOOKS_BEFORE_PROOF == 0 and self._asleep_for_good()):
                 return self.find_sockets()
             self._pause()
         return False
+
+    def _asleep_for_good(self) -> bool:
+        """Whether it waits for something that will not come: a server that listens later sleeps with a time limit."""
+        still = quiescence.settle(self.census, lambda: None, patience=0.005, pump=self.pump, wait_out=False)
+        return isinstance(still, quiescence.Quiet)
 
     def find_sockets(self) -> bool:
         """Look the listening sockets up; True when there is one that belongs to the target."""
@@ -135,7 +145,8 @@ class Server:
 
     def _pause(self) -> None:
         poller = select.poll()
-        poller.register(self.process.pidfd, select.POLLIN)
+        if self.process.exit_status() is None:
+            poller.register(self.process.pidfd, select.POLLIN)
         if self.gates is not None:
             poller.register(self.gates.fileno(), select.POLLIN)
         poller.poll(_POLL_MS)
@@ -208,8 +219,20 @@ class Server:
                 continue
 
     def children(self) -> tuple[int, ...]:
-        """Every live process but the one that listens and its ancestors in the target."""
-        return tuple(e.pid for e in self.census.processes() if e.state not in ("Z", "X") and e.pid != self.main_pid)
+        """Every live descendant of the process that listens."""
+        below = {self.main_pid}
+        found: list[int] = []
+        for entry in self.census.processes():  # parents come before their children
+            if entry.parent in below:
+                below.add(entry.pid)
+                found.extend([entry.pid] if entry.state not in ("Z", "X") else [])
+        return tuple(found)
+
+    def holders(self, clients: tuple[Address, ...]) -> frozenset[int]:
+        """The processes that hold the server's end of a connection of one of these clients."""
+        ends = (self.queues.connection(self.address, client) for client in clients)
+        held = (self.census.holders(end.inode) for end in ends if end is not None and end.inode)
+        return frozenset(pid for holders in held for pid in holders)
 
     def freeze(self, who: str) -> tuple[int, ...]:
         """SIGSTOP the parent or everything; returns when all of them are stopped."""

@@ -1,0 +1,91 @@
+"""A target that cannot be judged gets one plain sentence, the next step, the right exit code, and no traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gatecrash.building import find_compiler
+
+
+def gatecrash(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as a user types it, in `folder`."""
+    command = [sys.executable, "-P", "-m", "gatecrash", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "words"),
+    [
+        pytest.param(
+            "import sys\nprint('no config')\nsys.exit(3)\n", 6, ["exited with status 3", "no config"], id="exits"
+        ),
+        pytest.param(
+            "import signal\nsignal.pause()\n", 6, ["never listened on any port", "listen()"], id="never-listens"
+        ),
+        pytest.param("def broken(:\n", 6, ["server.py", "line 1"], id="syntax-error"),
+        pytest.param("import os\nos.abort()\n", 6, ["ended by signal 6"], id="aborts"),
+    ],
+)
+def test_a_program_that_does_not_come_to_listen(tmp_path: Path, program: str, code: int, words: list[str]) -> None:
+    (tmp_path / "server.py").write_text(program)
+    done = gatecrash(tmp_path, "check", "server.py")
+    assert done.returncode == code
+    assert all(word in done.stderr for word in words), done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.skipif(find_compiler(".c") is None, reason="no C compiler here")
+def test_the_compilers_errors_are_shown_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "server.c").write_text("int main(void) { return undeclared_name; }\n")
+    done = gatecrash(tmp_path, "check", "server.c")
+    assert done.returncode == 6
+    assert "undeclared_name" in done.stderr
+    assert "server.c:1" in done.stderr
+
+
+def test_a_target_that_does_not_exist_names_the_near_one(tmp_path: Path) -> None:
+    (tmp_path / "server.py").write_text("")
+    done = gatecrash(tmp_path, "check", "sevrer.py")
+    assert done.returncode == 4
+    assert "does not exist" in done.stderr
+    assert "server.py" in done.stderr
+
+
+def test_a_server_that_is_not_running(tmp_path: Path) -> None:
+    done = gatecrash(tmp_path, "check", "127.0.0.1:1")
+    assert done.returncode == 6
+    assert "nothing takes connections at 127.0.0.1:1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["check", "--only", "ACC-999"], ["ACC-999"]),
+        (["check", "--profile", "hasty"], ["hasty", "quick"]),
+        (["check", "--jobs", "0"], ["--jobs", "1 to 256"]),
+        (["check", "--report", "yaml=x"], ["yaml", "json"]),
+        (["check", "--report", "json=no/such/folder/x"], ["cannot be written"]),
+        (["explain", "ACC-2"], ["ACC-2", "ACC-02"]),
+        (["replay", "ACC-01", "nothing.c"], ["no run of nothing.c is remembered"]),
+        (["serve", "http_frok"], ["http_frok", "http_fork"]),
+        (["chekc"], ["chekc"]),
+    ],
+)
+def test_a_mistyped_command_names_what_was_wrong(tmp_path: Path, arguments: list[str], words: list[str]) -> None:
+    done = gatecrash(tmp_path, *arguments)
+    assert done.returncode == 4
+    assert all(word in done.stderr for word in words), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_contract_with_mistakes_names_file_line_key_and_what_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "server.py").write_text("")
+    (tmp_path / "gatecrash.toml").write_text("[contract]\nprotocol = 'htpp'\nconcurency = 'fork'\n")
+    done = gatecrash(tmp_path, "check", "server.py")
+    assert done.returncode == 4
+    for word in ("gatecrash.toml", "line 2", "htpp", "http", "line 3", "concurency", "concurrency"):
+        assert word in done.stderr, done.stderr
