@@ -34,7 +34,7 @@ _BLOCK = b"gatecrash knocks " * 512
 _PATHS = ("/", "/index.html", "/hello", "/index.htm")
 _LARGE = 65536
 #: Signals 32 and 33 belong to the C library's threads (nptl(7)), 2 to Python's KeyboardInterrupt.
-_LIBRARY_SIGNALS = (1 << 31) | (1 << 32)
+_LIBRARY_SIGNALS = (1 << 31) | (1 << 32) | (1 << 1)
 
 
 @dataclass

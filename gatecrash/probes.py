@@ -39,7 +39,7 @@ def one_client(contract: Contract) -> Scenario:
 def beside_an_idle_client(contract: Contract) -> Scenario:
     """One client that says nothing, then two that ask; where there is a worker for each, the first of them stays."""
     leaves = (Close("B"),) if contract.workers else ()
-    return scenario(Connect("A"), Settle("idle"), ask("B", contract), leaves, ask("C", contract))
+    return scenario(Connect("A"), ask("B", contract), leaves, ask("C", contract))
 
 
 def all_at_once(contract: Contract) -> Scenario:
@@ -52,7 +52,7 @@ def all_at_once(contract: Contract) -> Scenario:
 def accept_fails(contract: Contract, error: str) -> Scenario:
     """A client that brings the server to its next accept, which fails, and another client."""
     first = (*ask("A", contract), Close("A"))
-    return scenario(Fail("accept", error), first, Settle("failed"), ask("B", contract), Close("B"))
+    return scenario(Fail("accept", error), first, ask("B", contract), Close("B"))
 
 
 def interrupted_accept(contract: Contract) -> Scenario:

@@ -35,7 +35,7 @@ _HARMLESS = ("SIGCHLD", "SIGURG", "SIGWINCH")
 @pytest.mark.rule("ACC-07")
 def test_a_transient_accept_error_is_survived(trial: Trial) -> None:
     drawn = st.tuples(st.sampled_from(_TRANSIENT), st.integers(1, 2), st.integers(1, 2))
-    trial.verify(drawn.map(lambda facts: _accept_fails(trial.contract, *facts)))
+    trial.verify(drawn.map(lambda facts: _accept_fails(trial.contract, *facts)), examples=12)
 
 
 @pytest.mark.rule("ACC-08")
@@ -45,7 +45,8 @@ def test_running_out_of_descriptors_is_survived(trial: Trial) -> None:
         st.one_of(
             failing.map(lambda facts: _accept_fails(trial.contract, *facts)),
             st.integers(1, 3).map(lambda count: _shortage(trial.contract, count)),
-        )
+        ),
+        examples=8,
     )
 
 
@@ -57,14 +58,14 @@ def test_running_out_of_descriptors_is_waited_out(trial: Trial) -> None:
 @pytest.mark.rule("ACC-10")
 def test_an_interrupted_accept_is_called_again(trial: Trial) -> None:
     drawn = st.tuples(st.sampled_from(_HARMLESS), st.integers(1, 2), st.integers(0, 2))
-    trial.verify(drawn.map(lambda facts: _interrupted(trial.contract, *facts)))
+    trial.verify(drawn.map(lambda facts: _interrupted(trial.contract, *facts)), examples=10)
 
 
 @pytest.mark.rule("ACC-18")
 def test_the_result_of_accept_is_checked(trial: Trial) -> None:
     drawn = st.tuples(st.sampled_from((*_TRANSIENT, *_SHORTAGES)), st.integers(1, 2), st.integers(1, 2))
     watched = (Watch("fork"), Watch("thread"), Watch("recv"), Watch("send"))
-    trial.verify(drawn.map(lambda facts: _accept_fails(trial.contract, *facts, before=watched)))
+    trial.verify(drawn.map(lambda facts: _accept_fails(trial.contract, *facts, before=watched)), examples=8)
 
 
 def _served(contract: Contract, name: str) -> tuple[Step, ...]:
@@ -77,7 +78,7 @@ def _accept_fails(
     """The accept a server is already blocked in is past the gate: a first client brings it to its next one."""
     *early, last = client_names(clients + 1)
     first = (_served(contract, name) for name in early)
-    return scenario(before, Fail("accept", error, times), *first, Settle("failed"), _served(contract, last))
+    return scenario(before, Fail("accept", error, times), *first, _served(contract, last))
 
 
 def _shortage(contract: Contract, count: int) -> Scenario:
@@ -115,6 +116,6 @@ def _waiting_in_vain(contract: Contract, count: int) -> Scenario:
 
 def _interrupted(contract: Contract, name: str, times: int, clients: int) -> Scenario:
     *early, last = client_names(clients + 1)
-    signals = [(Signal("parent", name), Settle("handled")) for _ in range(times)]
+    signals = (*(Signal("parent", name) for _ in range(times)), Settle("handled"))
     served = (_served(contract, one) for one in early)
-    return scenario(*served, Settle("waiting"), *signals, ask(last, contract), Settle("after"))
+    return scenario(*served, Settle("waiting"), signals, ask(last, contract), Settle("after"))
