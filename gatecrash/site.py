@@ -133,16 +133,22 @@ class Site:
 
     def case(self, transcript: Transcript) -> Case:
         """What an oracle needs: the transcript and the plain answers to what its clients sent."""
-        wanted = {transcript.scenario.sent_by(name) for name in transcript.scenario.clients}
+        wanted = self._asked_in(transcript.scenario)
         plain = {sent: self._plain[sent] for sent in wanted if sent in self._plain}
         return Case(transcript, self.contract, plain)
 
     def learn_plain(self, played: Scenario) -> None:
         """Make sure the plain answer to everything the clients of this scenario send is known."""
-        for name in played.clients:
-            sent = played.sent_by(name)
-            if sent not in self._plain and self.contract.protocol in ("http", "greeting"):
-                self._plain[sent] = self._ask(sent)
+        if self.contract.protocol in ("http", "greeting"):
+            for sent in self._asked_in(played):
+                if sent not in self._plain:
+                    self._plain[sent] = self._ask(sent)
+
+    def _asked_in(self, played: Scenario) -> tuple[bytes, ...]:
+        """What each client sends, and each single request of those who send several."""
+        streams = [played.sent_by(name) for name in played.clients]
+        single = [http.split_requests(sent) for sent in streams] if self.contract.protocol == "http" else []
+        return tuple(dict.fromkeys([*streams, *(request for requests in single for request in requests)]))
 
     def _ask(self, sent: bytes) -> Plain:
         steps = scenario(Connect("A"), Send("A", sent) if sent else (), Receive("A"))

@@ -11,6 +11,7 @@ from strategies.conversations import (
 )
 from strategies.crowds import crowds, floods, interleavings, simultaneous_leavers
 from strategies.departures import KINDS, PHASES, departures
+from strategies.distinct import distinct_requests, mark_of
 from strategies.hogs import HOGS, hogs
 from strategies.names import client_names
 from strategies.payloads import datagrams, echo_payloads
@@ -26,6 +27,7 @@ __all__ = [
     "datagram_conversations",
     "datagrams",
     "departures",
+    "distinct_requests",
     "echo_conversations",
     "echo_payloads",
     "floods",
@@ -34,6 +36,7 @@ __all__ = [
     "interleavings",
     "large_requests",
     "malformed_requests",
+    "mark_of",
     "pipelines",
     "segmentations",
     "segmented_requests",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from gatecrash.protocols.chunks import read_chunks
@@ -234,6 +235,11 @@ def request_methods(sent: bytes) -> tuple[str, ...]:
 def request_ends(sent: bytes) -> tuple[int, ...]:
     """The offsets just behind each complete request in `sent`."""
     return tuple(request.end for request in _complete_requests(sent))
+
+
+def split_requests(sent: bytes) -> tuple[bytes, ...]:
+    """The complete requests in `sent`, one by one, each with its body."""
+    return tuple(sent[start:end] for start, end in pairwise((0, *request_ends(sent))))
 
 
 def complete(sent: bytes, received: bytes) -> bool:

@@ -1,0 +1,33 @@
+"""What a widely used client library makes of the server's answers."""
+
+from __future__ import annotations
+
+from gatecrash.oracles import oracle
+from gatecrash.oracles.answers import read
+from gatecrash.text import size_of
+from gatecrash.transcript import LibraryAnswer
+from gatecrash.verdicts import Case, Finding
+
+
+@oracle("RESP-20")
+def library_gets_the_answer_of_the_wire(case: Case) -> Finding | None:
+    """The library requests gets, each time, the status and the body that a hand-made request got just before."""
+    by_hand, library = case.transcript.scenario.clients
+    on_the_wire = read(case, by_hand).answers
+    if not on_the_wire or not on_the_wire[0].complete:
+        return None
+    status, body = on_the_wire[0].status, on_the_wire[0].body
+    expected = f"the answer of a hand-made request: status {status} with {size_of(body)} of body"
+    answers = [e for e in case.transcript.of(library) if isinstance(e, LibraryAnswer)]
+    for number, answer in enumerate(answers, 1):
+        which = f"request {number} of {library}" if number > 1 else library
+        if answer.error:
+            silence = case.transcript.silence(library)
+            where = silence.where if silence is not None else ()
+            proven = silence is None or silence.proven
+            return Finding("RESP-20", expected, f"{which} raised {answer.error}", where, conclusive=proven)
+        if answer.status != status:
+            return Finding("RESP-20", expected, f"{which} got status {answer.status}")
+        if case.contract.stable_body and answer.body != body:
+            return Finding("RESP-20", expected, f"{which} got another body, of {size_of(answer.body)}")
+    return None

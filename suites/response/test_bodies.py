@@ -1,0 +1,61 @@
+"""Requests with a body."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.contract import Contract
+from gatecrash.offer import get_request
+from gatecrash.scenario import Close, Connect, Receive, Scenario, Send, scenario
+from gatecrash.trial import Trial
+from strategies import mark_of
+
+_LOOKS_LIKE = ("GET", "HEAD", "DELETE", "POST")
+_BODY = b"a=1&b=2"
+_SPELLINGS = (str.lower, str.upper, str.swapcase, str.capitalize)
+
+
+@pytest.mark.rule("RESP-21")
+def test_a_body_is_not_taken_for_a_request(trial: Trial) -> None:
+    drawn = st.tuples(
+        st.sampled_from(("POST", "PUT")), st.lists(st.sampled_from(_LOOKS_LIKE), min_size=1, max_size=2), st.booleans()
+    )
+    trial.verify(drawn.map(lambda facts: _smuggled(trial.contract, *facts)))
+
+
+@pytest.mark.rule("RESP-26")
+def test_field_names_are_read_in_any_case(trial: Trial) -> None:
+    spellings = st.tuples(*[st.sampled_from(_SPELLINGS)] * 3)
+    trial.verify(spellings.map(lambda chosen: _respelt(trial.contract, chosen)))
+
+
+def _smuggled(contract: Contract, method: str, looks_like: list[str], cut: bool) -> Scenario:
+    """A body of requests, with or without a pause in front of it; then, when all is quiet, another request."""
+    body = b"".join(_hidden_request(hidden) for hidden in looks_like)
+    head = f"{method} {contract.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    sends = (Send("A", head), Send("A", body, until_read=False)) if cut else (Send("A", head + body, until_read=False),)
+    next_request = (Send("A", get_request(contract.path), until_read=False), Receive("A", "silence"))
+    return scenario(Connect("A"), sends, Receive("A", "silence"), *next_request)
+
+
+def _hidden_request(method: str) -> bytes:
+    length = "Content-Length: 0\r\n" if method == "POST" else ""
+    return f"{method} /{mark_of('nobody')} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n".encode()
+
+
+def _respelt(contract: Contract, spellings: tuple[type[str], ...]) -> Scenario:
+    """A asks with the usual field names, B with the same ones in other letters."""
+    usual = ("Host", "Content-Type", "Content-Length")
+    respelt = [spell(name) for spell, name in zip(spellings, usual, strict=True)]
+    path = contract.post_path or contract.path
+    asked = [("A", _post(path, usual)), ("B", _post(path, respelt))]
+    return scenario(
+        *((Connect(name), Send(name, data, until_read=False), Receive(name), Close(name)) for name, data in asked)
+    )
+
+
+def _post(path: str, names: Sequence[str]) -> bytes:
+    values = ("localhost", "application/x-www-form-urlencoded", str(len(_BODY)))
+    fields = "".join(f"{name}: {value}\r\n" for name, value in zip(names, values, strict=True))
+    return f"POST {path} HTTP/1.1\r\n{fields}\r\n".encode() + _BODY

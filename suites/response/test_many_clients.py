@@ -1,0 +1,77 @@
+"""Several clients at once, each with a request whose answer tells it apart."""
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from gatecrash.contract import Contract
+from gatecrash.scenario import (
+    Connect,
+    Freeze,
+    HalfClose,
+    Receive,
+    Scenario,
+    Send,
+    Settle,
+    Step,
+    Thaw,
+    scenario,
+)
+from gatecrash.trial import Trial
+from strategies import client_names, distinct_requests, interleavings, segmentations
+
+_CROWD = 20
+
+
+@pytest.mark.rule("RESP-18")
+def test_answers_are_not_mixed(trial: Trial) -> None:
+    trial.verify(_two_at_a_time(trial.contract))
+
+
+@pytest.mark.rule("RESP-19")
+def test_everybody_of_a_crowd_gets_an_answer(trial: Trial) -> None:
+    kinds = st.lists(st.integers(0, 3), min_size=1, max_size=4)
+    sizes = st.sampled_from((_CROWD, 12, 5, 2))
+    trial.verify(st.builds(lambda size, kind: _crowd(trial.contract, size, kind), sizes, kinds), examples=8)
+
+
+def _requests(contract: Contract, client: str) -> tuple[bytes, ...]:
+    return distinct_requests(contract.path, client, post_path=contract.post_path)
+
+
+def _two_at_a_time(contract: Contract) -> SearchStrategy[Scenario]:
+    """Two clients that ask different things, their segments in any order; then both read."""
+    first, second = _requests(contract, "A"), _requests(contract, "B")
+    pairs = [(a, b) for n, a in enumerate(first) for m, b in enumerate(second) if n != m]
+    return st.sampled_from(pairs).flatmap(lambda pair: _interleaved(*pair))
+
+
+def _interleaved(first: bytes, second: bytes) -> SearchStrategy[Scenario]:
+    def mixed(cut: tuple[tuple[bytes, ...], tuple[bytes, ...]]) -> SearchStrategy[Scenario]:
+        return interleavings([_says(name, segments) for name, segments in zip("AB", cut, strict=True)])
+
+    segments = [segmentations(request, max_segments=3, byte_by_byte=False) for request in (first, second)]
+    return st.tuples(*segments).flatmap(mixed).map(_then_read)
+
+
+def _says(client: str, segments: tuple[bytes, ...]) -> tuple[Step, ...]:
+    return (Connect(client), *(Send(client, segment) for segment in segments))
+
+
+def _then_read(said: Scenario) -> Scenario:
+    return scenario(said.steps, Receive("A"), Receive("B"), Settle("rest"))
+
+
+def _crowd(contract: Contract, size: int, kinds: list[int]) -> Scenario:
+    """Each one half-closes after its answer, so that a server that serves one at a time comes to the next.
+
+    Then all read again: a server may serve them in another order than that in which they came.
+    """
+    asked = []
+    for number, name in enumerate(client_names(size)):
+        requests = _requests(contract, name)
+        asked.append((name, requests[kinds[number % len(kinds)] % len(requests)]))
+    arrivals = ((Connect(name), Send(name, request, until_read=False)) for name, request in asked)
+    leaving = ((Receive(name), HalfClose(name)) for name, _ in asked)
+    late = (Receive(name) for name, _ in asked)
+    return scenario(Freeze(), *arrivals, Thaw(), *leaving, late, Settle("rest"))
