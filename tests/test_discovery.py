@@ -1,0 +1,127 @@
+"""Discovery learns protocol, model and persistence of the reference servers, and says plainly what it cannot place."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from gatecrash.contract import Contract
+from gatecrash.discovery import Discovery, discover
+from gatecrash.references import reference_servers
+from gatecrash.workshop import Workshop
+from tests.sites import site_of
+
+_REFERENCES = reference_servers()
+
+
+@pytest.mark.parametrize("path", _REFERENCES, ids=[f"{p.parent.name}-{p.stem}" for p in _REFERENCES])
+def test_a_reference_server_is_what_its_name_says(path: Path) -> None:
+    protocol, _, model = path.stem.partition("_")
+    with tempfile.TemporaryDirectory(prefix="gatecrash-") as folder, Workshop(Path(folder)) as workshop:
+        contract = workshop.prepare(str(path)).contract
+    assert contract.protocol == protocol
+    if protocol != "udp":
+        assert contract.concurrency == model
+    if protocol == "http":
+        assert contract.persistent == (model in ("fork", "thread", "event_loop"))
+        assert (contract.large_path, contract.post_path) == ("/large", "/echo")
+    assert contract.takes_port
+
+
+def discovered(folder: Path, body: str, contract: Contract | None = None, *, arena: str = "auto") -> Discovery:
+    with site_of(folder, body, contract or Contract(), arena=arena) as site:
+        return discover(site, body)
+
+
+@pytest.mark.parametrize("arena", ["auto", "loopback"])
+def test_a_greeter_speaks_first(tmp_path: Path, arena: str) -> None:
+    body = "def serve(client): client.sendall(b'Hello, world!'); client.close()\nmain(serve)\n"
+    assert discovered(tmp_path, body, arena=arena).contract.protocol == "greeting"
+
+
+def test_what_is_neither_http_nor_echo_is_said_plainly(tmp_path: Path) -> None:
+    body = "def serve(client): client.recv(99); client.sendall(b'220 ready\\r\\n'); client.close()\nmain(serve)\n"
+    found = discovered(tmp_path, body)
+    assert found.contract.protocol == "none"
+    assert any("220 ready" in note for note in found.notes)
+    assert any("neither HTTP nor an echo" in note for note in found.notes)
+
+
+def test_a_silent_server_is_judged_as_what_it_is_taken_for(tmp_path: Path) -> None:
+    found = discovered(tmp_path, "def serve(client):\n    while client.recv(99): pass\nmain(serve)\n")
+    assert not found.answers
+    assert any("never answered" in note for note in found.notes)
+
+
+def test_what_the_contract_says_is_not_discovered_over(tmp_path: Path) -> None:
+    body = "def serve(client): client.sendall(b'hi'); client.close()\nmain(serve)\n"
+    written = Contract(protocol="echo", concurrency="fork", written=frozenset({"protocol", "concurrency"}))
+    contract = discovered(tmp_path, body, written).contract
+    assert (contract.protocol, contract.concurrency) == ("echo", "fork")
+
+
+def test_a_port_fixed_in_the_program_is_found_by_inode(tmp_path: Path) -> None:
+    body = """
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 8123))
+    listener.listen(5)
+    while True:
+        client, _ = listener.accept()
+        client.sendall(client.recv(4096))
+        client.close()
+    """
+    found = discovered(tmp_path, body)
+    assert (found.address, found.contract.takes_port, found.contract.port) == ("127.0.0.1:8123", False, 8123)
+
+
+def test_a_daemon_is_found_though_its_first_process_has_left(tmp_path: Path) -> None:
+    body = """
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    def serve(client):
+        client.sendall(client.recv(4096))
+        client.close()
+    main(serve)
+    """
+    found = discovered(tmp_path, body)
+    assert (found.contract.protocol, found.contract.concurrency) == ("echo", "iterative")
+
+
+def test_a_server_that_listens_late_is_waited_for(tmp_path: Path) -> None:
+    body = "time.sleep(2)\ndef serve(client): client.sendall(client.recv(4096)); client.close()\nmain(serve)\n"
+    assert discovered(tmp_path, body).contract.protocol == "echo"
+
+
+def test_two_ports_are_both_named(tmp_path: Path) -> None:
+    body = """
+    second = socket.socket()
+    second.bind(("127.0.0.1", 8124))
+    second.listen(5)
+    def serve(client):
+        client.sendall(client.recv(4096))
+        client.close()
+    main(serve)
+    """
+    found = discovered(tmp_path, body)
+    assert found.ports == (8124, 9157)
+    assert any("8124" in note for note in found.notes)
+
+
+def test_a_server_that_prints_without_end_is_judged_all_the_same(tmp_path: Path) -> None:
+    body = """
+    import threading
+    def shout():
+        for _ in range(2000):
+            os.write(1, b"x" * 65536)
+    threading.Thread(target=shout, daemon=True).start()
+    def serve(client):
+        client.sendall(client.recv(4096))
+        client.close()
+    main(serve)
+    """
+    assert discovered(tmp_path, body).contract.protocol == "echo"
