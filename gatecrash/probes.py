@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from string import ascii_uppercase
 
 from gatecrash.contract import Contract
-from gatecrash.offer import ask, plain_request
+from gatecrash.instruments import gates
+from gatecrash.offer import ask, get_request, plain_request
 from gatecrash.scenario import (
+    AwaitHeld,
     Close,
     Connect,
     Fail,
     Freeze,
     HalfClose,
+    Hold,
     Receive,
+    ReceiveDatagrams,
+    Release,
     Scenario,
     Send,
+    SendDatagram,
     Settle,
     Signal,
     StartOnTakenPort,
@@ -23,6 +30,8 @@ from gatecrash.scenario import (
     scenario,
 )
 
+#: The friendliest message: it fills the usual buffers and ends a line.
+_BLOCK = b"gatecrash knocks" * 255 + b"gatecrash says.\n"
 Probe = Callable[[Contract], Scenario]
 
 
@@ -61,9 +70,91 @@ def interrupted_accept(contract: Contract) -> Scenario:
     return scenario(signalled, ask("A", contract), Settle("after"))
 
 
+def second_request(contract: Contract) -> Scenario:
+    """One client that asks again on the same connection."""
+    asks = (Send("A", plain_request(contract), until_read=False), Receive("A"))
+    return scenario(Connect("A"), asks, asks)
+
+
+def body_like_a_request(contract: Contract) -> Scenario:
+    """A POST whose body would be a request by itself, and another request when all is quiet."""
+    body = get_request("/gatecrash-in-a-body")
+    head = f"POST {contract.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    post = (Send("A", head + body, until_read=False), Receive("A", "silence"))
+    return scenario(Connect("A"), post, Send("A", plain_request(contract), until_read=False), Receive("A", "silence"))
+
+
+def echoed(*messages: bytes) -> Scenario:
+    """A client sends these one after the other, each read back before the next, and reads to the end."""
+    exchanges = ((Send("A", message), Receive("A")) for message in messages)
+    return scenario(Connect("A"), *exchanges, HalfClose("A"), Receive("A", "end"))
+
+
+def in_pieces() -> Scenario:
+    """Text without a newline, in three segments."""
+    return scenario(Connect("A"), *(Send("A", piece) for piece in (b"gate", b"crash", b"!")), Receive("A"))
+
+
+def datagrams(*messages: tuple[str, bytes], queued: bool = False) -> Scenario:
+    """These clients send these datagrams, each answered before the next, or all queued before the first is read."""
+    if queued:
+        names = dict.fromkeys(name for name, _ in messages)
+        sends = [SendDatagram(name, data) for name, data in messages]
+        return scenario(Freeze(), sends, Thaw(), (ReceiveDatagrams(name, None) for name in names))
+    return scenario(*((SendDatagram(name, data), ReceiveDatagrams(name)) for name, data in messages))
+
+
 def _says(contract: Contract, client: str) -> tuple[Step, ...]:
     request = plain_request(contract)
     return (Send(client, request, until_read=False),) if request else ()
+
+
+def twice_as_many(visits: Sequence[Iterable[Step]]) -> Scenario:
+    """A first visit, for what a server only does once; then the others, with a look after half of them and after all.
+
+    The server comes to rest after each: a child is gone, or a zombie, before the next client comes.
+    """
+    half = len(visits) // 2
+    labels = {half: "once", len(visits) - 1: "twice"}
+    return scenario(*((*visit, Settle(labels.get(number, ""))) for number, visit in enumerate(visits)))
+
+
+def served_twice_as_many(contract: Contract, count: int) -> Scenario:
+    """`count` clients are served and leave, one after the other, then as many again."""
+    return twice_as_many([(*ask(name, contract), Close(name)) for name in _names(1 + 2 * count)])
+
+
+def children_at_work(contract: Contract, clients: Sequence[str]) -> tuple[Step, ...]:
+    """Each of these clients has its child, which waits for more; one that speaks first is held before it does."""
+    hold = contract.protocol == "greeting" and gates.available() is None
+    connects = tuple(Connect(name) for name in clients)
+    return (Hold("send", len(clients)), *connects, AwaitHeld(len(clients))) if hold else connects
+
+
+def held_connection(contract: Contract, count: int = 1) -> Scenario:
+    """Clients who are being served when the server is looked at."""
+    names = _names(count)
+    return scenario(Settle("start"), children_at_work(contract, names), Settle("serving"), Release())
+
+
+def knocking(contract: Contract, idle: int = 1, leaving: int = 1) -> Scenario:
+    """Idle clients, others that come and leave, and one that knocks then."""
+    names = _names(idle + leaving + 1)
+    left = ((*ask(name, contract), Close(name)) for name in names[idle:-1])
+    knocks = (Connect(names[-1]), *_says(contract, names[-1]), Settle("knocking"))
+    return scenario(children_at_work(contract, names[:idle]), Settle("idle"), *left, Settle("left"), knocks)
+
+
+def fork_fails(contract: Contract, error: str, times: int = 1) -> Scenario:
+    """`times` clients for whom fork fails; then one for whom it works."""
+    *unlucky, last = _names(times + 1)
+    came = ((Connect(name), *_says(contract, name)) for name in unlucky)
+    left = (Close(name) for name in unlucky)
+    return scenario(Fail("fork", error, times), *came, Settle("failed"), left, ask(last, contract), Close(last))
+
+
+def _names(count: int) -> tuple[str, ...]:
+    return tuple(ascii_uppercase[:count])
 
 
 _PROBES: dict[str, Probe] = {
@@ -75,9 +166,22 @@ _PROBES: dict[str, Probe] = {
     "ACC-11": lambda contract: scenario(StartOnTakenPort()),
     "ACC-16": beside_an_idle_client,
     "ACC-17": one_after_another,
+    "FORK-02": lambda contract: served_twice_as_many(contract, 2),
+    "FORK-04": knocking,
+    "FORK-05": held_connection,
+    "FORK-07": lambda contract: served_twice_as_many(contract, 1),
+    "FORK-08": lambda contract: fork_fails(contract, "EAGAIN"),
     "RESP-01": one_client,
-    "STREAM-01": one_client,
-    "DGRAM-01": one_client,
+    "RESP-16": second_request,
+    "RESP-21": body_like_a_request,
+    "STREAM-01": lambda contract: echoed(_BLOCK),
+    "STREAM-02": lambda contract: echoed(b"text\n", bytes(range(256)), b"\n\n"),
+    "STREAM-03": lambda contract: in_pieces(),
+    "STREAM-11": lambda contract: echoed(_BLOCK, _BLOCK, _BLOCK),
+    "DGRAM-01": lambda contract: datagrams(("A", b"a\x00b\xff\n")),
+    "DGRAM-05": lambda contract: datagrams(("A", b"gatecrash " * 10), ("A", b"-")),
+    "DGRAM-07": lambda contract: datagrams(("A", b"one"), ("A", b"two"), ("A", b"three"), queued=True),
+    "DGRAM-09": lambda contract: datagrams(("A", b"a"), ("B", b"b"), ("A", b"c")),
 }
 
 

@@ -1,0 +1,58 @@
+"""The bytes of an echo: all of them come back, unchanged, however they were cut, message after message."""
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.scenario import Connect, HalfClose, Receive, Scenario, Send, Step, scenario
+from gatecrash.trial import Trial
+from strategies import echo_payloads, segmentations
+from strategies.friendly import friendly_block, printable
+
+_SIZES = (1, 2, 5, 16, 63, 64, 65, 100, 200, 256, 512, 1000, 1024, 1025, 4096)  # bytes
+_MOST_ROUNDS = 12
+
+
+@pytest.mark.rule("STREAM-01")
+def test_what_is_sent_comes_back(trial: Trial) -> None:
+    trial.verify(st.integers(1, 3).map(lambda rounds: _rounds([friendly_block()] * rounds)), examples=5)
+
+
+@pytest.mark.rule("STREAM-02")
+def test_every_byte_comes_back_unchanged_and_nothing_else(trial: Trial) -> None:
+    trial.verify(st.lists(echo_payloads(), min_size=1, max_size=4).map(_rounds))
+
+
+@pytest.mark.rule("STREAM-03")
+def test_bytes_come_back_whatever_the_segments(trial: Trial) -> None:
+    text = st.builds(printable, st.sampled_from(_SIZES), newline=st.booleans())
+    trial.verify(text.flatmap(segmentations).map(_in_segments))
+
+
+@pytest.mark.rule("STREAM-08")
+def test_a_short_message_carries_nothing_of_a_longer_one(trial: Trial) -> None:
+    drawn = st.tuples(st.sampled_from((64, 100, 500, 1000, 4000)), st.integers(1, 40), st.booleans())
+    trial.verify(drawn.map(lambda facts: _long_then_short(*facts)))
+
+
+@pytest.mark.rule("STREAM-11")
+def test_the_echo_goes_on_message_after_message(trial: Trial) -> None:
+    trial.verify(st.integers(2, _MOST_ROUNDS).map(lambda rounds: _rounds([friendly_block()] * rounds)))
+
+
+def _rounds(messages: list[bytes]) -> Scenario:
+    """Each message is echoed before the next; whatever comes behind the last one is read to the end."""
+    exchanges = ((Send("A", message), Receive("A")) for message in messages)
+    return scenario(Connect("A"), *exchanges, HalfClose("A"), Receive("A", "end"))
+
+
+def _in_segments(segments: tuple[bytes, ...]) -> Scenario:
+    return scenario(Connect("A"), (Send("A", segment) for segment in segments), Receive("A"))
+
+
+def _long_then_short(long: int, short: int, another_client: bool) -> Scenario:
+    """The long message's bytes are all of one kind, the short one's are all of another."""
+    second = "B" if another_client else "A"
+    first: list[Step] = [Connect("A"), Send("A", printable(long)), Receive("A")]
+    if another_client:
+        first += [HalfClose("A"), Receive("A", "end"), Connect("B")]
+    return scenario(first, Send(second, b"-" * short), Receive(second), HalfClose(second), Receive(second, "end"))

@@ -1,0 +1,56 @@
+"""Several clients of an echo at once: each gets its own bytes, and all of them."""
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.scenario import Connect, Freeze, HalfClose, Receive, Scenario, Send, Settle, Step, Thaw, scenario
+from gatecrash.trial import Trial
+from strategies import client_names, interleavings
+from strategies.friendly import marked
+
+_MOST = 20  # clients at once
+_FEW = 4
+_SIZES = (1, 10, 100, 1000)  # bytes
+
+
+@pytest.mark.rule("STREAM-09")
+def test_clients_never_get_each_others_bytes(trial: Trial) -> None:
+    most = min(_FEW, trial.contract.workers or _FEW)
+    count = st.integers(2, most)
+    trial.verify(st.one_of(st.builds(_all_at_once, count, st.sampled_from(_SIZES)), count.flatmap(_in_turns)))
+
+
+@pytest.mark.rule("STREAM-10")
+def test_twenty_clients_at_once_each_get_their_own_bytes_back(trial: Trial) -> None:
+    drawn = st.tuples(st.integers(2, _MOST), st.sampled_from(_SIZES), st.booleans())
+    trial.verify(drawn.map(lambda facts: _crowd(*facts)))
+
+
+def _all_at_once(count: int, size: int) -> Scenario:
+    """They are connected; what they say reaches the server in one moment."""
+    names = client_names(count)
+    said = (Send(name, marked(name, size), until_read=False) for name in names)
+    return scenario(
+        (Connect(name) for name in names), Settle("here"), Freeze(), said, Thaw(), (Receive(name) for name in names)
+    )
+
+
+def _in_turns(count: int) -> st.SearchStrategy[Scenario]:
+    return interleavings([_in_pieces(name) for name in client_names(count)])
+
+
+def _in_pieces(name: str) -> tuple[Step, ...]:
+    pieces = (Send(name, marked(name, size)) for size in (3, 50, 1))
+    return (Connect(name), *pieces, Receive(name))
+
+
+def _crowd(count: int, size: int, queued: bool) -> Scenario:
+    """They wait in the accept queue, or are connected already, while the server is frozen.
+
+    Each leaves when it has its bytes, so that a server with few workers comes to the others.
+    """
+    names = client_names(count)
+    connects = [Connect(name) for name in names]
+    arrival: list[Step] = [Freeze(), *connects] if queued else [*connects, Settle("here"), Freeze()]
+    said = (Send(name, marked(name, size), until_read=False) for name in names)
+    return scenario(arrival, said, Thaw(), *((Receive(name), HalfClose(name)) for name in names))

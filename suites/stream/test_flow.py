@@ -1,0 +1,80 @@
+"""The flow of an echo: large data, short writes, half-closes, and the end of a connection."""
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.scenario import (
+    Close,
+    Connect,
+    Freeze,
+    HalfClose,
+    Receive,
+    Scenario,
+    Send,
+    Settle,
+    Shorten,
+    Step,
+    Thaw,
+    scenario,
+)
+from gatecrash.trial import Trial
+from strategies import client_names
+from strategies.friendly import printable
+
+_MEGABYTE = 1 << 20
+_PENDING = (1, 100, 1000, 4096, 10000, 16384)  # bytes: they fit in the socket buffers of a frozen server
+
+
+@pytest.mark.rule("STREAM-04")
+def test_what_is_pending_at_a_half_close_still_comes_back(trial: Trial) -> None:
+    drawn = st.tuples(st.lists(st.sampled_from(_PENDING), min_size=1, max_size=3), st.booleans())
+    trial.verify(drawn.map(lambda facts: _half_closes(*facts)))
+
+
+@pytest.mark.rule("STREAM-05")
+def test_large_data_goes_through_both_ways(trial: Trial) -> None:
+    drawn = st.tuples(st.sampled_from((_MEGABYTE, _MEGABYTE // 2)), st.booleans())
+    trial.verify(drawn.map(lambda facts: _large(*facts)), examples=4)
+
+
+@pytest.mark.rule("STREAM-06")
+def test_the_server_closes_when_the_client_has_finished(trial: Trial) -> None:
+    drawn = st.lists(st.sampled_from((0, 1, 100, 4096)), min_size=1, max_size=3)
+    trial.verify(drawn.map(_finish))
+
+
+@pytest.mark.rule("STREAM-07")
+def test_a_short_write_is_continued_where_it_stopped(trial: Trial) -> None:
+    drawn = st.tuples(st.sampled_from((1, 2, 7, 50, 99)), st.integers(1, 3), st.sampled_from((100, 1000, 4096)))
+    trial.verify(drawn.map(lambda facts: _short_write(*facts)))
+
+
+def _half_closes(sizes: list[int], frozen: bool) -> Scenario:
+    """Frozen, the server finds the bytes and the end of the stream together."""
+    sends = [Send("A", printable(size), until_read=False) for size in sizes]
+    before: list[Step] = [Freeze()] if frozen else []
+    after: list[Step] = [Thaw()] if frozen else []
+    return scenario(Connect("A"), before, sends, HalfClose("A"), after, Receive("A", "end"))
+
+
+def _large(size: int, small_window: bool) -> Scenario:
+    send = Send("A", printable(size), until_read=False)
+    return scenario(Connect("A", small_window=small_window), send, Receive("A"))
+
+
+def _finish(sizes: list[int]) -> Scenario:
+    names = client_names(len(sizes))
+    served = (_finishes(name, size) for name, size in zip(names, sizes, strict=True))
+    return scenario(*served, Settle("finished"), (Close(name) for name in names))
+
+
+def _finishes(client: str, size: int) -> tuple[Step, ...]:
+    said = (Send(client, printable(size)), Receive(client)) if size else ()
+    return (Connect(client), *said, HalfClose(client), Receive(client, "end"))
+
+
+def _short_write(taken: int, times: int, size: int) -> Scenario:
+    """The second message is the event for which a server with edge-triggered epoll may wait (epoll(7))."""
+    message = printable(size)
+    exchanges = ((Send("A", message, until_read=False), Receive("A")) for _ in range(2))
+    return scenario(Shorten(taken, times), Connect("A"), *exchanges, HalfClose("A"), Receive("A", "end"))
