@@ -1,1 +1,72 @@
-"""Oracles of this area."""
+"""A server's own life: how it starts when it cannot, how it stops, and that it sleeps when there is nothing to do."""
+
+from __future__ import annotations
+
+from gatecrash.oracles import oracle
+from gatecrash.oracles.startup import started
+from gatecrash.transcript import Snapshot
+from gatecrash.verdicts import Case, Finding
+
+
+@oracle("LIFE-01")
+def failed_start_is_told_by_the_status(case: Case) -> Finding | None:
+    """A start that came to nothing, because the port was taken, ended with another exit status than 0."""
+    start = started(case.transcript, "taken")
+    if start is None or start.listening or start.status != 0:
+        return None
+    words = (f"its words: {start.output.strip()[-300:]}",) if start.output.strip() else ()
+    return Finding("LIFE-01", "an exit status other than 0, because it could not start", "exit status 0", words)
+
+
+@oracle("LIFE-02")
+def sigterm_ends_it(case: Case) -> Finding | None:
+    """SIGTERM was delivered, and the main process is neither gone nor about to go."""
+    look = case.transcript.look("after SIGTERM")
+    if look is None or not look.running:
+        return None
+    doing = {"quiet": "asleep", "spinning": "busy", "resting": "asleep for a while", "restless": "busy"}[look.still]
+    got = f"process {look.main} is alive and {doing}, and no client is there"
+    settled = look.still in ("quiet", "spinning")
+    return Finding("LIFE-02", "SIGTERM ends the server", got, look.where, conclusive=settled)
+
+
+@oracle("LIFE-03")
+def sigterm_ends_everything(case: Case) -> Finding | None:
+    """When the first process has gone, nothing it had started lives or listens; no client was there to be served."""
+    before, after = case.transcript.look("before SIGTERM"), case.transcript.look("after SIGTERM")
+    if before is None or after is None or after.running or not _first_process_listens(before):
+        return None
+    if not after.live:
+        return None
+    left = ", ".join(map(str, after.live))
+    listens = ", and still listens" if after.listener is not None else ""
+    got = f"the first process has gone, process {left} lives on{listens}"
+    settled = after.still in ("quiet", "spinning")
+    return Finding("LIFE-03", "SIGTERM ends everything the server started", got, after.where, conclusive=settled)
+
+
+def _first_process_listens(look: Snapshot) -> bool:
+    """Only then the signal went to the one that has to tell the others: a shell that started it has no such duty."""
+    pids = {process.pid for process in look.processes}
+    return all(process.parent not in pids for process in look.processes if process.pid == look.main)
+
+
+@oracle("LIFE-07")
+def idle_server_sleeps(case: Case) -> Finding | None:
+    """With no client, or with clients that say nothing, the server comes to rest."""
+    return _spins("LIFE-07", case, "the server sleeps while there is nothing to do")
+
+
+@oracle("LIFE-08")
+def client_that_left_is_forgotten(case: Case) -> Finding | None:
+    """After a client has left, or said that it has finished, the server comes to rest."""
+    return _spins("LIFE-08", case, "the server comes to rest after a client has left")
+
+
+def _spins(rule: str, case: Case, expected: str) -> Finding | None:
+    for look in case.transcript.looks():
+        seen = look.snapshot
+        if seen.still == "spinning":
+            got = f"it wants a processor for {seen.share:.0%} of the time, and nothing comes of it"
+            return Finding(rule, expected, f"{got} ({look.label})", seen.where)
+    return None

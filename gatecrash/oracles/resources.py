@@ -1,1 +1,115 @@
-"""Oracles of this area."""
+"""Resources come back: descriptors and threads after N clients and after as many again, and threads that fail.
+
+Two looks are compared, never one with a number: pools, logs and event loops open what they need once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gatecrash.oracles import oracle
+from gatecrash.oracles.service import as_finding, unserved
+from gatecrash.scenario import Connect, Scenario, Settle
+from gatecrash.transcript import Snapshot, TracedCall, Transcript
+from gatecrash.verdicts import Case, Finding
+
+_NAMED = 6  # descriptors that a finding names
+
+
+@oracle("RES-01")
+def descriptors_come_back(case: Case) -> Finding | None:
+    """Every process has as many descriptors open after 2N served clients as after N."""
+    return _descriptors("RES-01", case, "no more descriptors open after a second crowd of clients than before")
+
+
+@oracle("RES-02")
+def rude_clients_cost_no_descriptors(case: Case) -> Finding | None:
+    """Every process has as many descriptors open after 2N rude clients as after N."""
+    return _descriptors("RES-02", case, "no more descriptors open after a second crowd of rude clients than before")
+
+
+def _descriptors(rule: str, case: Case, expected: str) -> Finding | None:
+    looks = _both(case.transcript)
+    if looks is None:
+        return None
+    first, second = looks
+    before = dict(first.descriptors)
+    grown = {pid: count - before[pid] for pid, count in second.descriptors if count > before.get(pid, count)}
+    clients = _between(case.transcript.scenario)
+    if sum(grown.values()) < clients:
+        return None
+    got = f"{sum(grown.values())} more after {clients} clients more, all of whom have gone"
+    evidence = tuple(line for pid in grown for line in _new_ones(pid, first, second))
+    return Finding(rule, expected, got, evidence)
+
+
+def _new_ones(pid: int, first: Snapshot, second: Snapshot) -> tuple[str, ...]:
+    """The descriptors of one process that were not open before, by number and by what they are."""
+    known = dict(dict(first.opened).get(pid, ()))
+    new = [(fd, what) for fd, what in dict(second.opened).get(pid, ()) if known.get(fd) != what]
+    more = (f"process {pid}: and {len(new) - _NAMED} more",) if len(new) > _NAMED else ()
+    return (*(f"process {pid}: descriptor {fd} is {what}" for fd, what in new[:_NAMED]), *more)
+
+
+@oracle("RES-03")
+def threads_end_with_their_clients(case: Case) -> Finding | None:
+    """Every process has as many threads after 2N clients as after N."""
+    looks = _both(case.transcript)
+    if looks is None:
+        return None
+    first, second = ({p.pid: p.threads for p in look.processes if p.pid in look.live} for look in looks)
+    grown = {pid: count - first[pid] for pid, count in second.items() if count > first.get(pid, count)}
+    clients = _between(case.transcript.scenario)
+    if sum(grown.values()) < clients:
+        return None
+    got = f"{sum(grown.values())} threads more after {clients} clients more, all of whom have gone"
+    return Finding("RES-03", "no more threads after a second crowd of clients than before", got, looks[1].where)
+
+
+def _both(transcript: Transcript) -> tuple[Snapshot, Snapshot] | None:
+    """The looks after N and after 2N clients, both of the same server at rest."""
+    first, second = transcript.look("after N clients"), transcript.look("after 2N clients")
+    if first is None or second is None or not (first.running and second.running) or first.main != second.main:
+        return None
+    return (first, second) if {first.still, second.still} <= {"quiet", "spinning"} else None
+
+
+def _between(played: Scenario) -> int:
+    """How many clients came between the two looks."""
+    labels = [step.label if isinstance(step, Settle) else "" for step in played.steps]
+    start, end = labels.index("after N clients"), labels.index("after 2N clients")
+    return sum(isinstance(step, Connect) for step in played.steps[start:end])
+
+
+@oracle("RES-04")
+def client_without_a_thread_is_let_go(case: Case) -> Finding | None:
+    """The client for whom no thread could be started gets an answer, an end or a reset, never nothing for ever."""
+    failed = _failed(case.transcript)
+    if not failed or case.transcript.server_ended is not None:
+        return None
+    for client in case.transcript.scenario.clients[: len(failed)]:
+        silence = case.transcript.silence(client)
+        if silence is not None and not case.transcript.received(client) and case.transcript.end(client) is None:
+            got = f"starting its thread failed with {_error(failed[0])}, and {client} waits for ever"
+            expected = "an answer or the end of the connection, for a client whose thread cannot be started"
+            return Finding("RES-04", expected, got, silence.where, conclusive=silence.proven)
+    return None
+
+
+@oracle("RES-05")
+def failing_thread_does_not_end_the_server(case: Case) -> Finding | None:
+    """A client that comes after a thread could not be started is served."""
+    failed = _failed(case.transcript)
+    missing = unserved(case, case.transcript.scenario.clients[-1])
+    if not failed or missing is None:
+        return None
+    finding = as_finding("RES-05", "a client is served after a thread could not be started", missing)
+    return None if finding is None else replace(finding, got=f"after {_error(failed[0])}: {finding.got}")
+
+
+def _failed(transcript: Transcript) -> tuple[TracedCall, ...]:
+    return tuple(c for c in transcript.calls if c.family == "thread" and c.outcome.startswith("failed"))
+
+
+def _error(call: TracedCall) -> str:
+    return call.outcome.removeprefix("failed ")

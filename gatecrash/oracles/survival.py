@@ -1,0 +1,103 @@
+"""A long life: many clients, clients that leave at the worst moment, a stop and continue, clients that are slow."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+
+from gatecrash.oracles import oracle
+from gatecrash.oracles.service import Unserved, as_finding, unserved
+from gatecrash.transcript import Event, ServerEnded, Transcript
+from gatecrash.verdicts import Case, Finding
+
+_SIGPIPE = 13
+
+
+@oracle("LIFE-04")
+def late_client_is_served_like_the_first(case: Case) -> Finding | None:
+    """Of many clients, one after another, each is served."""
+    clients = case.transcript.scenario.clients
+    by_client = _by_client(case.transcript)
+    for number, client in enumerate(clients, 1):
+        alone = replace(case, transcript=replace(case.transcript, events=tuple(by_client[client])))
+        missing = unserved(alone, client)
+        if missing is None:
+            continue
+        if number == 1:
+            return None
+        served = f"{number - 1} client{' was' if number == 2 else 's were'} served"
+        finding = as_finding("LIFE-04", "the server serves its hundredth client like its first", missing)
+        return None if finding is None else replace(finding, got=f"{served}, then {finding.got}")
+    return None
+
+
+def _by_client(transcript: Transcript) -> dict[str, list[Event]]:
+    """The events of each client, and the server's end, which concerns them all: one pass over a long transcript."""
+    found: dict[str, list[Event]] = defaultdict(list)
+    for event in transcript.events:
+        found[getattr(event, "client", "")].append(event)
+    ends = [event for event in transcript.events if isinstance(event, ServerEnded)]
+    for events in found.values():
+        events.extend(ends)
+    return found
+
+
+@oracle("LIFE-05")
+def departure_costs_one_connection(case: Case) -> Finding | None:
+    """After clients have left in the middle, a good one is served.
+
+    A server that died of *sending* to somebody who had left (SIGPIPE, EPIPE) has the mistake of LIFE-06.
+    """
+    if _died_of_sending(case.transcript):
+        return None
+    return _last_is_served("LIFE-05", case, "a client is served after others have left in the middle")
+
+
+def _died_of_sending(transcript: Transcript) -> bool:
+    end = transcript.server_ended
+    return end is not None and (end.status == -_SIGPIPE or "BrokenPipeError" in end.output)
+
+
+@oracle("LIFE-06")
+def departure_before_the_answer_costs_one_connection(case: Case) -> Finding | None:
+    """After a client has left just before it was answered, a good one is served."""
+    return _last_is_served("LIFE-06", case, "a client is served after another has left before its answer was sent")
+
+
+@oracle("LIFE-09")
+def stop_and_continue_is_survived(case: Case) -> Finding | None:
+    """After SIGSTOP and SIGCONT a new client is served."""
+    return _last_is_served("LIFE-09", case, "a client is served after the server was stopped and went on")
+
+
+def _last_is_served(rule: str, case: Case, expected: str) -> Finding | None:
+    return as_finding(rule, expected, _fact(unserved(case, case.transcript.scenario.clients[-1]), case.transcript))
+
+
+@oracle("LIFE-10")
+def half_a_request_blocks_nobody(case: Case) -> Finding | None:
+    """The good client is served although others stopped in the middle of their requests."""
+    return _served_beside("LIFE-10", case, "a client is served although another has sent half a request and waits")
+
+
+@oracle("LIFE-11")
+def slow_reader_blocks_nobody(case: Case) -> Finding | None:
+    """The good client is served although another one does not read what it asked for."""
+    return _served_beside("LIFE-11", case, "a client is served although another one does not read its answer")
+
+
+def _served_beside(rule: str, case: Case, expected: str) -> Finding | None:
+    """Only silence counts: a server may turn somebody away while it is busy."""
+    good = case.transcript.scenario.clients[-1]
+    if case.transcript.end(good) is not None:
+        return None
+    return as_finding(rule, expected, _fact(unserved(case, good), case.transcript))
+
+
+def _fact(missing: Unserved | None, transcript: Transcript) -> Unserved | None:
+    """A server that provably spins for nothing keeps its client waiting as certainly as one that sleeps."""
+    if missing is None:
+        return None
+    silence = transcript.silence(missing.client)
+    spins = silence is not None and silence.still == "spinning"
+    return replace(missing, proven=True) if spins else missing

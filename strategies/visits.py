@@ -1,0 +1,29 @@
+"""Polite clients: each asks once, is answered, and leaves in one of the ways a client may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from gatecrash.contract import Contract
+from gatecrash.offer import ask, plain_request
+from gatecrash.scenario import Close, Connect, HalfClose, Receive, Send, Step
+
+VISITS = ("close", "half-close", "end")
+
+
+def visit(client: str, contract: Contract, way: str = "close") -> tuple[Step, ...]:
+    """One polite client. It closes first, half-closes and waits for the end, or lets the server end it ("end")."""
+    if way == "half-close":
+        return (*ask(client, contract), HalfClose(client), Receive(client, "end"), Close(client))
+    if way == "end" and contract.protocol in ("http", "greeting") and not contract.persistent:
+        request = plain_request(contract)
+        said = (Send(client, request, until_read=False),) if request else ()
+        return (Connect(client), *said, Receive(client, "end"), Close(client))
+    return (*ask(client, contract), Close(client))
+
+
+def repeated_visits(steps: Iterable[Step], names: Iterable[str]) -> tuple[Step, ...]:
+    """The steps of one client, played by each of these clients in turn."""
+    steps = tuple(steps)
+    return tuple(replace(s, **{"client": name}) if hasattr(s, "client") else s for name in names for s in steps)

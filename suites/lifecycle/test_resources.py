@@ -1,0 +1,70 @@
+"""What clients cost comes back when they have gone: descriptors, threads, and the client without a thread."""
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.contract import Contract
+from gatecrash.offer import ask, plain_request
+from gatecrash.scenario import Close, Connect, Fail, Receive, Reset, Scenario, Send, Settle, Step, scenario
+from gatecrash.trial import Trial
+from strategies import client_names, departures, malformed_requests
+from strategies.visits import VISITS, repeated_visits, visit
+
+_CLIENTS = st.integers(4, 8)
+#: More than the usual pools have threads: one that is filled on demand grows until then, and rightly so.
+_MORE_THAN_A_POOL = st.integers(36, 40)
+
+
+@pytest.mark.rule("RES-01")
+def test_descriptors_come_back(trial: Trial) -> None:
+    drawn = st.tuples(_CLIENTS, st.sampled_from(VISITS))
+    trial.verify(drawn.map(lambda facts: _twice(facts[0], visit("A", trial.contract, facts[1]))))
+
+
+@pytest.mark.rule("RES-02")
+def test_rude_clients_leak_no_descriptors(trial: Trial) -> None:
+    trial.verify(st.builds(_twice, _CLIENTS, _rude_visits(trial.contract)))
+
+
+@pytest.mark.rule("RES-03")
+def test_threads_end_with_their_clients(trial: Trial) -> None:
+    polite = st.sampled_from(VISITS).map(lambda way: visit("A", trial.contract, way))
+    trial.verify(st.builds(_twice, _MORE_THAN_A_POOL, st.one_of(polite, _rude_visits(trial.contract))), examples=6)
+
+
+@pytest.mark.rule("RES-04")
+def test_a_client_without_a_thread_is_let_go(trial: Trial) -> None:
+    trial.verify(st.integers(1, 3).map(lambda times: _no_thread(trial.contract, times)))
+
+
+@pytest.mark.rule("RES-05")
+def test_a_thread_that_cannot_be_started_does_not_end_it(trial: Trial) -> None:
+    trial.verify(st.integers(1, 3).map(lambda times: _no_thread(trial.contract, times)))
+
+
+def _twice(count: int, steps: tuple[Step, ...]) -> Scenario:
+    """The same client `count` times, and as often again."""
+    names = client_names(2 * count)
+    first, second = repeated_visits(steps, names[:count]), repeated_visits(steps, names[count:])
+    return scenario(first, Settle("after N clients"), second, Settle("after 2N clients"))
+
+
+def _rude_visits(contract: Contract) -> st.SearchStrategy[tuple[Step, ...]]:
+    """One client that leaves too early, resets, or (HTTP) sends nonsense."""
+    request = plain_request(contract)
+    if len(request) < 2:
+        return st.just((Connect("A"), Reset("A")))
+    kinds = ("close", "reset", "half-close-reset")
+    leaving = departures(request, phases=("before", "mid-request", "after-request"), kinds=kinds)
+    if contract.protocol != "http":
+        return leaving
+    nonsense = malformed_requests().map(lambda bad: (Connect("A"), Send("A", bad), Receive("A"), Close("A")))
+    return st.one_of(leaving, nonsense)
+
+
+def _no_thread(contract: Contract, times: int) -> Scenario:
+    """The first clients get no thread; when they have been let go, or have not, one more comes."""
+    *unlucky, last = client_names(times + 1)
+    first = (ask(name, contract) for name in unlucky)
+    leaving = (Close(name) for name in unlucky)
+    return scenario(Fail("thread", "EAGAIN", times), *first, leaving, Settle("failed"), ask(last, contract))

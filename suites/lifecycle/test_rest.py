@@ -1,0 +1,37 @@
+"""A server with nothing to do sleeps: with no client, with an idle one, and when one has left."""
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.contract import Contract
+from gatecrash.offer import ask, plain_request
+from gatecrash.scenario import Connect, Scenario, Settle, Step, scenario
+from gatecrash.trial import Trial
+from strategies import client_names, departures
+
+_LEAVING = ("close", "half-close", "reset", "half-close-reset")
+
+
+@pytest.mark.rule("LIFE-07")
+def test_an_idle_server_does_not_spin(trial: Trial) -> None:
+    idle = st.lists(st.booleans(), max_size=2)
+    trial.verify(idle.map(lambda have_asked: _idle(trial.contract, have_asked)), examples=4, fresh=True)
+
+
+@pytest.mark.rule("LIFE-08")
+def test_a_client_that_left_does_not_make_it_spin(trial: Trial) -> None:
+    request = plain_request(trial.contract) or b"\r\n"
+    leaving = departures(request, phases=("before", "mid-request", "after-request"), kinds=_LEAVING)
+    trial.verify(leaving.map(lambda steps: scenario(steps, Settle("A has left"))))
+
+
+def _idle(contract: Contract, have_asked: list[bool]) -> Scenario:
+    """Nobody, or clients that say nothing (any more); each joins when the server has come to rest."""
+    names = client_names(len(have_asked))
+    steps: list[Step] = [Settle("nobody is there")]
+    for name, asked in zip(names, have_asked, strict=True):
+        if asked or contract.protocol == "udp":
+            steps += [*ask(name, contract), Settle(f"{name} was answered and stays")]
+        else:
+            steps += [Connect(name), Settle(f"{name} says nothing")]
+    return scenario(steps)

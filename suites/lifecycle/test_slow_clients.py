@@ -1,0 +1,47 @@
+"""Slow clients: half a request, or an answer that nobody reads, keeps nobody else of a concurrent server waiting."""
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.contract import Contract
+from gatecrash.offer import ask, get_request, plain_request
+from gatecrash.scenario import Connect, Scenario, Send, Settle, SmallBuffers, Step, scenario
+from gatecrash.trial import Trial
+from strategies import client_names, hogs
+from strategies.payloads import repeated
+
+#: Bytes that no buffer holds: a small one of our making, or what Linux grows a connection's buffers to.
+_FLOOD, _FLOOD_OF_LARGE_BUFFERS = 1 << 19, 1 << 24
+_SEGMENT = 1 << 16
+
+
+@pytest.mark.rule("LIFE-10")
+def test_half_a_request_blocks_nobody_else(trial: Trial) -> None:
+    request = plain_request(trial.contract)
+    trial.verify(hogs(request, kinds=("half-request",), size=_hogs(trial.contract), finish=False))
+
+
+@pytest.mark.rule("LIFE-11")
+def test_a_client_that_reads_nothing_blocks_nobody_else(trial: Trial) -> None:
+    counts = st.integers(1, _hogs(trial.contract))
+    flood = _FLOOD if trial.site.arena.kind == "namespace" else _FLOOD_OF_LARGE_BUFFERS
+    trial.verify(counts.map(lambda count: _unread(trial.contract, count, flood)), examples=5)
+
+
+def _hogs(contract: Contract) -> int:
+    """How many a server must bear: a pool of workers keeps one of them for the others."""
+    return max(1, min(3, (contract.workers or 4) - 1))
+
+
+def _unread(contract: Contract, count: int, flood: int) -> Scenario:
+    *greedy, good = client_names(count + 1)
+    asked = [_asks_for_much(contract, name, flood) for name in greedy]
+    return scenario(SmallBuffers(), *asked, Settle("full"), ask(good, contract))
+
+
+def _asks_for_much(contract: Contract, name: str, flood: int) -> tuple[Step, ...]:
+    connect = Connect(name, small_window=True)
+    if contract.protocol == "http":
+        return (connect, Send(name, get_request(contract.large_path or contract.path), until_read=False))
+    segment = repeated(b"gatecrash floods\n", _SEGMENT)
+    return (connect, *(Send(name, segment, until_read=False, read_meanwhile=False) for _ in range(flood // _SEGMENT)))

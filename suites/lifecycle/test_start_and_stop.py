@@ -1,0 +1,41 @@
+"""Starting when it cannot, and stopping when it is told to."""
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.contract import Contract
+from gatecrash.offer import ask
+from gatecrash.scenario import Scenario, Settle, Signal, StartOnTakenPort, Step, scenario
+from gatecrash.trial import Trial
+from strategies import client_names
+from strategies.visits import VISITS, visit
+
+
+@pytest.mark.rule("LIFE-01")
+def test_a_failed_start_is_told_by_the_exit_status(trial: Trial) -> None:
+    trial.verify(st.just(scenario(StartOnTakenPort())), fresh=True)
+
+
+@pytest.mark.rule("LIFE-02")
+def test_sigterm_ends_the_server(trial: Trial) -> None:
+    trial.verify(_histories().map(lambda ways: _terminated(trial.contract, ways)), examples=5)
+
+
+@pytest.mark.rule("LIFE-03")
+def test_sigterm_ends_everything_it_started(trial: Trial) -> None:
+    trial.verify(_histories().map(lambda ways: _terminated(trial.contract, ways)), examples=5)
+
+
+def _histories() -> st.SearchStrategy[list[str]]:
+    """How each of the clients left that came before the signal."""
+    return st.lists(st.sampled_from(VISITS), max_size=3)
+
+
+def _terminated(contract: Contract, ways: list[str]) -> Scenario:
+    names = client_names(len(ways))
+    served = (_came_and_went(name, contract, way) for name, way in zip(names, ways, strict=True))
+    return scenario(*served, Settle("before SIGTERM"), Signal("parent", "SIGTERM"), Settle("after SIGTERM"))
+
+
+def _came_and_went(name: str, contract: Contract, way: str) -> tuple[Step, ...]:
+    return ask(name, contract) if contract.protocol == "udp" else visit(name, contract, way)

@@ -1,0 +1,99 @@
+"""A long life among rude clients: each costs its own connection, and no more."""
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.contract import Contract
+from gatecrash.offer import ask, plain_request
+from gatecrash.scenario import (
+    AwaitHeld,
+    Close,
+    Connect,
+    Freeze,
+    Hold,
+    Release,
+    Reset,
+    Scenario,
+    Settle,
+    Step,
+    Thaw,
+    scenario,
+)
+from gatecrash.trial import Trial
+from strategies import client_names, departures
+from strategies.departures import departure
+from strategies.visits import VISITS, repeated_visits, visit
+
+_MANY = 120
+#: Mostly the whole crowd; the smaller ones are what a failure shrinks to.
+_CROWDS = (2, 3, 4, 6, 9, 11, 17, 21, 33, 51, 65, 101, *(_MANY,) * 90)
+_LEAVING = ("close", "reset", "half-close", "half-close-reset")
+_LAST = "Z"
+
+
+@pytest.mark.rule("LIFE-04")
+def test_it_goes_on_after_many_clients(trial: Trial) -> None:
+    crowds = st.tuples(st.sampled_from(_CROWDS), st.sampled_from(VISITS))
+    trial.verify(crowds.map(lambda drawn: _many(trial.contract, *drawn)), examples=3)
+
+
+@pytest.mark.rule("LIFE-05")
+def test_a_client_that_leaves_in_the_middle_does_not_end_it(trial: Trial) -> None:
+    crowd = st.sampled_from((1, 1, 2, (trial.contract.workers or 4) + 1))
+    trial.verify(st.builds(_leave_one_after_another, st.just(trial.contract), _leavings(trial.contract), crowd))
+
+
+@pytest.mark.rule("LIFE-06")
+def test_a_client_that_leaves_before_its_answer_does_not_end_it(trial: Trial) -> None:
+    crowd = st.sampled_from((1, 1, 2, (trial.contract.workers or 4) + 1))
+    leaving = st.tuples(st.sampled_from(_LEAVING), crowd)
+    trial.verify(leaving.map(lambda drawn: _gone_when_answered(trial.contract, *drawn)))
+
+
+@pytest.mark.rule("LIFE-09")
+def test_a_stop_and_continue_is_survived(trial: Trial) -> None:
+    drawn = st.tuples(st.integers(1, 3), st.sampled_from(("nobody", "idle", "answered")))
+    trial.verify(drawn.map(lambda facts: _stopped(trial.contract, *facts)))
+
+
+def _many(contract: Contract, count: int, way: str) -> Scenario:
+    return scenario(*(visit(name, contract, way) for name in client_names(count)))
+
+
+def _leavings(contract: Contract) -> st.SearchStrategy[tuple[Step, ...]]:
+    """One client, A, that leaves before a byte, in the middle of its request, or when it was answered.
+
+    Not between request and answer: what a server then meets in its send is another rule's affair.
+    """
+    answered = st.sampled_from((Reset("A"), Close("A"))).map(lambda leave: (*ask("A", contract), leave))
+    request = plain_request(contract)
+    if len(request) < 2:
+        return answered
+    return st.one_of(departures(request, phases=("before", "mid-request"), kinds=_LEAVING), answered)
+
+
+def _leave_one_after_another(contract: Contract, leaving: tuple[Step, ...], count: int) -> Scenario:
+    """The same departure `count` times: a pool that loses a worker each time is empty only at the end."""
+    leave = (*leaving, Settle("left"), Close("A"))
+    return scenario(repeated_visits(leave, client_names(count)), ask(_LAST, contract), Close(_LAST))
+
+
+def _gone_when_answered(contract: Contract, kind: str, count: int) -> Scenario:
+    """The server is held at its first send to A, which then leaves."""
+    request = plain_request(contract)
+    if request:
+        leave: tuple[Step, ...] = departure(request, "mid-response", kind, len(request))
+    else:
+        goes = {"reset": (Reset("A"),)}.get(kind, (Close("A"),))
+        leave = (Hold("send"), Connect("A"), AwaitHeld(), *goes, Release())
+    leave = (*leave, Settle("left"), Close("A"))
+    return scenario(repeated_visits(leave, client_names(count)), ask(_LAST, contract), Close(_LAST))
+
+
+def _stopped(contract: Contract, times: int, there: str) -> Scenario:
+    """Stopped and continued while nobody is there, or a client that says nothing (any more)."""
+    udp = contract.protocol == "udp"
+    company: dict[str, tuple[Step, ...]] = {"answered": ask("A", contract), "idle": () if udp else (Connect("A"),)}
+    stops = ((Settle("running"), Freeze(), Thaw()) for _ in range(times))
+    leave = () if udp or there == "nobody" else (Close("A"),)
+    return scenario(company.get(there, ()), *stops, Settle("continued"), leave, ask(_LAST, contract))
