@@ -118,6 +118,8 @@ def serve(connection: socket.socket) -> None:
             connection.sendall(answer(431, with_body=True, keep=False))
             linger(connection)
             return
+        heads = [n for n, head in enumerate(requests, 1) if BODY_FIELD.search(head)]
+        del requests[heads[0] if heads else len(requests) :]  # what follows is a body; the connection will be closed
         while requests:
             head = requests.pop().removeprefix(b"\r\n") + b"\r\n\r\n"  # the mistake
             status = status_of(head)

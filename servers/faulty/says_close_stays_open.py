@@ -3,7 +3,7 @@
 Planted mistake: "Connection: close" is only said: the server waits for the client to close.
 Model: event_loop
 Protocol: http
-Breaks: RESP-14, RESP-15
+Breaks: RESP-14
 Fix: close the connection when the answer is sent
 
 Try it:

@@ -4,7 +4,7 @@
  * Planted mistake: The connection is kept open after the first answer, but what comes then is thrown away.
  * Model: fork
  * Protocol: http
- * Breaks: RESP-16, RESP-17, RESP-20
+ * Breaks: RESP-16
  * Fix: while (serve_request(fd, head, &have)) continue;
  *
  * Try it:
