@@ -18,6 +18,7 @@ from gatecrash.scenario import (
     Hold,
     Receive,
     ReceiveDatagrams,
+    Reset,
     Release,
     Scenario,
     Send,
@@ -104,6 +105,34 @@ def datagrams(*messages: tuple[str, bytes], queued: bool = False) -> Scenario:
     return scenario(*((SendDatagram(name, data), ReceiveDatagrams(name)) for name, data in messages))
 
 
+def told_to_end(contract: Contract) -> Scenario:
+    """SIGTERM while nobody is there."""
+    return scenario(Settle("before SIGTERM"), Signal("parent", "SIGTERM"), Settle("after SIGTERM"))
+
+
+def leaves_in_the_middle(contract: Contract) -> Scenario:
+    """A client that resets in the middle of its request, and a good one."""
+    half = plain_request(contract)[:-1]
+    said = (Send("A", half),) if half else (Receive("A"),)
+    return scenario(Connect("A"), said, Reset("A"), Settle("left"), ask("Z", contract))
+
+
+def half_closes(contract: Contract) -> Scenario:
+    """A client that finishes before it has said anything."""
+    return scenario(Connect("A"), HalfClose("A"), Settle("A has finished"), Close("A"), Settle("A has left"))
+
+
+def twice_as_many(contract: Contract) -> Scenario:
+    """Four clients that are served, and four more."""
+    first, second = ([(*ask(name, contract), Close(name)) for name in names] for names in ("ABCD", "EFGH"))
+    return scenario(*first, Settle("after N clients"), *second, Settle("after 2N clients"))
+
+
+def thread_fails(contract: Contract) -> Scenario:
+    """A client for whom no thread can be started, and another one."""
+    return scenario(Fail("thread", "EAGAIN"), ask("A", contract), Close("A"), Settle("failed"), ask("B", contract))
+
+
 def _says(contract: Contract, client: str) -> tuple[Step, ...]:
     request = plain_request(contract)
     return (Send(client, request, until_read=False),) if request else ()
@@ -171,6 +200,12 @@ _PROBES: dict[str, Probe] = {
     "FORK-05": held_connection,
     "FORK-07": lambda contract: served_twice_as_many(contract, 1),
     "FORK-08": lambda contract: fork_fails(contract, "EAGAIN"),
+    "LIFE-02": told_to_end,
+    "LIFE-05": leaves_in_the_middle,
+    "LIFE-07": lambda contract: scenario(Settle("nobody is there")),
+    "LIFE-08": half_closes,
+    "RES-01": twice_as_many,
+    "RES-05": thread_fails,
     "RESP-01": one_client,
     "RESP-16": second_request,
     "RESP-21": body_like_a_request,

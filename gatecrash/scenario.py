@@ -357,6 +357,14 @@ class Scenario:
         """Short: Hypothesis makes a repr of every failing example, and a payload may be a megabyte."""
         return f"<scenario of {len(self.steps)} steps, {len(self.clients)} clients>"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Hypothesis's own printer looks into dataclasses unless they have this method."""
+        printer.text(repr(self))
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Hypothesis prints the fields of a dataclass unless it has this."""
+        printer.text(repr(self))
+
     @property
     def clients(self) -> tuple[str, ...]:
         """The clients' names in order of appearance."""

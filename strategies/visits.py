@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from gatecrash.contract import Contract
 from gatecrash.offer import ask, plain_request
@@ -26,4 +27,9 @@ def visit(client: str, contract: Contract, way: str = "close") -> tuple[Step, ..
 def repeated_visits(steps: Iterable[Step], names: Iterable[str]) -> tuple[Step, ...]:
     """The steps of one client, played by each of these clients in turn."""
     steps = tuple(steps)
-    return tuple(replace(s, **{"client": name}) if hasattr(s, "client") else s for name in names for s in steps)
+    return tuple(_played_by(name, step) for name in names for step in steps)
+
+
+def _played_by(name: str, step: Any) -> Step:
+    acted: Step = replace(step, client=name) if hasattr(step, "client") else step
+    return acted

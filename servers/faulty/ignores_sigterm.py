@@ -3,7 +3,7 @@
 Planted mistake: SIGTERM is ignored, so the server can only be killed.
 Model: iterative
 Protocol: http
-Breaks: LIFE-02, LIFE-03
+Breaks: LIFE-02
 Fix: leave SIGTERM alone, or install a handler that ends the server
 
 Try it:
