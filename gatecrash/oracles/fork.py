@@ -1,1 +1,155 @@
-"""Oracles of this area."""
+"""Fork itself: how often, who holds which descriptor afterwards, what the parent does then, and a fork that fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from gatecrash.oracles import oracle
+from gatecrash.oracles.children import at_work
+from gatecrash.oracles.service import as_finding, speaks, unserved
+from gatecrash.transcript import Printed, Snapshot, Transcript
+from gatecrash.verdicts import Case, Finding
+
+#: Which argument of a wait call has the options (wait4(2), waitid(2)).
+_OPTIONS = {"wait4": 2, "waitid": 3}
+_READS = frozenset({"recvfrom", "recvmsg", "read", "readv"})
+_STILL = frozenset({"quiet", "spinning"})
+
+
+@oracle("FORK-01")
+def one_child_serves_one_connection(case: Case) -> Finding | None:
+    """No connection is held by two children, with more new processes than there are new clients."""
+    start, serving = case.transcript.look("start"), case.transcript.look("serving")
+    if start is None or serving is None or serving.still not in _STILL:
+        return None
+    clients, more = len(serving.connections), set(serving.live) - set(start.live)
+    shared = [side for side in serving.connections if len({pid for pid, _ in side.holders} - {serving.main}) > 1]
+    if len(more) <= clients or not shared:
+        return None
+    got = f"{clients} idle client{'' if clients == 1 else 's'}, and {len(more)} processes more than before"
+    evidence = tuple(f"{s.client}'s connection is held by {_processes(s.holders)}" for s in shared)
+    return Finding("FORK-01", "one child for each connection", got, (*evidence, *serving.where))
+
+
+@oracle("FORK-04")
+def parent_never_waits_while_others_knock(case: Case) -> Finding | None:
+    """With a client in the queue, the parent is not blocked in wait for a child that is at work."""
+    look = case.transcript.look("knocking")
+    if look is None or look.still != "quiet" or look.listener is None or not look.listener.depth or not at_work(look):
+        return None
+    waiting = [t for t in look.tasks if t.tid == look.main and t.call in _OPTIONS]
+    if not waiting or waiting[0].timed is not None or _does_not_hang(waiting[0].call, waiting[0].args):
+        return None
+    expected = "the parent goes back to accept while a child serves an idle client"
+    got = f"the parent is blocked in {waiting[0].call} without WNOHANG; {look.listener.depth} wait in the accept queue"
+    return Finding("FORK-04", expected, got, look.where)
+
+
+def _does_not_hang(call: str, args: Sequence[int]) -> bool:
+    at = _OPTIONS[call]
+    return len(args) <= at or bool(args[at] & os.WNOHANG)
+
+
+@oracle("FORK-05")
+def parent_closes_its_copy(case: Case) -> Finding | None:
+    """At rest no connection is open both in a child and in the parent, nor in the parent alone once it was answered."""
+    look = case.transcript.look("serving")
+    if look is None or look.still not in _STILL:
+        return None
+    expected = "the parent closes its copy of the connection after fork"
+    for side in look.connections:
+        pids = {pid for pid, _ in side.holders}
+        if look.main in pids and len(pids) > 1:
+            got = f"{side.client}'s connection is open in the parent as well as in its child"
+            return Finding("FORK-05", expected, got, (f"it is held by {_processes(side.holders)}", *look.where))
+    return None
+
+
+@oracle("FORK-06")
+def child_closes_the_listening_socket(case: Case) -> Finding | None:
+    """At rest no child that holds a connection holds the listening socket."""
+    look = case.transcript.look("serving")
+    if look is None or look.still not in _STILL:
+        return None
+    holding = sorted(at_work(look) & set(look.listener_holders))
+    if not holding:
+        return None
+    got = f"process {holding[0]}, which serves a client, has the listening socket open as well"
+    return Finding("FORK-06", "a child closes its copy of the listening socket", got, look.where)
+
+
+@oracle("FORK-08")
+def failed_fork_is_survived(case: Case) -> Finding | None:
+    """A client that comes after fork has failed is served."""
+    error = _failed_fork(case.transcript)
+    if error is None:
+        return None
+    missing = unserved(case, case.transcript.scenario.clients[-1])
+    finding = as_finding("FORK-08", f"a client is served after fork has failed with {error}", missing)
+    return None if finding is None else replace(finding, got=f"after fork failed with {error}: {finding.got}")
+
+
+@oracle("FORK-09")
+def client_is_let_go_when_fork_fails(case: Case) -> Finding | None:
+    """The clients for whom fork failed got something, or the parent, at rest, does not hold their connection."""
+    error, look = _failed_fork(case.transcript), case.transcript.look("failed")
+    if error is None or look is None or not speaks(case.contract) or look.still not in _STILL or _reads(look):
+        return None
+    for side in look.connections:
+        nothing = not case.transcript.received(side.client) and case.transcript.end(side.client) is None
+        if nothing and {pid for pid, _ in side.holders} == {look.main}:
+            got = f"after fork failed with {error}, {side.client} gets neither a byte nor an end"
+            held = f"its connection is held by {_processes(side.holders)}, the parent, and by nobody else"
+            expected = "the client gets an answer or the end of its connection"
+            return Finding("FORK-09", expected, got, (held, *look.where))
+    return None
+
+
+def _failed_fork(transcript: Transcript) -> str | None:
+    failed = (c.outcome for c in transcript.calls if c.family == "fork" and c.outcome.startswith("failed"))
+    return next((outcome.removeprefix("failed ") for outcome in failed), None)
+
+
+def _reads(look: Snapshot) -> bool:
+    """The parent serves this client itself, which is one way to cope."""
+    return any(task.tid == look.main and task.call in _READS for task in look.tasks)
+
+
+@oracle("FORK-14")
+def children_do_not_print_again(case: Case) -> Finding | None:
+    """What is printed with each client does not begin with all that was printed before, more from client to client.
+
+    Only a copied buffer does that: equal lines for each client are equally many for each.
+    """
+    shares = _with_each_client(case.transcript)
+    repeated = [_common(earlier, later) for earlier, later in pairwise(shares)]
+    if len(repeated) < 2 or not repeated[0] or any(len(a) >= len(b) for a, b in pairwise(repeated)):
+        return None
+    line = repeated[0][0].decode("utf-8", "backslashreplace").rstrip("\n")
+    got = f'the line "{line}", printed once by the parent, came out again with each of {len(shares)} clients'
+    evidence = tuple(f"with client {n}: {b''.join(lines)!r}" for n, lines in enumerate(shares, start=1))
+    return Finding("FORK-14", "a line that the parent has printed appears once", got, evidence)
+
+
+def _with_each_client(transcript: Transcript) -> list[list[bytes]]:
+    printed = [event for event in transcript.events if isinstance(event, Printed)]
+    if not all(event.whole for event in printed):
+        return []
+    return [later.text[len(earlier.text) :].splitlines(keepends=True) for earlier, later in pairwise(printed)]
+
+
+def _common(earlier: list[bytes], later: list[bytes]) -> list[bytes]:
+    """The lines both begin with."""
+    same: list[bytes] = []
+    for one, other in zip(earlier, later, strict=False):
+        if one != other:
+            break
+        same.append(one)
+    return same
+
+
+def _processes(holders: Sequence[tuple[int, int]]) -> str:
+    return ", ".join(f"process {pid} (descriptor {number})" for pid, number in holders)

@@ -4,7 +4,7 @@
  * Planted mistake: The child does not leave when its client is served: it goes back to accept().
  * Model: fork
  * Protocol: http
- * Breaks: FORK-07, FORK-06, LIFE-03
+ * Breaks: FORK-07, LIFE-03
  * Fix: _exit(0); after serve(connection), and close(listener) before it
  *
  * Try it:

@@ -4,7 +4,7 @@
  * Planted mistake: The SIGCHLD handler is installed in the child; the parent, whose children end, has none.
  * Model: fork
  * Protocol: http
- * Breaks: FORK-02, FORK-03
+ * Breaks: FORK-02
  * Fix: call sigaction(SIGCHLD, ...) in the parent, before the loop
  *
  * Try it:

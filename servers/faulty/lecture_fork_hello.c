@@ -4,7 +4,7 @@
  * Planted mistake: the parent never waits for its children, so each one stays behind as a zombie.
  * Model: fork
  * Protocol: greeting
- * Breaks: FORK-02, FORK-03, ACC-09
+ * Breaks: FORK-02, ACC-09
  * Fix: install a SIGCHLD handler with while (waitpid(-1, NULL, WNOHANG) > 0); and SA_RESTART
  *
  * Try it:

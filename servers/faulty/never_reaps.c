@@ -4,7 +4,7 @@
  * Planted mistake: Nobody waits for the children, so each one stays behind as a zombie.
  * Model: fork
  * Protocol: http
- * Breaks: FORK-02, FORK-03
+ * Breaks: FORK-02
  * Fix: install a SIGCHLD handler that calls waitpid(-1, NULL, WNOHANG) until nothing is left
  *
  * Try it:

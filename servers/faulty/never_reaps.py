@@ -3,7 +3,7 @@
 Planted mistake: Nobody asks for the status of a finished child, so it stays a zombie.
 Model: fork
 Protocol: http
-Breaks: FORK-02, FORK-03
+Breaks: FORK-02
 Fix: signal.signal(signal.SIGCHLD, signal.SIG_IGN), or a handler that calls waitpid(-1, WNOHANG) in a loop
 
 Try it:

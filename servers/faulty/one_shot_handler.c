@@ -4,7 +4,7 @@
  * Planted mistake: System V's signal() installs a handler for one signal only: later children stay zombies.
  * Model: fork
  * Protocol: http
- * Breaks: FORK-02, FORK-03
+ * Breaks: FORK-02
  * Fix: sigaction() with .sa_flags = SA_RESTART | SA_NOCLDSTOP
  *
  * Try it:

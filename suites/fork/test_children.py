@@ -1,0 +1,54 @@
+"""The child: one for a connection, without the listening socket, and gone when its client is."""
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.offer import ask, plain_request
+from gatecrash.probes import held_connection, served_twice_as_many, twice_as_many
+from gatecrash.scenario import Close, Connect, ReadOutput, Reset, Scenario, Send, Settle, Step, scenario
+from gatecrash.trial import Trial
+from strategies import client_names, departures
+
+_GARBAGE = (b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"\r\n" * 8, b": : :\r\n\r\n")
+
+
+@pytest.mark.rule("FORK-01")
+def test_one_child_serves_one_connection(trial: Trial) -> None:
+    trial.verify(st.integers(1, 4).map(lambda count: held_connection(trial.contract, count)))
+
+
+@pytest.mark.rule("FORK-06")
+def test_the_child_closes_its_copy_of_the_listening_socket(trial: Trial) -> None:
+    trial.verify(st.integers(1, 3).map(lambda count: held_connection(trial.contract, count)))
+
+
+@pytest.mark.rule("FORK-07")
+def test_the_child_leaves_when_its_connection_is_over(trial: Trial) -> None:
+    trial.verify(st.integers(1, 3).map(lambda count: served_twice_as_many(trial.contract, count)), examples=6)
+
+
+@pytest.mark.rule("FORK-12")
+def test_the_child_of_a_rude_client_leaves(trial: Trial) -> None:
+    request = plain_request(trial.contract) or b"hello\n"
+    leaving = departures(request, phases=("before", "mid-request", "after-request"), kinds=("close", "reset"))
+    garbage = st.builds(_talks_nonsense, st.sampled_from(_GARBAGE), st.sampled_from((Close, Reset)))
+    trial.verify(st.tuples(st.one_of(leaving, garbage), st.integers(1, 2)).map(lambda drawn: _rude(*drawn)))
+
+
+@pytest.mark.rule("FORK-14")
+def test_the_child_does_not_print_again_what_the_parent_printed(trial: Trial) -> None:
+    trial.verify(st.integers(4, 5).map(lambda count: _printing(trial, count)), examples=2, fresh=True)
+
+
+def _talks_nonsense(garbage: bytes, leave: type[Close] | type[Reset]) -> tuple[Step, ...]:
+    return (Connect("A"), Send("A", garbage), leave("A"))
+
+
+def _rude(visit: tuple[Step, ...], count: int) -> Scenario:
+    """The same rude visit again and again: a client's name may come back once it has left."""
+    return twice_as_many([visit] * (1 + 2 * count))
+
+
+def _printing(trial: Trial, count: int) -> Scenario:
+    served = ((*ask(name, trial.contract), Close(name), Settle(), ReadOutput(name)) for name in client_names(count))
+    return scenario(ReadOutput("start"), *served)

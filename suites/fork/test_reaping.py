@@ -1,0 +1,50 @@
+"""Children that have ended are asked for their status, also when several end at once."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.offer import ask
+from gatecrash.probes import children_at_work, served_twice_as_many
+from gatecrash.scenario import Close, Freeze, Release, Reset, Scenario, Settle, Step, Thaw, scenario
+from gatecrash.trial import Trial
+from strategies import client_names
+
+Leave = type[Close] | type[Reset]
+_LEAVING: tuple[Leave, ...] = (Close, Reset)
+
+
+@pytest.mark.rule("FORK-02")
+def test_finished_children_are_reaped(trial: Trial) -> None:
+    trial.verify(st.integers(1, 3).map(lambda count: served_twice_as_many(trial.contract, count)), examples=6)
+
+
+@pytest.mark.rule("FORK-03")
+def test_children_that_end_together_are_all_reaped(trial: Trial) -> None:
+    leaving = st.lists(st.sampled_from(_LEAVING), min_size=2, max_size=5)
+    trial.verify(leaving.map(lambda ways: _leave_together(trial, ways)))
+
+
+def _leave_together(trial: Trial, ways: Sequence[Leave]) -> Scenario:
+    """They end while the parent is stopped: it finds them all as zombies, with one SIGCHLD for the lot.
+
+    A client before and one after them give a server that reaps with its next client the same chance both times.
+    """
+    *names, first, last = client_names(len(ways) + 2)
+    return scenario(
+        _one_client(trial, first, "start"),
+        children_at_work(trial.contract, names),
+        Settle("serving"),
+        Freeze("parent"),
+        Release(),
+        (leave(name) for leave, name in zip(ways, names, strict=True)),
+        Settle("gone"),
+        Thaw(),
+        Settle("thawed"),
+        _one_client(trial, last, "after"),
+    )
+
+
+def _one_client(trial: Trial, name: str, label: str) -> tuple[Step, ...]:
+    return (*ask(name, trial.contract), Close(name), Settle(label))

@@ -1,0 +1,57 @@
+"""Signals and sudden deaths: of children at work, of workers, and in the middle of a request."""
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.offer import ask, plain_request
+from gatecrash.scenario import Close, Connect, Receive, Scenario, Send, Settle, Signal, Step, scenario
+from gatecrash.trial import Trial
+from strategies import client_names
+from strategies.segments import telling_offsets
+
+#: Signals whose default is to be ignored (signal(7)): a handler for one of them never means "stop".
+_HARMLESS = ("SIGCHLD", "SIGURG", "SIGWINCH")
+
+
+@pytest.mark.rule("FORK-10")
+def test_a_killed_child_harms_nobody_else(trial: Trial) -> None:
+    said = st.sampled_from((0, *telling_offsets(trial.request), len(trial.request)))
+    trial.verify(st.lists(said, min_size=1, max_size=3).map(lambda cuts: _killed(trial, cuts)))
+
+
+@pytest.mark.rule("FORK-11")
+def test_a_signal_does_not_drop_the_connection(trial: Trial) -> None:
+    drawn = st.tuples(st.sampled_from(_HARMLESS), st.sampled_from((0, *telling_offsets(trial.request))))
+    trial.verify(drawn.map(lambda facts: _interrupted(trial, *facts)))
+
+
+@pytest.mark.rule("FORK-13")
+def test_a_dead_worker_is_replaced(trial: Trial) -> None:
+    trial.verify(st.integers(1, 2).map(lambda times: _workers_die(trial, times)), examples=4, fresh=True)
+
+
+def _says(trial: Trial, name: str, size: int) -> tuple[Step, ...]:
+    return (Send(name, trial.request[:size]),) if size else ()
+
+
+def _killed(trial: Trial, cuts: list[int]) -> Scenario:
+    """Clients that have said nothing, a part of their request or all of it lose their children together."""
+    *names, last = client_names(len(cuts) + 1)
+    came = ((Connect(name), *_says(trial, name, size)) for name, size in zip(names, cuts, strict=True))
+    killed = (Signal("serving", "SIGKILL"), Settle("killed"))
+    return scenario(*came, Settle("serving"), killed, ask(last, trial.contract), Close(last))
+
+
+def _interrupted(trial: Trial, name: str, cut: int) -> Scenario:
+    """A's request comes in two parts; so does B's, and between them its child gets a signal."""
+    rest = plain_request(trial.contract)[cut:]
+    control = (Connect("A"), *_says(trial, "A", cut), Send("A", rest, until_read=False), Receive("A"), Close("A"))
+    begun = (Connect("B"), *_says(trial, "B", cut), Settle("reading"))
+    signalled = (Signal("serving", name), Settle("signalled"))
+    return scenario(control, Settle(), begun, signalled, Send("B", rest, until_read=False), Receive("B"), Close("B"))
+
+
+def _workers_die(trial: Trial, times: int) -> Scenario:
+    """Each worker there is dies, as often as told; what is started in its place is new."""
+    deaths = ((Signal("child", "SIGKILL"), Settle("killed")) for _ in range(times))
+    return scenario(Settle("start"), *deaths, ask("A", trial.contract), Close("A"))
