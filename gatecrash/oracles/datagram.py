@@ -1,1 +1,180 @@
-"""Oracles of this area."""
+"""A UDP echo: each datagram has an answer of its own. What the kernel dropped is never held against the server."""
+
+from __future__ import annotations
+
+from gatecrash.oracles import oracle
+from gatecrash.protocols import datagram
+from gatecrash.scenario import ReceiveDatagrams, SendDatagram
+from gatecrash.text import shown, size_of
+from gatecrash.transcript import DatagramsDropped, Got, Sent, Transcript
+from gatecrash.verdicts import Case, Difference, Finding
+
+_TELLING = 8  # bytes that, found again, are no coincidence
+
+
+@oracle("DGRAM-01")
+def datagram_comes_back_unchanged(case: Case) -> Finding | None:
+    """An answer is missing, or is not what was sent."""
+    return _first_difference(case, "DGRAM-01", "the datagram comes back with the same bytes and the same length")
+
+
+@oracle("DGRAM-02")
+def answer_goes_to_the_sender(case: Case) -> Finding | None:
+    """A client got what another one had sent, and it has not."""
+    transcript = case.transcript
+    for client in transcript.scenario.clients:
+        own = _sent(transcript, client)
+        for came in transcript.datagrams(client):
+            others = [name for name in transcript.scenario.clients if came and came in _sent(transcript, name)]
+            if came not in own and others:
+                got = f"{client} got {shown(came)}, which {others[0]} had sent"
+                return Finding("DGRAM-02", "each answer goes to the client that sent the datagram", got)
+    return None
+
+
+@oracle("DGRAM-03")
+def empty_datagram_is_a_datagram(case: Case) -> Finding | None:
+    """An empty datagram has no empty answer, or the server answers no more after it."""
+    return _first_difference(case, "DGRAM-03", "an empty datagram is answered by an empty one, and the server goes on")
+
+
+@oracle("DGRAM-04")
+def large_datagram_comes_back_whole(case: Case) -> Finding | None:
+    """The answer to a large datagram is missing, or not the whole of it."""
+    return _first_difference(case, "DGRAM-04", "a datagram of any size comes back whole")
+
+
+@oracle("DGRAM-05")
+def short_datagram_stands_alone(case: Case) -> Finding | None:
+    """Behind the bytes of a short datagram came bytes of one sent before."""
+    earlier = b""
+    for step in case.transcript.scenario.steps:
+        if not isinstance(step, SendDatagram):
+            continue
+        for came in case.transcript.datagrams(step.client):
+            rest = came[len(step.data) :]
+            if came.startswith(step.data) and rest and rest[:_TELLING] in earlier:
+                got = f"{step.client} got {size_of(came)}: behind its own come {size_of(rest)} of an earlier datagram"
+                expected = f"{size_of(step.data)} come back, and nothing of an earlier datagram behind them"
+                return Finding("DGRAM-05", expected, got, difference=Difference(step.data, came, len(step.data)))
+        earlier += step.data
+    return None
+
+
+@oracle("DGRAM-06")
+def answer_comes_from_the_port_asked(case: Case) -> Finding | None:
+    """The source of an answer is another port than the one the datagram was sent to."""
+    asked = {e.port for e in case.transcript.events if isinstance(e, Sent) and e.port is not None}
+    for event in case.transcript.events:
+        if isinstance(event, Got) and event.source_port is not None and event.source_port not in asked:
+            got = f"{event.client} got an answer from port {event.source_port}"
+            ports = " or ".join(map(str, sorted(asked)))
+            dropped = "a client with a connected socket, a firewall or NAT would have dropped it"
+            return Finding("DGRAM-06", f"the answer comes from port {ports}", got, (dropped,))
+    return None
+
+
+@oracle("DGRAM-07")
+def each_datagram_has_one_answer(case: Case) -> Finding | None:
+    """The number of answers is not the number of datagrams, when no more can come; what is in them is not asked."""
+    transcript = case.transcript
+    for client in transcript.scenario.clients:
+        sent, came = _sent(transcript, client), transcript.datagrams(client)
+        if len(came) < len(sent) and not _dropped(transcript):
+            got = f"{client} sent {len(sent)} datagrams and got {len(came)}: {_listed(came)}"
+            return _unanswered(case, client, "DGRAM-07", "one answer to each datagram", got)
+        if len(came) > len(sent):
+            got = f"{client} sent {len(sent)} datagrams and got {len(came)}: {_listed(came)}"
+            return Finding("DGRAM-07", "one answer to each datagram", got)
+    return None
+
+
+@oracle("DGRAM-08")
+def failed_call_is_survived(case: Case) -> Finding | None:
+    """After a receive or a send has failed, the last client is not answered. The failure may cost the one before."""
+    failed = [call for call in case.transcript.calls if call.outcome.startswith("failed")]
+    client = case.transcript.scenario.clients[-1]
+    if not failed or case.transcript.datagrams(client) or _dropped(case.transcript):
+        return None
+    what = f"{failed[0].name} failed with {failed[0].outcome.removeprefix('failed ')}"
+    return _unanswered(
+        case,
+        client,
+        "DGRAM-08",
+        f"a later datagram is answered although {what}",
+        f"after {what} there was no answer for {client}",
+    )
+
+
+@oracle("DGRAM-09")
+def second_sender_is_served(case: Case) -> Finding | None:
+    """The first client was answered, and a later one was not."""
+    transcript = case.transcript
+    first, *later = transcript.scenario.clients
+    if not transcript.datagrams(first) or _dropped(transcript):
+        return None
+    for client in later:
+        if not transcript.datagrams(client):
+            return _unanswered(
+                case,
+                client,
+                "DGRAM-09",
+                "a second client is answered like the first",
+                f"{first} was answered, and there was no answer for {client}",
+            )
+    return None
+
+
+# -- what came, against what was sent -------------------------------------------------------------------------------
+
+
+def _sent(transcript: Transcript, client: str) -> tuple[bytes, ...]:
+    return tuple(e.data for e in transcript.of(client) if isinstance(e, Sent))
+
+
+def _dropped(transcript: Transcript) -> bool:
+    return any(isinstance(e, DatagramsDropped) for e in transcript.events)
+
+
+def _listed(datagrams: tuple[bytes, ...]) -> str:
+    return ", ".join(shown(data) for data in datagrams[:6]) or "nothing"
+
+
+def _first_difference(case: Case, rule: str, expected: str) -> Finding | None:
+    transcript = case.transcript
+    for client in transcript.scenario.clients:
+        came = transcript.datagrams(client)
+        different = datagram.difference(_sent(transcript, client), came)
+        if different is None:
+            continue
+        if different.kind == "missing" and (_dropped(transcript) or not _reads(transcript, client)):
+            continue
+        got = f"{client}: {different.line()}"
+        if different.kind == "missing":
+            return _unanswered(case, client, rule, expected, got)
+        return Finding(rule, expected, got, difference=_place(different))
+    return None
+
+
+def _reads(transcript: Transcript, client: str) -> bool:
+    return any(isinstance(step, ReceiveDatagrams) and step.client == client for step in transcript.scenario.steps)
+
+
+def _place(different: datagram.Difference) -> Difference | None:
+    if different.detail is None or different.expected is None or different.got is None:
+        return None
+    return Difference(different.expected, different.got, different.detail.offset)
+
+
+def _unanswered(case: Case, client: str, rule: str, expected: str, got: str) -> Finding:
+    """A missing answer: a fact when the server has gone or its silence was proven. Says whom it is connected to."""
+    transcript, silence = case.transcript, case.transcript.silence(client)
+    evidence = list(silence.where) if silence is not None else []
+    if transcript.server_ended is not None:
+        got += f"; {transcript.server_ended.line()}"
+        evidence += [f"its last words: {transcript.output.strip()[-300:]}"] if transcript.output.strip() else []
+    peers = [e.snapshot.datagram.peer for e in transcript.looks() if e.snapshot.datagram is not None]
+    if peers and peers[-1] is not None:
+        evidence.append(f"its socket is connected to port {peers[-1][1]}: it hears nobody else (connect(2))")
+    proven = transcript.server_ended is not None or (silence is not None and silence.proven)
+    return Finding(rule, expected, got, tuple(evidence), conclusive=proven)

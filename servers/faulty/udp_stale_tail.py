@@ -3,7 +3,7 @@
 Planted mistake: One buffer for all datagrams is sent whole, so an older one's end follows a short one.
 Model: iterative
 Protocol: udp
-Breaks: DGRAM-05, DGRAM-01, DGRAM-03
+Breaks: DGRAM-05
 Fix: server.sendto(copy[: len(data)], sender)
 
 Try it:

@@ -1,0 +1,54 @@
+"""What is in a datagram, and how much: it comes back whole and unchanged, and nothing else with it."""
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.scenario import ReceiveDatagrams, Scenario, SendDatagram, scenario
+from gatecrash.trial import Trial
+from strategies import datagrams
+from strategies.friendly import printable
+
+_SMALL = 100  # bytes: larger than this is the affair of the rule about large datagrams
+_LARGE = (128, 256, 512, 1000, 1024, 1472, 2048, 4096, 8192, 9000, 16384, 32768, 65507)
+
+
+@pytest.mark.rule("DGRAM-01")
+def test_every_datagram_comes_back_unchanged(trial: Trial) -> None:
+    most = min(_SMALL, trial.contract.max_datagram)
+    trial.verify(datagrams(max_size=most, empty=False).map(lambda data: _exchanges([("A", data)])))
+
+
+@pytest.mark.rule("DGRAM-03")
+def test_an_empty_datagram_is_a_datagram(trial: Trial) -> None:
+    data = st.sampled_from((b"", b"gatecrash\n", b"x"))
+    others = st.lists(st.tuples(st.sampled_from("AB"), data), max_size=4)
+    trial.verify(st.tuples(others, others).map(lambda sides: _with_an_empty_one(*sides)))
+
+
+@pytest.mark.rule("DGRAM-04")
+def test_a_large_datagram_comes_back_whole(trial: Trial) -> None:
+    limit = trial.contract.max_datagram
+    edges = {size + by for size in _LARGE for by in (-1, 0, 1)} | {limit}
+    sizes = sorted((size for size in edges if 0 < size <= limit), reverse=True)
+    trial.verify(st.sampled_from(sizes).map(lambda size: _exchanges([("A", printable(size))])))
+
+
+@pytest.mark.rule("DGRAM-05")
+def test_a_short_datagram_carries_nothing_of_a_longer_one(trial: Trial) -> None:
+    longest = trial.contract.max_datagram
+    drawn = st.tuples(
+        st.sampled_from([size for size in (20, 64, 100, 500, 1400) if size <= longest]),
+        st.integers(1, 10),
+        st.sampled_from("AB"),
+    )
+    trial.verify(drawn.map(lambda facts: _exchanges([("A", printable(facts[0])), (facts[2], b"-" * facts[1])])))
+
+
+def _exchanges(messages: list[tuple[str, bytes]]) -> Scenario:
+    """Each datagram is answered before the next is sent."""
+    return scenario(*((SendDatagram(name, data), ReceiveDatagrams(name)) for name, data in messages))
+
+
+def _with_an_empty_one(before: list[tuple[str, bytes]], after: list[tuple[str, bytes]]) -> Scenario:
+    """An empty datagram between others; the last one is not empty, and shows whether the server goes on."""
+    return _exchanges([*before, ("A", b""), *after, ("B", b"gatecrash\n")])
