@@ -18,8 +18,8 @@ from gatecrash.scenario import (
     Hold,
     Receive,
     ReceiveDatagrams,
-    Reset,
     Release,
+    Reset,
     Scenario,
     Send,
     SendDatagram,
@@ -122,7 +122,7 @@ def half_closes(contract: Contract) -> Scenario:
     return scenario(Connect("A"), HalfClose("A"), Settle("A has finished"), Close("A"), Settle("A has left"))
 
 
-def twice_as_many(contract: Contract) -> Scenario:
+def as_many_again(contract: Contract) -> Scenario:
     """Four clients that are served, and four more."""
     first, second = ([(*ask(name, contract), Close(name)) for name in names] for names in ("ABCD", "EFGH"))
     return scenario(*first, Settle("after N clients"), *second, Settle("after 2N clients"))
@@ -204,7 +204,7 @@ _PROBES: dict[str, Probe] = {
     "LIFE-05": leaves_in_the_middle,
     "LIFE-07": lambda contract: scenario(Settle("nobody is there")),
     "LIFE-08": half_closes,
-    "RES-01": twice_as_many,
+    "RES-01": as_many_again,
     "RES-05": thread_fails,
     "RESP-01": one_client,
     "RESP-16": second_request,

@@ -358,10 +358,6 @@ class Scenario:
         return f"<scenario of {len(self.steps)} steps, {len(self.clients)} clients>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """Hypothesis's own printer looks into dataclasses unless they have this method."""
-        printer.text(repr(self))
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """Hypothesis prints the fields of a dataclass unless it has this."""
         printer.text(repr(self))
 
