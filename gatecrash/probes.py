@@ -37,8 +37,9 @@ Probe = Callable[[Contract], Scenario]
 
 
 def one_after_another(contract: Contract) -> Scenario:
-    """Two clients, the second after the first has left."""
-    return scenario(ask("A", contract), Close("A"), ask("B", contract), Close("B"), Settle("after"))
+    """Two clients, the second after the first has left and the server has noticed."""
+    first = (*ask("A", contract), Close("A"), Settle("left"))
+    return scenario(first, ask("B", contract), Close("B"), Settle("after"))
 
 
 def one_client(contract: Contract) -> Scenario:

@@ -247,11 +247,14 @@ class Server:
             os.sched_yield()
         return pids
 
-    def limit_descriptors(self, spare: int) -> tuple[int, int]:
-        """Lower the parent's soft RLIMIT_NOFILE to what it has open plus `spare`; returns the limit as it was."""
+    def limit_descriptors(self, spare: int) -> tuple[int, int] | None:
+        """Lower the parent's soft RLIMIT_NOFILE to what it has open plus `spare`; the limit as it was, None if gone."""
         highest = max(self.census.descriptors(self.main_pid), default=2)
-        old = resource.prlimit(self.main_pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(self.main_pid, resource.RLIMIT_NOFILE, (highest + 1 + spare, old[1]))
+        try:
+            old = resource.prlimit(self.main_pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(self.main_pid, resource.RLIMIT_NOFILE, (highest + 1 + spare, old[1]))
+        except ProcessLookupError:
+            return None
         return old
 
     def lift_limit(self, old: tuple[int, int]) -> None:
@@ -286,13 +289,20 @@ class Server:
 
 
 def look_at_queues(server: Server, connections: Callable[[], Hashable]) -> Callable[[], Hashable]:
-    """What the quiescence proof reads between its two snapshots: the accept queue and every open connection."""
+    """What the quiescence proof reads between its two snapshots: the accept queue and every open connection.
+
+    The plans of the gates belong to it: a server that sleeps before it calls accept again comes back to the same
+    sleep when that call is made to fail, and to another state when no more are.
+    """
 
     def look() -> Hashable:
         if server.datagram:
             socket = server.datagram_socket()
-            return (socket.unread if socket else None, connections())
+            return (socket.unread if socket else None, connections(), planned())
         listener = server.listener()
-        return (listener.depth if listener else None, connections())
+        return (listener.depth if listener else None, connections(), planned())
+
+    def planned() -> int:
+        return server.gates.planned if server.gates is not None else 0
 
     return look

@@ -125,6 +125,11 @@ class Gates:
             )
         self._plans.append(plan)
 
+    @property
+    def planned(self) -> int:
+        """How many calls the plans in force still touch or let pass; each one handled makes the next wait another."""
+        return sum(plan.times + plan.after for plan in self._plans)
+
     def forget(self) -> None:
         """Empty the trace."""
         self.trace.clear()
