@@ -149,9 +149,6 @@ class Player:
 
     @act.register
     def _connect(self, step: Connect) -> None:
-        if self.server.listener() is None:
-            self.record(NotConnected(self.index, step.client, "refused"))
-            return
         while True:
             client = StreamClient(step.client, self.server.arena.tcp(), small_window=step.small_window)
             outcome = client.connect(self.server.address)
@@ -200,17 +197,18 @@ class Player:
         if not step.until_read or self.frozen or not self.server.observable:
             self.record(Sent(self.index, step.client, step.data, None, None))
             return
-        outcome = self.waiter.until(lambda: self._read_or_gone(client))
-        consumed = self.observer.consumed(client)
+        look = self.server.queues.watch(self.server.address, client.address)
+        outcome = self.waiter.until(lambda: self._read_or_gone(client, look))
+        consumed = look()
         read = not unsent and consumed is not None and consumed >= len(client.sent)
         self.record(Sent(self.index, step.client, step.data, read, consumed, outcome.proven, outcome.where))
 
-    def _read_or_gone(self, client: StreamClient) -> bool:
+    def _read_or_gone(self, client: StreamClient, look: Callable[[], int | None]) -> bool:
         self.take(client)
-        connection = self.server.queues.connection(self.server.address, client.address)
-        if connection is None or client.end is not None:
+        if client.end is not None:
             return True
-        return connection.consumed is None or connection.consumed >= len(client.sent)
+        consumed = look()
+        return consumed is None or consumed >= len(client.sent)
 
     @act.register
     def _receive(self, step: Receive) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gatecrash.errors import EngineFault
@@ -117,6 +117,16 @@ class Queues:
         if entry is None or entry.state == LISTEN or entry.peer_port == 0:
             return None
         return _connection(entry)
+
+    def watch(self, server: Address, client: Address) -> Callable[[], int | None]:
+        """A look at one connection that can be repeated cheaply: the bytes read so far, None once nobody counts."""
+        question = self._ask.question(socket.IPPROTO_TCP, server, client, sockdiag.WANT_INFO)
+
+        def look() -> int | None:
+            body = self._ask.ask(question)
+            return None if body is None else sockdiag.consumed_of(body)
+
+        return look
 
     def connections(self, port: int) -> tuple[Connection, ...]:
         """Every connection whose local port is `port`, accepted or not (a dump: half a millisecond or more)."""

@@ -48,6 +48,36 @@ _BYTES_RECEIVED_AT = 128  # tcpi_bytes_received in struct tcp_info (Linux 4.1)
 _DROPS_AT = 32  # SK_MEMINFO_DROPS, the ninth of `struct sk_meminfo` (Linux 4.6)
 
 
+_SEQUENCE, _SEQUENCE_AT = struct.Struct("=I"), 8
+_STATE_AT, _PEER_PORT_AT, _READ_QUEUE_AT = 1, 6, 56
+_QUEUE = struct.Struct("=I")
+_COUNT = struct.Struct("=Q")
+
+
+def consumed_of(body: memoryview) -> int | None:
+    """Bytes the application has read, from the answer to a question that wanted WANT_INFO; None when nobody counts.
+
+    Only what a loop of looks needs is read here: an `Entry` of the same answer costs several times as much.
+    """
+    state = body[_STATE_AT]
+    if state == LISTEN or body[_PEER_PORT_AT : _PEER_PORT_AT + 2] == b"\0\0":
+        return None
+    at = _MESSAGE.size
+    while at + _ATTRIBUTE.size <= len(body):
+        length, kind = _ATTRIBUTE.unpack_from(body, at)
+        if kind == _INFO:
+            count_at = at + _ATTRIBUTE.size + _BYTES_RECEIVED_AT
+            if count_at + _COUNT.size > len(body):
+                return None
+            received: int = _COUNT.unpack_from(body, count_at)[0]
+            unread: int = _QUEUE.unpack_from(body, _READ_QUEUE_AT)[0]
+            # The peer's FIN counts as a byte received, and as one unread until the queue has been drained.
+            fin = state in FIN_RECEIVED
+            return received - fin - (unread - 1 if fin and unread else unread)
+        at += max((length + 3) & ~3, _ATTRIBUTE.size)
+    return None
+
+
 class Entry(NamedTuple):
     """One socket as the kernel describes it (`struct inet_diag_msg`)."""
 
@@ -120,6 +150,24 @@ class Conversation:
                     _raise_unless_absent(body)
                 return
 
+    def question(self, protocol: int, local: tuple[str, int], peer: tuple[str, int], want: int = 0) -> bytes:
+        """The question `find` asks, made once for a socket that is looked at again and again (see `ask`)."""
+        family = socket.AF_INET6 if ":" in local[0] else socket.AF_INET
+        return self._message(family, protocol, 0, ALL_STATES, want, local, peer)
+
+    def ask(self, question: bytes) -> memoryview | None:
+        """The body of the answer to a question made earlier (`struct inet_diag_msg` and attributes); None if absent."""
+        self._socket.send(question)
+        size = self._socket.recv_into(self._buffer)
+        packet = memoryview(self._buffer)[:size]
+        _, kind, _, sequence, _ = _HEADER.unpack_from(packet)
+        body = packet[_HEADER.size :]
+        if sequence == _SEQUENCE.unpack_from(question, _SEQUENCE_AT)[0] and kind == _SOCK_DIAG_BY_FAMILY:
+            return body
+        if kind == _NLMSG_ERROR:
+            _raise_unless_absent(body)
+        return None
+
     def _send(
         self,
         family: int,
@@ -130,8 +178,20 @@ class Conversation:
         local: tuple[str, int],
         peer: tuple[str, int],
     ) -> None:
+        self._socket.send(self._message(family, protocol, flags, states, want, local, peer))
+
+    def _message(
+        self,
+        family: int,
+        protocol: int,
+        flags: int,
+        states: int,
+        want: int,
+        local: tuple[str, int],
+        peer: tuple[str, int],
+    ) -> bytes:
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-        message = _REQUEST.pack(
+        return _REQUEST.pack(
             _REQUEST.size,
             _SOCK_DIAG_BY_FAMILY,
             _NLM_F_REQUEST | flags,
@@ -148,7 +208,6 @@ class Conversation:
             0,
             _NO_COOKIE,
         )
-        self._socket.send(message)
 
     def _answers(self) -> Iterator[tuple[int, memoryview]]:
         """The messages of the next packet that answer the last question; older leftovers are dropped."""
