@@ -106,6 +106,7 @@ class LibraryAnswer(Event):
     status: int | None
     body: bytes
     error: str = ""
+    connected: bool = True
 
     def line(self) -> str:
         if self.error:

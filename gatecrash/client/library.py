@@ -14,7 +14,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from gatecrash.scenario import AskWithRequests
 from gatecrash.transcript import LibraryAnswer
@@ -61,7 +61,13 @@ def _answer(session: requests.Session, step: AskWithRequests, index: int, url: s
         with session.request(step.method, url, allow_redirects=False) as response:
             return LibraryAnswer(index, step.client, response.status_code, response.content)
     except requests.RequestException as error:
-        return LibraryAnswer(index, step.client, None, b"", f"{type(error).__name__} ({_cause(error)})")
+        raised = f"{type(error).__name__} ({_cause(error)})"
+        return LibraryAnswer(index, step.client, None, b"", raised, connected=not _no_connection(error))
+
+
+def _no_connection(error: requests.RequestException) -> bool:
+    tries = error.args[0] if error.args else None
+    return isinstance(tries, MaxRetryError) and isinstance(tries.reason, NewConnectionError)
 
 
 def _cause(error: BaseException) -> str:

@@ -11,16 +11,21 @@ from gatecrash.verdicts import Case, Finding
 
 @oracle("RESP-20")
 def library_gets_the_answer_of_the_wire(case: Case) -> Finding | None:
-    """The library requests gets, each time, the status and the body that a hand-made request got just before."""
+    """The library requests gets, each time, the status and the body that a hand-made request got just before.
+
+    An answer that is malformed on the wire already, and a server that is gone, are other rules' affairs.
+    """
     by_hand, library = case.transcript.scenario.clients
-    on_the_wire = read(case, by_hand).answers
-    if not on_the_wire or not on_the_wire[0].complete:
+    on_the_wire = read(case, by_hand)
+    if not on_the_wire.answers or not on_the_wire.answers[0].complete or on_the_wire.problems:
         return None
-    status, body = on_the_wire[0].status, on_the_wire[0].body
+    status, body = on_the_wire.answers[0].status, on_the_wire.answers[0].body
     expected = f"the answer of a hand-made request: status {status} with {size_of(body)} of body"
     answers = [e for e in case.transcript.of(library) if isinstance(e, LibraryAnswer)]
     for number, answer in enumerate(answers, 1):
         which = f"request {number} of {library}" if number > 1 else library
+        if not answer.connected:
+            return None
         if answer.error:
             silence = case.transcript.silence(library)
             where = silence.where if silence is not None else ()

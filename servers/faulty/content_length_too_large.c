@@ -4,7 +4,7 @@
  * Planted mistake: Content-Length counts the NUL that ends a string in C but is not sent.
  * Model: iterative
  * Protocol: http
- * Breaks: RESP-07, RESP-20
+ * Breaks: RESP-07
  * Fix: status, strlen(body), fields, ...
  *
  * Try it:

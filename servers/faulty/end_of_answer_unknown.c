@@ -4,7 +4,7 @@
  * Planted mistake: The page comes without Content-Length on a connection that stays open: where does it end?
  * Model: fork
  * Protocol: http
- * Breaks: RESP-09, RESP-20
+ * Breaks: RESP-09
  * Fix: answer(fd, "200 OK", "", page, head_only, keep)
  *
  * Try it:

@@ -3,7 +3,7 @@ r"""An HTTP server with a child for each connection, which may bring many reques
 Planted mistake: The connection stays open, yet no Content-Length tells where the answer ends.
 Model: fork
 Protocol: http
-Breaks: RESP-09, RESP-20
+Breaks: RESP-09
 Fix: f"Content-Length: {len(body)}\r\n", or close the connection
 
 Try it:

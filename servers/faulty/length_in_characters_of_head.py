@@ -3,7 +3,7 @@ r"""An HTTP server that serves one client after the other.
 Planted mistake: Content-Length counts the header section as well, so the client waits for more than comes.
 Model: iterative
 Protocol: http
-Breaks: RESP-07, RESP-20
+Breaks: RESP-07
 Fix: f"Content-Length: {len(body)}\r\n"
 
 Try it:

@@ -3,7 +3,7 @@ r"""An HTTP server that serves one client after the other.
 Planted mistake: The empty line between the header section and the body is missing.
 Model: iterative
 Protocol: http
-Breaks: RESP-06, RESP-20
+Breaks: RESP-06
 Fix: "Connection: close\r\n" "\r\n"
 
 Try it:

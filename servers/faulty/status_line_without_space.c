@@ -4,7 +4,7 @@
  * Planted mistake: There is no space between the status code and the reason.
  * Model: iterative
  * Protocol: http
- * Breaks: RESP-04, RESP-20
+ * Breaks: RESP-04
  * Fix: answer(fd, "200 OK", "", page, head_only)
  *
  * Try it:

@@ -40,7 +40,10 @@ def _requests(contract: Contract, client: str) -> tuple[bytes, ...]:
 
 
 def _two_at_a_time(contract: Contract) -> SearchStrategy[Scenario]:
-    """Two clients that ask different things, their segments in any order; then both read."""
+    """Two clients that ask different things, their segments in any order; then both read.
+
+    Both are accepted before anything is said: what happens to clients that come together is another rule's affair.
+    """
     first, second = _requests(contract, "A"), _requests(contract, "B")
     pairs = [(a, b) for n, a in enumerate(first) for m, b in enumerate(second) if n != m]
     return st.sampled_from(pairs).flatmap(lambda pair: _interleaved(*pair))
@@ -55,11 +58,12 @@ def _interleaved(first: bytes, second: bytes) -> SearchStrategy[Scenario]:
 
 
 def _says(client: str, segments: tuple[bytes, ...]) -> tuple[Step, ...]:
-    return (Connect(client), *(Send(client, segment) for segment in segments))
+    return tuple(Send(client, segment) for segment in segments)
 
 
 def _then_read(said: Scenario) -> Scenario:
-    return scenario(said.steps, Receive("A"), Receive("B"), Settle("rest"))
+    here = (Connect("A"), Settle("A is here"), Connect("B"), Settle("both are here"))
+    return scenario(here, said.steps, Receive("A"), Receive("B"), Settle("rest"))
 
 
 def _crowd(contract: Contract, size: int, kinds: list[int]) -> Scenario:
