@@ -268,7 +268,7 @@ def _calls_for_a_client(site: Site, found: Discovery) -> set[str]:
 
 
 def _serves_beside_an_idle_client(site: Site, found: Discovery) -> bool:
-    played = scenario(Connect("A"), ask("B", found.contract))
+    played = scenario(Connect("A"), Settle("with A"), ask("B", found.contract))
     transcript = site.play(played, fresh=True)
     if transcript.received("B"):
         return True

@@ -50,7 +50,7 @@ def one_client(contract: Contract) -> Scenario:
 def beside_an_idle_client(contract: Contract) -> Scenario:
     """One client that says nothing, then two that ask; where there is a worker for each, the first of them stays."""
     leaves = (Close("B"),) if contract.workers else ()
-    return scenario(Connect("A"), ask("B", contract), leaves, ask("C", contract))
+    return scenario(Connect("A"), Settle("idle"), ask("B", contract), leaves, ask("C", contract))
 
 
 def all_at_once(contract: Contract) -> Scenario:

@@ -31,9 +31,12 @@ def _one_after_another(trial: Trial, count: int) -> list[Step]:
 
 
 def _beside_idle_clients(trial: Trial, have_asked: list[bool], asking: int) -> Scenario:
-    """Idle clients have said nothing, or have got an answer; they stay to the end. The others ask and leave."""
+    """Idle clients have said nothing, or have got an answer; they stay to the end. The others ask and leave.
+
+    Each one is accepted before the next one comes: what becomes of two that come together is ACC-02.
+    """
     names = client_names(len(have_asked) + asking)
     idle, others = names[: len(have_asked)], names[len(have_asked) :]
-    silent = (Connect(name) for name, asked in zip(idle, have_asked, strict=True) if not asked)
+    silent = ((Connect(name), Settle(name)) for name, asked in zip(idle, have_asked, strict=True) if not asked)
     served = (ask(name, trial.contract) for name, asked in zip(idle, have_asked, strict=True) if asked)
-    return scenario(silent, *served, *((*ask(name, trial.contract), Close(name)) for name in others))
+    return scenario(*silent, *served, *((*ask(name, trial.contract), Close(name)) for name in others))
