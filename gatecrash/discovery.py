@@ -272,6 +272,6 @@ def _serves_beside_an_idle_client(site: Site, found: Discovery) -> bool:
     transcript = site.play(played, fresh=True)
     if transcript.received("B"):
         return True
-    look = site.play(scenario(Connect("A"), Connect("B"), Settle("both")), fresh=True).look("both")
+    look = site.play(scenario(Connect("A"), Settle("with A"), Connect("B"), Settle("both")), fresh=True).look("both")
     side = look.connection("B") if look is not None else None
     return side is not None and side.accepted
