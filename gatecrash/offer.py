@@ -43,3 +43,11 @@ def complete(contract: Contract, sent: bytes, received: bytes) -> bool:
             return echo.complete(sent, received)
         case _:
             return False
+
+
+def announces_end(contract: Contract, sent: bytes, received: bytes) -> bool:
+    """Whether the last answer says that the server closes the connection now (RFC 9112 9.6)."""
+    if contract.protocol != "http":
+        return False
+    answers = http.read_answers(received, http.request_methods(sent), ended=False).answers
+    return bool(answers) and http.announces_close(answers[-1])

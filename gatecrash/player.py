@@ -18,7 +18,7 @@ from gatecrash.errors import EngineFault
 from gatecrash.instruments.gates import Traced
 from gatecrash.lifecycle import Lifecycle
 from gatecrash.observer import Observer
-from gatecrash.offer import complete
+from gatecrash.offer import announces_end, complete
 from gatecrash.scenario import (
     AskWithRequests,
     AwaitHeld,
@@ -47,6 +47,7 @@ from gatecrash.scenario import (
     StartSecond,
     Step,
     Thaw,
+    Until,
     Watch,
     Who,
 )
@@ -220,7 +221,7 @@ class Player:
             got = self.take(client, wanted)
             if wanted is not None and got:
                 return
-            if client.end is not None or (step.until == "message" and self._complete(client)):
+            if client.end is not None or self._has_all(client, step.until):
                 return
             if got:
                 continue
@@ -229,8 +230,13 @@ class Player:
                 self.record(Silent(self.index, client.name, outcome.proven, outcome.still, outcome.where))
                 return
 
-    def _complete(self, client: StreamClient) -> bool:
-        return complete(self.contract, bytes(client.sent), bytes(client.received))
+    def _has_all(self, client: StreamClient, until: Until) -> bool:
+        if until not in ("message", "announced"):
+            return False
+        sent, received = bytes(client.sent), bytes(client.received)
+        if not complete(self.contract, sent, received):
+            return False
+        return until == "message" or not announces_end(self.contract, sent, received)
 
     def take(self, client: StreamClient, at_most: int | None = None) -> bool:
         """Take what is here for `client` now; True when there was something."""

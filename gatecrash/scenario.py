@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 from gatecrash.errors import UsageError
 from gatecrash.text import shown, size_of
 
-Until = Literal["message", "end", "silence"]
+Until = Literal["message", "announced", "end", "silence"]
 Who = Literal["parent", "child", "serving", "all"]
 Family = Literal["accept", "fork", "thread", "send", "recv", "close", "bind", "listen", "socket", "wait"]
 
@@ -57,7 +57,10 @@ class Send(Step):
 
 @dataclass(frozen=True)
 class Receive(Step):
-    """`client` reads: until the protocol's message is complete, until the connection ends, or to proven silence."""
+    """`client` reads: until the protocol's message is complete, until the connection ends, or to proven silence.
+
+    "announced": the message, and on to the end of the connection if the message announces it (HTTP).
+    """
 
     kind: ClassVar[str] = "receive"
     client: str
@@ -67,7 +70,12 @@ class Receive(Step):
     def line(self) -> str:
         if self.at_most is not None:
             return f"{self.client} reads at most {self.at_most} byte{'' if self.at_most == 1 else 's'}"
-        target = {"message": "its answer", "end": "until the server closes", "silence": "until nothing more can come"}
+        target = {
+            "message": "its answer",
+            "announced": "its answer, and the end if the answer announces it",
+            "end": "until the server closes",
+            "silence": "until nothing more can come",
+        }
         return f"{self.client} reads {target[self.until]}"
 
 
