@@ -60,7 +60,7 @@ def consumed_of(body: memoryview) -> int | None:
     Only what a loop of looks needs is read here: an `Entry` of the same answer costs several times as much.
     """
     state = body[_STATE_AT]
-    if state == LISTEN or body[_PEER_PORT_AT : _PEER_PORT_AT + 2] == b"\0\0":
+    if state == LISTEN or not any(body[_PEER_PORT_AT : _PEER_PORT_AT + 2]):
         return None
     at = _MESSAGE.size
     while at + _ATTRIBUTE.size <= len(body):
