@@ -97,19 +97,15 @@ class Waiter:
             self._nap(sock, events, nap)
             if ready():
                 return _REACHED
-            still = self._proof(min(proof, max(deadline - time.monotonic(), _FIRST_PROOF)), deadline)
+            still = self.settle(min(proof, max(deadline - time.monotonic(), _FIRST_PROOF)), wait_out=False)
+            if isinstance(still, Resting) and not ready() and still.wakes_in < deadline - time.monotonic():
+                still = self.settle(deadline - time.monotonic())
             # The look comes after the proof: what came before its first snapshot is seen, and after it nothing comes.
             if ready():
                 return _REACHED
             if not isinstance(still, quiescence.Restless) or time.monotonic() > deadline:
                 return Waited(False, isinstance(still, Quiet), name_of(still), self._where(still))
             nap, proof = min(max(nap * 2, 1), 50), min(proof * 2, _LONGEST_PROOF)
-
-    def _proof(self, patience: float, deadline: float) -> Stillness:
-        still = self.settle(patience, wait_out=False)
-        if isinstance(still, Resting) and still.wakes_in < deadline - time.monotonic():
-            return self.settle(deadline - time.monotonic())
-        return still
 
     def _nap(self, sock: socket.socket | None, events: int, milliseconds: int) -> None:
         """Sleep until the socket or a gate has something, at most `milliseconds`."""
