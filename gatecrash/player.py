@@ -311,7 +311,7 @@ class Player:
         arena, address = self.server.arena, self.server.address
         for answer in answers_of(step, self.index, arena.tcp, address, wait, self.patience):
             self.record(answer)
-            self.waiter.settle()  # what the server still does (it may close) is seen by the next request
+            self.waiter.settle(wait_out=False)  # a close that is under way is seen by the next request
 
     # -- the server ---------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
+from gatecrash.client.connection import acknowledge
 from gatecrash.scenario import AskWithRequests
 from gatecrash.transcript import LibraryAnswer
 
@@ -39,6 +40,7 @@ def answers_of(
         sock.wait = wait
         try:
             sock.limit(patience)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as urllib3 does
             sock.connect(server)
         except OSError:
             sock.close()
@@ -90,6 +92,7 @@ class _WaitingSocket(socket.socket):
         """The library's own time limits do not count here."""
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        acknowledge(self)
         self.wait(self)
         return super().recv_into(buffer, nbytes, flags)
 

@@ -3,47 +3,38 @@
 from __future__ import annotations
 
 from gatecrash.oracles import oracle
-from gatecrash.oracles.answers import described, read, same
+from gatecrash.oracles.answers import alone, described, read, same, turned_away
 from gatecrash.protocols import http
 from gatecrash.scenario import Send
-from gatecrash.transcript import Got, Sent, Transcript
+from gatecrash.text import shown
 from gatecrash.verdicts import Case, Finding
+
+_END_OF_HEAD = b"\r\n\r\n"
 
 
 @oracle("RESP-21")
 def body_is_no_request(case: Case) -> Finding | None:
-    """At no time are there more answers than requests: the body of a request is none, whatever it looks like."""
+    """There are not more answers than requests, and the last is to the request that was sent last."""
     transcript, client = case.transcript, case.transcript.scenario.clients[0]
-    for sent, received in _exchanges(transcript, client):
-        methods = http.request_methods(sent)
-        extra = http.read_answers(received, methods, ended=True).problem("extra-answer")
-        if extra is not None:
-            got = f"after {_requests(len(methods))} {client} got another answer, at byte {extra.offset} of what came"
-            body = f"the body of the first request is {_body_of_first(sent)!r}"
-            return Finding("RESP-21", "one answer to each request, and none to a body", got, (body,))
-    return None
+    first, last = http.split_requests(transcript.scenario.sent_by(client))
+    methods = http.request_methods(first + last)
+    reading = http.read_answers(transcript.received(client), methods, ended=transcript.end(client) is not None)
+    if (extra := reading.problem("extra-answer")) is not None:
+        got = f"two requests got another answer, at byte {extra.offset} of what came: {shown(extra.got)}"
+    elif (wrong := _other_status(case, reading, last)) is not None:
+        got = f"the request behind the body got {wrong}"
+    else:
+        return None
+    body = f"the body of the first request is {shown(first.partition(_END_OF_HEAD)[2])}"
+    return Finding("RESP-21", "one answer to each request, and none to a body", got, (body,))
 
 
-def _exchanges(transcript: Transcript, client: str) -> list[tuple[bytes, bytes]]:
-    """All that was sent and all that was received so far, each time before `client` sends a request, and at the end."""
-    sent, received, exchanges = b"", b"", []
-    for event in transcript.of(client):
-        if isinstance(event, Got):
-            received += event.data
-        elif isinstance(event, Sent):
-            if received:
-                exchanges.append((sent, received))
-            sent += event.data
-    return [*exchanges, (sent, received)]
-
-
-def _requests(count: int) -> str:
-    return "one request" if count == 1 else f"{count} requests"
-
-
-def _body_of_first(sent: bytes) -> str:
-    first = http.split_requests(sent)[0]
-    return first.partition(b"\r\n\r\n")[2].decode("latin-1")
+def _other_status(case: Case, reading: http.Reading, request: bytes) -> str | None:
+    expected = alone(case, request)
+    if expected is None or len(reading.answers) < 2 or turned_away(reading.answers[1]):
+        return None
+    got = reading.answers[1]
+    return None if got.status == expected.status else f"{described(got)}; alone it gets {described(expected)}"
 
 
 @oracle("RESP-26")
@@ -68,5 +59,5 @@ def field_names_mean_the_same_in_any_case(case: Case) -> Finding | None:
 
 def _field_names(case: Case, client: str) -> str:
     sent = next(s.data for s in case.transcript.scenario.steps if isinstance(s, Send) and s.client == client)
-    lines = sent.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+    lines = sent.partition(_END_OF_HEAD)[0].split(b"\r\n")[1:]
     return "the fields " + ", ".join(line.partition(b":")[0].decode("latin-1") for line in lines)

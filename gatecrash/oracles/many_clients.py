@@ -92,4 +92,4 @@ def _forgotten(rule: str, case: Case, client: str, expected: str) -> Finding | N
     came = size_of(transcript.received(client))
     got = f"{client} was accepted and gets no answer ({came} came), and its connection stays open"
     unread = f"{client}: {side.consumed} bytes of its request read, {side.unread} unread, held open by {held}"
-    return Finding(rule, expected, got, (unread, *silence.where), conclusive=silence.proven and rest.still == "quiet")
+    return Finding(rule, expected, got, (unread, *silence.where), conclusive=silence.proven)
