@@ -28,6 +28,7 @@ Address = tuple[str, int]
 PATIENCE_TO_LISTEN = 8.0
 _POLL_MS = 1
 _LOOKS_BEFORE_PROOF = 25
+_SECONDS_TO_SET_UP = 0.5
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,9 @@ class Server:
         while time.monotonic() < deadline:
             self.pump()
             if self.find_sockets():
-                return True
+                # Between listen and its first wait a server still sets itself up: signal handlers, workers, an epoll.
+                self._come_to_rest(_SECONDS_TO_SET_UP)
+                return self.find_sockets()
             looks += 1
             ended = self.process.exit_status() is not None and not self.census.pids()
             if ended or (looks % _LOOKS_BEFORE_PROOF == 0 and self._asleep_for_good()):
@@ -109,8 +112,10 @@ class Server:
 
     def _asleep_for_good(self) -> bool:
         """Whether it waits for something that will not come: a server that listens later sleeps with a time limit."""
-        still = quiescence.settle(self.census, lambda: None, patience=0.005, pump=self.pump, wait_out=False)
-        return isinstance(still, quiescence.Quiet)
+        return isinstance(self._come_to_rest(0.005), quiescence.Quiet)
+
+    def _come_to_rest(self, patience: float) -> quiescence.Stillness:
+        return quiescence.settle(self.census, lambda: None, patience=patience, pump=self.pump, wait_out=False)
 
     def find_sockets(self) -> bool:
         """Look the listening sockets up; True when there is one that belongs to the target."""
