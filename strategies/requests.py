@@ -26,7 +26,7 @@ _EXTRA_FIELDS = (
 _BODIES = (b"a=1", b"", b"GET / HTTP/1.1\r\nHost: body\r\n\r\n", b"\x00\xff" * 8, b"x" * 1024)
 _CASES = (str, str.lower, str.upper)
 _SPACES = (" ", "", "  ", "\t")  # optional white space behind the colon: RFC 9112, section 5
-_SIZES = tuple(size + by for size in (1024 << n for n in range(7)) for by in (-1, 0, 1))
+SIZES = tuple(size + by for size in (1024 << n for n in range(7)) for by in (-1, 0, 1))
 PLACES = ("field", "target", "fields")
 
 
@@ -79,7 +79,7 @@ def large_requests(
     The filling is one long "field", a long query in the "target", or many short "fields".
     """
     at_least("largest", largest, 1024)
-    sizes = [size for size in _SIZES if size <= largest + 1]
+    sizes = [size for size in SIZES if size <= largest + 1]
     where = known("places", places, PLACES)
     return st.builds(lambda size, place: filled_request(path, host, size, place),
                      st.sampled_from(sizes), st.sampled_from(where))  # fmt: skip

@@ -11,8 +11,8 @@ from gatecrash.verdicts import Case, Finding
 Oracle = Callable[[Case], Finding | None]
 _ORACLES: dict[str, Oracle] = {}
 _AREAS = (
-    "accept", "queue", "startup", "fork", "children", "response", "persistence", "bodies", "many_clients",
-    "library", "stream", "datagram", "lifecycle", "survival", "resources", "memory",
+    "accept", "queue", "startup", "fork", "children", "response", "framing", "segments", "persistence", "bodies",
+    "many_clients", "library", "stream", "datagram", "lifecycle", "survival", "resources", "memory",
 )  # fmt: skip
 
 

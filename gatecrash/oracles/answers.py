@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gatecrash.protocols import http
+from gatecrash.protocols import echo, http
 from gatecrash.protocols.http import Answer, Reading
 from gatecrash.text import size_of
-from gatecrash.verdicts import Case
+from gatecrash.verdicts import Case, Difference
 
 
 def alone(case: Case, request: bytes) -> Answer | None:
@@ -39,3 +39,32 @@ def turned_away(answer: Answer) -> bool:
 def described(answer: Answer) -> str:
     """An answer in a few words."""
     return f"status {answer.status} with {size_of(answer.body)} of body"
+
+
+def plain_answer(case: Case, request: bytes) -> Answer | None:
+    """The answer a lone client gets to this request, whatever is wrong with its form; None when it is not whole."""
+    plain = case.plain.get(request)
+    if plain is None or not plain.answered:
+        return None
+    reading = http.read_answers(plain.received, http.request_methods(request), ended=plain.end is not None)
+    return reading.answers[0] if reading.answers else None
+
+
+def settled(case: Case, client: str) -> Reading:
+    """What `client` got in the end: nothing more comes once the connection has ended or silence was waited for."""
+    transcript = case.transcript
+    methods = http.request_methods(transcript.scenario.sent_by(client))
+    over = transcript.end(client) is not None or transcript.silence(client) is not None
+    return http.read_answers(transcript.received(client), methods, ended=over)
+
+
+def departure(case: Case, client: str) -> Difference | None:
+    """The byte where what `client` got departs from what a lone client gets for the same request."""
+    plain = case.plain.get(case.transcript.scenario.sent_by(client))
+    return None if plain is None else difference(plain.received, case.transcript.received(client))
+
+
+def difference(expected: bytes, got: bytes) -> Difference | None:
+    """The first byte that differs; None for equal bytes."""
+    parted = echo.difference(expected, got)
+    return None if parted is None else Difference(expected, got, parted.offset)

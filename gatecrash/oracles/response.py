@@ -1,13 +1,91 @@
-"""What an HTTP answer must be."""
+"""What is answered: something, a success, the same again; and what no request may do to the server."""
 
 from __future__ import annotations
 
 from gatecrash.oracles import oracle
-from gatecrash.oracles.service import as_finding, first_unserved
+from gatecrash.oracles.answers import departure, described, same, settled
+from gatecrash.oracles.invariants import memory_fault
+from gatecrash.oracles.service import as_finding, askers, unserved
+from gatecrash.protocols import http
+from gatecrash.text import shown
+from gatecrash.transcript import Transcript
 from gatecrash.verdicts import Case, Finding
 
 
 @oracle("RESP-01")
 def complete_request_is_answered(case: Case) -> Finding | None:
-    """Every client that asked got its whole answer."""
-    return as_finding("RESP-01", "a complete answer to a complete request", first_unserved(case, case.transcript.scenario.clients))
+    """Every client that sent a whole request gets at least the beginning of an answer."""
+    return _unanswered("RESP-01", case, askers(case))
+
+
+def _unanswered(rule: str, case: Case, clients: tuple[str, ...]) -> Finding | None:
+    """A client that asked, and of whom it is known that not a byte comes."""
+    for client in clients:
+        transcript = case.transcript
+        asked = http.request_methods(transcript.scenario.sent_by(client))
+        if not asked or transcript.received(client):
+            continue
+        if transcript.end(client) is not None or transcript.silence(client) is not None:
+            return as_finding(rule, "an answer to a complete request", unserved(case, client))
+    return None
+
+
+@oracle("RESP-22")
+def malformed_request_crashes_nothing(case: Case) -> Finding | None:
+    """No process of the server dies of a memory fault, and the server is still there."""
+    how = _lost(case.transcript)
+    if how is None:
+        return None
+    said = [case.transcript.scenario.sent_by(name) for name in case.transcript.scenario.clients]
+    evidence = tuple(f"it was sent {shown(data)}" for data in said if data)
+    return Finding("RESP-22", "a server that goes on after a malformed request", how, evidence)
+
+
+@oracle("RESP-25")
+def missing_thing_harms_nothing(case: Case) -> Finding | None:
+    """Who asks for something that is not there is answered; nothing crashes; the last client is served as ever."""
+    how = _lost(case.transcript)
+    if how is not None:
+        return Finding("RESP-25", "a server that goes on after a request for something that is not there", how)
+    *curious, last = case.transcript.scenario.clients
+    unanswered = _unanswered("RESP-25", case, tuple(curious))
+    if unanswered is not None:
+        return unanswered
+    return as_finding("RESP-25", "the next client is served as before", unserved(case, last))
+
+
+def _lost(transcript: Transcript) -> str | None:
+    """How the server, or a process of it, was lost; None when all is well."""
+    crash = memory_fault(transcript)
+    if crash is not None:
+        return crash.got
+    return transcript.server_ended.line() if transcript.server_ended is not None else None
+
+
+@oracle("RESP-24")
+def same_request_gets_the_same_answer(case: Case) -> Finding | None:
+    """Clients that send the same get the same status and the same body as the first of them."""
+    firsts: dict[bytes, str] = {}
+    for client in case.transcript.scenario.clients:
+        request = case.transcript.scenario.sent_by(client)
+        first = firsts.setdefault(request, client)
+        known, again = settled(case, first).answers, settled(case, client).answers
+        if first == client or not known or not again or not (known[0].complete and again[0].complete):
+            continue
+        if not same(case, again[0], known[0]):
+            expected = f"what {first} got for the same request: {described(known[0])}"
+            got = f"{client} got {described(again[0])}"
+            return Finding("RESP-24", expected, got, difference=departure(case, client))
+    return None
+
+
+@oracle("RESP-27")
+def answer_is_a_success(case: Case) -> Finding | None:
+    """No well-formed request for a path that is known to exist is refused."""
+    for client in case.transcript.scenario.clients:
+        for answer in settled(case, client).answers:
+            if answer.status >= 400:
+                line = shown(f"{answer.status} ".encode() + answer.reason)
+                got = f"{client}'s request for {case.contract.path} got {line}"
+                return Finding("RESP-27", "a status below 400 for a path that is known to exist", got)
+    return None

@@ -1,0 +1,94 @@
+"""What is answered: something, a success, the same again; and what no request may do to the server."""
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from gatecrash.contract import Contract
+from gatecrash.offer import ask, get_request
+from gatecrash.scenario import (
+    Close,
+    Connect,
+    Freeze,
+    Receive,
+    Scenario,
+    Send,
+    Settle,
+    Step,
+    Thaw,
+    scenario,
+)
+from gatecrash.trial import Trial
+from strategies import client_names, http_requests, malformed_requests
+
+#: Seconds: a server that looks round now and then is not waited for, what is wrong shows at once.
+_MOMENT = 0.1
+_NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_/.", min_size=1, max_size=40)
+
+
+@pytest.mark.rule("RESP-01")
+def test_a_complete_request_is_answered(trial: Trial) -> None:
+    trial.verify(st.integers(1, 3).map(lambda count: _one_after_another(trial.contract, count)))
+
+
+@pytest.mark.rule("RESP-22")
+def test_a_malformed_request_crashes_nothing(trial: Trial) -> None:
+    trial.verify(malformed_requests().map(lambda request: _watched(trial.contract, request)))
+
+
+@pytest.mark.rule("RESP-24")
+def test_the_same_request_gets_the_same_answer_again(trial: Trial) -> None:
+    between = st.lists(st.sampled_from(_others(trial.contract)), min_size=1, max_size=4)
+    trial.verify(between.map(lambda others: _again(trial.contract, others)), examples=8, fresh=True)
+
+
+@pytest.mark.rule("RESP-25")
+def test_a_request_for_something_that_is_not_there_harms_nothing(trial: Trial) -> None:
+    names = st.lists(_missing_names(), min_size=1, max_size=2)
+    trial.verify(names.map(lambda chosen: _asked_in_vain(trial.contract, chosen)))
+
+
+@pytest.mark.rule("RESP-27")
+def test_the_answer_is_a_success(trial: Trial) -> None:
+    trial.verify(http_requests(path=trial.contract.path).map(lambda request: scenario(_visit("A", request))))
+
+
+def _visit(client: str, request: bytes) -> tuple[Step, ...]:
+    return (Connect(client), Send(client, request, until_read=False), Receive(client), Close(client))
+
+
+def _one_after_another(contract: Contract, count: int) -> Scenario:
+    return scenario(*((*ask(name, contract), Close(name)) for name in client_names(count)))
+
+
+def _watched(contract: Contract, request: bytes) -> Scenario:
+    """While the parent is frozen a child that crashes stays a zombie, and a zombie tells how it died."""
+    behind = contract.concurrency in ("fork", "prefork")
+    freeze, thaw = ((Settle("taken", within=_MOMENT), Freeze("parent")), (Thaw(),)) if behind else ((), ())
+    asked = (Send("A", request, until_read=False), Settle("asked", within=_MOMENT))
+    return scenario(Connect("A"), freeze, asked, thaw, Close("A"), Settle("after", within=_MOMENT))
+
+
+def _others(contract: Contract) -> tuple[bytes, ...]:
+    """What other clients may ask for between two that ask for the same."""
+    path = contract.path
+    head = get_request(path).replace(b"GET", b"HEAD", 1)
+    return (get_request(path), head, get_request("/gatecrash-not-there"), get_request(path, extra=b"X-A: b\r\n" * 3))
+
+
+def _again(contract: Contract, others: list[bytes]) -> Scenario:
+    first, *names = client_names(len(others) + 2)
+    requests = (*others, get_request(contract.path))
+    visits = (_visit(name, request) for name, request in zip(names, requests, strict=True))
+    return scenario(_visit(first, get_request(contract.path)), *visits)
+
+
+def _missing_names() -> SearchStrategy[str]:
+    """Names that no server has, with and without folders, dots and endings."""
+    return _NAMES.map(lambda name: "/gatecrash" + name)
+
+
+def _asked_in_vain(contract: Contract, names: list[str]) -> Scenario:
+    *curious, last = client_names(len(names) + 1)
+    visits = (_visit(client, get_request(name)) for client, name in zip(curious, names, strict=True))
+    return scenario(*visits, Settle("after", within=_MOMENT), _visit(last, get_request(contract.path)))

@@ -1,0 +1,96 @@
+"""How answers are written: status line, header section, length, and nothing behind the end.
+
+All kinds of answers are looked at: pages, errors, refusals of a method, answers to old clients.
+"""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from gatecrash.contract import Contract
+from gatecrash.offer import get_request
+from gatecrash.scenario import Connect, Receive, Scenario, Send, Settle, Step, scenario
+from gatecrash.trial import Trial
+
+#: Seconds: what a server sends behind its answer comes at once; one that looks round now and then is not waited for.
+_MOMENT = 0.1
+_METHODS = ("GET", "HEAD", "POST", "DELETE", "GATECRASH")
+_VERSIONS = ("1.1", "1.1", "1.0")
+_FIELDS = ("Accept: */*", "User-Agent: gatecrash", "Connection: close")
+
+
+@pytest.mark.rule("RESP-04")
+def test_the_status_line_is_well_formed(trial: Trial) -> None:
+    trial.verify(_asked(trial.contract))
+
+
+@pytest.mark.rule("RESP-05")
+def test_header_lines_end_with_crlf(trial: Trial) -> None:
+    trial.verify(_asked(trial.contract))
+
+
+@pytest.mark.rule("RESP-06")
+def test_the_header_section_is_well_formed(trial: Trial) -> None:
+    trial.verify(_asked(trial.contract))
+
+
+@pytest.mark.rule("RESP-07")
+def test_the_body_is_as_long_as_announced(trial: Trial) -> None:
+    trial.verify(_asked(trial.contract, methods=("GET", "POST", "DELETE", "GATECRASH")))
+
+
+@pytest.mark.rule("RESP-08")
+def test_nothing_follows_the_answer(trial: Trial) -> None:
+    trial.verify(_asked(trial.contract, methods=("GET", "POST", "DELETE", "GATECRASH")))
+
+
+@pytest.mark.rule("RESP-09")
+def test_the_end_of_the_answer_is_known(trial: Trial) -> None:
+    trial.verify(_asked(trial.contract))
+
+
+@pytest.mark.rule("RESP-10")
+def test_head_is_answered_without_a_body(trial: Trial) -> None:
+    """One client asks with GET, the other with HEAD for the same."""
+    pairs = _requests(trial.contract, ("HEAD",)).map(lambda head: (head.replace(b"HEAD", b"GET", 1), head))
+    trial.verify(pairs.map(lambda both: scenario(_visit("A", both[0]), _visit("B", both[1]))))
+
+
+@pytest.mark.rule("RESP-14")
+def test_an_announced_close_is_kept(trial: Trial) -> None:
+    trial.verify(_asked(trial.contract))
+
+
+@pytest.mark.rule("RESP-23")
+def test_one_request_gets_one_answer(trial: Trial) -> None:
+    trial.verify(_asked(trial.contract))
+
+
+def _asked(contract: Contract, methods: Sequence[str] = _METHODS) -> SearchStrategy[Scenario]:
+    return _requests(contract, methods).map(lambda request: scenario(_visit("A", request)))
+
+
+def _visit(client: str, request: bytes) -> tuple[Step, ...]:
+    """Reads on to an end that is announced; what comes unannounced shows at the look."""
+    asks = (Send(client, request, until_read=False), Receive(client, "announced"))
+    return (Connect(client), *asks, Settle("answered", within=_MOMENT))
+
+
+def _requests(contract: Contract, methods: Sequence[str]) -> SearchStrategy[bytes]:
+    """Well-formed requests of any method, for what is there and what is not; without a body."""
+    paths = [path for path in (contract.path, contract.large_path) if path is not None]
+    return st.builds(
+        _request,
+        st.sampled_from(methods),
+        st.sampled_from((*paths, "/gatecrash-not-there")),
+        st.sampled_from(_VERSIONS),
+        st.lists(st.sampled_from(_FIELDS), max_size=2, unique=True),
+    )
+
+
+def _request(method: str, path: str, version: str, fields: Sequence[str]) -> bytes:
+    empty = ("Content-Length: 0",) if method == "POST" else ()
+    lines = "".join(f"{line}\r\n" for line in (*fields, *empty))
+    return get_request(path, version=version, extra=lines.encode()).replace(b"GET", method.encode(), 1)

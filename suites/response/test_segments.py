@@ -1,0 +1,105 @@
+"""How requests and answers travel: in any segments, of any size, with short writes and slow readers."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from gatecrash.contract import Contract
+from gatecrash.offer import get_request
+from gatecrash.scenario import (
+    Connect,
+    Receive,
+    Scenario,
+    Send,
+    Settle,
+    Shorten,
+    SmallBuffers,
+    Step,
+    scenario,
+)
+from gatecrash.trial import Trial
+from strategies import http_requests, segmentations, segmented_requests, slow_readers
+from strategies.requests import PLACES, SIZES, filled_request
+
+#: Seconds: a server that looks round now and then is not waited for.
+_MOMENT = 0.1
+_BODIES = (b"a=1&b=2", b"x" * 1000, b"x" * 5000, b"x" * 70000)
+_SMALL_HEAD = 256  # bytes
+_SHORT = (1, 2, 7, 12, 16, 40, 100, 1000, 5000)  # bytes that a send takes
+
+
+@pytest.mark.rule("RESP-02")
+def test_segments_do_not_matter(trial: Trial) -> None:
+    trial.verify(_requests(trial.contract).flatmap(segmented_requests))
+
+
+@pytest.mark.rule("RESP-03")
+def test_the_answer_waits_for_the_whole_head(trial: Trial) -> None:
+    """The server comes to rest after each segment, so that an early answer is early for certain."""
+    head = get_request(trial.contract.path)
+    trial.verify(segmentations(head, max_segments=3, byte_by_byte=False).map(_looking_after_each))
+
+
+@pytest.mark.rule("RESP-11")
+def test_a_short_write_is_continued(trial: Trial) -> None:
+    paths = [path for path in (trial.contract.path, trial.contract.large_path) if path is not None]
+    drawn = st.tuples(st.sampled_from(paths), st.sampled_from(_SHORT), st.integers(1, 3))
+    trial.verify(drawn.map(lambda facts: _short_writes(*facts)))
+
+
+@pytest.mark.rule("RESP-12")
+def test_a_large_request_is_never_hung_on(trial: Trial) -> None:
+    drawn = st.tuples(st.sampled_from(SIZES), st.sampled_from(PLACES))
+    trial.verify(drawn.map(lambda facts: _large_after_small(trial.contract, *facts)))
+
+
+@pytest.mark.rule("RESP-13")
+def test_the_answer_is_not_lost_by_a_reset(trial: Trial) -> None:
+    whole_or_cut = _requests(trial.contract).flatmap(lambda request: segmentations(request, max_segments=2))
+    trial.verify(whole_or_cut.map(_read_to_the_end))
+
+
+@pytest.mark.rule("RESP-28")
+def test_a_slow_reader_gets_everything(trial: Trial) -> None:
+    request = get_request(trial.contract.large_path or trial.contract.path)
+    trial.verify(slow_readers(request).map(lambda reader: scenario(SmallBuffers(), reader.steps)))
+
+
+def _requests(contract: Contract) -> SearchStrategy[bytes]:
+    """GET in several dresses, and POST with a body where it is taken."""
+    asks = http_requests(path=contract.path, methods=("GET", "HEAD"), max_fields=2)
+    bodies = st.sampled_from(_BODIES).map(lambda body: _post(contract, body))
+    return st.one_of(asks, bodies) if contract.post_path is not None else asks
+
+
+def _post(contract: Contract, body: bytes) -> bytes:
+    head = f"POST {contract.post_path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def _looking_after_each(segments: Sequence[bytes]) -> Scenario:
+    sends = ((Send("A", segment), Settle("sent", within=_MOMENT)) for segment in segments)
+    return scenario(Connect("A"), *sends, Receive("A"))
+
+
+def _short_writes(path: str, size: int, times: int) -> Scenario:
+    asks = (Connect("A"), Send("A", get_request(path), until_read=False), Receive("A", "announced"))
+    return scenario(Shorten(size, times), asks, Settle("answered", within=_MOMENT))
+
+
+def _large_after_small(contract: Contract, size: int, place: str) -> Scenario:
+    """A has a small head with the same kind of filling: a server that stumbles over that has another mistake."""
+    small, large = (filled_request(contract.path, "localhost", n, place) for n in (_SMALL_HEAD, size))
+    return scenario(_ask("A", small), Settle("before", within=_MOMENT), _ask("B", large))
+
+
+def _ask(client: str, request: bytes) -> tuple[Step, ...]:
+    return (Connect(client), Send(client, request, until_read=False), Receive(client))
+
+
+def _read_to_the_end(segments: Sequence[bytes]) -> Scenario:
+    sends = (Send("A", segment) for segment in segments[:-1])
+    last = Send("A", segments[-1], until_read=False)
+    return scenario(Connect("A"), *sends, last, Receive("A", "announced"), Settle("answered", within=_MOMENT))
