@@ -20,6 +20,9 @@ CXX_SUFFIXES = frozenset({".cc", ".cpp", ".cxx"})
 C_COMPILERS = ("cc", "gcc", "clang")
 CXX_COMPILERS = ("c++", "g++", "clang++")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-omit-frame-pointer")
+#: GCC's shared runtimes are two, and only the first of them heeds log_path; linked statically they become one.
+#: Clang has but one, and does not know these flags.
+ONE_RUNTIME = ("-static-libasan", "-static-libubsan")
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 #: No student's server takes longer than this (seconds) to compile.
 TIME_LIMIT = 120.0
@@ -45,9 +48,9 @@ def compile_source(source: Path, program: Path, *, sanitize: bool = False) -> st
             "Install one (Debian: apt install build-essential), or give a command that starts the built program."
         )
     flags = ["-std=gnu11"] if source.suffix in C_SUFFIXES else []
-    flags += ["-O1", "-g", "-pthread", *(SANITIZERS if sanitize else ())]
+    flags += ["-O1", "-g", "-pthread"]
     if sanitize:
-        _need_sanitizers(compiler, source.suffix, program.parent)
+        flags += _sanitizers(compiler, source.suffix, program.parent)
     command = [Path(compiler).name, *flags, "-o", str(program), str(source)]
     status, output = run([compiler, *command[1:]], cwd=source.parent)
     if status != 0:
@@ -58,14 +61,17 @@ def compile_source(source: Path, program: Path, *, sanitize: bool = False) -> st
     return shlex.join([*command[: len(flags) + 1], "-o", program.name, source.name])
 
 
-def _need_sanitizers(compiler: str, suffix: str, folder: Path) -> None:
-    """Raise Unavailable unless the compiler can build the smallest program with the sanitizers."""
+def _sanitizers(compiler: str, suffix: str, folder: Path) -> tuple[str, ...]:
+    """The flags with which the compiler builds the smallest program with the sanitizers. Raises Unavailable."""
     probe = folder / f"probe{suffix}"
     probe.write_text("int main(void) { return 0; }\n" if suffix in C_SUFFIXES else "int main() { return 0; }\n")
-    status, output = run([compiler, *SANITIZERS, "-o", str(folder / "probe"), str(probe)], cwd=folder)
-    if status != 0:
-        reason = next((line for line in output.splitlines() if line.strip()), "it says nothing")
-        raise Unavailable("a sanitized build", f"{Path(compiler).name} cannot do it: {reason}")
+    output = ""
+    for flags in ((*SANITIZERS, *ONE_RUNTIME), SANITIZERS):
+        status, output = run([compiler, *flags, "-o", str(folder / "probe"), str(probe)], cwd=folder)
+        if status == 0:
+            return flags
+    reason = next((line for line in output.splitlines() if line.strip()), "it says nothing")
+    raise Unavailable("a sanitized build", f"{Path(compiler).name} cannot do it: {reason}")
 
 
 def check_python(source: Path) -> None:

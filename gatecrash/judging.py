@@ -80,6 +80,8 @@ def verdict_without_trying(
         if instrument in missing and not (site.remote and instrument in _DISPENSABLE):
             lack = missing[instrument]
             return Verdict(rule.id, "not_observable", f"{instrument} are not available here: {lack}", build=build)
+    if build == "plain" and "c_source" in rule.applies.needs:
+        return Verdict(rule.id, "not_observable", "only a build with the sanitizers shows it", build=build)
     blocked = prerequisites.broken(rule)
     if blocked is not None:
         return Verdict(rule.id, "not_observable", blocked, build=build)

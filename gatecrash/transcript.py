@@ -11,6 +11,7 @@ from gatecrash.scenario import Scenario
 from gatecrash.text import shown
 
 End = Literal["FIN", "RST"]
+Tool = Literal["address", "undefined", "signal"]
 Still = Literal["quiet", "resting", "spinning", "restless"]
 
 
@@ -301,9 +302,9 @@ class CrashedProcess(Event):
 
 @dataclass(frozen=True)
 class SanitizerReport(Event):
-    """What AddressSanitizer or UndefinedBehaviorSanitizer wrote."""
+    """What AddressSanitizer or UndefinedBehaviorSanitizer wrote; "signal": the former, of a signal it caught."""
 
-    tool: Literal["address", "undefined"]
+    tool: Tool
     text: str
 
     def line(self) -> str:

@@ -11,24 +11,28 @@ from gatecrash.verdicts import Case, Finding
 _MEMORY_FAULTS = frozenset({4, 6, 7, 8, 11})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV
 #: Rules whose own claim is that nothing crashes: a memory fault is theirs to report.
 _OWN_CRASHES = frozenset({"RESP-12", "RESP-22", "RESP-25", "MEM-01", "MEM-02", "MEM-03"})
-_TOOLS = {"address": "MEM-01", "undefined": "MEM-02"}
+_MOST_LINES = 40
+_TOOLS = {"address": "MEM-01", "undefined": "MEM-02", "signal": "MEM-03"}
+_EXPECTED = {
+    "address": "it reads and writes only memory that is its own",
+    "undefined": "it does nothing whose result C leaves undefined",
+    "signal": "no process of the server dies of a memory fault",
+}
 
 
 def broken_invariants(case: Case) -> list[Finding]:
     """Every invariant this transcript breaks, each under its own rule."""
     reports = [e for e in case.transcript.events if isinstance(e, SanitizerReport)]
-    findings = [_report(e) for e in reports]
+    findings = [sanitizer_finding(e) for e in reports]
     crash = None if reports else memory_fault(case.transcript)
     return findings + ([crash] if crash is not None else [])
 
 
-def _report(event: SanitizerReport) -> Finding:
-    lines = tuple(event.text.splitlines())
-    return Finding(_TOOLS[event.tool], "no sanitizer report", _headline(lines), lines[:40])
-
-
-def _headline(lines: tuple[str, ...]) -> str:
-    return next((line.strip() for line in lines if "ERROR" in line or "runtime error" in line), lines[0] if lines else "a report")
+def sanitizer_finding(event: SanitizerReport) -> Finding:
+    """The finding that a report of a sanitizer is: its headline, and where in the source."""
+    lines = tuple(line.rstrip() for line in event.text.splitlines() if line.strip("= "))
+    headline = next((line.strip() for line in lines if "ERROR" in line or "runtime error" in line), "a report")
+    return Finding(_TOOLS[event.tool], _EXPECTED[event.tool], headline, lines[:_MOST_LINES])
 
 
 def memory_fault(transcript: Transcript) -> Finding | None:
@@ -39,7 +43,7 @@ def memory_fault(transcript: Transcript) -> Finding | None:
     if not numbers:
         return None
     name = Signals(numbers[0]).name
-    return Finding("MEM-03", "no process of the server dies of a memory fault", f"a process of the server was ended by {name}")
+    return Finding("MEM-03", _EXPECTED["signal"], f"a process of the server was ended by {name}")
 
 
 def true_reason(case: Case, finding: Finding) -> Finding:

@@ -1,0 +1,66 @@
+"""Bytes that test whether a server keeps within its memory: overlong, unterminated, misleading, or not text at all."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from strategies.payloads import echo_payloads
+from strategies.requests import large_requests, malformed_requests
+
+_METHODS = ("POST", "PUT", "GET", "DELETE", "OPTIONS", "FOO")
+#: What a number in a header may claim: limits of int, long and size_t, with their neighbours, and no numbers.
+_LENGTHS = (
+    "0", "1", "7", "-1", "-2147483648", "127", "128", "255", "256", "32768", "65535", "65536", "1000000",
+    "2147483647", "2147483648", "4294967295", "4294967296", "9223372036854775807", "9223372036854775808",
+    "18446744073709551615", "99999999999999999999999", "", " ", "x", "0x10", "1e3", "+5", "%s%n", "7,7",
+)  # fmt: skip
+_BODIES = (b"", b"knock=1", b"\x00" * 7, b"a" * 300, b"%s%n%x" * 20, b"\xff" * 64)
+_SIZES = (15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025, 2048, 4096)
+_FILLINGS = ("a", "%s", "../", "%41", "/", "?", "&a=", "\xff", "\x00", " ", ":", "\t")
+_MOST_FIELDS = 300
+
+
+def rude_requests(*, path: str = "/") -> SearchStrategy[bytes]:
+    """HTTP requests: bodies whose length is wrong or missing, overlong parts, many fields, cut-off and odd ones."""
+    return st.one_of(
+        st.builds(_with_body, st.sampled_from(_METHODS), st.just(path), st.sampled_from(_BODIES)),
+        st.builds(_claiming, st.just(path), st.sampled_from(_LENGTHS), st.sampled_from(_BODIES)),
+        st.builds(_overlong, st.sampled_from(_FILLINGS), st.sampled_from(_SIZES), st.integers(0, 3)),
+        st.integers(1, _MOST_FIELDS).map(_many_fields),
+        large_requests(path=path, largest=16384),
+        malformed_requests(),
+        malformed_requests().map(lambda request: request[:-4]),
+    )
+
+
+def rude_payloads(*, max_size: int = 16384) -> SearchStrategy[bytes]:
+    """Bytes for servers that speak no HTTP: every size round the usual buffers, of everything but plain text."""
+    return echo_payloads(max_size=max_size)
+
+
+def _with_body(method: str, path: str, body: bytes) -> bytes:
+    """A body that nothing announces."""
+    return f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() + body
+
+
+def _claiming(path: str, length: str, body: bytes) -> bytes:
+    """A body with a Content-Length that need not be its length."""
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n".encode() + body
+
+
+def _overlong(filling: str, size: int, place: int) -> bytes:
+    """One part of a request is `size` bytes of `filling`: the target, the query, a field's name or its value."""
+    part = (filling * size)[:size]
+    lines = (
+        f"GET /{part} HTTP/1.1\r\n",
+        f"GET /?{part} HTTP/1.1\r\n",
+        f"GET / HTTP/1.1\r\n{part}: x\r\n",
+        f"GET / HTTP/1.1\r\nX: {part}\r\n",
+    )
+    return f"{lines[place]}Host: localhost\r\n\r\n".encode("latin-1")
+
+
+def _many_fields(count: int) -> bytes:
+    fields = "".join(f"X-{number}: {number}\r\n" for number in range(count))
+    return f"GET / HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode()

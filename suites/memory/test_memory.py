@@ -1,0 +1,82 @@
+"""Memory: clients that send what nobody expects, and leave as they please, make no process lose its memory's bounds.
+
+The first two rules speak through the build with the sanitizers, the third through the kernel.
+"""
+
+import pytest
+from hypothesis import strategies as st
+
+from gatecrash.contract import CONCURRENT_MODELS, Contract
+from gatecrash.scenario import (
+    Close,
+    Connect,
+    Freeze,
+    HalfClose,
+    ReceiveDatagrams,
+    Reset,
+    Scenario,
+    Send,
+    SendDatagram,
+    Settle,
+    Step,
+    scenario,
+)
+from gatecrash.trial import Trial
+from strategies import client_names
+from strategies.rude import rude_payloads, rude_requests
+
+_MOST = 12  # clients
+#: Seconds for a server to take in what was sent. One that then waits with a time limit is not waited for.
+_SOON = 0.2
+_Ways = type[Close] | type[Reset] | type[HalfClose]
+_WAYS: tuple[_Ways, ...] = (Close, Reset, HalfClose)
+
+
+@pytest.mark.rule("MEM-01")
+def test_memory_is_read_and_written_within_its_bounds(trial: Trial) -> None:
+    trial.verify(_rude_crowds(trial.contract))
+
+
+@pytest.mark.rule("MEM-02")
+def test_nothing_is_done_whose_result_is_undefined(trial: Trial) -> None:
+    trial.verify(_rude_crowds(trial.contract))
+
+
+@pytest.mark.rule("MEM-03")
+def test_no_process_dies_of_a_memory_fault(trial: Trial) -> None:
+    trial.verify(_rude_crowds(trial.contract))
+
+
+def _rude_crowds(contract: Contract) -> st.SearchStrategy[Scenario]:
+    """Clients, each with something rude to say and a way to leave; all at once where each has a server of its own."""
+    if contract.protocol == "udp":
+        sent = st.lists(rude_payloads(max_size=contract.max_datagram), min_size=1, max_size=_MOST)
+        return sent.map(_datagrams)
+    said = rude_requests(path=contract.path) if contract.protocol == "http" else rude_payloads()
+    clients = st.lists(st.tuples(said, st.sampled_from(_WAYS)), min_size=1, max_size=_MOST)
+    if contract.concurrency in CONCURRENT_MODELS:
+        return clients.map(lambda drawn: _at_once(contract, drawn))
+    return clients.map(lambda drawn: _one_by_one(contract, drawn))
+
+
+def _at_once(contract: Contract, clients: list[tuple[bytes, _Ways]]) -> Scenario:
+    """A parent that only waits for its children is frozen, so that none is reaped before it was looked at."""
+    names = client_names(len(clients))
+    steps: list[Step] = [*(Connect(name) for name in names), Settle("here")]
+    steps += [Freeze("parent")] if contract.concurrency == "fork" else []
+    steps += [Send(name, data, until_read=False) for name, (data, _) in zip(names, clients, strict=True)]
+    steps += [Settle("said", within=_SOON)]
+    steps += [leave(name) for name, (_, leave) in zip(names, clients, strict=True)]
+    return scenario(steps, Settle("left", within=_SOON))
+
+
+def _one_by_one(contract: Contract, clients: list[tuple[bytes, _Ways]]) -> Scenario:
+    """The workers of a prefork server take them while their parent is frozen."""
+    steps: list[Step] = [Freeze("parent")] if contract.concurrency == "prefork" else []
+    for name, (data, leave) in zip(client_names(len(clients)), clients, strict=True):
+        steps += [Connect(name), Send(name, data, until_read=False), Settle("said", within=_SOON), leave(name)]
+    return scenario(steps, Settle("left", within=_SOON))
+
+
+def _datagrams(sent: list[bytes]) -> Scenario:
+    return scenario(*((SendDatagram("A", data), ReceiveDatagrams("A")) for data in sent), Settle("left"))
