@@ -4,7 +4,7 @@
  * Planted mistake: Each thread is joined right after it was started, so there is one client at a time.
  * Model: thread
  * Protocol: http
- * Breaks: ACC-16, LIFE-10
+ * Breaks: ACC-16
  * Fix: error = pthread_detach(thread);
  *
  * Try it:
