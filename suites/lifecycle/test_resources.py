@@ -23,13 +23,13 @@ def test_descriptors_come_back(trial: Trial) -> None:
 
 @pytest.mark.rule("RES-02")
 def test_rude_clients_leak_no_descriptors(trial: Trial) -> None:
-    trial.verify(st.builds(_twice, _CLIENTS, _rude_visits(trial.contract)))
+    trial.verify(st.builds(_twice, _CLIENTS, _rude_visits(trial.contract)), examples=15)
 
 
 @pytest.mark.rule("RES-03")
 def test_threads_end_with_their_clients(trial: Trial) -> None:
     polite = st.sampled_from(VISITS).map(lambda way: visit("A", trial.contract, way))
-    trial.verify(st.builds(_twice, _MORE_THAN_A_POOL, st.one_of(polite, _rude_visits(trial.contract))), examples=6)
+    trial.verify(st.builds(_twice, _MORE_THAN_A_POOL, st.one_of(polite, _rude_visits(trial.contract))), examples=4)
 
 
 @pytest.mark.rule("RES-04")
