@@ -72,6 +72,31 @@ def interrupted_accept(contract: Contract) -> Scenario:
     return scenario(signalled, ask("A", contract), Settle("after"))
 
 
+def whole_answer(contract: Contract) -> Scenario:
+    """One client that asks once, and reads on to the end if its answer announces one."""
+    asks = (Send("A", plain_request(contract), until_read=False), Receive("A", "announced"))
+    return scenario(Connect("A"), asks, Settle("answered", within=0.1))
+
+
+def three_segments(contract: Contract) -> Scenario:
+    """A request cut near its beginning and inside its empty line, each piece read before the next is sent."""
+    request = plain_request(contract)
+    pieces = (request[:2], request[2:-1], request[-1:])
+    return scenario(Connect("A"), *(Send("A", piece) for piece in pieces), Receive("A"))
+
+
+def same_again(contract: Contract) -> Scenario:
+    """Three clients, one after the other, that send the same."""
+    return scenario(*((*ask(name, contract), Close(name)) for name in "ABC"))
+
+
+def something_missing(contract: Contract) -> Scenario:
+    """A client that asks for what is not there; then another that asks as usual."""
+    request = get_request("/gatecrash-not-there")
+    asks = (Send("A", request, until_read=False), Receive("A"), Close("A"), Settle("after", within=0.1))
+    return scenario(Connect("A"), asks, ask("B", contract))
+
+
 def second_request(contract: Contract) -> Scenario:
     """One client that asks again on the same connection."""
     asks = (Send("A", plain_request(contract), until_read=False), Receive("A"))
@@ -140,18 +165,14 @@ def _says(contract: Contract, client: str) -> tuple[Step, ...]:
 
 
 def twice_as_many(visits: Sequence[Iterable[Step]]) -> Scenario:
-    """A first visit, for what a server only does once; then the others, with a look after half of them and after all.
-
-    The server comes to rest after each: a child is gone, or a zombie, before the next client comes.
-    """
+    """Visits of clients, one after the other, with a look after half of them and after all."""
     half = len(visits) // 2
-    labels = {half: "once", len(visits) - 1: "twice"}
-    return scenario(*((*visit, Settle(labels.get(number, ""))) for number, visit in enumerate(visits)))
+    return scenario(*visits[:half], Settle("once"), *visits[half:], Settle("twice"))
 
 
 def served_twice_as_many(contract: Contract, count: int) -> Scenario:
     """`count` clients are served and leave, one after the other, then as many again."""
-    return twice_as_many([(*ask(name, contract), Close(name)) for name in _names(1 + 2 * count)])
+    return twice_as_many([(*ask(name, contract), Close(name)) for name in _names(2 * count)])
 
 
 def children_at_work(contract: Contract, clients: Sequence[str]) -> tuple[Step, ...]:
@@ -163,8 +184,7 @@ def children_at_work(contract: Contract, clients: Sequence[str]) -> tuple[Step, 
 
 def held_connection(contract: Contract, count: int = 1) -> Scenario:
     """Clients who are being served when the server is looked at."""
-    names = _names(count)
-    return scenario(Settle("start"), children_at_work(contract, names), Settle("serving"), Release())
+    return scenario(children_at_work(contract, _names(count)), Settle("serving"), Release())
 
 
 def knocking(contract: Contract, idle: int = 1, leaving: int = 1) -> Scenario:
@@ -172,7 +192,7 @@ def knocking(contract: Contract, idle: int = 1, leaving: int = 1) -> Scenario:
     names = _names(idle + leaving + 1)
     left = ((*ask(name, contract), Close(name)) for name in names[idle:-1])
     knocks = (Connect(names[-1]), *_says(contract, names[-1]), Settle("knocking"))
-    return scenario(children_at_work(contract, names[:idle]), Settle("idle"), *left, Settle("left"), knocks)
+    return scenario(children_at_work(contract, names[:idle]), *left, Settle("left"), knocks)
 
 
 def fork_fails(contract: Contract, error: str, times: int = 1) -> Scenario:
@@ -208,8 +228,12 @@ _PROBES: dict[str, Probe] = {
     "RES-01": as_many_again,
     "RES-05": thread_fails,
     "RESP-01": one_client,
+    "RESP-02": three_segments,
+    **dict.fromkeys(("RESP-04", "RESP-05", "RESP-06", "RESP-07", "RESP-08", "RESP-09", "RESP-14"), whole_answer),
     "RESP-16": second_request,
     "RESP-21": body_like_a_request,
+    "RESP-24": same_again,
+    "RESP-25": something_missing,
     "STREAM-01": lambda contract: echoed(_BLOCK),
     "STREAM-02": lambda contract: echoed(b"text\n", bytes(range(256)), b"\n\n"),
     "STREAM-03": lambda contract: in_pieces(),

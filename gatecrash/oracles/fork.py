@@ -55,7 +55,7 @@ def _does_not_hang(call: str, args: Sequence[int]) -> bool:
 
 @oracle("FORK-05")
 def parent_closes_its_copy(case: Case) -> Finding | None:
-    """At rest no connection is open both in a child and in the parent, nor in the parent alone once it was answered."""
+    """At rest no connection is open both in a child and in the parent."""
     look = case.transcript.look("serving")
     if look is None or look.still not in _STILL:
         return None

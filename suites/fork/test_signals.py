@@ -48,7 +48,7 @@ def _interrupted(trial: Trial, name: str, cut: int) -> Scenario:
     control = (Connect("A"), *_says(trial, "A", cut), Send("A", rest, until_read=False), Receive("A"), Close("A"))
     begun = (Connect("B"), *_says(trial, "B", cut), Settle("reading"))
     signalled = (Signal("serving", name), Settle("signalled"))
-    return scenario(control, Settle(), begun, signalled, Send("B", rest, until_read=False), Receive("B"), Close("B"))
+    return scenario(control, begun, signalled, Send("B", rest, until_read=False), Receive("B"), Close("B"))
 
 
 def _workers_die(trial: Trial, times: int) -> Scenario:
