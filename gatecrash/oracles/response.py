@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gatecrash.oracles import oracle
-from gatecrash.oracles.answers import departure, described, same, settled
+from gatecrash.oracles.answers import departure, described, plain_answer, same, settled
 from gatecrash.oracles.invariants import memory_fault
 from gatecrash.oracles.service import as_finding, askers, unserved
 from gatecrash.protocols import http
@@ -47,11 +47,11 @@ def missing_thing_harms_nothing(case: Case) -> Finding | None:
     how = _lost(case.transcript)
     if how is not None:
         return Finding("RESP-25", "a server that goes on after a request for something that is not there", how)
-    *curious, last = case.transcript.scenario.clients
-    unanswered = _unanswered("RESP-25", case, tuple(curious))
-    if unanswered is not None:
+    clients = case.transcript.scenario.clients
+    unanswered = _unanswered("RESP-25", case, clients)
+    if unanswered is not None or plain_answer(case, case.transcript.scenario.sent_by(clients[-1])) is None:
         return unanswered
-    return as_finding("RESP-25", "the next client is served as before", unserved(case, last))
+    return as_finding("RESP-25", "the next client is served as before", unserved(case, clients[-1]))
 
 
 def _lost(transcript: Transcript) -> str | None:

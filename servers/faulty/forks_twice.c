@@ -4,7 +4,7 @@
  * Planted mistake: The second try is made even after a success: in the parent fork() is never 0.
  * Model: fork
  * Protocol: http
- * Breaks: FORK-01, RESP-02
+ * Breaks: FORK-01
  * Fix: pid_t child = fork(); if (child < 0) child = fork(); if (child == 0) { ... }
  *
  * Try it:

@@ -3,7 +3,7 @@
 Planted mistake: The parent does not close its copy, so the client is not told when the child has finished.
 Model: fork
 Protocol: http
-Breaks: FORK-05, RESP-14
+Breaks: FORK-05
 Fix: connection.close() in the parent, after os.fork()
 
 Try it:

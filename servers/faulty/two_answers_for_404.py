@@ -3,7 +3,7 @@
 Planted mistake: After the 404 the function goes on, and sends the page as well.
 Model: iterative
 Protocol: http
-Breaks: RESP-23, RESP-08
+Breaks: RESP-23
 Fix: return after the 404
 
 Try it:

@@ -23,6 +23,7 @@ from strategies import client_names, http_requests, malformed_requests
 
 #: Seconds: a server that looks round now and then is not waited for, what is wrong shows at once.
 _MOMENT = 0.1
+_LONG_TARGETS = st.sampled_from((100, 256, 300, 512, 600, 1024, 1100, 2048, 4096, 8000, 15000)).map("a".__mul__)
 _NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_/.", min_size=1, max_size=40)
 
 
@@ -33,7 +34,8 @@ def test_a_complete_request_is_answered(trial: Trial) -> None:
 
 @pytest.mark.rule("RESP-22")
 def test_a_malformed_request_crashes_nothing(trial: Trial) -> None:
-    trial.verify(malformed_requests().map(lambda request: _watched(trial.contract, request)))
+    requests = st.one_of(malformed_requests(), _LONG_TARGETS.map(lambda target: get_request("/" + target)))
+    trial.verify(requests.map(lambda request: _watched(trial.contract, request)))
 
 
 @pytest.mark.rule("RESP-24")
