@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gatecrash.client import DatagramClient, StreamClient
-from gatecrash.instruments.quiescence import Spinning, Stillness, blocked_where
+from gatecrash.instruments.quiescence import Resting, Spinning, Stillness, blocked_where
 from gatecrash.sanitizers import new_reports
 from gatecrash.server import Server
 from gatecrash.text import safe_text
@@ -23,6 +23,7 @@ from gatecrash.waiting import Waiter, name_of
 
 _FATAL = frozenset({4, 6, 7, 8, 11, 13, 31})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV SIGPIPE SIGSYS
 _DYING = 1.0  # seconds a sanitizer is given at most to write its report and end the process
+_NAP = 0.05  # seconds: a process that sleeps no longer than this is waited for, it may report when it wakes
 
 
 class Observer:
@@ -126,5 +127,7 @@ class Observer:
         """What sanitizers wrote, once every client has left: a process may die of a client's end as well."""
         if not self._sanitized:
             return []
-        self.waiter.settle(_DYING, wait_out=False)
+        still = self.waiter.settle(_DYING, wait_out=False)
+        if isinstance(still, Resting) and still.wakes_in <= _NAP:
+            self.waiter.settle(_DYING)
         return new_reports(self.server.launch.env, step)

@@ -1,0 +1,117 @@
+"""Reports of the sanitizers: told apart, read once, and attributed to the scenario that provoked them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gatecrash.building import compile_source
+from gatecrash.contract import Contract
+from gatecrash.errors import Unavailable
+from gatecrash.sanitizers import new_reports, sanitizer_environment, told_apart
+from gatecrash.scenario import Close, Connect, Reset, Send, Settle, Signal, scenario
+from gatecrash.server import Launch
+from gatecrash.site import Site
+from gatecrash.transcript import SanitizerReport, Transcript
+
+SHIFT = "server.c:7:3: runtime error: left shift of 3 by 30 places cannot be represented in type 'int'\n"
+NULL = "server.c:9:3: runtime error: load of null pointer of type 'char'\n"
+SEGV = "=====\n==42==ERROR: AddressSanitizer: SEGV on unknown address 0x000000000000 (pc 0x1)\n    #0 serve\n"
+OVERFLOW = "=====\n==42==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x602\n    #0 serve\n"
+UBSAN_SEGV = "UndefinedBehaviorSanitizer:DEADLYSIGNAL\n==42==ERROR: UndefinedBehaviorSanitizer: SEGV on unknown address"
+
+#: Serves one client after the other, each in a child of its own. A byte 's' shifts too far; the end of a client
+#: that has sent an 'e' makes its child write behind a buffer, a little later.
+SERVER = r"""
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[argc - 1])),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int on = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+    signal(SIGCHLD, SIG_IGN);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    bind(listener, (struct sockaddr *)&address, sizeof address);
+    listen(listener, 5);
+    for (;;) {
+        int client = accept(listener, NULL, NULL);
+        if (fork() == 0) {
+            char byte = 0, last = 0, *buffer = malloc(10);
+            while (read(client, &byte, 1) == 1) {
+                last = byte;
+                if (byte == 's')
+                    on = on << (30 + argc);
+            }
+            usleep(20000);
+            if (last == 'e')
+                buffer[8 + argc] = byte;
+            _exit(0);
+        }
+        close(client);
+    }
+}
+"""
+
+
+def test_runtime_errors_and_the_fatal_error_are_two_reports() -> None:
+    assert told_apart(SHIFT + OVERFLOW) == [
+        ("undefined", SHIFT.strip()),
+        ("address", OVERFLOW[OVERFLOW.index("==42") :]),
+    ]
+
+
+@pytest.mark.parametrize("text", [SEGV, NULL + SEGV, NULL + UBSAN_SEGV])
+def test_a_caught_signal_is_one_fault_whatever_was_noticed_on_the_way(text: str) -> None:
+    assert [tool for tool, _ in told_apart(text)] == ["signal"]
+
+
+def test_a_null_pointer_that_kills_nobody_is_undefined_behaviour() -> None:
+    assert told_apart(NULL) == [("undefined", NULL.strip())]
+
+
+def test_words_of_a_program_are_no_report() -> None:
+    assert told_apart("listening on port 80\nERROR: no such file\n") == []
+
+
+def test_a_process_that_keeps_its_file_open_is_heard_twice(tmp_path: Path) -> None:
+    environment = sanitizer_environment(tmp_path)
+    with (tmp_path / "report.42").open("w") as file:
+        for text in (SHIFT, OVERFLOW):
+            file.write(text)
+            file.flush()
+            assert len(new_reports(environment, 0)) == 1
+            assert new_reports(environment, 0) == []
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    folder = tmp_path_factory.mktemp("sanitized")
+    source, program = folder / "server.c", folder / "server"
+    source.write_text(SERVER)
+    try:
+        compile_source(source, program, sanitize=True)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    launch = Launch((str(program), "{port}"), folder, sanitizer_environment(folder))
+    return Site({"sanitized": launch}, Contract(protocol="none", concurrency="fork"))
+
+
+def tools(transcript: Transcript) -> list[str]:
+    return [event.tool for event in transcript.events if isinstance(event, SanitizerReport)]
+
+
+def test_each_report_belongs_to_the_scenario_that_provoked_it(site: Site) -> None:
+    """The child of the first scenario dies of its client's end, when all steps have been played."""
+    with site:
+        late = scenario(Connect("A"), Send("A", b"e"))
+        shifts = scenario(Connect("A"), Send("A", b"s"), Settle("said"), Close("A"))
+        harmless = scenario(Connect("A"), Send("A", b"x"), Settle("said"), Reset("A"))
+        killed = scenario(Connect("A"), Send("A", b"x"), Settle("said"), Signal("child", "SIGKILL"))
+        played = [tools(site.play(each, build="sanitized")) for each in (late, harmless, shifts, killed, late)]
+    assert played == [["address"], [], ["undefined"], [], ["address"]]
