@@ -17,6 +17,7 @@ from gatecrash.server import Launch, Server
 from gatecrash.text import safe_text
 from gatecrash.transcript import Transcript
 from gatecrash.verdicts import Case, Plain
+from gatecrash.watch import Watch
 
 #: In a namespace every target can have the same port; 9157 is 0x23C5, 50467 when its bytes are swapped.
 ASKED_PORT = 9157
@@ -37,6 +38,7 @@ class Site:
         if self.remote:
             self.patience = min(patience, WIRE_PATIENCE)
         self.arena: Arena | Wire = Wire() if self.remote else Arena.open(kind=arena)  # type: ignore[arg-type]
+        self.watch = Watch()
         self._server: Server | None = None
         self._key: tuple[str, frozenset[str]] | None = None
         self._plain: dict[bytes, Plain] = {}
@@ -99,6 +101,11 @@ class Site:
         """The running server, started when there is none of this kind."""
         if self._server is None or self._key != (build, traps) or not self._server.serving():
             return self.fresh(build, traps)
+        return self._server
+
+    @property
+    def running(self) -> Server | None:
+        """The running server, if there is one."""
         return self._server
 
     def drop(self) -> None:

@@ -15,6 +15,7 @@ from hypothesis.strategies import SearchStrategy
 
 from gatecrash.contract import Contract
 from gatecrash.errors import TargetError
+from gatecrash.leaks import leaks_of
 from gatecrash.offer import plain_request
 from gatecrash.oracles import oracle_of
 from gatecrash.oracles.invariants import broken_invariants, true_reason
@@ -149,8 +150,10 @@ class Trial:
         transcript = self.site.play(played, build=self.build, fresh=fresh)
         case = self.site.case(transcript)
         for other in broken_invariants(case):
-            if other.rule != self.rule.id:
-                self._note_other(other, played, transcript)
+            self._note_other(other, played, transcript)
+        if self.build == "plain":
+            for leak in leaks_of(self.site, transcript):
+                self._note_other(*leak)
         if self.build != "plain":
             own = [f for f in broken_invariants(case) if f.rule == self.rule.id]
             return (own[0] if own else None), transcript
@@ -159,7 +162,7 @@ class Trial:
 
     def _note_other(self, finding: Finding, played: Scenario, transcript: Transcript) -> None:
         """An invariant broke under another rule's scenario: reported once under its own rule, then muted."""
-        if finding.rule not in self.others:
+        if finding.rule != self.rule.id and finding.rule not in self.others:
             self.others[finding.rule] = Verdict(
                 finding.rule, "fail", finding=finding, scenario=played, transcript=str(transcript), build=self.build
             )

@@ -1,0 +1,77 @@
+"""A suspicion of the watch looked into: the last scenario is played many times over on a fresh server.
+
+What one scenario leaves behind each time, after 4 times and after 8, is broken whatever rule was being tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from gatecrash.judging import Prerequisites, verdict_without_trying
+from gatecrash.oracles import oracle_of
+from gatecrash.oracles.service import askers, first_unserved
+from gatecrash.rulebook import load
+from gatecrash.scenario import (
+    Close,
+    LimitDescriptors,
+    Reset,
+    Restart,
+    Scenario,
+    Settle,
+    Signal,
+    StartOnTakenPort,
+    StartSecond,
+    Step,
+    scenario,
+)
+from gatecrash.site import Site
+from gatecrash.transcript import Transcript
+from gatecrash.verdicts import Finding
+
+_ROUNDS = 4
+#: After these the server is another one, or may well hold what it could not finish.
+_DISTURBING = (LimitDescriptors, Restart, Signal, StartOnTakenPort, StartSecond)
+
+Leak = tuple[Finding, Scenario, Transcript]
+
+
+def leaks_of(site: Site, transcript: Transcript) -> Iterator[Leak]:
+    """What the scenario just played leaves behind each time, each rule that it breaks only once a site."""
+    played = transcript.scenario
+    if played.traps or any(isinstance(step, _DISTURBING) for step in played.steps):
+        return
+    if not site.watch.suspects(site.running):
+        return
+    polite = first_unserved(site.case(transcript), askers(site.case(transcript))) is None
+    rude = not polite or any(isinstance(step, Reset) for step in played.steps)
+    rules = [r for r in (("RES-02", "FORK-12") if rude else ("RES-01", "FORK-07")) if r not in site.watch.muted]
+    rules += ["FORK-02"] if "FORK-02" not in site.watch.muted else []
+    yield from _confirmed(site, many_times(played), rules)
+
+
+def many_times(played: Scenario) -> Scenario:
+    """The scenario `_ROUNDS` times, a look, as often again, and a look; each round has clients of its own."""
+    steps = (*played.steps, *(Close(name) for name in played.clients))
+    rounds = [tuple(_played_by(step, number) for step in steps) for number in range(1, 2 * _ROUNDS + 1)]
+    once, twice = (Settle("after N clients"), Settle("once")), (Settle("after 2N clients"), Settle("twice"))
+    return scenario(*rounds[:_ROUNDS], once, *rounds[_ROUNDS:], twice)
+
+
+def _played_by(step: Any, number: int) -> Step:
+    """The step, done by this round's client."""
+    renamed: Step = replace(step, client=f"{step.client}{number}") if hasattr(step, "client") else step
+    return renamed
+
+
+def _confirmed(site: Site, played: Scenario, rules: list[str]) -> Iterator[Leak]:
+    transcript = site.play(played, fresh=True)
+    case = site.case(transcript)
+    for name in rules:
+        finding = oracle_of(name)(case)
+        if finding is None or not finding.conclusive:
+            continue
+        if verdict_without_trying(load().get(name), site, Prerequisites(site)) is None:
+            site.watch.muted.add(name)
+            yield finding, played, transcript

@@ -1,0 +1,57 @@
+"""A cheap eye on a running server between scenarios: its descriptors and its children, a few system calls.
+
+Growth is a suspicion only: children may still be on their way out, and pools fill. gatecrash.leaks looks into it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from gatecrash.instruments import procfs
+from gatecrash.server import Server
+
+#: Suspicious growth: more than what one ordinary crowd leaves behind for a moment.
+_SLACK = 12
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the parent has: open descriptors, and children, zombies included."""
+
+    descriptors: int
+    children: int
+
+    def much_more_than(self, before: Counts) -> bool:
+        """Whether one of them has grown by more than the slack."""
+        return max(self.descriptors - before.descriptors, self.children - before.children) > _SLACK
+
+
+class Watch:
+    """Remembers what a server had when it was first seen, and which rules were blamed already."""
+
+    def __init__(self) -> None:
+        self.muted: set[str] = set()
+        self._server: Server | None = None
+        self._before = Counts(0, 0)
+
+    def suspects(self, server: Server | None) -> bool:
+        """Whether this server has much more than at first, or than at the last suspicion."""
+        if server is None or not server.observable:
+            return False
+        now = _count(server.main_pid)
+        if server is not self._server:
+            self._server, self._before = server, now
+            return False
+        if not now.much_more_than(self._before):
+            return False
+        self._before = now
+        return True
+
+
+def _count(pid: int) -> Counts:
+    try:
+        descriptors = len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:  # it has gone
+        return Counts(0, 0)
+    return Counts(descriptors, len(procfs.read(f"/proc/{pid}/task/{pid}/children").split()))
