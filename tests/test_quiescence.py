@@ -195,6 +195,29 @@ def test_what_a_timed_wait_does_at_its_end_is_seen(nursery: Nursery, queues: Que
         assert client.recv(10, socket.MSG_DONTWAIT) == b"late"
 
 
+def test_a_task_woken_for_nothing_has_not_ended_its_timed_wait(nursery: Nursery, queues: Queues) -> None:
+    """When the peer acknowledges a FIN, whoever polls that connection is woken and goes on waiting."""
+    port = nursery.python(
+        "import os, select, socket\nlistening = socket.create_server(('127.0.0.1', 0))\n"
+        "print(listening.getsockname()[1], flush=True)\n"
+        "connection, _ = listening.accept()\nconnection.setblocking(False)\n"
+        "try:\n    while True:\n        connection.send(bytes(65536))\nexcept BlockingIOError:\n    pass\n"
+        "connection.shutdown(socket.SHUT_WR)\n"
+        "poll = select.poll()\npoll.register(connection, select.POLLIN)\npoll.poll(500)\nos._exit(0)"
+    )
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        assert isinstance(settle(nursery.census, no_queues, wait_out=False), Resting)
+
+        def read_it_all() -> int:
+            while client.recv(1 << 20):
+                continue
+            return 0
+
+        asleep = settle(nursery.census, no_queues, pump=read_it_all)
+        assert isinstance(asleep, Quiet)
+        assert not asleep.tasks
+
+
 def test_timed_waits_that_never_repeat_prove_nothing(nursery: Nursery) -> None:
     nursery.python("import select\nprint(1, flush=True)\nn = 20\nwhile True:\n    select.poll().poll(n)\n    n += 20")
     assert isinstance(settle(nursery.census, no_queues, patience=0.6), Resting)

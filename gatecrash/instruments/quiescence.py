@@ -144,8 +144,13 @@ class _Settling:
         return Quiet(rest.tasks, rest.queues)
 
     def _wait_out(self, start: _Rest) -> _Rest | Stillness:
-        """Quiet when all timed waits of `start` ended once and nothing else changed; else the changed rest."""
-        waiting = {task.tid for task in start.timed()}
+        """Quiet when all timed waits of `start` ended once and nothing else changed; else the changed rest.
+
+        A run alone is no end: whatever a socket's peer acknowledges wakes the task that polls it, for nothing.
+        """
+        began = time.monotonic()
+        ends = {task.tid: began + (task.timed or 0.0) + _LIMIT_JITTER for task in start.timed()}
+        waiting = set(ends)
         shortest = min(task.timed or 0.0 for task in start.timed())
         while True:
             _sleep(min(max(shortest / 10, _FIRST_NAP), _WAIT_OUT_NAP))
@@ -154,7 +159,8 @@ class _Settling:
                 return rest
             if not rest.same_but_timed(start):
                 return rest
-            waiting = {tid for tid in waiting if rest.runs[tid] == start.runs[tid]}
+            now = time.monotonic()
+            waiting = {tid for tid in waiting if rest.runs[tid] == start.runs[tid] or now < ends[tid]}
             if not waiting:
                 return Quiet(rest.tasks, rest.queues)
             if time.monotonic() > self.deadline:
