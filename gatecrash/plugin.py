@@ -54,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """The marker, and one folder a run that all its workers share."""
     config.addinivalue_line("markers", "rule(id): the rule a suite test tries")
-    config.addinivalue_line("markers", "own_server: the test makes its own servers")
+    config.addinivalue_line("markers", "xdist_group(name): the tests that one worker of pytest-xdist runs")
     if not hasattr(config, "workerinput"):
         given = config.getoption("--gatecrash-run")
         config.stash[_RUN_FOLDER] = Path(given) if given else Workshop.new_folder()

@@ -18,6 +18,10 @@ class Profile:
     replays: int = 3
     derandomize: bool = True
 
+    def examples_on(self, build: str, area: str) -> int:
+        """How many examples on this build: a sanitized one is slow, and only what the sanitizers say counts there."""
+        return self.examples if build == "plain" or area == "memory" else max(3, self.examples // 4)
+
 
 PROFILES = {
     profile.name: profile

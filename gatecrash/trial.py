@@ -72,7 +72,8 @@ class Trial:
         Raises RuleBroken with the smallest scenario found. `fresh`: each gets a newly started server.
         """
         self._fresh = fresh
-        limit = min(self.profile.examples, examples or self.profile.examples)
+        most = self.profile.examples_on(self.build, self.rule.area)
+        limit = min(most, examples or most)
 
         def example(played: Scenario) -> None:
             self._example(played)
