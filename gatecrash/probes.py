@@ -66,6 +66,11 @@ def accept_fails(contract: Contract, error: str) -> Scenario:
     return scenario(Fail("accept", error), first, ask("B", contract), Close("B"))
 
 
+def stopped_and_continued(contract: Contract) -> Scenario:
+    """The server is stopped and goes on; then a client comes."""
+    return scenario(Settle("running"), Freeze(), Thaw(), Settle("continued"), ask("A", contract), Close("A"))
+
+
 def interrupted_accept(contract: Contract) -> Scenario:
     """The handler of SIGCHLD runs while the server waits in accept; then a client comes."""
     signalled = (Settle("waiting"), Signal("parent", "SIGCHLD"), Settle("handled"))
@@ -95,6 +100,15 @@ def something_missing(contract: Contract) -> Scenario:
     request = get_request("/gatecrash-not-there")
     asks = (Send("A", request, until_read=False), Receive("A"), Close("A"), Settle("after", within=0.1))
     return scenario(Connect("A"), asks, ask("B", contract))
+
+
+def a_crowd(contract: Contract) -> Scenario:
+    """Twenty clients that wait in the accept queue together; who was not served in turn may be served later."""
+    names = tuple(f"C{number}" for number in range(1, 21))
+    arrivals = [(Connect(name), *_says(contract, name)) for name in names]
+    leaving = ((Receive(name), HalfClose(name)) for name in names)
+    late = (Receive(name) for name in names)
+    return scenario(Freeze(), *arrivals, Thaw(), *leaving, late, Settle("rest", within=0.1))
 
 
 def second_request(contract: Contract) -> Scenario:
@@ -227,10 +241,12 @@ _PROBES: dict[str, Probe] = {
     "LIFE-08": half_closes,
     "RES-01": as_many_again,
     "RES-05": thread_fails,
+    "LIFE-09": stopped_and_continued,
     "RESP-01": one_client,
     "RESP-02": three_segments,
     **dict.fromkeys(("RESP-04", "RESP-05", "RESP-06", "RESP-07", "RESP-08", "RESP-09", "RESP-14"), whole_answer),
     "RESP-16": second_request,
+    "RESP-19": a_crowd,
     "RESP-21": body_like_a_request,
     "RESP-24": same_again,
     "RESP-25": something_missing,

@@ -3,7 +3,7 @@
 Planted mistake: The child does not leave when its client is served: it goes back to accept().
 Model: fork
 Protocol: http
-Breaks: FORK-07, LIFE-03, ACC-14
+Breaks: FORK-07, LIFE-03
 Fix: os._exit(0) after serve(connection), and listener.close() before it
 
 Try it:

@@ -12,6 +12,7 @@ from gatecrash.scenario import (
     HalfClose,
     LiftLimit,
     LimitDescriptors,
+    Receive,
     Scenario,
     Send,
     Settle,
@@ -82,22 +83,26 @@ def _accept_fails(
 
 
 def _shortage(contract: Contract, count: int) -> Scenario:
+    """The crowd stays for its answers: a client that leaves before it gets one is another rule's affair."""
     *crowd, last = client_names(count + 1)
     return scenario(
         LimitDescriptors(0),
-        *(_says(contract, name) for name in crowd),
+        *((Connect(name), *_asks(contract, name)) for name in crowd),
         Settle("limited", within=_LONG_ENOUGH),
-        *((Close(name),) for name in crowd),
         LiftLimit(),
+        *((Receive(name), Close(name)) for name in crowd),
         _served(contract, last),
     )
 
 
+def _asks(contract: Contract, name: str) -> tuple[Step, ...]:
+    request = plain_request(contract)
+    return (Send(name, request, until_read=False),) if request else ()
+
+
 def _says(contract: Contract, name: str) -> tuple[Step, ...]:
     """A client that asks, says that this was all, and does not wait: it may not be served at all."""
-    request = plain_request(contract)
-    send = (Send(name, request, until_read=False),) if request else ()
-    return (Connect(name), *send, HalfClose(name))
+    return (Connect(name), *_asks(contract, name), HalfClose(name))
 
 
 def _waiting_in_vain(contract: Contract, count: int) -> Scenario:
