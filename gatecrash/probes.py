@@ -230,6 +230,7 @@ _PROBES: dict[str, Probe] = {
     "ACC-11": lambda contract: scenario(StartOnTakenPort()),
     "ACC-16": beside_an_idle_client,
     "ACC-17": one_after_another,
+    "FORK-01": held_connection,
     "FORK-02": lambda contract: served_twice_as_many(contract, 2),
     "FORK-04": knocking,
     "FORK-05": held_connection,
