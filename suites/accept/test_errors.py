@@ -115,6 +115,7 @@ def _waiting_in_vain(contract: Contract, count: int) -> Scenario:
         LimitDescriptors(0),
         *(_says(contract, name) for name in names),
         Settle("limited", within=_LONG_ENOUGH),
+        Settle("still limited", within=_LONG_ENOUGH),
         LiftLimit(),
     )
 
