@@ -7,7 +7,7 @@ from string import ascii_uppercase
 
 from gatecrash.contract import Contract
 from gatecrash.instruments import gates
-from gatecrash.offer import ask, get_request, plain_request
+from gatecrash.offer import ECHO_PAYLOAD, ask, get_request, plain_request
 from gatecrash.scenario import (
     AwaitHeld,
     Close,
@@ -230,7 +230,7 @@ _PROBES: dict[str, Probe] = {
     "ACC-11": lambda contract: scenario(StartOnTakenPort()),
     "ACC-16": beside_an_idle_client,
     "ACC-17": one_after_another,
-    "FORK-01": held_connection,
+    "FORK-01": lambda contract: scenario(Settle("start"), held_connection(contract).steps),
     "FORK-02": lambda contract: served_twice_as_many(contract, 2),
     "FORK-04": knocking,
     "FORK-05": held_connection,
@@ -251,9 +251,10 @@ _PROBES: dict[str, Probe] = {
     "RESP-21": body_like_a_request,
     "RESP-24": same_again,
     "RESP-25": something_missing,
-    "STREAM-01": lambda contract: echoed(_BLOCK),
+    "STREAM-01": lambda contract: echoed(ECHO_PAYLOAD),
     "STREAM-02": lambda contract: echoed(b"text\n", bytes(range(256)), b"\n\n"),
     "STREAM-03": lambda contract: in_pieces(),
+    "STREAM-06": lambda contract: scenario(echoed(ECHO_PAYLOAD).steps, Settle("finished")),
     "STREAM-11": lambda contract: echoed(_BLOCK, _BLOCK, _BLOCK),
     "DGRAM-01": lambda contract: datagrams(("A", b"a\x00b\xff\n")),
     "DGRAM-05": lambda contract: datagrams(("A", b"gatecrash " * 10), ("A", b"-")),
