@@ -4,7 +4,7 @@
  * Planted mistake: The parent does not close its copy of the connection, so the client never sees the end.
  * Model: fork
  * Protocol: http
- * Breaks: FORK-05, RES-01, RES-02
+ * Breaks: FORK-05
  * Fix: close(connection); in the parent, after fork()
  *
  * Try it:

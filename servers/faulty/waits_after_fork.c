@@ -4,7 +4,7 @@
  * Planted mistake: The parent waits for the child it has just started, so there is one client at a time.
  * Model: fork
  * Protocol: http
- * Breaks: FORK-04, ACC-16, LIFE-10
+ * Breaks: FORK-04
  * Fix: leave waiting to a SIGCHLD handler: while (waitpid(-1, NULL, WNOHANG) > 0) continue;
  *
  * Try it:

@@ -3,7 +3,7 @@
 Planted mistake: The parent waits for the child it has just started, so it serves one client at a time.
 Model: fork
 Protocol: http
-Breaks: FORK-04, ACC-16, LIFE-10
+Breaks: FORK-04
 Fix: os.waitpid(-1, os.WNOHANG) in a loop, in a handler for SIGCHLD
 
 Try it:
