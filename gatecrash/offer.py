@@ -6,7 +6,8 @@ from gatecrash.contract import Contract
 from gatecrash.protocols import echo, http
 from gatecrash.scenario import Connect, Receive, ReceiveDatagrams, Send, SendDatagram, Step
 
-ECHO_PAYLOAD = b"gatecrash says hello\n"
+#: 64 bytes that end a line: who echoes lines or small records answers it too, and one small buffer holds it.
+ECHO_PAYLOAD = b"gatecrash says hello and would like to have this line back now.\n"
 
 
 def get_request(path: str, *, version: str = "1.1", extra: bytes = b"") -> bytes:

@@ -69,7 +69,7 @@ def short_write_is_continued(case: Case) -> Finding | None:
     """Some send took fewer bytes than it was given, and the rest did not follow.
 
     A server with edge-triggered epoll may wait for the next event after that (epoll(7)), so the scenario gives it
-    one: a second message.
+    one after each: another message.
     """
     shortened = [call for call in case.transcript.calls if call.outcome.startswith("shortened")]
     if not shortened:

@@ -74,7 +74,7 @@ def _finishes(client: str, size: int) -> tuple[Step, ...]:
 
 
 def _short_write(taken: int, times: int, size: int) -> Scenario:
-    """The second message is the event for which a server with edge-triggered epoll may wait (epoll(7))."""
+    """After each short write comes another message: the event a server with edge-triggered epoll may wait for."""
     message = printable(size)
-    exchanges = ((Send("A", message, until_read=False), Receive("A")) for _ in range(2))
+    exchanges = ((Send("A", message, until_read=False), Receive("A")) for _ in range(times + 1))
     return scenario(Shorten(taken, times), Connect("A"), *exchanges, HalfClose("A"), Receive("A", "end"))
