@@ -215,6 +215,7 @@ class Gates:
                 if theirs.type != socket.SOCK_STREAM or not self.alive(call):
                     return False
                 sent = theirs.send(data[:size], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+                _announce_room(theirs)
         except (Gone, BlockingIOError, BrokenPipeError):
             return False  # the call itself will block, or fail again with its SIGPIPE
         except OSError as error:
@@ -323,3 +324,14 @@ def available() -> str | None:
     if libc.syscall(number, SECCOMP_GET_ACTION_AVAIL, 0, ctypes.byref(action)) < 0:
         return f"seccomp user notification: {os.strerror(ctypes.get_errno())}"
     return None
+
+
+def _announce_room(theirs: socket.socket) -> None:
+    """Wake whoever waits for room in this send buffer, as the kernel does when a full one empties.
+
+    After a real short write there will be such an edge, and an edge-triggered server rightly waits for it (epoll(7),
+    Q9). Setting the buffer's size to what it is makes one (sk_write_space in sock_setsockopt).
+    """
+    if fcntl.fcntl(theirs, fcntl.F_GETFL) & os.O_NONBLOCK:
+        size = theirs.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size // 2)  # which the kernel doubles: socket(7)
