@@ -19,8 +19,8 @@ from gatecrash.errors import UsageError
 from gatecrash.judging import missing_instruments
 from gatecrash.profiles import PROFILES
 from gatecrash.record import Judgement, RunRecord, judgements
-from gatecrash.reports import json_report, terminal
 from gatecrash.references import default_target
+from gatecrash.reports import json_report, terminal
 from gatecrash.rulebook import Rule, load
 from gatecrash.verdicts import Verdict, merge
 from gatecrash.workshop import Workshop

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.syntax import Syntax
 from rich.text import Text
 
+from gatecrash.reports.terminal import show_code
 from gatecrash.rulebook import Mistake, Rule, load
 
 
@@ -48,6 +47,4 @@ def _mistake(console: Console, mistake: Mistake) -> None:
     for name, language, code in (("In C", "c", mistake.c), ("In Python", "python", mistake.python)):
         if code:
             console.print(Text(f"\n{name}:", "dim"))
-            console.print(
-                Padding(Syntax(code.strip("\n"), language, background_color="default", word_wrap=True), (0, 0, 0, 2))
-            )
+            show_code(console, code, language)

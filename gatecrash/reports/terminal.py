@@ -169,12 +169,20 @@ def _mistakes(console: Console, mistakes: tuple[Mistake, ...], contract: Contrac
         return
     mistake = mistakes[0]
     console.print(Text.assemble("\n", ("The usual mistake: ", "bold"), mistake.text.strip()))
-    code = mistake.python if contract.source == "python" else mistake.c
-    if code:
-        language = "python" if contract.source == "python" else "c"
-        console.print(
-            Padding(Syntax(code.strip("\n"), language, background_color="default", word_wrap=True), (0, 0, 0, 2))
-        )
+    in_python = contract.source == "python"
+    show_code(console, mistake.python if in_python else mistake.c, "python" if in_python else "c")
+
+
+def show_code(console: Console, code: str | None, language: str) -> None:
+    """A few lines of code, in colour where there is colour."""
+    if not code:
+        return
+    text = code.strip("\n")
+    if console.is_terminal and not console.no_color:
+        console.print(Padding(Syntax(text, language, background_color="default", word_wrap=True), (0, 0, 0, 2)))
+        return
+    for line in text.splitlines():
+        console.print(Text(f"  {line}"))
 
 
 def closing(console: Console, record: RunRecord, *, strict: bool) -> None:
