@@ -28,7 +28,7 @@ from gatecrash.scenario import (
 )
 from gatecrash.site import Site
 from gatecrash.transcript import Transcript
-from gatecrash.verdicts import Finding
+from gatecrash.verdicts import Case, Finding
 
 _ROUNDS = 4
 #: After these the server is another one, or may well hold what it could not finish.
@@ -44,11 +44,18 @@ def leaks_of(site: Site, transcript: Transcript) -> Iterator[Leak]:
         return
     if not site.watch.suspects(site.running):
         return
-    polite = first_unserved(site.case(transcript), askers(site.case(transcript))) is None
-    rude = not polite or any(isinstance(step, Reset) for step in played.steps)
-    rules = [r for r in (("RES-02", "FORK-12") if rude else ("RES-01", "FORK-07")) if r not in site.watch.muted]
+    rules = ["RES-01", "FORK-07"] if _polite(site.case(transcript)) else ["RES-02", "FORK-12"]
+    rules = [rule for rule in rules if rule not in site.watch.muted]
     rules += ["FORK-02"] if "FORK-02" not in site.watch.muted else []
     yield from _confirmed(site, many_times(played), rules)
+
+
+def _polite(case: Case) -> bool:
+    """Whether every client asked, waited for its answer, got it, and left in an orderly way."""
+    played = case.transcript.scenario
+    if any(isinstance(step, Reset) for step in played.steps) or set(askers(case)) != set(played.clients):
+        return False
+    return first_unserved(case, played.clients) is None
 
 
 def many_times(played: Scenario) -> Scenario:
