@@ -320,6 +320,22 @@ def test_a_send_that_offers_no_more_runs_and_the_plan_stays(gated: Callable[...,
     assert target.outcomes("send") == ["ran", "shortened 3"]
 
 
+def test_an_edge_triggered_sender_hears_that_there_is_room_again(gated: Callable[..., Gated]) -> None:
+    """It registered once for both directions, and after a short write waits for the edge (epoll(7), Q9)."""
+    code = LISTEN + (
+        "import select\n"
+        "client, _ = server.accept()\nclient.setblocking(False)\n"
+        "edges = select.epoll()\nedges.register(client, select.EPOLLIN | select.EPOLLOUT | select.EPOLLET)\n"
+        "data = b'hello'\n"
+        "while data:\n    edges.poll()\n    data = data[client.send(data):]\n"
+    )
+    target = gated(code, "send")
+    target.gates.shorten(3)
+    with target.connect() as client:
+        assert target.receive(client, 5) == b"hello"
+    assert target.outcomes("send") == ["shortened 3", "ran"]
+
+
 def test_shortening_into_a_reset_connection_tells_the_target_what_it_would_have_heard(
     gated: Callable[..., Gated],
 ) -> None:
