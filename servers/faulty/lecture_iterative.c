@@ -4,7 +4,7 @@
  * Planted mistake: sizeof counts the NUL that ends a string in C, so one byte too many is sent.
  * Model: iterative
  * Protocol: http
- * Breaks: RESP-08, RESP-03, RESP-10, RESP-11, RESP-13, ACC-09
+ * Breaks: RESP-08, RESP-03, RESP-10, RESP-11, RESP-13, LIFE-06, ACC-09
  * Fix: send(client, response, strlen(response), 0)
  *
  * Try it:
