@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -27,8 +28,13 @@ def _row(path: Path) -> tuple[frozenset[str], int]:
 def main() -> int:
     """Judge all and print the table; 1 when one was not blamed for exactly its mistake."""
     servers = faulty_servers()
-    with ProcessPoolExecutor() as pool:
-        rows = list(pool.map(_row, [planted.path for planted in servers]))
+    rows = []
+    with ProcessPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+        for planted, row in zip(servers, pool.map(_row, [planted.path for planted in servers]), strict=True):
+            rows.append(row)
+            right = "ok" if row[0] == planted.breaks else f"expected {', '.join(sorted(planted.breaks))}"
+            said = ", ".join(sorted(row[0])) or "nothing"
+            print(f"{planted.path.name}: {said} ({right})", file=sys.stderr, flush=True)
     print(_HEAD, end="")
     wrong = 0
     for planted, (rules, hidden) in zip(servers, rows, strict=True):
