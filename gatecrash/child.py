@@ -48,8 +48,9 @@ class Suites:
         """Call `on_verdict` with each verdict as it comes, until the child has ended."""
         heard = 0
         with os.fdopen(self._reading, "rb", closefd=False) as lines:
-            for heard, line in enumerate(lines, 1):
+            for line in lines:
                 on_verdict(Verdict.from_json(json.loads(line)))
+                heard += 1
         return Outcome(self._child.wait(), self._log.read_text(errors="replace"), heard)
 
     def __enter__(self) -> Suites:

@@ -15,7 +15,6 @@ from gatecrash.rulebook import Rule, applicable, load
 from gatecrash.site import Site
 from gatecrash.verdicts import Verdict
 
-
 #: Instruments that only prove a silence: without them a rule is still judged by what comes over the wire.
 _DISPENSABLE = frozenset({"queues", "quiescence"})
 

@@ -9,7 +9,7 @@ from gatecrash.errors import UsageError
 
 @dataclass(frozen=True)
 class Profile:
-    """`examples` a rule at most, within `seconds`; a failure is shrunk for `shrink_seconds`, replayed `replays` times."""
+    """`examples` a rule at most, within `seconds`; a failure is shrunk for `shrink_seconds` and replayed."""
 
     name: str
     examples: int

@@ -1,0 +1,1 @@
+"""Kernel interfaces: what a server does, seen (and held) from outside."""
