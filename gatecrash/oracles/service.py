@@ -64,8 +64,8 @@ def _complete(case: Case, sent: bytes, received: bytes, *, ended: bool) -> bool:
     if protocol == "http" and alone is not None and alone.received and not alone.answered:
         return len(received) >= len(alone.received)  # nobody gets a whole answer: the rules of framing say why
     if protocol == "greeting":
-        plain = case.plain.get(sent) or case.plain.get(b"")
-        return bool(received) and (plain is None or received == plain.received)
+        alone = alone or case.plain.get(b"")
+        return bool(received) and (alone is None or received == alone.received)
     if protocol == "http" and ended:
         reading = http.read_answers(received, http.request_methods(sent), ended=True)
         return len(reading.answers) > 0 and all(a.complete for a in reading.answers)
