@@ -76,7 +76,16 @@ def start_suites(folder: Path, options: Sequence[str], *, jobs: int) -> Suites:
     reading, writing = os.pipe()
     log = folder / "pytest.log"
     command = [sys.executable, "-P", "-m", "pytest", "-c", str(settings), "--rootdir", str(tree_root())]
-    command += ["-p", "no:cacheprovider", "-q", "--tb=short", "--color=no", f"--gatecrash-run={folder}", *options]
+    command += [
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "--tb=short",
+        "--color=no",
+        "--assert=plain",
+        f"--gatecrash-run={folder}",
+        *options,
+    ]
     command += ["-n", str(jobs), "--dist", "load"] if jobs > 1 else ["-p", "no:xdist"]
     command.append(str(tree_root() / "suites"))
     with log.open("wb") as printed:
@@ -94,7 +103,6 @@ def _environment(folder: Path, writing: int) -> dict[str, str]:
     return {
         **kept,
         "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis"),
         "GATECRASH_RECORD_FD": str(writing),
         "GATECRASH_PARENT": str(os.getpid()),

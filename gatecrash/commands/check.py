@@ -25,6 +25,8 @@ from gatecrash.rulebook import Rule, load
 from gatecrash.verdicts import Verdict, merge
 from gatecrash.workshop import Workshop
 
+#: Fewer rules than this are tried before another worker has started.
+_RULES_WORTH_A_WORKER = 8
 _FORMATS = {"json": json_report.render}
 
 
@@ -122,7 +124,7 @@ def _judge(
     options: argparse.Namespace, folder: Path, target: str, rules: tuple[Rule, ...], console: Console
 ) -> RunRecord:
     started = time.monotonic()
-    jobs = options.jobs or len(os.sched_getaffinity(0))
+    jobs = options.jobs or min(len(os.sched_getaffinity(0)), -(-len(rules) // _RULES_WORTH_A_WORKER))
     workshop = Workshop(folder, arena=options.arena, patience=options.patience, contract=_absolute(options.contract))
     with ExitStack() as running:
         suites: list[child.Suites] = []
