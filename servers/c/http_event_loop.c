@@ -1,61 +1,54 @@
 /*
  * An HTTP/1.1 server in one process and one thread: an epoll event loop.
  *
- * Shows: non-blocking sockets; for each client a buffer of what came and a buffer of what is still to
- * be sent; connections that are kept and requests that are pipelined; back-pressure; a lingering close.
+ * Shows: non-blocking sockets; what is to be remembered of each client when no call may wait for it;
+ * connections that are kept and requests that are pipelined; back-pressure; a lingering close.
  *
  * Try it:
  *   cc -Wall -Wextra -Werror -O1 -g -pthread -o server http_event_loop.c && ./server 8080
  *   curl -i http://127.0.0.1:8080/     curl --data-binary @FILE http://127.0.0.1:8080/echo
  *
- * Leaves out: files, chunked bodies (501), the Date field, time limits for clients that stay silent.
+ * Leaves out: files, chunked bodies (501), "Expect", time limits for clients that stay silent.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { HEAD_LIMIT = 16384, BODY_LIMIT = 1 << 20, LARGE = 262144 };
-enum { UNSENT_LIMIT = 65536 }; /* a client that leaves more than this unread is not read from */
-enum { LINGER_BYTES = 1 << 20, LINGER_MS = 1000 };
+enum { HEAD_LIMIT = 16384, BODY_LIMIT = 1 << 20, PIECE = 16384, LARGE = 262144 };
 
 static const char page[] = "<!doctype html><title>Hello</title><p>Hello from an event loop.</p>\n";
+static const char bad_request[] = "400 Bad Request";
 static char large[LARGE];
 
-struct buffer { /* data[begin .. end) is in use */
-    char *data;
-    size_t begin, end, room;
+struct request {
+    const char *method, *target;
+    size_t head, length; /* of the head and of the body; head is 0 until all of it has come */
+    bool head_only, has_length, needs_host, keep;
 };
 
 struct client {
     int fd;
-    uint32_t watched;        /* the events that epoll was told */
-    struct buffer in, out;
-    bool input_over;         /* the client will send no more */
-    bool last, linger;       /* close when `out` is sent; first drop what still comes */
-    bool told_to_go_on;      /* "100 Continue" was sent for the request that is coming */
-    size_t dropped;          /* while lingering */
-    long long deadline;      /* of the lingering, in ms; 0 while not lingering */
-    struct client *next;     /* in the list of those lingering */
+    struct request request;
+    char head[256]; /* of the answer */
+    struct { const char *data; size_t left; } unsent[2]; /* of the answer: head and body */
+    size_t used;    /* bytes of `in` that the answer is for: the body of an echo is still there */
+    bool last, unread; /* the answer is the last; the client sends more than was used */
+    bool lingering, input_over;
+    size_t dropped; /* bytes, while lingering */
+    size_t have;    /* bytes received and not used up */
+    char in[HEAD_LIMIT + BODY_LIMIT + PIECE]; /* the longest request, and a piece of the next */
 };
 
-struct request {
-    const char *method, *target; /* NULL until the request line is read */
-    size_t length;               /* of the body */
-    bool has_length, has_host, keep, expects;
-};
-
-static int loop;               /* the epoll descriptor */
-static bool accepting = true;  /* false while there are no descriptors left */
-static struct client *lingering;
+static int loop;              /* the epoll descriptor */
+static bool accepting = true; /* false while there are no descriptors left */
 
 static void fail(const char *what)
 {
@@ -63,385 +56,189 @@ static void fail(const char *what)
     exit(1);
 }
 
-static long long now_ms(void)
+/* Takes one header line into the request. NULL, or the status that refuses it; so does parse(). */
+static const char *take_field(struct request *r, const char *name, const char *value)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
-/* ---- buffers ---- */
-
-static size_t used(const struct buffer *b)
-{
-    return b->end - b->begin;
-}
-
-/* Makes room for `more` bytes behind data[end]. */
-static bool reserve(struct buffer *b, size_t more)
-{
-    if (b->room - b->end >= more)
-        return true;
-    if (b->begin > 0) {
-        memmove(b->data, b->data + b->begin, used(b));
-        b->end -= b->begin;
-        b->begin = 0;
-    }
-    if (b->room - b->end >= more)
-        return true;
-    char *data = realloc(b->data, b->end + more);
-    if (data == NULL)
-        return false;
-    b->data = data;
-    b->room = b->end + more;
-    return true;
-}
-
-static bool append(struct buffer *b, const char *data, size_t length)
-{
-    if (length == 0)
-        return true;
-    if (!reserve(b, length))
-        return false;
-    memcpy(b->data + b->end, data, length);
-    b->end += length;
-    return true;
-}
-
-/* ---- what is answered ---- */
-
-static const char *reason(int status)
-{
-    switch (status) {
-    case 200: return "OK";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 411: return "Length Required";
-    case 413: return "Content Too Large";
-    case 431: return "Request Header Fields Too Large";
-    case 501: return "Not Implemented";
-    default: return "Bad Request";
-    }
-}
-
-static bool answer(struct client *c, const struct request *r, int status, const char *type,
-                   const char *allow, const char *body, size_t length)
-{
-    char head[512];
-    int n = snprintf(head, sizeof head,
-                     "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%sConnection: %s\r\n\r\n",
-                     status, reason(status), type, length, allow, r->keep ? "keep-alive" : "close");
-    c->last = !r->keep;
-    bool head_only = r->method != NULL && strcmp(r->method, "HEAD") == 0;
-    return append(&c->out, head, (size_t)n) && (head_only || append(&c->out, body, length));
-}
-
-static bool answer_error(struct client *c, const struct request *r, int status, const char *allow)
-{
-    char text[64];
-    int n = snprintf(text, sizeof text, "%d %s\n", status, reason(status));
-    return answer(c, r, status, "text/plain", allow, text, (size_t)n);
-}
-
-/* For a request whose end is unknown: where the next one would begin is unknown, too. */
-static bool refuse(struct client *c, struct request *r, int status)
-{
-    r->keep = false;
-    c->linger = true;
-    return answer_error(c, r, status, "");
-}
-
-static bool heard_of(const char *method)
-{
-    static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "DELETE",
-                                          "OPTIONS", "PATCH", "TRACE", "CONNECT"};
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (strcmp(method, methods[i]) == 0)
-            return true;
-    return false;
-}
-
-static bool respond(struct client *c, const struct request *r, const char *body)
-{
-    bool get = strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0;
-    bool echo = strcmp(r->target, "/echo") == 0, big = strcmp(r->target, "/large") == 0;
-    if (!heard_of(r->method))
-        return answer_error(c, r, 501, "");
-    if (!echo && !big && strcmp(r->target, "/") != 0)
-        return answer_error(c, r, 404, "");
-    if (echo && strcmp(r->method, "POST") != 0)
-        return answer_error(c, r, 405, "Allow: POST\r\n");
-    if (!echo && !get)
-        return answer_error(c, r, 405, "Allow: GET, HEAD\r\n");
-    if (echo)
-        return answer(c, r, 200, "application/octet-stream", "", body, r->length);
-    if (big)
-        return answer(c, r, 200, "text/plain", "", large, LARGE);
-    return answer(c, r, 200, "text/html", "", page, sizeof page - 1);
-}
-
-/* ---- what is asked: each of these returns 0, or the status that refuses the request ---- */
-
-static int read_length(struct request *r, const char *digits)
-{
-    size_t length = 0;
-    if (*digits == '\0')
-        return 400;
-    for (; *digits != '\0'; digits++) {
-        if (*digits < '0' || *digits > '9')
-            return 400;
-        if (length <= BODY_LIMIT) /* beyond that it is too large, however long the number */
-            length = length * 10 + (size_t)(*digits - '0');
-    }
-    if (r->has_length && r->length != length)
-        return 400;
+    size_t digits = strspn(value, "0123456789");
+    if (strcasecmp(name, "Transfer-Encoding") == 0)
+        return "501 Not Implemented";
+    if (strcasecmp(name, "Host") == 0)
+        r->needs_host = false;
+    if (strcasecmp(name, "Connection") == 0 && strcasestr(value, "close") != NULL)
+        r->keep = false;
+    if (strcasecmp(name, "Content-Length") != 0)
+        return NULL;
+    if (r->has_length || digits == 0 || value[digits + strspn(value + digits, " \t")] != '\0')
+        return bad_request;
     r->has_length = true;
-    r->length = length;
-    return 0;
+    r->length = strtoul(value, NULL, 10); /* ULONG_MAX if it is larger than that */
+    return r->length > BODY_LIMIT ? "413 Content Too Large" : NULL;
 }
 
-static int read_field(struct request *r, char *line)
+static const char *parse(struct request *r, char *head, size_t length)
 {
-    char *value = strchr(line, ':');
-    /* no space before the colon, and no folded lines (RFC 9112, 5.1 and 5.2) */
-    if (value == NULL || value == line || strcspn(line, " \t") < (size_t)(value - line))
-        return 400;
-    *value++ = '\0';
-    value += strspn(value, " \t");
-    for (size_t n = strlen(value); n > 0 && strchr(" \t", value[n - 1]) != NULL; n--)
-        value[n - 1] = '\0';
-    if (strcasecmp(line, "Content-Length") == 0)
-        return read_length(r, value);
-    if (strcasecmp(line, "Transfer-Encoding") == 0)
-        return 501;
-    if (strcasecmp(line, "Host") == 0) {
-        if (r->has_host)
-            return 400;
-        r->has_host = true;
+    head[length - 2] = '\0'; /* in place of the empty line */
+    char *target = strchr(head, ' '), *version = target != NULL ? strchr(target + 1, ' ') : NULL;
+    char *end = head + strcspn(head, "\r\n");
+    if (strlen(head) != length - 2 || version == NULL || target == head || target[1] != '/'
+        || strncmp(version, " HTTP/1.", 8) != 0 || version[8] < '0' || version[8] > '9'
+        || version + 9 != end || strncmp(end, "\r\n", 2) != 0)
+        return bad_request;
+    *target++ = *version = '\0';
+    r->method = head;
+    r->target = strsep(&target, "?");
+    r->keep = r->needs_host = version[8] != '0'; /* an HTTP/1.0 client expects us to close */
+
+    for (char *name = end + 2, *colon; *name != '\0'; name = end + 2) {
+        colon = name + strcspn(name, ": \t\r\n");
+        end = name + strcspn(name, "\r\n");
+        if (colon == name || *colon != ':' || strncmp(end, "\r\n", 2) != 0)
+            return bad_request;
+        *colon = *end = '\0';
+        const char *refusal = take_field(r, name, colon + 1 + strspn(colon + 1, " \t"));
+        if (refusal != NULL)
+            return refusal;
     }
-    if (strcasecmp(line, "Expect") == 0 && strcasecmp(value, "100-continue") == 0)
-        r->expects = true;
-    if (strcasecmp(line, "Connection") == 0)
-        for (char *word = strtok(value, ", \t"); word != NULL; word = strtok(NULL, ", \t"))
-            if (strcasecmp(word, "close") == 0)
-                r->keep = false;
-    return 0;
+    return r->needs_host ? bad_request : NULL;
 }
 
-static int read_request_line(struct request *r, char *line)
+/* Without a body the status is the body. It may bring a field with it: "405 ...\r\nAllow: POST". */
+static void answer(struct client *c, const char *status, const char *body, size_t length)
 {
-    char *target = strchr(line, ' ');
-    if (target == NULL || target == line)
-        return 400;
-    *target++ = '\0';
-    char *version = strchr(target, ' ');
-    if (version == NULL || strlen(version) != 9 || strncmp(version, " HTTP/1.", 8) != 0
-        || version[8] < '0' || version[8] > '9')
-        return 400;
-    *version = '\0';
-    target[strcspn(target, "?")] = '\0';
-    bool absolute = strncasecmp(target, "http://", 7) == 0; /* RFC 9112, 3.2.2 */
-    if (absolute)
-        target += 7 + strcspn(target + 7, "/");
-    if (*target != '/' && !absolute)
-        return 400;
-    r->method = line;
-    r->target = *target == '/' ? target : "/";
-    r->keep = version[8] != '0';
-    return 0;
+    const struct request *r = &c->request;
+    if (body == NULL)
+        body = status, length = strcspn(status, "\r");
+    int n = snprintf(c->head, sizeof c->head,
+                     "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n",
+                     status, body == page ? "text/html" : "text/plain", length,
+                     r->keep ? "keep-alive" : "close");
+    c->unsent[0].data = c->head;
+    c->unsent[0].left = (size_t)n;
+    c->unsent[1].data = body;
+    c->unsent[1].left = r->head_only ? 0 : length;
+    c->last = !r->keep;
+    c->used = r->head + r->length;
 }
 
-/* Splits the lines of a head that ends with an empty line. */
-static int read_head(struct request *r, char *head, size_t length)
+static void respond(struct client *c)
 {
-    if (memchr(head, '\0', length) != NULL)
-        return 400;
-    head[length - 2] = '\0'; /* the empty line is now where the string ends */
-    bool first = true, host_needed = false;
-    for (char *line = head, *end; *line != '\0'; line = end + 2) {
-        end = strstr(line, "\r\n");
-        *end = '\0';
-        if (line[strcspn(line, "\r\n")] != '\0')
-            return 400;
-        int status = first ? read_request_line(r, line) : read_field(r, line);
-        if (status != 0)
-            return status;
-        if (first)
-            host_needed = r->keep;
-        first = false;
+    const struct request *r = &c->request;
+    bool get = r->head_only || strcmp(r->method, "GET") == 0, post = strcmp(r->method, "POST") == 0;
+    bool echo = strcmp(r->target, "/echo") == 0, big = strcmp(r->target, "/large") == 0;
+    if (!echo && !big && strcmp(r->target, "/") != 0)
+        answer(c, "404 Not Found", NULL, 0);
+    else if (echo && !post)
+        answer(c, "405 Method Not Allowed\r\nAllow: POST", NULL, 0);
+    else if (!echo && !get)
+        answer(c, "405 Method Not Allowed\r\nAllow: GET, HEAD", NULL, 0);
+    else if (echo)
+        answer(c, "200 OK", c->in + r->head, r->length);
+    else if (big)
+        answer(c, "200 OK", large, LARGE);
+    else
+        answer(c, "200 OK", page, sizeof page - 1);
+}
+
+/* Makes the next answer. Returns false when more must come before that. */
+static bool serve_request(struct client *c)
+{
+    struct request *r = &c->request;
+    if (c->used > 0) { /* the last answer is sent, its request can go */
+        c->have -= c->used;
+        memmove(c->in, c->in + c->used, c->have);
+        c->used = 0;
+        *r = (struct request){0};
     }
-    if (first || (host_needed && !r->has_host))
-        return 400;
-    return r->has_length && r->length > BODY_LIMIT ? 413 : 0;
-}
-
-enum outcome { ANSWERED, INCOMPLETE, OUT_OF_MEMORY };
-
-static enum outcome serve_request(struct client *c)
-{
-    struct request r = {0};
-    char *start = c->in.data + c->in.begin, head[HEAD_LIMIT];
-    /* one empty line before a request is to be ignored (RFC 9112, 2.2) */
-    size_t skip = used(&c->in) >= 2 && memcmp(start, "\r\n", 2) == 0 ? 2 : 0;
-    size_t come = used(&c->in) - skip;
-    char *end = come > 0 ? memmem(start + skip, come, "\r\n\r\n", 4) : NULL;
-    if (come >= 2 && memcmp(start + skip, "\r\n", 2) == 0)
-        return refuse(c, &r, 400) ? ANSWERED : OUT_OF_MEMORY;
-    size_t length = end != NULL ? (size_t)(end - start) + 4 - skip : come;
-    if (length > HEAD_LIMIT)
-        return refuse(c, &r, 431) ? ANSWERED : OUT_OF_MEMORY;
-    if (end == NULL)
-        return INCOMPLETE;
-
-    memcpy(head, start + skip, length);
-    int status = read_head(&r, head, length);
-    if (status == 0 && !r.has_length && strcmp(r.method, "POST") == 0
-        && strcmp(r.target, "/echo") == 0)
-        status = 411;
-    if (status != 0)
-        return refuse(c, &r, status) ? ANSWERED : OUT_OF_MEMORY;
-    if (come - length < r.length) {
-        if (r.expects && come == length && !c->told_to_go_on) {
-            c->told_to_go_on = true;
-            return append(&c->out, "HTTP/1.1 100 Continue\r\n\r\n", 25) ? INCOMPLETE : OUT_OF_MEMORY;
+    if (r->head == 0) {
+        char *end = memmem(c->in, c->have, "\r\n\r\n", 4);
+        if (end == NULL && c->have <= HEAD_LIMIT)
+            return false;
+        r->head = end != NULL ? (size_t)(end + 4 - c->in) : c->have;
+        r->head_only = memcmp(c->in, "HEAD ", 5) == 0;
+        const char *refusal = r->head > HEAD_LIMIT ? "431 Request Header Fields Too Large"
+                                                   : parse(r, c->in, r->head);
+        if (refusal != NULL) { /* where the next request would begin is unknown, so this was the last */
+            r->keep = false;
+            c->unread = true;
+            answer(c, refusal, NULL, 0);
+            return true;
         }
-        return INCOMPLETE;
     }
-    c->told_to_go_on = false;
-    bool done = respond(c, &r, start + skip + length);
-    c->in.begin += skip + length + r.length;
-    c->linger = c->last && used(&c->in) > 0; /* more came than will be read */
-    return done ? ANSWERED : OUT_OF_MEMORY;
-}
-
-/* ---- one client ---- */
-
-static void part(struct client *c)
-{
-    for (struct client **link = &lingering; *link != NULL; link = &(*link)->next)
-        if (*link == c) {
-            *link = c->next;
-            break;
-        }
-    close(c->fd); /* leaves the epoll set by itself: there is no other copy (epoll(7)) */
-    free(c->in.data);
-    free(c->out.data);
-    free(c);
-}
-
-/* The next three return false when the connection is over. */
-static bool take_input(struct client *c)
-{
-    if (!reserve(&c->in, HEAD_LIMIT))
+    if (c->have < r->head + r->length)
         return false;
-    ssize_t n = recv(c->fd, c->in.data + c->in.end, c->in.room - c->in.end, 0);
-    if (n < 0)
-        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-    c->input_over = n == 0;
-    c->in.end += (size_t)n;
+    c->unread = c->have > r->head + r->length;
+    respond(c);
     return true;
 }
 
-static bool send_output(struct client *c)
+/* These return false when the connection is over. */
+static bool receive(struct client *c)
 {
-    while (used(&c->out) > 0) {
-        ssize_t n = send(c->fd, c->out.data + c->out.begin, used(&c->out), MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return errno == EAGAIN || errno == EWOULDBLOCK;
-        c->out.begin += (size_t)n;
+    if (c->lingering) {
+        c->dropped += c->have;
+        c->have = 0;
     }
-    c->out.begin = c->out.end = 0;
+    ssize_t n = recv(c->fd, c->in + c->have, PIECE, 0);
+    c->input_over = n == 0;
+    c->have += n > 0 ? (size_t)n : 0;
+    return n >= 0 || errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+}
+
+static bool send_answer(struct client *c)
+{
+    for (int i = 0; i < 2; i++)
+        while (c->unsent[i].left > 0) {
+            ssize_t n = send(c->fd, c->unsent[i].data, c->unsent[i].left, MSG_NOSIGNAL);
+            if (n < 0 && errno != EINTR)
+                return errno == EAGAIN || errno == EWOULDBLOCK;
+            if (n > 0) {
+                c->unsent[i].data += n;
+                c->unsent[i].left -= (size_t)n;
+            }
+        }
     return true;
 }
 
 /* Closing with unread input makes the kernel send a reset, which may destroy the answer on its way
-   (RFC 9112, 9.6). So: say that we have finished, then read what still comes, within bounds. */
+   (RFC 9112, 9.6). So: say that we have finished, then read what still comes, up to a limit. */
 static bool linger(struct client *c)
 {
-    char scrap[16384];
-    if (c->deadline == 0) {
-        if (shutdown(c->fd, SHUT_WR) < 0)
-            return false;
-        c->next = lingering;
-        lingering = c;
-        c->deadline = now_ms() + LINGER_MS;
-    }
-    ssize_t n = recv(c->fd, scrap, sizeof scrap, 0);
-    if (n < 0)
-        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-    c->dropped += (size_t)n;
-    c->deadline = now_ms() + LINGER_MS;
-    return n > 0 && c->dropped < LINGER_BYTES;
+    bool unread = c->unread || recv(c->fd, c->in, 1, MSG_PEEK) > 0;
+    c->lingering = unread && shutdown(c->fd, SHUT_WR) == 0;
+    c->have = 0;
+    return c->lingering;
 }
 
-static bool wants_input(const struct client *c)
-{
-    return c->deadline != 0 || (!c->last && !c->input_over && used(&c->out) <= UNSENT_LIMIT);
-}
-
-/* Does everything that can be done for this client now. */
+/* Does everything that can be done now. No answer is made before the one ahead of it is sent. */
 static bool advance(struct client *c)
 {
-    if (c->deadline == 0 && wants_input(c) && !take_input(c))
-        return false;
-    if (!send_output(c))
-        return false;
-    enum outcome outcome = ANSWERED;
-    while (outcome == ANSWERED && !c->last && used(&c->out) <= UNSENT_LIMIT) {
-        outcome = serve_request(c);
-        if (outcome == OUT_OF_MEMORY || !send_output(c))
+    while (!c->lingering) {
+        if (!send_answer(c))
             return false;
+        if (c->unsent[0].left + c->unsent[1].left > 0)
+            return true;
+        if (c->last ? !linger(c) : !serve_request(c))
+            return !c->last && !c->input_over;
     }
-    if (used(&c->out) > 0)
-        return true;
-    if (c->last)
-        return c->linger && linger(c);
-    return !c->input_over || outcome == ANSWERED;
+    return !c->input_over && c->dropped < BODY_LIMIT;
 }
 
 static void serve(struct client *c, uint32_t events)
 {
     /* A reset is reported even when nothing was asked for: whoever ignores it spins (epoll_ctl(2)).
        Lingering, we have closed our direction, and EPOLLHUP only means that the client followed. */
-    bool gone = (events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && c->deadline == 0);
-    bool goes_on = !gone && advance(c);
-    uint32_t wanted = (wants_input(c) ? EPOLLIN : 0) | (used(&c->out) > 0 ? EPOLLOUT : 0);
-    if (goes_on && wanted != c->watched) {
-        struct epoll_event event = {.events = wanted, .data.ptr = c};
-        goes_on = epoll_ctl(loop, EPOLL_CTL_MOD, c->fd, &event) == 0;
-        c->watched = wanted;
-    }
-    if (!goes_on)
-        part(c);
-}
-
-/* How long epoll_wait() may sleep: for ever, unless something is to be done at a given time. */
-static int patience(void)
-{
-    long long nearest = accepting ? -1 : 50;
-    for (struct client *c = lingering; c != NULL; c = c->next) {
-        long long left = c->deadline - now_ms();
-        if (left < 0)
-            left = 0;
-        if (nearest < 0 || left < nearest)
-            nearest = left;
-    }
-    return (int)nearest;
-}
-
-static void end_overdue_lingering(void)
-{
-    for (struct client *c = lingering, *next; c != NULL; c = next) {
-        next = c->next;
-        if (c->deadline <= now_ms())
-            part(c);
+    bool gone = (events & EPOLLERR) != 0 || ((events & EPOLLHUP) != 0 && !c->lingering);
+    bool goes_on = !gone && ((events & EPOLLIN) == 0 || receive(c)) && advance(c);
+    /* A client that does not take its answer is not listened to either. */
+    bool waits = c->unsent[0].left + c->unsent[1].left > 0;
+    struct epoll_event event = {.events = waits ? EPOLLOUT : EPOLLIN, .data.ptr = c};
+    if (!goes_on || epoll_ctl(loop, EPOLL_CTL_MOD, c->fd, &event) < 0) {
+        close(c->fd); /* leaves the epoll set by itself: there is no other copy (epoll(7)) */
+        free(c);
     }
 }
 
-/* ---- the listener, the one descriptor watched without a client ---- */
-
+/* The listener is the one descriptor watched without a client. */
 static void watch_listener(int operation, int listener, bool on)
 {
     struct epoll_event event = {.events = on ? EPOLLIN : 0, .data.ptr = NULL};
@@ -452,7 +249,7 @@ static void watch_listener(int operation, int listener, bool on)
 
 static void welcome(int connection)
 {
-    struct client *c = calloc(1, sizeof *c);
+    struct client *c = malloc(sizeof *c);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     if (c == NULL || epoll_ctl(loop, EPOLL_CTL_ADD, connection, &event) < 0) {
         perror("a client is let go");
@@ -460,34 +257,29 @@ static void welcome(int connection)
         close(connection);
         return;
     }
+    memset(c, 0, offsetof(struct client, in)); /* the rest costs no memory until it is touched */
     c->fd = connection;
-    c->watched = EPOLLIN;
 }
 
-static void accept_all(int listener)
+/* accept(2) also reports what went wrong on the new connection, or a shortage that passes: neither
+   concerns the clients that come later. Should more of them wait, epoll says so again. */
+static void accept_client(int listener)
 {
-    for (;;) {
-        int connection = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-        if (connection >= 0)
-            welcome(connection);
-        else if (errno == EAGAIN || errno == EWOULDBLOCK)
-            return;
-        else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            watch_listener(EPOLL_CTL_MOD, listener, false); /* it stays ready: we would spin */
-            return;
-        } else if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK)
-            fail("accept");
-        /* any other error concerns the connection that came, not those that come (accept(2)) */
-    }
+    int connection = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+    if (connection >= 0)
+        welcome(connection);
+    else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        watch_listener(EPOLL_CTL_MOD, listener, false); /* it stays ready: we would spin */
+    else if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK)
+        fail("accept");
 }
 
-static int listen_on(int argc, char **argv)
+static int listen_on(const char *text)
 {
-    const char *text = argc > 1 ? argv[1] : "8080";
     char *end;
     long port = strtol(text, &end, 10);
     if (end == text || *end != '\0' || port < 1 || port > 65535) {
-        fprintf(stderr, "%s: \"%s\" is not a port: give a number from 1 to 65535\n", argv[0], text);
+        fprintf(stderr, "\"%s\" is not a port: give a number from 1 to 65535\n", text);
         exit(2);
     }
     struct sockaddr_in address = {.sin_family = AF_INET,
@@ -495,14 +287,11 @@ static int listen_on(int argc, char **argv)
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     /* Non-blocking too: a client may vanish between epoll_wait() and accept() (accept(2)). */
     int on = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    if (listener < 0)
-        fail("socket");
-    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
-        fail("setsockopt");
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0)
-        fail("bind");
-    if (listen(listener, 128) < 0)
-        fail("listen");
+    /* TCP_NODELAY, which connections inherit: a body need not wait until its head is acknowledged. */
+    if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0
+        || setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0
+        || bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 128) < 0)
+        fail("cannot listen");
     printf("listening on 127.0.0.1:%ld\n", port);
     fflush(stdout);
     return listener;
@@ -513,7 +302,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < LARGE; i++) /* "abc..z\n" again and again: a lost piece shows */
         large[i] = i % 27 < 26 ? (char)('a' + i % 27) : '\n';
 
-    int listener = listen_on(argc, argv);
+    int listener = listen_on(argc > 1 ? argv[1] : "8080");
     loop = epoll_create1(0);
     if (loop < 0)
         fail("epoll_create1");
@@ -521,16 +310,15 @@ int main(int argc, char **argv)
 
     for (;;) {
         struct epoll_event events[64];
-        int count = epoll_wait(loop, events, 64, patience());
+        int count = epoll_wait(loop, events, 64, accepting ? -1 : 50);
         if (count < 0 && errno != EINTR) /* a stop and continue interrupts, too (signal(7)) */
             fail("epoll_wait");
         if (!accepting)
             watch_listener(EPOLL_CTL_MOD, listener, true);
         for (int i = 0; i < count; i++)
             if (events[i].data.ptr == NULL)
-                accept_all(listener);
+                accept_client(listener);
             else
                 serve(events[i].data.ptr, events[i].events);
-        end_overdue_lingering(); /* only now: no event of this round may point to a client that has gone */
     }
 }
