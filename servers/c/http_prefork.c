@@ -8,58 +8,62 @@
  *   cc -Wall -Wextra -Werror -O1 -g -pthread -o server http_prefork.c && ./server 8080
  *   curl -i http://127.0.0.1:8080/     curl --data-binary @FILE http://127.0.0.1:8080/echo
  *
- * Leaves out: files, chunked bodies (501), the Date field, persistent connections, time limits:
+ * Leaves out: files, chunked bodies (501), "Expect", persistent connections, time limits:
  * four clients that send nothing keep all others waiting.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { HEAD_LIMIT = 16384, BODY_LIMIT = 1 << 20, LARGE = 262144, WORKERS = 4 };
+enum { HEAD_LIMIT = 16384, BODY_LIMIT = 1 << 20, PIECE = 16384, LARGE = 262144, WORKERS = 4 };
 
 static const char page[] = "<!doctype html><title>Hello</title><p>Hello from a server.</p>\n";
-/* 65 characters: a length that no buffer size is a multiple of, so a lost or doubled piece shows */
-static const char row[] = "abcdefghijklmnopqrstuvwxyz 0123456789 ABCDEFGHIJKLMNOPQRSTUVWXYZ\n";
+static const char bad_request[] = "400 Bad Request";
 static char large[LARGE];
 
 struct peer {
     int fd;
-    size_t have; /* bytes received and not used yet */
-    char in[HEAD_LIMIT];
+    size_t have; /* bytes received */
+    char in[HEAD_LIMIT + BODY_LIMIT + PIECE]; /* the longest request, and a piece more */
 };
 
 struct request {
-    const char *method, *path;
-    long long length; /* of the body, -1 when nothing is said */
-    int hosts;
-    bool waits; /* for "100 Continue" */
+    const char *method, *target;
+    size_t length; /* of the body */
+    bool head_only, has_length, needs_host;
 };
 
-static ssize_t receive(int fd, void *to, size_t room)
+static void fail(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+static bool receive(struct peer *peer)
 {
     ssize_t n;
     do
-        n = recv(fd, to, room, 0);
+        n = recv(peer->fd, peer->in + peer->have, PIECE, 0);
     while (n < 0 && errno == EINTR);
-    return n;
+    peer->have += n > 0 ? (size_t)n : 0;
+    return n > 0;
 }
 
-static bool send_all(int fd, const char *data, size_t left, int flags)
+static bool send_all(int fd, const char *data, size_t left)
 {
     while (left > 0) {
-        ssize_t n = send(fd, data, left, MSG_NOSIGNAL | flags);
+        ssize_t n = send(fd, data, left, MSG_NOSIGNAL);
         if (n < 0 && errno != EINTR)
             return false;
         if (n > 0)
@@ -70,259 +74,126 @@ static bool send_all(int fd, const char *data, size_t left, int flags)
 
 /* Closing with unread input makes the kernel send a reset, which may destroy the answer on its way
    (RFC 9112, 9.6). So: say that we have finished, then read what still comes, within bounds. */
-static void linger(int fd)
+static void linger(struct peer *peer)
 {
-    char scrap[4096];
-    struct pollfd input = {.fd = fd, .events = POLLIN};
-    ssize_t n = shutdown(fd, SHUT_WR);
-    for (size_t dropped = 0; n >= 0 && dropped < BODY_LIMIT; dropped += (size_t)n)
-        if (poll(&input, 1, 1000) <= 0 || (n = receive(fd, scrap, sizeof scrap)) <= 0)
-            return;
-}
-
-static const char *reason(int status)
-{
-    switch (status) {
-    case 200: return "OK";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 411: return "Length Required";
-    case 413: return "Content Too Large";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    default: return "Bad Request";
+    struct pollfd input = {.fd = peer->fd, .events = POLLIN};
+    bool more = shutdown(peer->fd, SHUT_WR) == 0;
+    for (size_t dropped = 0; more && dropped < BODY_LIMIT; dropped += peer->have) {
+        peer->have = 0;
+        more = poll(&input, 1, 1000) > 0 && receive(peer);
     }
 }
 
-/* `fields` are further header lines, each with its CRLF. */
-static bool answer(int fd, const struct request *r, int status, const char *fields,
-                   const char *body, size_t length)
+/* Takes one header line into the request. NULL, or the status that refuses it; so does parse(). */
+static const char *take_field(struct request *r, const char *name, const char *value)
 {
-    char head[512];
-    bool with_body = length > 0 && strcmp(r->method, "HEAD") != 0;
-    int n = snprintf(head, sizeof head,
-                     "HTTP/1.1 %d %s\r\n%sContent-Length: %zu\r\nConnection: close\r\n\r\n", status,
-                     reason(status), fields, length);
-    return send_all(fd, head, (size_t)n, with_body ? MSG_MORE : 0)
-        && (!with_body || send_all(fd, body, length, 0));
-}
-
-static bool answer_error(int fd, const struct request *r, int status, const char *allow)
-{
-    char fields[128], text[64];
-    snprintf(fields, sizeof fields, "Content-Type: text/plain\r\n%s", allow);
-    int n = snprintf(text, sizeof text, "%d %s\n", status, reason(status));
-    return answer(fd, r, status, fields, text, (size_t)n);
-}
-
-static void drop(struct peer *peer, size_t count)
-{
-    peer->have -= count;
-    memmove(peer->in, peer->in + count, peer->have);
-}
-
-/* Reads up to the empty line. Returns the head's length, 0 if the client has left, -1 if the head
-   is too long. */
-static ssize_t read_head(struct peer *peer)
-{
-    for (bool skipped = false;;) {
-        bool empty_line = peer->have >= 2 && memcmp(peer->in, "\r\n", 2) == 0;
-        if (empty_line && skipped)
-            return 2;
-        if (empty_line) { /* RFC 9112, 2.2: one empty line before a request is to be ignored */
-            drop(peer, 2);
-            skipped = true;
-            continue;
-        }
-        char *end = memmem(peer->in, peer->have, "\r\n\r\n", 4);
-        if (end != NULL)
-            return end + 4 - peer->in;
-        if (peer->have == HEAD_LIMIT)
-            return -1;
-        ssize_t n = receive(peer->fd, peer->in + peer->have, HEAD_LIMIT - peer->have);
-        if (n <= 0)
-            return 0;
-        peer->have += (size_t)n;
-    }
-}
-
-/* Takes one header line into the request. 0, or the status that refuses it. */
-static int take_field(struct request *r, char *line)
-{
-    size_t name = strcspn(line, ": \t");
-    if (name == 0 || line[name] != ':')
-        return 400;
-    line[name] = '\0';
-    char *value = line + name + 1;
-    value += strspn(value, " \t");
-    for (size_t n = strlen(value); n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t'); n--)
-        value[n - 1] = '\0';
-    if (strcasecmp(line, "Host") == 0 && r->hosts++ > 0)
-        return 400;
-    if (strcasecmp(line, "Transfer-Encoding") == 0)
-        return 501;
-    if (strcasecmp(line, "Expect") == 0 && strcasecmp(value, "100-continue") == 0)
-        r->waits = true;
-    if (strcasecmp(line, "Content-Length") == 0) {
-        long long length = strtoll(value, NULL, 10);
-        if (*value == '\0' || value[strspn(value, "0123456789")] != '\0')
-            return 400;
-        if (r->length >= 0 && r->length != length)
-            return 400;
-        r->length = length;
-    }
-    return 0;
-}
-
-/* Splits the head in place. 0, or the status that refuses the request. */
-static int parse(char *head, size_t length, struct request *r)
-{
-    if (memchr(head, '\0', length) != NULL)
-        return 400;
-    head[length - 2] = '\0';
-    char *next = strstr(head, "\r\n"), *target = strchr(head, ' ');
-    if (next == NULL || target == NULL || target > next || target == head)
-        return 400;
-    *next = '\0';
-    *target++ = '\0';
-    char *version = strchr(target, ' ');
-    if (version == NULL || strncmp(version, " HTTP/1.", 8) != 0
-        || strspn(version + 8, "0123456789") != 1 || version[9] != '\0')
-        return 400;
-    *version = '\0';
-    if (strncasecmp(target, "http://", 7) == 0) /* absolute-form: RFC 9112, 3.2.2 */
-        target = target[7 + strcspn(target + 7, "/?")] == '/' ? strchr(target + 7, '/') : "/";
-    else if (target[0] != '/')
-        return 400;
-    r->method = head;
-    r->path = strsep(&target, "?");
-    bool host_needed = version[8] != '0';
-    for (char *line = next + 2; *line != '\0'; line = next + 2) {
-        next = strstr(line, "\r\n");
-        *next = '\0';
-        int status = take_field(r, line);
-        if (status != 0)
-            return status;
-    }
-    return host_needed && r->hosts == 0 ? 400 : 0;
-}
-
-/* The body, to be freed by the caller; NULL when the client has left before its end. */
-static char *read_body(struct peer *peer, size_t length)
-{
-    char *body = malloc(length + 1);
-    if (body == NULL)
+    size_t digits = strspn(value, "0123456789");
+    if (strcasecmp(name, "Transfer-Encoding") == 0)
+        return "501 Not Implemented";
+    if (strcasecmp(name, "Host") == 0)
+        r->needs_host = false;
+    if (strcasecmp(name, "Content-Length") != 0)
         return NULL;
-    size_t got = peer->have < length ? peer->have : length;
-    memcpy(body, peer->in, got);
-    drop(peer, got);
-    while (got < length) {
-        ssize_t n = receive(peer->fd, body + got, length - got);
-        if (n <= 0) {
-            free(body);
-            return NULL;
-        }
-        got += (size_t)n;
-    }
-    return body;
+    if (r->has_length || digits == 0 || value[digits + strspn(value + digits, " \t")] != '\0')
+        return bad_request;
+    r->has_length = true;
+    r->length = strtoul(value, NULL, 10); /* ULONG_MAX if it is larger than that */
+    return r->length > BODY_LIMIT ? "413 Content Too Large" : NULL;
 }
 
-static bool heard_of(const char *method)
+static const char *parse(struct request *r, char *head, size_t length)
 {
-    static const char *const others[] = {"PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (strcmp(method, others[i]) == 0)
-            return true;
-    return false;
+    head[length - 2] = '\0'; /* in place of the empty line */
+    char *target = strchr(head, ' '), *version = target != NULL ? strchr(target + 1, ' ') : NULL;
+    char *end = head + strcspn(head, "\r\n");
+    if (strlen(head) != length - 2 || version == NULL || target == head || target[1] != '/'
+        || strncmp(version, " HTTP/1.", 8) != 0 || version[8] < '0' || version[8] > '9'
+        || version + 9 != end || strncmp(end, "\r\n", 2) != 0)
+        return bad_request;
+    *target++ = *version = '\0';
+    r->method = head;
+    r->target = strsep(&target, "?");
+    r->needs_host = version[8] != '0'; /* HTTP/1.0 had no such field */
+
+    for (char *name = end + 2, *colon; *name != '\0'; name = end + 2) {
+        colon = name + strcspn(name, ": \t\r\n");
+        end = name + strcspn(name, "\r\n");
+        if (colon == name || *colon != ':' || strncmp(end, "\r\n", 2) != 0)
+            return bad_request;
+        *colon = *end = '\0';
+        const char *refusal = take_field(r, name, colon + 1 + strspn(colon + 1, " \t"));
+        if (refusal != NULL)
+            return refusal;
+    }
+    return r->needs_host ? bad_request : NULL;
+}
+
+/* Without a body the status is the body. It may bring a field with it: "405 ...\r\nAllow: POST". */
+static bool answer(int fd, const struct request *r, const char *status, const char *body, size_t length)
+{
+    char head[256];
+    if (body == NULL)
+        body = status, length = strcspn(status, "\r");
+    int n = snprintf(head, sizeof head,
+                     "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+                     status, body == page ? "text/html" : "text/plain", length);
+    return send_all(fd, head, (size_t)n) && (r->head_only || send_all(fd, body, length));
 }
 
 static bool respond(int fd, const struct request *r, const char *body)
 {
-    bool get = strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0;
-    bool post = strcmp(r->method, "POST") == 0;
-    bool echo = strcmp(r->path, "/echo") == 0;
-    if (!get && !post && !heard_of(r->method))
-        return answer_error(fd, r, 501, "");
-    if (!echo && strcmp(r->path, "/") != 0 && strcmp(r->path, "/large") != 0)
-        return answer_error(fd, r, 404, "");
-    if (echo ? !post : !get)
-        return answer_error(fd, r, 405, echo ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n");
+    bool get = r->head_only || strcmp(r->method, "GET") == 0, post = strcmp(r->method, "POST") == 0;
+    bool echo = strcmp(r->target, "/echo") == 0, big = strcmp(r->target, "/large") == 0;
+    if (!echo && !big && strcmp(r->target, "/") != 0)
+        return answer(fd, r, "404 Not Found", NULL, 0);
     if (echo)
-        return answer(fd, r, 200, "Content-Type: application/octet-stream\r\n", body,
-                      (size_t)r->length);
-    if (strcmp(r->path, "/large") == 0)
-        return answer(fd, r, 200, "Content-Type: text/plain\r\n", large, LARGE);
-    return answer(fd, r, 200, "Content-Type: text/html\r\n", page, sizeof page - 1);
+        return post ? answer(fd, r, "200 OK", body, r->length)
+                    : answer(fd, r, "405 Method Not Allowed\r\nAllow: POST", NULL, 0);
+    if (!get)
+        return answer(fd, r, "405 Method Not Allowed\r\nAllow: GET, HEAD", NULL, 0);
+    return big ? answer(fd, r, "200 OK", large, LARGE) : answer(fd, r, "200 OK", page, sizeof page - 1);
 }
 
-/* One request and its answer. */
-static void serve_request(struct peer *peer)
-{
-    struct request r = {.method = "", .path = "", .length = -1};
-    ssize_t head_length = read_head(peer);
-    if (head_length == 0)
-        return;
-    char head[HEAD_LIMIT];
-    int status = 431;
-    if (head_length > 0) {
-        memcpy(head, peer->in, (size_t)head_length);
-        drop(peer, (size_t)head_length);
-        status = parse(head, (size_t)head_length, &r);
-    }
-    if (status == 0 && r.length > BODY_LIMIT)
-        status = 413;
-    bool echo = strcmp(r.method, "POST") == 0 && strcmp(r.path, "/echo") == 0;
-    if (status == 0 && echo && r.length < 0)
-        status = 411;
-    if (status != 0) { /* a body may be on its way that nobody will read */
-        if (answer_error(peer->fd, &r, status, ""))
-            linger(peer->fd);
-        return;
-    }
-    if (r.waits && r.length > 0 && peer->have == 0
-        && !send_all(peer->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25, 0))
-        return;
-    char *body = read_body(peer, r.length > 0 ? (size_t)r.length : 0);
-    bool done = body != NULL && respond(peer->fd, &r, body);
-    free(body);
-    if (done && peer->have > 0) /* more came than will be read */
-        linger(peer->fd);
-}
-
+/* Answers one request, whatever else the client may send. */
 static void serve(int connection)
 {
-    struct peer peer = {.fd = connection};
-    serve_request(&peer);
+    static struct peer peer; /* too large for a small stack */
+    peer.fd = connection;
+    peer.have = 0;
+    char *end;
+    while ((end = memmem(peer.in, peer.have, "\r\n\r\n", 4)) == NULL && peer.have <= HEAD_LIMIT)
+        if (!receive(&peer))
+            return;
+    size_t head = end != NULL ? (size_t)(end + 4 - peer.in) : peer.have;
+    struct request r = {.head_only = memcmp(peer.in, "HEAD ", 5) == 0};
+    const char *refusal = head > HEAD_LIMIT ? "431 Request Header Fields Too Large"
+                                            : parse(&r, peer.in, head);
+    while (refusal == NULL && peer.have < head + r.length)
+        if (!receive(&peer))
+            return;
+    bool done = refusal != NULL ? answer(connection, &r, refusal, NULL, 0)
+                                : respond(connection, &r, peer.in + head);
+    if (done && (refusal != NULL || peer.have > head + r.length)) /* more comes than will be read */
+        linger(&peer);
 }
 
-static int fail(const char *what)
+static int listen_on(const char *text)
 {
-    perror(what);
-    exit(1);
-}
-
-static int listen_on(int argc, char **argv)
-{
-    const char *text = argc > 1 ? argv[1] : "8080";
     char *end;
     long port = strtol(text, &end, 10);
     if (end == text || *end != '\0' || port < 1 || port > 65535) {
-        fprintf(stderr, "%s: \"%s\" is not a port: give a number from 1 to 65535\n", argv[0], text);
+        fprintf(stderr, "\"%s\" is not a port: give a number from 1 to 65535\n", text);
         exit(2);
     }
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((in_port_t)port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int on = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
-    if (listener < 0)
-        fail("socket");
-    if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
-        fail("setsockopt");
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0)
-        fail("bind");
-    if (listen(listener, 128) < 0)
-        fail("listen");
+    /* TCP_NODELAY, which connections inherit: a body need not wait until its head is acknowledged. */
+    if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0
+        || setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0
+        || bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 128) < 0)
+        fail("cannot listen");
     printf("listening on 127.0.0.1:%ld\n", port);
     fflush(stdout);
     return listener;
@@ -343,8 +214,18 @@ static int next_connection(int listener)
     }
 }
 
-static void work(int listener)
+/* The child never returns from here. -1: there is none, for now. */
+static pid_t start_worker(int listener, const sigset_t *mask)
 {
+    pid_t parent = getpid(), pid = fork();
+    if (pid < 0)
+        perror("fork");
+    if (pid != 0)
+        return pid;
+    /* Without its parent nobody would end a worker. The parent may be gone already. */
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent
+        || sigprocmask(SIG_SETMASK, mask, NULL) < 0)
+        _exit(1);
     for (;;) {
         int connection = next_connection(listener);
         serve(connection);
@@ -352,59 +233,33 @@ static void work(int listener)
     }
 }
 
-/* Fills the empty places (0). Returns whether every place is taken. */
-static bool start_workers(pid_t *workers, int listener, const sigset_t *workers_mask)
-{
-    pid_t parent = getpid();
-    for (int i = 0; i < WORKERS; i++) {
-        if (workers[i] != 0)
-            continue;
-        pid_t pid = fork();
-        if (pid < 0) {
-            perror("fork");
-            return false;
-        }
-        if (pid == 0) {
-            /* Without its parent nobody would end a worker. The parent may be gone already. */
-            if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent
-                || sigprocmask(SIG_SETMASK, workers_mask, NULL) < 0)
-                _exit(1);
-            work(listener);
-        }
-        workers[i] = pid;
-    }
-    return true;
-}
-
-static void stop_workers(const pid_t *workers)
+static void stop(const pid_t *workers, int exit_status)
 {
     for (int i = 0; i < WORKERS; i++)
-        if (workers[i] != 0)
+        if (workers[i] > 0)
             kill(workers[i], SIGTERM);
     while (wait(NULL) > 0 || errno == EINTR)
         continue;
+    exit(exit_status);
 }
 
-/* Empties the places of workers that have ended. A worker never leaves of its own accord unless the
-   listening socket is of no use to it; a new one would fare no better. */
-static void reap_workers(pid_t *workers)
+/* One SIGCHLD may stand for many workers (signal(7)), so ask until there are no more. */
+static void reap(pid_t *workers)
 {
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
         for (int i = 0; i < WORKERS; i++)
             if (workers[i] == pid)
                 workers[i] = 0;
-        if (WIFEXITED(status)) {
-            stop_workers(workers);
-            exit(1);
-        }
+        if (WIFEXITED(status)) /* what made it leave of its own accord would end a new one, too */
+            stop(workers, 1);
     }
 }
 
 int main(int argc, char **argv)
 {
-    for (size_t i = 0; i < LARGE; i++)
-        large[i] = row[i % (sizeof row - 1)];
+    for (size_t i = 0; i < LARGE; i++) /* "abc..z\n" again and again: a lost piece shows */
+        large[i] = i % 27 < 26 ? (char)('a' + i % 27) : '\n';
 
     /* The parent takes its signals one at a time, when it asks for them: no handler is needed. */
     sigset_t awaited, workers_mask;
@@ -415,16 +270,19 @@ int main(int argc, char **argv)
     if (sigprocmask(SIG_BLOCK, &awaited, &workers_mask) < 0)
         fail("sigprocmask");
 
-    int listener = listen_on(argc, argv);
-    pid_t workers[WORKERS] = {0};
+    int listener = listen_on(argc > 1 ? argv[1] : "8080");
+    pid_t workers[WORKERS] = {0}; /* 0 or less: a place to be filled */
     for (;;) {
-        bool complete = start_workers(workers, listener, &workers_mask);
-        struct timespec pause = {.tv_nsec = 50000000};
-        int arrived = sigtimedwait(&awaited, NULL, complete ? NULL : &pause);
-        if (arrived == SIGTERM || arrived == SIGINT) {
-            stop_workers(workers);
-            return 0;
+        bool complete = true;
+        for (int i = 0; i < WORKERS; i++) {
+            if (workers[i] <= 0)
+                workers[i] = start_worker(listener, &workers_mask);
+            complete = complete && workers[i] > 0;
         }
-        reap_workers(workers);
+        struct timespec pause = {.tv_nsec = 50000000}; /* then try again to start those that are missing */
+        int arrived = sigtimedwait(&awaited, NULL, complete ? NULL : &pause);
+        if (arrived == SIGTERM || arrived == SIGINT)
+            stop(workers, 0);
+        reap(workers);
     }
 }
