@@ -20,7 +20,9 @@ class Profile:
 
     def examples_on(self, build: str, area: str) -> int:
         """How many examples on this build: a sanitized one is slow, and only what the sanitizers say counts there."""
-        return self.examples if build == "plain" or area == "memory" else max(3, self.examples // 4)
+        if area == "memory":
+            return max(12, self.examples // 2)
+        return self.examples if build == "plain" else max(3, self.examples // 8)
 
 
 PROFILES = {

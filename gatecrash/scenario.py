@@ -1,354 +1,83 @@
-"""Steps and scenarios: plain data that prints as one line a step, compares, saves and loads again.
-
-A step is one act of a client or on the server; a scenario is several clients' steps in one order.
-Nothing here touches a socket: `gatecrash.player` plays them.
-"""
+"""Scenarios: steps in one order, as plain data that prints, compares, saves and loads again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal
+from functools import cached_property
+from typing import Any
 
 from gatecrash.errors import UsageError
-from gatecrash.text import shown, size_of
+from gatecrash.steps import (
+    STEPS,
+    AskWithRequests,
+    AwaitHeld,
+    Close,
+    Connect,
+    Fail,
+    Family,
+    Freeze,
+    HalfClose,
+    Hold,
+    LiftLimit,
+    LimitDescriptors,
+    ReadOutput,
+    Receive,
+    ReceiveDatagrams,
+    Release,
+    Reset,
+    Restart,
+    Send,
+    SendDatagram,
+    Settle,
+    Shorten,
+    Signal,
+    SmallBuffers,
+    StartOnTakenPort,
+    StartSecond,
+    Step,
+    Thaw,
+    Until,
+    Watch,
+    Who,
+)
+
+__all__ = [
+    "STEPS",
+    "AskWithRequests",
+    "AwaitHeld",
+    "Close",
+    "Connect",
+    "Fail",
+    "Family",
+    "Freeze",
+    "HalfClose",
+    "Hold",
+    "LiftLimit",
+    "LimitDescriptors",
+    "ReadOutput",
+    "Receive",
+    "ReceiveDatagrams",
+    "Release",
+    "Reset",
+    "Restart",
+    "Scenario",
+    "Send",
+    "SendDatagram",
+    "Settle",
+    "Shorten",
+    "Signal",
+    "SmallBuffers",
+    "StartOnTakenPort",
+    "StartSecond",
+    "Step",
+    "Thaw",
+    "Until",
+    "Watch",
+    "Who",
+    "scenario",
+]
 
-Until = Literal["message", "announced", "end", "silence"]
-Who = Literal["parent", "child", "serving", "all"]
-Family = Literal["accept", "fork", "thread", "send", "recv", "close", "bind", "listen", "socket", "wait"]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One act. `line()` is the sentence a reader sees; `kind` is its name in a saved scenario."""
-
-    kind: ClassVar[str] = ""
-
-    def line(self) -> str:
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Connect(Step):
-    """`client` opens a connection (the kernel completes it, whatever the server does)."""
-
-    kind: ClassVar[str] = "connect"
-    client: str
-    small_window: bool = False
-
-    def line(self) -> str:
-        return f"{self.client} connects" + (" with a small receive window" if self.small_window else "")
-
-
-@dataclass(frozen=True)
-class Send(Step):
-    """`client` sends one segment; with `until_read`, waits until the server has read it or provably will not."""
-
-    kind: ClassVar[str] = "send"
-    client: str
-    data: bytes
-    until_read: bool = True
-    read_meanwhile: bool = True  # take what comes while the send queue is full, so that neither side waits for ever
-
-    def line(self) -> str:
-        waits = ", waits until it is read" if self.until_read else ""
-        return f"{self.client} sends {shown(self.data)} ({size_of(self.data)}){waits}"
-
-
-@dataclass(frozen=True)
-class Receive(Step):
-    """`client` reads: until the protocol's message is complete, until the connection ends, or to proven silence.
-
-    "announced": the message, and on to the end of the connection if the message announces it (HTTP).
-    """
-
-    kind: ClassVar[str] = "receive"
-    client: str
-    until: Until = "message"
-    at_most: int | None = None
-
-    def line(self) -> str:
-        if self.at_most is not None:
-            return f"{self.client} reads at most {self.at_most} byte{'' if self.at_most == 1 else 's'}"
-        target = {
-            "message": "its answer",
-            "announced": "its answer, and the end if the answer announces it",
-            "end": "until the server closes",
-            "silence": "until nothing more can come",
-        }
-        return f"{self.client} reads {target[self.until]}"
-
-
-@dataclass(frozen=True)
-class HalfClose(Step):
-    """`client` says it will send no more (FIN) and goes on reading."""
-
-    kind: ClassVar[str] = "half-close"
-    client: str
-
-    def line(self) -> str:
-        return f"{self.client} half-closes (sends FIN, goes on reading)"
-
-
-@dataclass(frozen=True)
-class Close(Step):
-    """`client` closes; unread input makes the kernel send RST instead of FIN."""
-
-    kind: ClassVar[str] = "close"
-    client: str
-
-    def line(self) -> str:
-        return f"{self.client} closes"
-
-
-@dataclass(frozen=True)
-class Reset(Step):
-    """`client` aborts the connection (RST, by SO_LINGER with zero seconds)."""
-
-    kind: ClassVar[str] = "reset"
-    client: str
-
-    def line(self) -> str:
-        return f"{self.client} resets the connection"
-
-
-@dataclass(frozen=True)
-class SendDatagram(Step):
-    """`client` sends one datagram from its own port."""
-
-    kind: ClassVar[str] = "send-datagram"
-    client: str
-    data: bytes
-
-    def line(self) -> str:
-        return f"{self.client} sends the datagram {shown(self.data)} ({size_of(self.data)})"
-
-
-@dataclass(frozen=True)
-class ReceiveDatagrams(Step):
-    """`client` takes the datagrams that came for it: `count` of them, or all there are at proven silence."""
-
-    kind: ClassVar[str] = "receive-datagrams"
-    client: str
-    count: int | None = 1
-
-    def line(self) -> str:
-        if self.count is None:
-            return f"{self.client} takes every datagram that comes"
-        return f"{self.client} waits for {self.count} datagram{'s' if self.count != 1 else ''}"
-
-
-@dataclass(frozen=True)
-class AskWithRequests(Step):
-    """`client` is the library requests: it asks `times` times, each on its own or all in one `session`."""
-
-    kind: ClassVar[str] = "ask-with-requests"
-    client: str
-    path: str
-    method: str = "GET"
-    times: int = 1
-    session: bool = False
-
-    def line(self) -> str:
-        often = "" if self.times == 1 else f" {self.times} times{', in one session' if self.session else ''}"
-        return f"{self.client}, the library requests, asks {self.method} {self.path}{often}"
-
-
-@dataclass(frozen=True)
-class Freeze(Step):
-    """The server is stopped (SIGSTOP): all its processes, or the parent alone."""
-
-    kind: ClassVar[str] = "freeze"
-    who: Who = "all"
-
-    def line(self) -> str:
-        return "the server is frozen" if self.who == "all" else f"the server's {self.who} is frozen"
-
-
-@dataclass(frozen=True)
-class Thaw(Step):
-    """The frozen processes go on (SIGCONT)."""
-
-    kind: ClassVar[str] = "thaw"
-
-    def line(self) -> str:
-        return "the server goes on"
-
-
-@dataclass(frozen=True)
-class Fail(Step):
-    """The server's next `times` calls of this family fail with `error` (an errno's name) and do nothing."""
-
-    kind: ClassVar[str] = "fail"
-    call: Family
-    error: str
-    times: int = 1
-
-    def line(self) -> str:
-        which = f"next {self.call}" if self.times == 1 else f"next {self.times} {self.call} calls"
-        return f"the server's {which} will fail with {self.error}"
-
-
-@dataclass(frozen=True)
-class Watch(Step):
-    """The server's calls of this family are written down; nothing is done to them."""
-
-    kind: ClassVar[str] = "watch"
-    call: Family
-
-    def line(self) -> str:
-        return f"the server's {self.call} calls are watched"
-
-
-@dataclass(frozen=True)
-class Hold(Step):
-    """The server's next call of this family is held at its entrance until a Release."""
-
-    kind: ClassVar[str] = "hold"
-    call: Family
-    times: int = 1
-
-    def line(self) -> str:
-        which = f"next {self.call}" if self.times == 1 else f"next {self.times} {self.call} calls"
-        return f"the server's {which} will be held"
-
-
-@dataclass(frozen=True)
-class AwaitHeld(Step):
-    """Wait until `count` calls are held, or the server is provably not going to make them."""
-
-    kind: ClassVar[str] = "await-held"
-    count: int = 1
-
-    def line(self) -> str:
-        return "wait until the server is held there"
-
-
-@dataclass(frozen=True)
-class Release(Step):
-    """Let every held call run, and forget the plans not used."""
-
-    kind: ClassVar[str] = "release"
-
-    def line(self) -> str:
-        return "the held call goes on"
-
-
-@dataclass(frozen=True)
-class Shorten(Step):
-    """The server's next send on a connection takes only `size` bytes, as a send may (send(2), RETURN VALUE)."""
-
-    kind: ClassVar[str] = "shorten"
-    size: int
-    times: int = 1
-
-    def line(self) -> str:
-        return f"the server's next send will take only {self.size} byte{'s' if self.size != 1 else ''}"
-
-
-@dataclass(frozen=True)
-class Signal(Step):
-    """A signal is sent to the parent, to every child, or to those that hold a client's connection now ("serving")."""
-
-    kind: ClassVar[str] = "signal"
-    who: Who
-    name: str
-
-    def line(self) -> str:
-        targets = {"parent": "the parent", "child": "every child", "serving": "every child that serves a client"}
-        return f"{targets.get(self.who, 'every process')} gets {self.name}"
-
-
-@dataclass(frozen=True)
-class LimitDescriptors(Step):
-    """The server's limit of open descriptors is set to what it has open now, plus `spare`."""
-
-    kind: ClassVar[str] = "limit-descriptors"
-    spare: int = 0
-
-    def line(self) -> str:
-        return f"the server may open {self.spare} descriptors more (RLIMIT_NOFILE)"
-
-
-@dataclass(frozen=True)
-class LiftLimit(Step):
-    """The limit of open descriptors is what it was."""
-
-    kind: ClassVar[str] = "lift-limit"
-
-    def line(self) -> str:
-        return "the server may open descriptors again"
-
-
-@dataclass(frozen=True)
-class SmallBuffers(Step):
-    """From here on the kernel keeps little of what is sent and not yet read, so that a full buffer is near."""
-
-    kind: ClassVar[str] = "small-buffers"
-
-    def line(self) -> str:
-        return "the kernel buffers little of what is sent (net.ipv4.tcp_wmem)"
-
-
-@dataclass(frozen=True)
-class Settle(Step):
-    """Wait until nothing more happens by itself (at most `within` seconds), and look at the whole server."""
-
-    kind: ClassVar[str] = "settle"
-    label: str = ""
-    within: float | None = None
-
-    def line(self) -> str:
-        limit = "" if self.within is None else f", {self.within:g} s at most"
-        return f"wait until the server is quiet{limit}, and look" + (f" ({self.label})" if self.label else "")
-
-
-@dataclass(frozen=True)
-class ReadOutput(Step):
-    """What the server has printed so far (stdout and stderr are a pipe) is read."""
-
-    kind: ClassVar[str] = "read-output"
-    label: str = ""
-
-    def line(self) -> str:
-        return "what the server has printed is read" + (f" ({self.label})" if self.label else "")
-
-
-@dataclass(frozen=True)
-class Restart(Step):
-    """SIGTERM the server, and start it again on the same port."""
-
-    kind: ClassVar[str] = "restart"
-
-    def line(self) -> str:
-        return "the server gets SIGTERM and is started again on the same port"
-
-
-@dataclass(frozen=True)
-class StartSecond(Step):
-    """A second server is started on the same port while the first one runs."""
-
-    kind: ClassVar[str] = "start-second"
-
-    def line(self) -> str:
-        return "a second server is started on the same port"
-
-
-@dataclass(frozen=True)
-class StartOnTakenPort(Step):
-    """The server is started afresh while somebody else listens on its port."""
-
-    kind: ClassVar[str] = "start-on-taken-port"
-
-    def line(self) -> str:
-        return "the server is started while its port is taken"
-
-
-STEPS: tuple[type[Step], ...] = (
-    Connect, Send, Receive, HalfClose, Close, Reset, SendDatagram, ReceiveDatagrams, AskWithRequests, Freeze, Thaw,
-    Fail, Watch, Hold, AwaitHeld, Release, Shorten, Signal, LimitDescriptors, LiftLimit, SmallBuffers, Settle,
-    Restart, StartSecond, StartOnTakenPort,
-)  # fmt: skip
 _BY_KIND = {step.kind: step for step in STEPS}
 
 
@@ -369,6 +98,15 @@ class Scenario:
         """Hypothesis prints the fields of a dataclass unless it has this."""
         printer.text(repr(self))
 
+    @cached_property
+    def sent(self) -> dict[str, bytes]:
+        """What each client sends in all, b"" for one that sends nothing."""
+        pieces: dict[str, list[bytes]] = {client: [] for client in self.clients}
+        for step in self.steps:
+            if isinstance(step, Send):
+                pieces[step.client].append(step.data)
+        return {client: b"".join(data) for client, data in pieces.items()}
+
     @property
     def clients(self) -> tuple[str, ...]:
         """The clients' names in order of appearance."""
@@ -382,7 +120,7 @@ class Scenario:
 
     def sent_by(self, client: str) -> bytes:
         """All bytes `client` sends in this scenario."""
-        return b"".join(s.data for s in self.steps if isinstance(s, Send) and s.client == client)
+        return self.sent.get(client, b"")
 
     def to_json(self) -> list[dict[str, Any]]:
         """A list of steps with plain values; bytes are written as Latin-1 text."""

@@ -153,7 +153,7 @@ class Site:
 
     def _asked_in(self, played: Scenario) -> tuple[bytes, ...]:
         """What each client sends, and each single request of those who send several."""
-        streams = [played.sent_by(name) for name in played.clients]
+        streams = tuple(played.sent.values())
         single = [http.split_requests(sent) for sent in streams] if self.contract.protocol == "http" else []
         return tuple(dict.fromkeys([*streams, *(request for requests in single for request in requests)]))
 

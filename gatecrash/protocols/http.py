@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -195,7 +196,8 @@ class _Request(NamedTuple):
     end: int
 
 
-def _complete_requests(sent: bytes) -> list[_Request]:
+@lru_cache(maxsize=256)  # asked again for every piece of an answer, about the same few requests
+def _complete_requests(sent: bytes) -> tuple[_Request, ...]:
     """The complete requests in `sent`. Empty lines before a request are nothing (RFC 9112, section 2.2)."""
     requests: list[_Request] = []
     position = 0
@@ -204,11 +206,11 @@ def _complete_requests(sent: bytes) -> list[_Request]:
             position += 2
         head_end = sent.find(b"\r\n\r\n", position)
         if head_end < 0:
-            return requests
+            return tuple(requests)
         head, end = sent[position:head_end], head_end + 4
         end_of_body = _request_body_end(sent, end, _request_fields(head))
         if end_of_body is None:
-            return requests
+            return tuple(requests)
         requests.append(_Request(head.split(b"\r\n")[0].split(b" ")[0].decode("latin-1"), end_of_body))
         position = end_of_body
 
