@@ -131,6 +131,14 @@ def echoed(*messages: bytes) -> Scenario:
     return scenario(Connect("A"), *exchanges, HalfClose("A"), Receive("A", "end"))
 
 
+def echo_crowd() -> Scenario:
+    """Eight clients that are connected when all of them speak in one moment."""
+    names = ascii_uppercase[:8]
+    said = (Send(name, name.encode() * 10, until_read=False) for name in names)
+    read = ((Receive(name), HalfClose(name)) for name in names)
+    return scenario((Connect(name) for name in names), Settle("here"), Freeze(), said, Thaw(), *read)
+
+
 def in_pieces() -> Scenario:
     """Text without a newline, in three segments."""
     return scenario(Connect("A"), *(Send("A", piece) for piece in (b"gate", b"crash", b"!")), Receive("A"))
@@ -151,10 +159,11 @@ def told_to_end(contract: Contract) -> Scenario:
 
 
 def leaves_in_the_middle(contract: Contract) -> Scenario:
-    """A client that resets in the middle of its request, and a good one."""
+    """A client that closes without a word, one that resets in the middle of its request, and a good one."""
     half = plain_request(contract)[:-1]
-    said = (Send("A", half),) if half else (Receive("A"),)
-    return scenario(Connect("A"), said, Reset("A"), Settle("left"), ask("Z", contract))
+    said = (Send("B", half),) if half else (Receive("B"),)
+    silent, broken_off = (Connect("A"), Close("A"), Settle("A left")), (Connect("B"), said, Reset("B"), Settle("left"))
+    return scenario(silent, broken_off, ask("Z", contract))
 
 
 def half_closes(contract: Contract) -> Scenario:
@@ -255,6 +264,7 @@ _PROBES: dict[str, Probe] = {
     "STREAM-02": lambda contract: echoed(b"text\n", bytes(range(256)), b"\n\n"),
     "STREAM-03": lambda contract: in_pieces(),
     "STREAM-06": lambda contract: scenario(echoed(ECHO_PAYLOAD).steps, Settle("finished")),
+    "STREAM-10": lambda contract: echo_crowd(),
     "STREAM-11": lambda contract: echoed(_BLOCK, _BLOCK, _BLOCK),
     "DGRAM-01": lambda contract: datagrams(("A", b"a\x00b\xff\n")),
     "DGRAM-05": lambda contract: datagrams(("A", b"gatecrash " * 10), ("A", b"-")),
