@@ -21,14 +21,15 @@ class Profile:
     def examples_on(self, build: str, area: str) -> int:
         """How many examples on this build: a sanitized one is slow, and only what the sanitizers say counts there."""
         if area == "memory":
-            return max(12, self.examples // 2)
+            return min(self.examples, max(12, self.examples // 2))
         return self.examples if build == "plain" else max(3, self.examples // 8)
 
 
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("matrix", examples=12, seconds=4.0, shrink_seconds=0.5, replays=1),
+        Profile("glance", examples=5, seconds=3.0, shrink_seconds=0.5, replays=1),
+        Profile("matrix", examples=16, seconds=6.0, shrink_seconds=0.5, replays=1),
         Profile("quick", examples=25, seconds=4.0, shrink_seconds=2.0),
         Profile("default", examples=100, seconds=15.0, shrink_seconds=6.0),
         Profile("thorough", examples=1000, seconds=120.0, shrink_seconds=30.0, derandomize=False),

@@ -45,22 +45,27 @@ def _planted(path: Path) -> Planted:
     return Planted(path, fields["Planted mistake"], fields["Model"], fields["Protocol"], breaks)
 
 
-def verdicts_on(path: Path, *, profile_name: str = "matrix") -> dict[str, Verdict]:
-    """One verdict a rule for one server, from the plain and the sanitized build."""
+def verdicts_on(path: Path, expected: frozenset[str], *, others: str = "glance") -> dict[str, Verdict]:
+    """One verdict a rule for one server: every suite on the plain build, the memory suite on the sanitized one.
+
+    The rules it is expected to break are tried with the profile "matrix", all others with the profile `others`.
+    """
     found: list[Verdict] = []
     with tempfile.TemporaryDirectory(prefix="gatecrash-") as folder, Workshop(Path(folder)) as workshop:
         for build in ("plain", "sanitized"):
             bench = workshop.bench(str(path), build)
             if bench is not None:
-                found += _judged(bench, build, profile_name)
+                found += _judged(bench, build, expected, others)
     return merge(found)
 
 
-def _judged(bench: Bench, build: str, profile_name: str) -> list[Verdict]:
+def _judged(bench: Bench, build: str, expected: frozenset[str], others: str) -> list[Verdict]:
     def trial(rule_id: str) -> Trial | Verdict:
         rule = load().get(rule_id)
+        if build != "plain" and rule.area != "memory":
+            return Verdict(rule.id, "not_applicable", "the memory suite alone is tried on the sanitized build here")
         given = verdict_without_trying(rule, bench.site, bench.prerequisites, build)
-        return given or Trial(rule, bench.site, profile(profile_name), build=build)
+        return given or Trial(rule, bench.site, profile("matrix" if rule_id in expected else others), build=build)
 
     return judge(bench, trial)
 

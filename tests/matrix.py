@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
-from tests.faulty import blamed, faulty_servers, verdicts_on
+from tests.faulty import Planted, blamed, faulty_servers, verdicts_on
 
 _HEAD = """# The detection matrix
 
@@ -20,8 +19,8 @@ the rules its own header names.
 """
 
 
-def _row(path: Path) -> tuple[frozenset[str], int]:
-    verdicts = verdicts_on(path)
+def _row(planted: Planted) -> tuple[frozenset[str], int]:
+    verdicts = verdicts_on(planted.path, planted.breaks, others="matrix")
     return blamed(verdicts), sum(v.outcome == "not_observable" for v in verdicts.values())
 
 
@@ -30,7 +29,7 @@ def main() -> int:
     servers = faulty_servers()
     rows = []
     with ProcessPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
-        for planted, row in zip(servers, pool.map(_row, [planted.path for planted in servers]), strict=True):
+        for planted, row in zip(servers, pool.map(_row, servers), strict=True):
             rows.append(row)
             right = "ok" if row[0] == planted.breaks else f"expected {', '.join(sorted(planted.breaks))}"
             said = ", ".join(sorted(row[0])) or "nothing"

@@ -13,7 +13,7 @@ _SERVERS = faulty_servers()
 
 @pytest.mark.parametrize("planted", _SERVERS, ids=[planted.path.name for planted in _SERVERS])
 def test_a_faulty_server_is_blamed_for_exactly_its_mistake(planted: Planted) -> None:
-    verdicts = verdicts_on(planted.path)
+    verdicts = verdicts_on(planted.path, planted.breaks)
     assert blamed(verdicts) == planted.breaks, _told(verdicts, planted)
 
 
