@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 
 from gatecrash.contract import Contract
-from gatecrash.errors import GatecrashError
+from gatecrash.errors import TargetError, Unavailable
 from gatecrash.instruments import gates
 from gatecrash.oracles import oracle_of
 from gatecrash.probes import probe_of
@@ -61,7 +61,7 @@ class Prerequisites:
         self.site.learn_plain(played)
         try:
             transcript = self.site.play(played, fresh=True)
-        except GatecrashError as error:
+        except (TargetError, Unavailable) as error:
             return str(error)
         finding = oracle_of(rule)(self.site.case(transcript))
         return None if finding is None else f"{rule} is broken ({finding.got}), so this cannot be seen"

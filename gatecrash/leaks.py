@@ -39,11 +39,19 @@ Leak = tuple[Finding, Scenario, Transcript]
 
 def leaks_of(site: Site, transcript: Transcript) -> Iterator[Leak]:
     """What the scenario just played leaves behind each time, each rule that it breaks only once a site."""
-    played = transcript.scenario
-    if played.traps or any(isinstance(step, _DISTURBING) for step in played.steps):
-        return
     if not site.watch.suspects(site.running):
         return
+    try:
+        yield from _looked_into(site, transcript)
+    finally:
+        site.drop()  # what has piled up would slow every later look
+
+
+def _looked_into(site: Site, transcript: Transcript) -> Iterator[Leak]:
+    played = transcript.scenario
+    if played.traps or any(isinstance(step, _DISTURBING) for step in played.steps) or not site.watch.patience:
+        return
+    site.watch.patience -= 1
     rules = ["RES-01", "FORK-07"] if _polite(site.case(transcript)) else ["RES-02", "FORK-12"]
     rules = [rule for rule in rules if rule not in site.watch.muted]
     rules += ["FORK-02"] if "FORK-02" not in site.watch.muted else []

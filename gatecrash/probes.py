@@ -162,7 +162,7 @@ def leaves_in_the_middle(contract: Contract) -> Scenario:
     """A client that closes without a word, one that resets in the middle of its request, and a good one."""
     half = plain_request(contract)[:-1]
     said = (Send("B", half),) if half else (Receive("B"),)
-    silent, broken_off = (Connect("A"), Close("A"), Settle("A left")), (Connect("B"), said, Reset("B"), Settle("left"))
+    silent, broken_off = (Connect("A"), Close("A"), Settle("A left")), (Connect("B"), *said, Reset("B"), Settle("left"))
     return scenario(silent, broken_off, ask("Z", contract))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-from gatecrash.errors import UsageError
+from gatecrash.errors import EngineFault, UsageError
 from gatecrash.steps import (
     STEPS,
     AskWithRequests,
@@ -139,6 +139,9 @@ def scenario(*parts: Step | Iterable[Step]) -> Scenario:
     steps: list[Step] = []
     for part in parts:
         steps.extend([part] if isinstance(part, Step) else part)
+    stray = next((step for step in steps if not isinstance(step, Step)), None)
+    if stray is not None:
+        raise EngineFault(f"a scenario was given {stray!r}, which is not a step")
     return Scenario(tuple(steps))
 
 

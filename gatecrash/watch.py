@@ -13,6 +13,8 @@ from gatecrash.server import Server
 
 #: Suspicious growth: more than what one ordinary crowd leaves behind for a moment.
 _SLACK = 12
+#: A server that keeps everything is suspected again and again: this often it is looked into.
+_MOST_SUSPICIONS = 4
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,11 @@ class Counts:
 
 
 class Watch:
-    """Remembers what a server had when it was first seen, and which rules were blamed already."""
+    """Remembers what a server had when it was first seen, which rules were blamed, how many looks are left."""
 
     def __init__(self) -> None:
         self.muted: set[str] = set()
+        self.patience = _MOST_SUSPICIONS
         self._server: Server | None = None
         self._before = Counts(0, 0)
 
