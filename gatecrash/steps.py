@@ -344,5 +344,5 @@ class StartOnTakenPort(Step):
 STEPS: tuple[type[Step], ...] = (
     Connect, Send, Receive, HalfClose, Close, Reset, SendDatagram, ReceiveDatagrams, AskWithRequests, Freeze, Thaw,
     Fail, Watch, Hold, AwaitHeld, Release, Shorten, Signal, LimitDescriptors, LiftLimit, SmallBuffers, Settle,
-    Restart, StartSecond, StartOnTakenPort,
+    ReadOutput, Restart, StartSecond, StartOnTakenPort,
 )  # fmt: skip

@@ -49,6 +49,10 @@ def test_a_scenario_prints_one_printable_line_a_step(played: Scenario) -> None:
     assert all(line.isprintable() for line in lines)
 
 
+def test_every_kind_of_step_can_be_loaded_again() -> None:
+    assert set(Step.__subclasses__()) == set(STEPS)
+
+
 def test_every_step_has_a_kind_of_its_own() -> None:
     assert len({step.kind for step in STEPS}) == len(STEPS)
 
