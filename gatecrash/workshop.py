@@ -83,11 +83,18 @@ class Workshop:
     """Benches by target. The run's folder is shared by all processes of a run."""
 
     def __init__(
-        self, folder: Path, *, arena: str = "auto", patience: float = 5.0, contract: str | None = None
+        self,
+        folder: Path,
+        *,
+        arena: str = "auto",
+        patience: float = 5.0,
+        contract: str | None = None,
+        sanitized: bool = True,
     ) -> None:
         self.folder = folder
         self.arena = arena
         self.patience = patience
+        self.sanitized = sanitized
         self.contract = Path(contract) if contract else None
         self._benches: dict[str, Bench] = {}
 
@@ -174,7 +181,7 @@ class Workshop:
         plain = build(target, folder / "plain")
         launches = {"plain": Launch(tuple(plain.argv), target.cwd, dict(target.env))}
         how = [plain.how]
-        if target.language == "c":
+        if target.language == "c" and self.sanitized:
             try:
                 sanitized = build(target, folder / "sanitized", sanitize=True)
             except Unavailable as error:
