@@ -33,8 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as stop:
         return 4 if stop.code else 0
     module, _ = _COMMANDS[options.command]
-    # SIGTERM ends a run as Ctrl-C does: with everything it started ended first.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGTERM ends a run as Ctrl-C does, with everything it started ended first; a shell's background job has
+    # SIGINT ignored, and would not hear of it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         code: int = module.run(options)
     except GatecrashError as error:
