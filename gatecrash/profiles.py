@@ -30,7 +30,7 @@ PROFILES = {
     for profile in (
         Profile("glance", examples=3, seconds=2.0, shrink_seconds=0.5, replays=1),
         Profile("matrix", examples=16, seconds=6.0, shrink_seconds=0.5, replays=1),
-        Profile("quick", examples=25, seconds=4.0, shrink_seconds=2.0),
+        Profile("quick", examples=20, seconds=4.0, shrink_seconds=2.0),
         Profile("default", examples=100, seconds=15.0, shrink_seconds=6.0),
         Profile("thorough", examples=1000, seconds=120.0, shrink_seconds=30.0, derandomize=False),
     )
