@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from gatecrash.errors import EngineFault, UsageError
 from gatecrash.tree import tree_root
 from gatecrash.verdicts import Verdict
 
@@ -49,7 +50,7 @@ class Suites:
         heard = 0
         with os.fdopen(self._reading, "rb", closefd=False) as lines:
             for line in lines:
-                on_verdict(Verdict.from_json(json.loads(line)))
+                on_verdict(_read(line))
                 heard += 1
         return Outcome(self._child.wait(), self._log.read_text(errors="replace"), heard)
 
@@ -67,6 +68,13 @@ class Suites:
                 self._child.kill()
                 self._child.wait()
         os.close(self._reading)
+
+
+def _read(line: bytes) -> Verdict:
+    try:
+        return Verdict.from_json(json.loads(line))
+    except (ValueError, TypeError, KeyError, UsageError) as error:
+        raise EngineFault(f"a verdict of our own could not be read: {error}") from None
 
 
 def start_suites(folder: Path, options: Sequence[str], *, jobs: int) -> Suites:

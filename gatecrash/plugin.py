@@ -23,6 +23,7 @@ from gatecrash.profiles import profile
 from gatecrash.references import Judged, judged_targets
 from gatecrash.rulebook import Rule, load
 from gatecrash.text import safe_text
+from gatecrash.tree import tree_root
 from gatecrash.trial import RuleBroken, Trial
 from gatecrash.verdicts import Verdict
 from gatecrash.workshop import Workshop
@@ -97,6 +98,13 @@ def _rule_of(node: Any) -> Rule:
     if marker is None:
         raise pytest.UsageError(f"{node.name} uses the fixture trial and has no @pytest.mark.rule(...)")
     return load().get(marker.args[0])
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With --target, the tests of the engine itself are nobody's business."""
+    if config.getoption("--target") is None:
+        return None
+    return True if collection_path == tree_root() / "tests" else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

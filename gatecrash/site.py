@@ -189,10 +189,10 @@ def why_not_listening(server: Server) -> str:
     status = server.process.exit_status()
     output = server.process.output()
     words = safe_text((output.head + output.tail).decode("utf-8", "replace")).strip()[-600:]
-    said = f" It printed: {words}" if words else " It printed nothing."
+    said = "It printed nothing." if not words else "It printed:\n    " + words.replace("\n", "\n    ")
     if status is None:
         advice = "Check that it calls listen(), and which arguments it needs."
-        return f"the target runs but never listened on any port.{said} {advice}"
+        return f"the target runs but never listened on any port. {advice} {said}"
     how = f"exited with status {status}" if status >= 0 else f"was ended by signal {-status}"
-    by_hand = " ".join(server.launch.command(server.asked_port))
-    return f"the target {how} before it listened on any port.{said} Start it by hand: {by_hand}"
+    advice = "If it needs arguments, give them in a command: gatecrash check './server {port} DOCROOT'."
+    return f"the target {how} before it listened on any port. {advice} {said}"

@@ -46,7 +46,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--contract", metavar="FILE", help="the gatecrash.toml to use (default: the one beside the target)"
     )
     parser.add_argument(
-        "--patience", type=float, default=5.0, metavar="SECONDS", help="when a wait that proves nothing is given up"
+        "--patience", type=_seconds, default=5.0, metavar="SECONDS", help="when a wait that proves nothing is given up"
     )
     parser.add_argument(
         "--arena", choices=("auto", "namespace", "loopback"), default="auto", help="where the target runs"
@@ -60,6 +60,16 @@ def _jobs(text: str) -> int:
         number = 0
     if not 1 <= number <= 256:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of workers; give one from 1 to 256")
+    return number
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time; give seconds, above 0 and at most 600")
     return number
 
 
@@ -159,6 +169,7 @@ def _arguments(options: argparse.Namespace, rules: tuple[Rule, ...], target: str
 
 def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> int:
     terminal.areas(console, record)
+    terminal.unjudged(console, record)
     terminal.failures(console, record, options.target or "")
     if record.fault is not None:
         console.print(Text("Gatecrash itself failed; this says nothing of the target. Its last words:", "bold yellow"))

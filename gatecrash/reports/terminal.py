@@ -20,7 +20,7 @@ _SPOKEN = {
     "http": "HTTP",
     "echo": "TCP echo",
     "udp": "UDP echo",
-    "greeting": "speaks first, then closes",
+    "greeting": "speaks first, unasked",
     "none": "neither HTTP nor an echo",
 }
 _MODELS = {
@@ -95,7 +95,8 @@ def _area_line(area: str, rows: list[Judgement]) -> Text:
     by = {name: [j.rule.id for j in rows if j.verdict.outcome == name] for name in _STYLES}
     if len(by["not_applicable"]) == len(rows):
         return Text(f"  {area:<11} does not apply", "dim")
-    mark = ("✗", "bold red") if by["fail"] else ("✓", "green") if by["pass"] else ("–", "yellow")
+    sure = by["pass"] and not by["inconclusive"]
+    mark = ("✗", "bold red") if by["fail"] else ("✓", "green") if sure else ("–", "yellow")
     line = Text.assemble(mark, f" {area:<11} ", (f"{len(by['pass'])} hold", "green" if by["pass"] else "dim"))
     for name, word in (("fail", "broken"), ("inconclusive", "inconclusive"), ("not_observable", "not observable here")):
         if by[name]:
@@ -103,6 +104,19 @@ def _area_line(area: str, rows: list[Judgement]) -> Text:
     if by["not_applicable"]:
         line.append(f", {len(by['not_applicable'])} do not apply", "dim")
     return line
+
+
+def unjudged(console: Console, record: RunRecord) -> None:
+    """Why rules that apply were not judged: each reason once, with the rules it stands for."""
+    reasons: dict[str, list[str]] = {}
+    for judgement in record.judgements:
+        if judgement.verdict.outcome in ("inconclusive", "not_observable"):
+            said = f"{judgement.verdict.outcome.replace('_', ' ')}: {judgement.verdict.reason}"
+            reasons.setdefault(said, []).append(judgement.rule.id)
+    for said, rules in reasons.items():
+        console.print(Text.assemble((f"  {' '.join(rules)} ", "yellow"), plain(said, "dim")))
+    if reasons:
+        console.print()
 
 
 def failures(console: Console, record: RunRecord, replay_target: str) -> None:
