@@ -325,3 +325,32 @@ def test_a_machine_without_a_table_still_gives_numbers() -> None:
 
 def _inode(census: Census, pid: int, descriptor: int) -> int:
     return int(census.descriptors(pid)[descriptor].removeprefix("socket:[").removesuffix("]"))
+
+
+STATUS = b"State:\tS (sleeping)\nSigPnd:\t0\nShdPnd:\t0\nSigBlk:\t0\nvoluntary_ctxt_switches:\t1\nnonvoluntary_ctxt_switches:\t0\n"
+
+
+def calling(name: str, *first: int) -> bytes:
+    """What /proc/PID/task/TID/syscall says of a thread in this call."""
+    number = next(number for number, known in syscalls.NAMES.items() if known == name)
+    fields = [*first, *([0] * (6 - len(first)))]
+    return b"%d %s 0x0 0x0\n" % (number, b" ".join(b"%#x" % field for field in fields))
+
+
+def test_a_limit_read_while_the_task_moved_on_is_not_kept_for_its_next_call() -> None:
+    """The call was read before the times: both belong to one sleep only when they agree again."""
+    census, pid = Census(os.getpid()), os.getpid()
+    torn = census.describe(pid, pid, calling("epoll_pwait", 3, 4, 5, 200), STATUS, b"7 7 7")
+    after = census.describe(pid, pid, calling("recvfrom", 0xFFFF), STATUS, b"7 7 7")
+    assert torn is not None
+    assert after is not None
+    assert (torn.timed, after.timed) == (0.2, None)
+
+
+def test_a_look_in_the_middle_of_a_restart_does_not_forget_the_call() -> None:
+    census, pid = Census(os.getpid()), os.getpid()
+    census.describe(pid, pid, calling("epoll_pwait", 3, 4, 5, 900), STATUS, b"1 1 1")
+    census.describe(pid, pid, b"running", STATUS, b"2 2 2")
+    after = census.describe(pid, pid, calling("restart_syscall", 3, 4, 5, 900), STATUS, b"3 3 3")
+    assert after is not None
+    assert (after.call, after.timed) == ("epoll_pwait", 0.9)

@@ -60,8 +60,8 @@ class Census:
         self.root = root
         # What a task slept in before a stop made the kernel restart the call under the name restart_syscall.
         self._calls: dict[int, tuple[str, tuple[int, ...]]] = {}
-        # The time limit of a sleep, by thread and what schedstat said: while that stays, so does the sleep.
-        self._limits: dict[tuple[int, bytes], float | None] = {}
+        # The time limit of a sleep, by thread, what schedstat said and the call: while these stay, so does the sleep.
+        self._limits: dict[tuple[int, bytes, str, tuple[int, ...]], float | None] = {}
 
     def pids(self) -> tuple[int, ...]:
         """Every descendant, zombies included, in the order found: parents before children."""
@@ -136,6 +136,8 @@ class Census:
         if name == _RESTARTED:
             known, known_args = self._calls.get(tid, (name, ()))
             return (known, args) if known_args == args else (name, args)
+        if not args:  # seen on its way back from the stop, in no call at all
+            return name, args
         if len(self._calls) >= _REMEMBERED:
             self._calls.clear()
         self._calls[tid] = (name, args)
@@ -144,7 +146,8 @@ class Census:
     def _limit(self, pid: int, tid: int, name: str, args: tuple[int, ...], times: bytes) -> float | None:
         if times.startswith(_UNCOUNTED):
             return waits.time_limit(pid, name, args)
-        key = (tid, times)
+        # Not by time alone: a look may read the call before, and the times after, a task moved on.
+        key = (tid, times, name, args)
         if key not in self._limits:
             if len(self._limits) >= _REMEMBERED:
                 self._limits.clear()
