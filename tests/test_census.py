@@ -327,7 +327,10 @@ def _inode(census: Census, pid: int, descriptor: int) -> int:
     return int(census.descriptors(pid)[descriptor].removeprefix("socket:[").removesuffix("]"))
 
 
-STATUS = b"State:\tS (sleeping)\nSigPnd:\t0\nShdPnd:\t0\nSigBlk:\t0\nvoluntary_ctxt_switches:\t1\nnonvoluntary_ctxt_switches:\t0\n"
+STATUS = (
+    b"State:\tS (sleeping)\nSigPnd:\t0\nShdPnd:\t0\nSigBlk:\t0\n"
+    b"voluntary_ctxt_switches:\t1\nnonvoluntary_ctxt_switches:\t0\n"
+)
 
 
 def calling(name: str, *first: int) -> bytes:
