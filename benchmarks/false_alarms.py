@@ -19,13 +19,10 @@ from multiprocessing import Process
 from pathlib import Path
 
 from gatecrash.catalogue import judge
-from gatecrash.judging import verdict_without_trying
 from gatecrash.profiles import profile
 from gatecrash.references import reference_servers
-from gatecrash.rulebook import load
-from gatecrash.trial import Trial
 from gatecrash.verdicts import Verdict, merge
-from gatecrash.workshop import Bench, Workshop
+from gatecrash.workshop import Workshop
 
 _LONGEST_LOAD = 3600.0
 
@@ -37,17 +34,8 @@ def one_run(path: Path) -> list[Verdict]:
         for build in ("plain", "sanitized"):
             bench = workshop.bench(str(path), build)
             if bench is not None:
-                found += _verdicts(bench, build)
+                found += judge(bench, build, lambda rule: profile("quick"))
     return list(merge(found).values())
-
-
-def _verdicts(bench: Bench, build: str) -> list[Verdict]:
-    def trial(rule_id: str) -> Trial | Verdict:
-        rule = load().get(rule_id)
-        given = verdict_without_trying(rule, bench.site, bench.prerequisites, build)
-        return given or Trial(rule, bench.site, profile("quick"), build=build)
-
-    return judge(bench, trial)
 
 
 def _burn(parent: int, until: float) -> None:

@@ -23,6 +23,7 @@ SANITIZERS = ("-fsanitize=address,undefined", "-fno-omit-frame-pointer")
 #: GCC's shared runtimes are two, and only the first of them heeds log_path; linked statically they become one.
 #: Clang has but one, and does not know these flags.
 ONE_RUNTIME = ("-static-libasan", "-static-libubsan")
+_SANITIZING = ((*SANITIZERS, *ONE_RUNTIME), SANITIZERS)
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 #: No student's server takes longer than this (seconds) to compile.
 TIME_LIMIT = 120.0
@@ -49,29 +50,28 @@ def compile_source(source: Path, program: Path, *, sanitize: bool = False) -> st
         )
     flags = ["-std=gnu11"] if source.suffix in C_SUFFIXES else []
     flags += ["-O1", "-g", "-pthread"]
+    choices: tuple[tuple[str, ...], ...] = _SANITIZING if sanitize else ((),)
+    for extra in choices:
+        command = [Path(compiler).name, *flags, *extra, "-o", str(program), str(source)]
+        status, output = run([compiler, *command[1:]], cwd=source.parent)
+        if status == 0:
+            return shlex.join([command[0], *flags, *extra, "-o", program.name, source.name])
     if sanitize:
-        flags += _sanitizers(compiler, source.suffix, program.parent)
-    command = [Path(compiler).name, *flags, "-o", str(program), str(source)]
-    status, output = run([compiler, *command[1:]], cwd=source.parent)
-    if status != 0:
-        hint = ""
-        if "undefined reference" in output or "undefined symbol" in output:
-            hint = "\nIf it consists of several files or needs a library, put a Makefile beside it and name the folder."
-        raise TargetError(f"{source.name} does not compile. {shlex.join(command)} says:\n{output}{hint}")
-    return shlex.join([*command[: len(flags) + 1], "-o", program.name, source.name])
+        _check_sanitizers(compiler, source.suffix, program.parent)
+    hint = ""
+    if "undefined reference" in output or "undefined symbol" in output:
+        hint = "\nIf it consists of several files or needs a library, put a Makefile beside it and name the folder."
+    raise TargetError(f"{source.name} does not compile. {shlex.join(command)} says:\n{output}{hint}")
 
 
-def _sanitizers(compiler: str, suffix: str, folder: Path) -> tuple[str, ...]:
-    """The flags with which the compiler builds the smallest program with the sanitizers. Raises Unavailable."""
+def _check_sanitizers(compiler: str, suffix: str, folder: Path) -> None:
+    """Raise Unavailable when the compiler cannot even build the smallest program with the sanitizers."""
     probe = folder / f"probe{suffix}"
     probe.write_text("int main(void) { return 0; }\n" if suffix in C_SUFFIXES else "int main() { return 0; }\n")
-    output = ""
-    for flags in ((*SANITIZERS, *ONE_RUNTIME), SANITIZERS):
-        status, output = run([compiler, *flags, "-o", str(folder / "probe"), str(probe)], cwd=folder)
-        if status == 0:
-            return flags
-    reason = next((line for line in output.splitlines() if line.strip()), "it says nothing")
-    raise Unavailable("a sanitized build", f"{Path(compiler).name} cannot do it: {reason}")
+    status, output = run([compiler, *SANITIZERS, "-o", str(folder / "probe"), str(probe)], cwd=folder)
+    if status != 0:
+        reason = next((line for line in output.splitlines() if line.strip()), "it says nothing")
+        raise Unavailable("a sanitized build", f"{Path(compiler).name} cannot do it: {reason}")
 
 
 def check_python(source: Path) -> None:

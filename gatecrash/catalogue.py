@@ -12,6 +12,9 @@ from pathlib import Path
 from types import ModuleType
 
 from gatecrash.errors import EngineFault
+from gatecrash.judging import verdict_without_trying
+from gatecrash.profiles import Profile
+from gatecrash.rulebook import Rule, load
 from gatecrash.tree import tree_root
 from gatecrash.trial import RuleBroken, Trial
 from gatecrash.verdicts import Verdict
@@ -58,17 +61,24 @@ def _properties_of(module: ModuleType) -> list[Property]:
     return found
 
 
-def judge(bench: Bench, trials: Callable[[str], Trial | Verdict]) -> list[Verdict]:
-    """Every verdict on one bench; `trials` makes a rule's trial, or says its verdict at once."""
+def try_property(one: Property, bench: Bench, build: str, tried: Profile) -> tuple[Verdict, ...]:
+    """Every verdict that comes of one property on one build of a target."""
+    rule = load().get(one.rule)
+    given = verdict_without_trying(rule, bench.site, bench.prerequisites, build)
+    if given is not None:
+        return (given,)
+    trial = Trial(rule, bench.site, tried, build=build)
+    with suppress(RuleBroken):
+        one.run(trial)
+    own = () if trial.verdict is None else (trial.verdict,)
+    return (*trial.others.values(), *own)
+
+
+def judge(bench: Bench, build: str, profile_of: Callable[[Rule], Profile | None]) -> list[Verdict]:
+    """Every verdict on one build, in this process; rules whose profile is None are left out."""
     verdicts: list[Verdict] = []
     for one in properties():
-        trial = trials(one.rule)
-        if isinstance(trial, Verdict):
-            verdicts.append(trial)
-            continue
-        with suppress(RuleBroken):
-            one.run(trial)
-        verdicts += trial.others.values()
-        if trial.verdict is not None:
-            verdicts.append(trial.verdict)
+        tried = profile_of(load().get(one.rule))
+        if tried is not None:
+            verdicts += try_property(one, bench, build, tried)
     return verdicts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from gatecrash.contract import Contract
@@ -39,6 +39,10 @@ class Prerequisites:
     def __init__(self, site: Site) -> None:
         self.site = site
         self._broken: dict[str, str | None] = {}
+
+    def hold(self, rules: Iterable[str]) -> None:
+        """These rules were tried and hold: no probe is needed."""
+        self._broken.update(dict.fromkeys(rules))
 
     def broken(self, rule: Rule) -> str | None:
         """Why `rule` cannot be seen: the first prerequisite that does not hold; None when all do."""

@@ -33,6 +33,8 @@ class RunRecord:
     seconds: float
     profile: str
     fault: str | None = None
+    #: Ended by its user: some rules have no verdict.
+    interrupted: bool = False
 
     @property
     def summary(self) -> dict[str, int]:
@@ -46,7 +48,9 @@ class RunRecord:
         return tuple(sorted(failed, key=lambda j: ("MUST", "SHOULD", "MAY").index(j.rule.level)))
 
     def exit_code(self, *, strict: bool) -> int:
-        """0 conforming, 1 not, 3 a fault of ours, 5 nothing was tried."""
+        """0 conforming, 1 not, 2 interrupted, 3 a fault of ours, 5 nothing was tried."""
+        if self.interrupted:
+            return 2
         if self.fault is not None:
             return 3
         if any(j.rule.level == "MUST" or (strict and j.rule.level == "SHOULD") for j in self.broken):
@@ -62,6 +66,7 @@ class RunRecord:
             "target": self.target,
             "profile": self.profile,
             "seconds": round(self.seconds, 3),
+            "interrupted": self.interrupted,
             "contract": self.prepared.contract.to_json(),
             "capabilities_missing": dict(self.missing),
             "summary": self.summary,

@@ -7,7 +7,8 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -142,14 +143,10 @@ class Workshop:
 
     # -- preparing ----------------------------------------------------------------------------------------------
 
-    def prepare(self, target: str, *, meanwhile: Callable[[], None] = lambda: None) -> Prepared:
-        """Build and discover, or read what another process of this run found. Raises TargetError, UsageError.
-
-        `meanwhile` is called once it is certain that no other process of the run does it.
-        """
+    def prepare(self, target: str) -> Prepared:
+        """Build and discover, or read what another process of this run found. Raises TargetError, UsageError."""
         key = hashlib.sha256(f"{target}\0{self.contract}".encode()).hexdigest()[:16]
         with _locked(self.folder / f"{key}.lock"):
-            meanwhile()
             saved = self.folder / f"{key}.json"
             if not saved.exists():
                 prepared = self._prepare(target, self.folder / key)
@@ -164,34 +161,45 @@ class Workshop:
 
         target, contract = resolve(text, self.contract)
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            launches, how = self._build(target, folder)
-            with Site(launches, contract, arena=self.arena, patience=self.patience) as site:
-                found = discover(site, _source_text(target))
-                kind = site.arena.kind
-        except TargetError as error:
-            return Prepared(target.name, contract, {}, error=str(error))
-        return _prepared(target, found, launches, how, kind)
+        # The sanitized build is the slow one, and discovery does not need it.
+        with ThreadPoolExecutor(1) as aside:
+            sanitized = aside.submit(self._sanitized, target, folder) if self._may_sanitize(target) else None
+            try:
+                launch, how = _plain(target, folder)
+                with Site({"plain": launch}, contract, arena=self.arena, patience=self.patience) as site:
+                    found = discover(site, _source_text(target))
+                    kind = site.arena.kind
+            except TargetError as error:
+                return Prepared(target.name, contract, {}, error=str(error))
+            other, said = sanitized.result() if sanitized is not None else (None, "")
+        launches = {"plain": launch} if other is None else {"plain": launch, "sanitized": other}
+        return _prepared(target, found, launches, (how, said) if said else (how,), kind)
 
-    def _build(self, target: Target, folder: Path) -> tuple[dict[str, Launch], tuple[str, ...]]:
-        if target.address is not None:
-            return {"plain": Launch((), target.cwd, address=target.address)}, ("nothing: it runs already",)
+    def _may_sanitize(self, target: Target) -> bool:
+        return self.sanitized and target.language == "c" and target.address is None
+
+    @staticmethod
+    def _sanitized(target: Target, folder: Path) -> tuple[Launch | None, str]:
+        """The sanitized build, or why there is none."""
         from gatecrash.target import build
 
-        plain = build(target, folder / "plain")
-        launches = {"plain": Launch(tuple(plain.argv), target.cwd, dict(target.env))}
-        how = [plain.how]
-        if target.language == "c" and self.sanitized:
-            try:
-                sanitized = build(target, folder / "sanitized", sanitize=True)
-            except Unavailable as error:
-                how.append(str(error))
-            except TargetError as error:
-                how.append(f"the sanitized build failed, so it is left out: {error}")
-            else:
-                launches["sanitized"] = Launch(tuple(sanitized.argv), target.cwd, dict(target.env))
-                how.append(sanitized.how)
-        return launches, tuple(how)
+        try:
+            built = build(target, folder / "sanitized", sanitize=True)
+        except Unavailable as error:
+            return None, str(error)
+        except TargetError as error:
+            return None, f"the sanitized build failed, so it is left out: {error}"
+        return Launch(tuple(built.argv), target.cwd, dict(target.env)), built.how
+
+
+def _plain(target: Target, folder: Path) -> tuple[Launch, str]:
+    """The build that is judged. Raises TargetError with the compiler's words."""
+    if target.address is not None:
+        return Launch((), target.cwd, address=target.address), "nothing: it runs already"
+    from gatecrash.target import build
+
+    built = build(target, folder / "plain")
+    return Launch(tuple(built.argv), target.cwd, dict(target.env)), built.how
 
 
 def _prepared(

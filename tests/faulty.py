@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gatecrash.catalogue import judge
-from gatecrash.judging import verdict_without_trying
-from gatecrash.profiles import profile
-from gatecrash.rulebook import load
+from gatecrash.profiles import Profile, profile
+from gatecrash.rulebook import Rule
 from gatecrash.tree import tree_root
-from gatecrash.trial import Trial
 from gatecrash.verdicts import Verdict, merge
-from gatecrash.workshop import Bench, Workshop
+from gatecrash.workshop import Workshop
 
 _FIELD = re.compile(r"^[ *]*(Planted mistake|Model|Protocol|Breaks|Fix):\s*(.+?)\s*$", re.MULTILINE)
 _RULE = re.compile(r"[A-Z]+-\d\d")
@@ -60,19 +59,14 @@ def verdicts_on(path: Path, expected: frozenset[str], *, others: str = "glance")
         for build in ("plain", "sanitized"):
             bench = workshop.bench(str(path), build)
             if bench is not None:
-                found += _judged(bench, build, expected, others)
+                found += judge(bench, build, partial(_profile_of, build=build, expected=expected, others=others))
     return merge(found)
 
 
-def _judged(bench: Bench, build: str, expected: frozenset[str], others: str) -> list[Verdict]:
-    def trial(rule_id: str) -> Trial | Verdict:
-        rule = load().get(rule_id)
-        if build != "plain" and rule.area != "memory":
-            return Verdict(rule.id, "not_applicable", "the memory suite alone is tried on the sanitized build here")
-        given = verdict_without_trying(rule, bench.site, bench.prerequisites, build)
-        return given or Trial(rule, bench.site, profile("matrix" if rule_id in expected else others), build=build)
-
-    return judge(bench, trial)
+def _profile_of(rule: Rule, build: str, expected: frozenset[str], others: str) -> Profile | None:
+    if build != "plain" and rule.area != "memory":  # the memory suite alone is tried on the sanitized build here
+        return None
+    return profile("matrix" if rule.id in expected else others)
 
 
 def blamed(verdicts: dict[str, Verdict]) -> frozenset[str]:

@@ -6,7 +6,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from gatecrash import child, last_run
+from gatecrash import last_run
 from gatecrash.errors import UsageError
 from gatecrash.judging import missing_instruments
+from gatecrash.profiles import profile
 from gatecrash.record import Judgement, RunRecord, judgements
 from gatecrash.references import default_target
 from gatecrash.reports import json_report, terminal
@@ -24,8 +25,6 @@ from gatecrash.rulebook import Rule, load
 from gatecrash.verdicts import Verdict, merge
 from gatecrash.workshop import Workshop
 
-#: Fewer rules than this are tried before another worker has started.
-_RULES_WORTH_A_WORKER = 8
 _FORMATS = {"json": json_report.render}
 
 
@@ -131,40 +130,51 @@ def _judge(
     options: argparse.Namespace, folder: Path, target: str, rules: tuple[Rule, ...], console: Console
 ) -> RunRecord:
     started = time.monotonic()
-    jobs = options.jobs or min(len(os.sched_getaffinity(0)), -(-len(rules) // _RULES_WORTH_A_WORKER))
-    workshop = Workshop(folder, arena=options.arena, patience=options.patience, contract=_absolute(options.contract))
-    with ExitStack() as running:
-        suites: list[child.Suites] = []
 
-        # The child imports and collects while the target is built and looked at; its workers wait for the result.
-        def start() -> None:
-            suites.append(
-                running.enter_context(child.start_suites(folder, _arguments(options, rules, target), jobs=jobs))
-            )
+    def opened() -> Workshop:
+        return Workshop(folder, arena=options.arena, patience=options.patience, contract=_absolute(options.contract))
 
-        prepared = workshop.prepare(target, meanwhile=start)
-        missing = missing_instruments(remote=prepared.arena == "remote")
-        terminal.header(console, prepared, missing)
-        with Progress(console, len(rules)) as progress:
-            outcome = suites[0].listen(progress.hear)
-    if outcome.code == 2:
-        raise KeyboardInterrupt
+    # The suites and Hypothesis are imported while compilers run; the workers are forked with all of it in place.
+    with ThreadPoolExecutor(1) as aside:
+        suites = aside.submit(_import_suites)
+        prepared = opened().prepare(target)
+        suites.result()
+    from gatecrash.runner import Crew, orders
+
+    missing = missing_instruments(remote=prepared.arena == "remote")
+    terminal.header(console, prepared, missing)
+    work = orders((rule.id for rule in rules), prepared.launches)
+    jobs = min(options.jobs or len(os.sched_getaffinity(0)), len(work))
+    faults: list[str] = []
+    interrupted = False
+    with (
+        Crew(folder, opened, target, profile(options.profile), jobs=jobs) as crew,
+        Progress(console, len(rules)) as progress,
+    ):
+        try:
+            for result in crew.results(work):
+                faults += [result.fault] if result.fault is not None else []
+                for verdict in result.verdicts:
+                    progress.hear(verdict)
+        except KeyboardInterrupt:
+            interrupted = True
     judged = judgements(progress.verdicts, rules)
-    fault = outcome.fault or _unjudged(rules, judged, outcome.output)
+    fault = "\n".join(faults) or (None if interrupted else _unjudged(rules, judged))
     seconds = time.monotonic() - started
-    return RunRecord(prepared.name, prepared, missing, judged, seconds, options.profile, fault)
+    return RunRecord(prepared.name, prepared, missing, judged, seconds, options.profile, fault, interrupted)
 
 
-def _unjudged(rules: tuple[Rule, ...], judged: tuple[Judgement, ...], output: str) -> str | None:
+def _import_suites() -> None:
+    from gatecrash import catalogue, runner
+
+    assert runner
+    catalogue.properties()
+
+
+def _unjudged(rules: tuple[Rule, ...], judged: tuple[Judgement, ...]) -> str | None:
     """A rule that was asked for and got no verdict is a fault of ours, and never silently a pass."""
     lost = sorted({rule.id for rule in rules} - {j.rule.id for j in judged})
-    return f"no verdict for {', '.join(lost)}\n{output[-6000:]}" if lost else None
-
-
-def _arguments(options: argparse.Namespace, rules: tuple[Rule, ...], target: str) -> list[str]:
-    given = [f"--profile={options.profile}", f"--arena={options.arena}", f"--patience={options.patience}"]
-    given += [f"--only={','.join(rule.id for rule in rules)}", "--strict-rules", f"--target={target}"]
-    return [*given, f"--contract={_absolute(options.contract)}"] if options.contract else given
+    return f"no verdict for {', '.join(lost)}" if lost else None
 
 
 def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> int:

@@ -212,9 +212,13 @@ def closing(console: Console, record: RunRecord, *, strict: bool) -> None:
             words.append(f"{counts[name]} {word}")
     code = record.exit_code(strict=strict)
     style = {0: "bold green", 1: "bold red"}.get(code, "bold yellow")
-    verdict = {0: "conforms", 1: "does not conform", 3: "was not judged: a fault of Gatecrash", 5: "was not judged"}[
-        code
-    ]
+    verdict = {
+        0: "conforms",
+        1: "does not conform",
+        2: "was not judged to the end: interrupted",
+        3: "was not judged: a fault of Gatecrash",
+        5: "was not judged",
+    }[code]
     console.print(
         Text.assemble(
             (safe_text(f"{record.prepared.name} {verdict}"), style),
