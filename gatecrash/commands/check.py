@@ -23,6 +23,7 @@ from gatecrash.references import default_target
 from gatecrash.reports import json_report, terminal
 from gatecrash.rulebook import Rule, load
 from gatecrash.verdicts import Verdict, merge
+from gatecrash.workers import default_workers
 from gatecrash.workshop import Workshop
 
 _FORMATS = {"json": json_report.render}
@@ -39,7 +40,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--skip", action="append", default=[], metavar="IDS", help="rules or areas to leave out")
     parser.add_argument("--strict", action="store_true", help="a broken SHOULD fails the run, too")
-    parser.add_argument("--jobs", type=_jobs, default=None, metavar="N", help="worker processes (default: one a core)")
+    parser.add_argument(
+        "--jobs",
+        type=_jobs,
+        default=None,
+        metavar="N",
+        help="worker processes (default: by the processors this process may use)",
+    )
     parser.add_argument("--report", action="append", default=[], metavar="json=FILE", help="write a report")
     parser.add_argument(
         "--contract", metavar="FILE", help="the gatecrash.toml to use (default: the one beside the target)"
@@ -144,7 +151,7 @@ def _judge(
     missing = missing_instruments(remote=prepared.arena == "remote")
     terminal.header(console, prepared, missing)
     work = orders((rule.id for rule in rules), prepared.launches)
-    jobs = min(options.jobs or len(os.sched_getaffinity(0)), len(work))
+    jobs = min(options.jobs or default_workers(), len(work))
     faults: list[str] = []
     interrupted = False
     with (
