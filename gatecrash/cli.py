@@ -5,20 +5,21 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from types import ModuleType
+from importlib import import_module
 
 from gatecrash import __version__
-from gatecrash.commands import check, doctor, explain, init, replay, rules, serve
 from gatecrash.errors import GatecrashError
 
-_COMMANDS: dict[str, tuple[ModuleType, str]] = {
-    "check": (check, "judge a target: which rules of accept, fork and response it breaks"),
-    "explain": (explain, "a rule: what it asks, why, the usual mistakes and their fixes"),
-    "rules": (rules, "the rulebook, a line a rule"),
-    "replay": (replay, "play the scenario again that broke a rule"),
-    "doctor": (doctor, "what can be observed on this machine"),
-    "init": (init, "write the contract (gatecrash.toml) that discovery finds"),
-    "serve": (serve, "run a reference server, or a faulty one"),
+#: Each is a module of gatecrash.commands, imported when it is the one that runs: the others' imports take longer
+#: than it takes to print a rule.
+_COMMANDS = {
+    "check": "judge a target: which rules of accept, fork and response it breaks",
+    "explain": "a rule: what it asks, why, the usual mistakes and their fixes",
+    "rules": "the rulebook, a line a rule",
+    "replay": "play the scenario again that broke a rule",
+    "doctor": "what can be observed on this machine",
+    "init": "write the contract (gatecrash.toml) that discovery finds",
+    "serve": "run a reference server, or a faulty one",
 }
 
 
@@ -27,12 +28,12 @@ def main(arguments: list[str] | None = None) -> int:
 
     0 conforming, 1 not, 2 interrupted, 3 our fault, 4 usage, 5 nothing ran, 6 the target did not build or start.
     """
-    parser = _parser()
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        options = parser.parse_args(arguments)
+        options = _parser(given).parse_args(given)
     except SystemExit as stop:
         return 4 if stop.code else 0
-    module, _ = _COMMANDS[options.command]
+    module = import_module(f"gatecrash.commands.{options.command}")
     # SIGTERM ends a run as Ctrl-C does, with everything it started ended first; a shell's background job has
     # SIGINT ignored, and would not hear of it.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -50,12 +51,16 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(given: list[str]) -> argparse.ArgumentParser:
+    """The parser, with the options of the one command that is named."""
     parser = argparse.ArgumentParser(prog="gatecrash", description="The rudest client your server will ever meet.")
     parser.add_argument("--version", action="version", version=f"gatecrash {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (module, sentence) in _COMMANDS.items():
-        module.add(commands.add_parser(name, help=sentence, description=sentence[0].upper() + sentence[1:] + "."))
+    named = next((word for word in given if word in _COMMANDS), None)
+    for name, sentence in _COMMANDS.items():
+        command = commands.add_parser(name, help=sentence, description=sentence[0].upper() + sentence[1:] + ".")
+        if name == named:
+            import_module(f"gatecrash.commands.{name}").add(command)
     return parser
 
 
