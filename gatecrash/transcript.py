@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from gatecrash.instruments.census import ProcessEntry, Task
 from gatecrash.instruments.queues import DatagramSocket, Listener
@@ -20,6 +20,9 @@ class Event:
     """Something seen while step number `step` (from 0) was played."""
 
     step: int
+
+    #: How pydantic writes a peer's bytes when a transcript is saved.
+    __pydantic_config__: ClassVar = {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
 
     def line(self) -> str:
         raise NotImplementedError
@@ -319,6 +322,7 @@ class Transcript:
     events: tuple[Event, ...]
     output: str = ""
     sent: dict[str, bytes] = field(default_factory=dict)
+    early: bool = False  # a look was taken before a timed wait had ended (gatecrash.instruments.ticks)
 
     def of(self, client: str) -> tuple[Event, ...]:
         """The events of one client."""
