@@ -19,7 +19,8 @@ import pytest
 from gatecrash.errors import GatecrashError
 from gatecrash.judging import verdict_without_trying
 from gatecrash.orphans import die_with_parent
-from gatecrash.profiles import profile
+from gatecrash.profiles import Profile, profile, seconds
+from gatecrash.pytest_entry import is_free, names_target
 from gatecrash.references import Judged, judged_targets
 from gatecrash.rulebook import Rule, load
 from gatecrash.text import safe_text
@@ -31,33 +32,89 @@ from gatecrash.workshop import Workshop
 _PROPERTY = "gatecrash"
 _PARENT = "GATECRASH_PARENT"
 _RUN_FOLDER = pytest.StashKey[Path]()
+_TAKEN = pytest.StashKey[list[str]]()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of a run."""
+#: What each option is called, and how pytest is told of it. Their values are kept under names of our own (`_asked`),
+#: as others may have an option called --profile.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "--target": {
+        "metavar": "TARGET",
+        "help": "what to judge: a source file, a folder, a command, HOST:PORT (default: the reference servers)",
+    },
+    "--contract": {"metavar": "FILE", "help": "the gatecrash.toml to use (default: the one beside the target)"},
+    "--profile": {"metavar": "NAME", "help": "quick, default or thorough (default: quick)"},
+    "--only": {
+        "metavar": "IDS",
+        "action": "append",
+        "default": [],
+        "help": "rules or areas to try, separated by commas",
+    },
+    "--skip": {"metavar": "IDS", "action": "append", "default": [], "help": "rules or areas to leave out"},
+    "--strict-rules": {"action": "store_true", "default": False, "help": "a broken SHOULD fails, too"},
+    "--arena": {
+        "default": "auto",
+        "choices": ("auto", "namespace", "loopback"),
+        "help": "where the target runs",
+    },
+    "--patience": {
+        "metavar": "SECONDS",
+        "type": seconds,
+        "default": 5.0,
+        "help": "seconds before a wait that proves nothing is given up",
+    },
+    "--plain-only": {"action": "store_true", "default": False, "help": "leave the sanitized build out"},
+    "--gatecrash-run": {"help": argparse.SUPPRESS},
+}
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """The options of a run, but for those that another plugin has."""
     group = parser.getgroup("gatecrash", "Gatecrash: judge a socket server")
-    group.addoption(
-        "--target",
-        default=None,
-        help="what to judge: a source file, a folder, a command, HOST:PORT (default: the reference servers)",
-    )
-    group.addoption("--contract", default=None, help="the gatecrash.toml to use (default: the one beside the target)")
-    group.addoption("--profile", default=None, help="quick, default or thorough (default: quick)")
-    group.addoption("--only", action="append", default=[], help="rules or areas to try, separated by commas")
-    group.addoption("--skip", action="append", default=[], help="rules or areas to leave out")
-    group.addoption("--strict-rules", action="store_true", help="a broken SHOULD fails, too")
-    group.addoption("--arena", default="auto", choices=("auto", "namespace", "loopback"), help="where the target runs")
-    group.addoption("--patience", type=float, default=5.0, help="seconds before a wait that proves nothing is given up")
-    group.addoption("--plain-only", action="store_true", help="leave the sanitized build out")
-    group.addoption("--gatecrash-run", default=None, help=argparse.SUPPRESS)
+    taken = [option for option in _OPTIONS if not is_free(option, parser)]
+    for option, facts in _OPTIONS.items():
+        if option not in taken:
+            group.addoption(option, dest=_dest(option), **facts)
+    config = pluginmanager.get_plugin("pytestconfig")
+    assert isinstance(config, pytest.Config)
+    config.stash[_TAKEN] = taken
+
+
+def _dest(option: str) -> str:
+    return "gatecrash_" + option.removeprefix("--").replace("-", "_")
+
+
+def _asked(config: pytest.Config, option: str) -> Any:
+    """The value of an option; its default where another plugin has one of its name."""
+    return config.getoption(_dest(option), _OPTIONS[option].get("default"))
+
+
+def _profile(config: pytest.Config) -> Profile:
+    try:
+        return profile(_asked(config, "--profile") or os.environ.get("GATECRASH_PROFILE", "quick"))
+    except GatecrashError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _refuse_the_options_of_others(config: pytest.Config) -> None:
+    """An option that was given and is another plugin's would be obeyed by that one, and not by us."""
+    given = [arg.partition("=")[0] for arg in config.invocation_params.args]
+    clashing = [option for option in config.stash[_TAKEN] if option in given]
+    if clashing and names_target(list(config.invocation_params.args)):
+        raise pytest.UsageError(
+            f"another plugin of this pytest has an option {clashing[0]}, so Gatecrash cannot have it. "
+            "Leave that plugin out (-p no:NAME), or use `gatecrash check`."
+        )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """The marker, and one folder a run that all its workers share."""
+    _refuse_the_options_of_others(config)
+    _profile(config)
     config.addinivalue_line("markers", "rule(id): the rule a suite test tries")
     config.addinivalue_line("markers", "xdist_group(name): the tests that one worker of pytest-xdist runs")
     if not hasattr(config, "workerinput"):
-        given = config.getoption("--gatecrash-run")
+        given = _asked(config, "--gatecrash-run")
         config.stash[_RUN_FOLDER] = Path(given) if given else Workshop.new_folder()
     else:
         die_with_parent()
@@ -68,7 +125,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the folder this run made for itself."""
-    if not hasattr(config, "workerinput") and config.getoption("--gatecrash-run") is None:
+    if not hasattr(config, "workerinput") and _asked(config, "--gatecrash-run") is None:
         Workshop.remove_folder(config.stash.get(_RUN_FOLDER, None))
 
 
@@ -87,7 +144,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     rule = _rule_of(metafunc.definition)
     judged = judged_targets(
-        metafunc.config.getoption("--target"), rule, sanitized=not metafunc.config.getoption("--plain-only")
+        _asked(metafunc.config, "--target"), rule, sanitized=not _asked(metafunc.config, "--plain-only")
     )
     parameters = [pytest.param(one, id=one.id, marks=pytest.mark.xdist_group(one.group)) for one in judged]
     metafunc.parametrize("judged", parameters, scope="session")
@@ -102,15 +159,16 @@ def _rule_of(node: Any) -> Rule:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """With --target, the tests of the engine itself are nobody's business."""
-    if config.getoption("--target") is None:
+    if _asked(config, "--target") is None:
         return None
-    return True if collection_path == tree_root() / "tests" else None
+    tests = tree_root() / "tests"
+    return True if tests in (collection_path, *collection_path.parents) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the rules that --only and --skip leave; with --target, keep nothing but the suites."""
-    only, skip = config.getoption("--only"), config.getoption("--skip")
-    if not only and not skip and config.getoption("--target") is None:
+    only, skip = _asked(config, "--only"), _asked(config, "--skip")
+    if not only and not skip and _asked(config, "--target") is None:
         return
     try:
         chosen = {rule.id for rule in load().select(only, skip)}
@@ -134,9 +192,9 @@ def workshop(pytestconfig: pytest.Config) -> Iterator[Workshop]:
     """Builds and discovers targets, once a run, and keeps this worker's sites."""
     with Workshop(
         pytestconfig.stash[_RUN_FOLDER],
-        arena=pytestconfig.getoption("--arena"),
-        patience=pytestconfig.getoption("--patience"),
-        contract=pytestconfig.getoption("--contract"),
+        arena=_asked(pytestconfig, "--arena"),
+        patience=_asked(pytestconfig, "--patience"),
+        contract=_asked(pytestconfig, "--contract"),
     ) as made:
         yield made
 
@@ -156,8 +214,7 @@ def trial(request: pytest.FixtureRequest, judged: Judged, workshop: Workshop) ->
     if given is not None:
         _note(request.node, given)
         pytest.skip(f"{rule.id} {given.outcome.replace('_', ' ')}: {given.reason}")
-    tried = profile(request.config.getoption("--profile") or os.environ.get("GATECRASH_PROFILE", "quick"))
-    made = Trial(rule, bench.site, tried, build=judged.build)
+    made = Trial(rule, bench.site, _profile(request.config), build=judged.build)
     yield made
     for other in made.others.values():
         _note(request.node, other)
@@ -183,7 +240,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if isinstance(broken, RuleBroken):
         rule = load().get(broken.finding.rule)
         report.longrepr = _told(rule, broken)
-        if rule.level != "MUST" and not item.config.getoption("--strict-rules"):
+        if rule.level != "MUST" and not _asked(item.config, "--strict-rules"):
             report.outcome, report.wasxfail = "skipped", f"{rule.id} is a {rule.level}"
     return report
 

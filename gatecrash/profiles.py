@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 
 from gatecrash.errors import UsageError
@@ -42,3 +43,14 @@ def profile(name: str) -> Profile:
     if name not in PROFILES:
         raise UsageError(f"there is no profile {name!r}; known are {', '.join(PROFILES)}.")
     return PROFILES[name]
+
+
+def seconds(text: str) -> float:
+    """The value of an option --patience. Raises ArgumentTypeError for what is no time, or one nobody means."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= 600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time; give seconds, above 0 and at most 600")
+    return number
