@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 
-from gatecrash.contract import Contract
 from gatecrash.errors import TargetError, Unavailable
 from gatecrash.instruments import gates
 from gatecrash.oracles import oracle_of
 from gatecrash.probes import probe_of
 from gatecrash.remote import REASON, UNSEEN
 from gatecrash.rulebook import Rule, applicable, load
+from gatecrash.scenario import Scenario
 from gatecrash.site import Site
-from gatecrash.verdicts import Verdict
+from gatecrash.verdicts import Finding, Verdict
 
 #: Instruments that only prove a silence: without them a rule is still judged by what comes over the wire.
 _DISPENSABLE = frozenset({"queues", "quiescence"})
@@ -58,17 +58,25 @@ class Prerequisites:
         return self._broken[rule]
 
     def _try(self, rule: str) -> str | None:
-        build: Callable[[Contract], object] | None = probe_of(rule)
+        build = probe_of(rule)
         if build is None:
             return None
-        played = probe_of(rule)(self.site.contract)  # type: ignore[misc]
-        self.site.learn_plain(played)
+        played = build(self.site.contract)
         try:
-            transcript = self.site.play(played, fresh=True)
+            finding = self._probed(rule, played)
+            if finding is not None and finding.conclusive:  # once is no proof: a trial's failures are seen again, too
+                finding = self._probed(rule, played)
         except (TargetError, Unavailable) as error:
             return str(error)
-        finding = oracle_of(rule)(self.site.case(transcript))
-        return None if finding is None else f"{rule} is broken ({finding.got}), so this cannot be seen"
+        if finding is None:
+            return None
+        said = "is broken" if finding.conclusive else "could not be proven here"
+        return f"{rule} {said} ({finding.got}), so this cannot be seen"
+
+    def _probed(self, rule: str, played: Scenario) -> Finding | None:
+        """What the rule's oracle finds when its probe is played on a fresh server."""
+        self.site.learn_plain(played)
+        return oracle_of(rule)(self.site.case(self.site.play(played, fresh=True)))
 
 
 def verdict_without_trying(

@@ -1,0 +1,57 @@
+"""What is said of a rule whose prerequisite does not hold, or could not be shown to hold."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from gatecrash import judging
+from gatecrash.contract import Contract
+from gatecrash.judging import Prerequisites
+from gatecrash.rulebook import load
+from gatecrash.site import Site
+from gatecrash.verdicts import Case, Finding
+from tests.sites import site_of
+
+_SERVER = "main(lambda client: (client.recv(999), client.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\n'), client.close()))"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with site_of(tmp_path_factory.mktemp("server"), _SERVER, Contract(protocol="http")) as opened:
+        yield opened
+
+
+def reason(site: Site, monkeypatch: pytest.MonkeyPatch, *found: bool | None) -> tuple[str | None, int]:
+    """Why ACC-07 cannot be seen when the probe of ACC-01 finds these (conclusive or not), one after the other."""
+    findings = [None if one is None else Finding("ACC-01", "it", "no answer came", conclusive=one) for one in found]
+    tried: list[Case] = []
+
+    def judge(case: Case) -> Finding | None:
+        tried.append(case)
+        return findings[len(tried) - 1]
+
+    monkeypatch.setattr(judging, "oracle_of", lambda rule: judge if rule == "ACC-01" else lambda case: None)
+    return Prerequisites(site).broken(load().get("ACC-07")), len(tried)
+
+
+def test_what_is_seen_on_two_fresh_servers_is_called_broken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    said, times = reason(site, monkeypatch, True, True)
+    assert said == "ACC-01 is broken (no answer came), so this cannot be seen"
+    assert times == 2
+
+
+def test_what_is_seen_once_and_not_again_is_not_called_broken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reason(site, monkeypatch, True, None) == (None, 2)
+
+
+@pytest.mark.parametrize("found", [(False,), (True, False)])
+def test_what_only_patience_says_is_not_called_broken(
+    site: Site, monkeypatch: pytest.MonkeyPatch, found: tuple[bool, ...]
+) -> None:
+    said, times = reason(site, monkeypatch, *found)
+    assert said == "ACC-01 could not be proven here (no answer came), so this cannot be seen"
+    assert times == len(found)
+
+
+def test_what_a_probe_does_not_show_holds(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reason(site, monkeypatch, None) == (None, 1)
