@@ -65,6 +65,8 @@ def test_a_server_that_is_not_running(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["check", "--only", "ACC-999"], ["ACC-999"]),
+        (["check", "--only", ""], ["'' names no rule", "accept", "fork"]),
+        (["check", "--skip", " "], ["' ' names no rule", "accept", "fork"]),
         (["check", "--profile", "hasty"], ["hasty", "quick"]),
         (["check", "--jobs", "0"], ["--jobs", "1 to 256"]),
         (["check", "--report", "yaml=x"], ["yaml", "json"]),

@@ -147,6 +147,17 @@ def test_selecting_nothing_selects_everything() -> None:
     assert load().select() == RULES
 
 
+@pytest.mark.parametrize("text", ["", " ", ",", " , ,"])
+@pytest.mark.parametrize("option", ["only", "skip"])
+def test_a_text_that_names_no_rule_is_refused_with_what_is_allowed(option: str, text: str) -> None:
+    with pytest.raises(UsageError, match=r"names no rule\. Give rules, areas or patterns, as in .*; the areas are acc"):
+        load().select(**{option: [text]})
+
+
+def test_spaces_and_commas_round_a_name_are_nothing() -> None:
+    assert [rule.id for rule in load().select([" MEM-01 , MEM-02,, "], ["MEM-02,"])] == ["MEM-01"]
+
+
 def test_a_name_no_rule_answers_to_is_refused_with_the_areas() -> None:
     with pytest.raises(UsageError, match=r"'acept'\. Did you mean accept\? The areas are accept, fork,"):
         load().select(["acept"])

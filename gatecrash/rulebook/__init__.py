@@ -61,9 +61,11 @@ class Rulebook:
         """The rules named by `only` (all when empty) without those named by `skip`.
 
         A name is an id (`ACC-03`), an area (`accept`), a prefix (`RES`) or a pattern (`FORK-*`); commas separate
-        several. Raises UsageError for a name that no rule answers to.
+        several, and an empty place between or behind them is nothing. Raises UsageError for a name that no rule
+        answers to, and for a text that holds no name.
         """
-        chosen = self._named(only) or set(self._by_id)
+        only = tuple(only)
+        chosen = self._named(only) if only else set(self._by_id)
         chosen -= self._named(skip)
         return tuple(rule for rule in self.rules if rule.id in chosen)
 
@@ -77,10 +79,16 @@ class Rulebook:
 
     def _named(self, names: Iterable[str]) -> set[str]:
         found: set[str] = set()
-        for name in (part.strip() for text in names for part in text.split(",")):
-            if name:
-                found |= self._matching(name)
+        for text in names:
+            named = [name for part in text.split(",") if (name := part.strip())]
+            if not named:
+                raise UsageError(f"{text!r} names no rule. {self._nameable()}")
+            found.update(*map(self._matching, named))
         return found
+
+    def _nameable(self) -> str:
+        areas = ", ".join(area.name for area in self.areas)
+        return f"Give rules, areas or patterns, as in {self.rules[0].id},fork,RES-*; the areas are {areas}."
 
     def _matching(self, name: str) -> set[str]:
         wanted = name.upper()
