@@ -1,35 +1,51 @@
-"""What the last run of a target found, kept so that it can be replayed: one JSON file a target in the user's cache."""
+"""What the last run of a target found, kept in the user's cache: one JSON file a target."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from gatecrash import __version__
 from gatecrash.errors import UsageError
-from gatecrash.record import RunRecord
+from gatecrash.record import Judgement, RunRecord
+from gatecrash.rulebook import load as rulebook
 from gatecrash.scenario import Scenario
+from gatecrash.verdicts import Verdict
+from gatecrash.workshop import Prepared
 
 
-def _folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "gatecrash"
+@dataclass(frozen=True)
+class LastRun:
+    """A run, and the target and contract it was of (paths are absolute; None: the default)."""
+
+    record: RunRecord
+    target: str
+    contract: str | None
+
+    def broken(self, rule: str) -> tuple[Scenario, Verdict]:
+        """The scenario that broke a rule, and the verdict. Raises UsageError when the rule was not broken."""
+        for judgement in self.record.broken:
+            if judgement.rule.id == rule and judgement.verdict.scenario is not None:
+                return judgement.verdict.scenario, judgement.verdict
+        known = ", ".join(j.rule.id for j in self.record.broken) or "none"
+        raise UsageError(f"the last run did not break {rule}; it broke {known}.")
 
 
-def _file(target: str | None) -> Path:
-    key = hashlib.sha256(os.fsencode(str(target))).hexdigest()[:16]
-    return _folder() / f"{key}.json"
-
-
-def save(record: RunRecord, target: str | None, contract: str | None) -> None:
-    """Keep the broken rules' scenarios. A cache that cannot be written is no reason to fail."""
-    broken = {
-        j.rule.id: {"scenario": j.verdict.scenario.to_json(), "build": j.verdict.build}
-        for j in record.broken
-        if j.verdict.scenario is not None
+def save(record: RunRecord, target: str, contract: str | None) -> None:
+    """Keep a run. A cache that cannot be written is no reason to fail."""
+    row = {
+        "gatecrash": __version__,
+        "target": target,
+        "contract": contract,
+        "prepared": record.prepared.to_json(),
+        "missing": dict(record.missing),
+        "verdicts": [judgement.verdict.to_json() for judgement in record.judgements],
+        **{name: getattr(record, name) for name in ("seconds", "profile", "fault", "interrupted", "named")},
     }
-    row = {"target": target, "contract": contract, "broken": broken}
     try:
         _folder().mkdir(parents=True, exist_ok=True)
         for path in (_file(target), _folder() / "last.json"):
@@ -40,22 +56,32 @@ def save(record: RunRecord, target: str | None, contract: str | None) -> None:
         return
 
 
-def load(target: str | None) -> dict[str, object]:
+def load(target: str | None) -> LastRun:
     """What was saved for a target (None: the last one judged). Raises UsageError when there is nothing."""
     path = _file(target) if target is not None else _folder() / "last.json"
     try:
-        row: dict[str, object] = json.loads(path.read_text())
-    except (OSError, ValueError):
+        row: dict[str, Any] = json.loads(path.read_text())
+        if row["gatecrash"] != __version__:
+            raise ValueError(row["gatecrash"])
+    except (OSError, ValueError, KeyError, TypeError):
         what = target if target is not None else "any target"
         raise UsageError(f"no run of {what} is remembered; run `gatecrash check` on it first.") from None
-    return row
+    verdicts = [Verdict.from_json(one) for one in row["verdicts"]]
+    record = RunRecord(
+        target=row["prepared"]["name"],
+        prepared=Prepared.from_json(row["prepared"]),
+        missing=row["missing"],
+        judgements=tuple(Judgement(rulebook().get(one.rule), one) for one in verdicts),
+        **{name: row[name] for name in ("seconds", "profile", "fault", "interrupted", "named")},
+    )
+    return LastRun(record, row["target"], row["contract"])
 
 
-def scenario_of(row: dict[str, object], rule: str) -> tuple[Scenario, str]:
-    """The scenario that broke a rule and the build it was played on. Raises UsageError when the rule held."""
-    broken = row["broken"]
-    assert isinstance(broken, dict)
-    if rule not in broken:
-        known = ", ".join(broken) or "none"
-        raise UsageError(f"the last run did not break {rule}; it broke {known}.")
-    return Scenario.from_json(broken[rule]["scenario"]), str(broken[rule]["build"])
+def _folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "gatecrash"
+
+
+def _file(target: str) -> Path:
+    key = hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
+    return _folder() / f"{key}.json"

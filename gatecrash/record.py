@@ -35,6 +35,13 @@ class RunRecord:
     fault: str | None = None
     #: Ended by its user: some rules have no verdict.
     interrupted: bool = False
+    #: The target as its user wrote it, for the commands a report shows; empty for the default one.
+    named: str = ""
+
+    @property
+    def error(self) -> str | None:
+        """Why the target was not judged at all: it did not build, or did not come to listen."""
+        return self.prepared.error
 
     @property
     def summary(self) -> dict[str, int]:
@@ -48,7 +55,9 @@ class RunRecord:
         return tuple(sorted(failed, key=lambda j: ("MUST", "SHOULD", "MAY").index(j.rule.level)))
 
     def exit_code(self, *, strict: bool) -> int:
-        """0 conforming, 1 not, 2 interrupted, 3 a fault of ours, 5 nothing was tried."""
+        """0 conforming, 1 not, 2 interrupted, 3 a fault of ours, 5 nothing was tried, 6 it did not build or start."""
+        if self.error is not None:
+            return 6
         if self.interrupted:
             return 2
         if self.fault is not None:
@@ -67,6 +76,8 @@ class RunRecord:
             "profile": self.profile,
             "seconds": round(self.seconds, 3),
             "interrupted": self.interrupted,
+            "error": self.error,
+            "fault": self.fault,
             "contract": self.prepared.contract.to_json(),
             "capabilities_missing": dict(self.missing),
             "summary": self.summary,

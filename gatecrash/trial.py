@@ -15,6 +15,7 @@ from hypothesis.strategies import SearchStrategy
 
 from gatecrash.contract import Contract
 from gatecrash.errors import TargetError
+from gatecrash.instruments.ticks import Haste
 from gatecrash.leaks import leaks_of
 from gatecrash.offer import plain_request
 from gatecrash.oracles import oracle_of
@@ -27,6 +28,8 @@ from gatecrash.transcript import Transcript
 from gatecrash.verdicts import Finding, Verdict
 
 _FRESH_TRIES = 3
+#: Zombies of one look are held against those of a later one, made while more was known: no look may see too many.
+_COUNT_ZOMBIES = frozenset({"FORK-03"})
 
 
 class RuleBroken(AssertionError):
@@ -54,6 +57,7 @@ class Trial:
         self._shrink_until: float | None = None
         self._started = time.monotonic()
         self._fresh = False
+        self._haste: Haste = "careful" if rule.id in _COUNT_ZOMBIES else "hasty"
         self.verdict: Verdict | None = None
 
     @property
@@ -128,7 +132,11 @@ class Trial:
 
     def _seen(self, played: Scenario) -> RuleBroken | None:
         self.examples += 1
-        finding, transcript = self._judge(played, fresh=self._fresh)
+        finding, transcript = self._judge(played, fresh=self._fresh, haste=self._haste)
+        if finding is not None and transcript.early:
+            finding, transcript = self._judge(played, fresh=False)
+            if finding is None:  # it only looked broken too early: for this rule, look later from now on
+                self._haste = "careful" if self._haste == "hasty" else "patient"
         for _ in range(_FRESH_TRIES):
             if finding is None or self._fresh:
                 break
@@ -145,11 +153,11 @@ class Trial:
             return None
         return RuleBroken(finding, played, transcript)
 
-    def _judge(self, played: Scenario, *, fresh: bool) -> tuple[Finding | None, Transcript]:
+    def _judge(self, played: Scenario, *, fresh: bool, haste: Haste = "patient") -> tuple[Finding | None, Transcript]:
         # What is answered does not matter to the sanitizers, and the memory suite's rude bytes may get no answer.
         if self.build == "plain" and self.rule.area != "memory":
             self.site.learn_plain(played)
-        transcript = self.site.play(played, build=self.build, fresh=fresh)
+        transcript = self.site.play(played, build=self.build, fresh=fresh, haste=haste)
         case = self.site.case(transcript)
         for other in broken_invariants(case):
             self._note_other(other, played, transcript)
@@ -166,7 +174,7 @@ class Trial:
         """An invariant broke under another rule's scenario: reported once under its own rule, then muted."""
         if finding.rule != self.rule.id and finding.rule not in self.others:
             self.others[finding.rule] = Verdict(
-                finding.rule, "fail", finding=finding, scenario=played, transcript=str(transcript), build=self.build
+                finding.rule, "fail", finding=finding, scenario=played, transcript=transcript, build=self.build
             )
 
     # -- what came of it ----------------------------------------------------------------------------------------
@@ -179,7 +187,7 @@ class Trial:
             reason=f"{broken.finding.got}: seen twice, but in none of {self.profile.replays} replays" if never else "",
             finding=broken.finding,
             scenario=broken.scenario,
-            transcript=str(broken.transcript),
+            transcript=broken.transcript,
             confirmed=(shown, self.profile.replays),
         )
 

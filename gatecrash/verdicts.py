@@ -63,14 +63,16 @@ class Verdict:
     reason: str = ""
     finding: Finding | None = None
     scenario: Scenario | None = None
-    transcript: str = ""
+    transcript: Transcript | None = None
     confirmed: tuple[int, int] | None = None
     examples: int = 0
     seconds: float = 0.0
     build: str = "plain"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; peers' bytes as Latin-1 text."""
+        """Plain values; peers' bytes as Latin-1 text, in the transcript as base64."""
+        from gatecrash import saved_transcript  # brings pydantic, which a worker never needs
+
         finding = None
         if self.finding is not None:
             difference = self.finding.difference
@@ -90,7 +92,7 @@ class Verdict:
             "reason": self.reason,
             "finding": finding,
             "scenario": None if self.scenario is None else self.scenario.to_json(),
-            "transcript": self.transcript,
+            "transcript": None if self.transcript is None else saved_transcript.to_json(self.transcript),
             "confirmed": None if self.confirmed is None else list(self.confirmed),
             "examples": self.examples,
             "seconds": self.seconds,
@@ -100,7 +102,11 @@ class Verdict:
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Verdict:
         """The verdict that `to_json` wrote."""
+        from gatecrash import saved_transcript
+
         values = dict(row)
+        if values["transcript"] is not None:
+            values["transcript"] = saved_transcript.from_json(values["transcript"])
         if values["finding"] is not None:
             f = dict(values["finding"])
             difference = f.pop("difference")

@@ -43,6 +43,8 @@ class Prepared:
     backlog: int | None = None
     arena: str = ""
     answers: bool = True
+    #: The path of the source file, where the target is one.
+    source: str | None = None
     error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -215,6 +217,7 @@ def _prepared(
         backlog=found.backlog,
         arena=kind,
         answers=found.answers,
+        source=None if target.source is None else str(target.source),
     )
 
 

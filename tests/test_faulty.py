@@ -26,7 +26,7 @@ def _told(verdicts: dict[str, Verdict], planted: Planted) -> str:
             continue
         said = verdict.finding.got if verdict.finding is not None else verdict.reason
         lines.append(f"  {rule} {verdict.outcome}: {said}")
-        lines.append(verdict.transcript)
+        lines.append(str(verdict.transcript or ""))
     return "\n".join(lines)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,18 +13,17 @@ from rich.live import Live
 from rich.text import Text
 
 from gatecrash import last_run
-from gatecrash.errors import UsageError
+from gatecrash.contract import Contract
+from gatecrash.errors import GatecrashError, TargetError
 from gatecrash.judging import missing_instruments
 from gatecrash.profiles import profile
 from gatecrash.record import Judgement, RunRecord, judgements
 from gatecrash.references import default_target
-from gatecrash.reports import json_report, terminal
+from gatecrash.reports import formats, terminal
 from gatecrash.rulebook import Rule, load
 from gatecrash.verdicts import Verdict, merge
 from gatecrash.workers import default_workers
-from gatecrash.workshop import Workshop
-
-_FORMATS = {"json": json_report.render}
+from gatecrash.workshop import Prepared, Workshop
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +44,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="worker processes (default: by the processors this process may use)",
     )
-    parser.add_argument("--report", action="append", default=[], metavar="json=FILE", help="write a report")
+    parser.add_argument(
+        "--report",
+        action="append",
+        default=[],
+        metavar="FORMAT=FILE",
+        help="write a report: json=result.json; may be repeated",
+    )
     parser.add_argument(
         "--contract", metavar="FILE", help="the gatecrash.toml to use (default: the one beside the target)"
     )
@@ -118,57 +121,104 @@ class Progress:
 
 def run(options: argparse.Namespace) -> int:
     """Judge the target; returns the exit code."""
-    reports = [_report(text) for text in options.report]
+    reports = [formats.requested(text) for text in options.report]
     rules = load().select(options.only, options.skip)
     console = Console(highlight=False, soft_wrap=True)
     target = _absolute(options.target) or default_target()
     folder = Workshop.new_folder()
+    run = _Run(options, folder, target, rules, reports, console)
     try:
-        record = _judge(options, folder, target, rules, console)
+        record = run.judge()
+    except GatecrashError as error:
+        run.write(run.failed(error))
+        raise
     finally:
         Workshop.remove_folder(folder)
-    for render, path in reports:
-        _write(path, render(record))
+    run.write(record)
     last_run.save(record, target, _absolute(options.contract))
     return _show(record, options, console)
 
 
-def _judge(
-    options: argparse.Namespace, folder: Path, target: str, rules: tuple[Rule, ...], console: Console
-) -> RunRecord:
-    started = time.monotonic()
+@dataclass
+class _Run:
+    options: argparse.Namespace
+    folder: Path
+    target: str
+    rules: tuple[Rule, ...]
+    reports: list[formats.Report]
+    console: Console
+    started: float = field(default_factory=time.monotonic)
 
-    def opened() -> Workshop:
-        return Workshop(folder, arena=options.arena, patience=options.patience, contract=_absolute(options.contract))
+    def write(self, record: RunRecord, *, live: bool = False) -> None:
+        """Write the reports; with `live`, those that are written anew after every rule."""
+        for report in self.reports:
+            if report.live or not live:
+                report.write(record)
 
-    # The suites and Hypothesis are imported while compilers run; the workers are forked with all of it in place.
-    with ThreadPoolExecutor(1) as aside:
-        suites = aside.submit(_import_suites)
-        prepared = opened().prepare(target)
-        suites.result()
-    from gatecrash.runner import Crew, orders
+    def failed(self, error: GatecrashError) -> RunRecord:
+        """The record of a run without verdicts: the target did not build or start, or the fault is ours."""
+        theirs = isinstance(error, TargetError)
+        prepared = Prepared(Path(self.target).name, Contract(), {}, error=str(error) if theirs else None)
+        return self._record(prepared, {}, (), None if theirs else str(error), interrupted=False)
 
-    missing = missing_instruments(remote=prepared.arena == "remote")
-    terminal.header(console, prepared, missing)
-    work = orders((rule.id for rule in rules), prepared.launches)
-    jobs = min(options.jobs or default_workers(), len(work))
-    faults: list[str] = []
-    interrupted = False
-    with (
-        Crew(folder, opened, target, profile(options.profile), jobs=jobs) as crew,
-        Progress(console, len(rules)) as progress,
-    ):
-        try:
-            for result in crew.results(work):
-                faults += [result.fault] if result.fault is not None else []
-                for verdict in result.verdicts:
-                    progress.hear(verdict)
-        except KeyboardInterrupt:
-            interrupted = True
-    judged = judgements(progress.verdicts, rules)
-    fault = "\n".join(faults) or (None if interrupted else _unjudged(rules, judged))
-    seconds = time.monotonic() - started
-    return RunRecord(prepared.name, prepared, missing, judged, seconds, options.profile, fault, interrupted)
+    def judge(self) -> RunRecord:
+        """Build, discover, try every rule. Raises TargetError when the target does not build or start."""
+        # The suites and Hypothesis are imported while compilers run; the workers are forked with all in place.
+        with ThreadPoolExecutor(1) as aside:
+            suites = aside.submit(_import_suites)
+            prepared = self._workshop().prepare(self.target)
+            suites.result()
+        from gatecrash.runner import Crew, orders
+
+        missing = missing_instruments(remote=prepared.arena == "remote")
+        terminal.header(self.console, prepared, missing)
+        work = orders((rule.id for rule in self.rules), prepared.launches)
+        jobs = min(self.options.jobs or default_workers(), len(work))
+        faults: list[str] = []
+        interrupted = False
+        with (
+            Crew(self.folder, self._workshop, self.target, profile(self.options.profile), jobs=jobs) as crew,
+            Progress(self.console, len(self.rules)) as progress,
+        ):
+            self.write(self._record(prepared, missing, (), None, interrupted=True), live=True)
+            try:
+                for result in crew.results(work):
+                    faults += [result.fault] if result.fault is not None else []
+                    for verdict in result.verdicts:
+                        progress.hear(verdict)
+                    known = judgements(progress.verdicts, self.rules)
+                    self.write(self._record(prepared, missing, known, None, interrupted=True), live=True)
+            except KeyboardInterrupt:
+                interrupted = True
+        judged = judgements(progress.verdicts, self.rules)
+        fault = "\n".join(faults) or (None if interrupted else _unjudged(self.rules, judged))
+        return self._record(prepared, missing, judged, fault, interrupted=interrupted)
+
+    def _workshop(self) -> Workshop:
+        options = self.options
+        contract = _absolute(options.contract)
+        return Workshop(self.folder, arena=options.arena, patience=options.patience, contract=contract)
+
+    def _record(
+        self,
+        prepared: Prepared,
+        missing: dict[str, str],
+        judged: tuple[Judgement, ...],
+        fault: str | None,
+        *,
+        interrupted: bool,
+    ) -> RunRecord:
+        return RunRecord(
+            target=prepared.name,
+            prepared=prepared,
+            missing=missing,
+            judgements=judged,
+            seconds=time.monotonic() - self.started,
+            profile=self.options.profile,
+            fault=fault,
+            interrupted=interrupted,
+            named=self.options.target or "",
+        )
 
 
 def _import_suites() -> None:
@@ -200,20 +250,3 @@ def _absolute(path: str | None) -> str | None:
     if path is None or not Path(path).exists():
         return path
     return str(Path(path).resolve())
-
-
-def _report(text: str) -> tuple[Callable[[RunRecord], str], Path]:
-    kind, _, name = text.partition("=")
-    if kind not in _FORMATS or not name:
-        raise UsageError(f"--report {text}: expected FORMAT=FILE with one of the formats {', '.join(_FORMATS)}.")
-    path = Path(name)
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
-        raise UsageError(f"--report {text}: {name} cannot be written; name a file in a folder that exists.")
-    return _FORMATS[kind], path
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise UsageError(f"the report {path} could not be written: {error.strerror}.") from None

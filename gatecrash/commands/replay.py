@@ -32,14 +32,14 @@ def run(options: argparse.Namespace) -> int:
     rule = load().get(options.rule)
     target = _absolute(options.target)
     saved = last_run.load(target)
-    scenario, build = last_run.scenario_of(saved, rule.id)
-    named = target if target is not None else saved["target"]
-    contract = _absolute(options.contract) or saved["contract"]
+    scenario, verdict = saved.broken(rule.id)
+    named, build = (target if target is not None else saved.target), verdict.build
+    contract = _absolute(options.contract) or saved.contract
     console = Console(highlight=False, soft_wrap=True)
     folder = Workshop.new_folder()
     try:
-        with Workshop(folder, contract=str(contract) if contract else None) as workshop:
-            bench = workshop.bench(str(named), build)
+        with Workshop(folder, contract=contract) as workshop:
+            bench = workshop.bench(named, build)
             assert bench is not None
             broken = sum(_once(console, bench.site, scenario, rule.id, build) for _ in range(max(1, options.times)))
     finally:

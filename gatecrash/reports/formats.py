@@ -1,0 +1,105 @@
+"""Which reports there are, and writing them: refused before anything runs when they could not be written after."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from gatecrash.errors import UsageError
+from gatecrash.record import RunRecord
+
+#: Each format's module in gatecrash.reports, imported when it is asked for.
+FORMATS = {
+    "json": "json_report",
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that was asked for: its format's name and the file it goes to."""
+
+    format: str
+    path: Path
+
+    @property
+    def module(self) -> ModuleType:
+        """The format's module."""
+        return import_module(f"gatecrash.reports.{FORMATS[self.format]}")
+
+    @property
+    def live(self) -> bool:
+        """Whether it is written anew after every rule."""
+        return bool(getattr(self.module, "LIVE", False))
+
+    def write(self, record: RunRecord) -> None:
+        """Write the whole report. Raises UsageError when the file cannot be written."""
+        content = self.module.render(record)
+        data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+        try:
+            if getattr(self.module, "APPEND", False) or not _is_ordinary(self.path):
+                with self.path.open("ab") as file:
+                    file.write(data)
+            else:
+                _replace(self.path, data)
+        except OSError as error:
+            raise UsageError(f"the report {self.path} could not be written: {error.strerror}.") from None
+
+
+def requested(text: str) -> Report:
+    """The report that FORMAT=FILE asks for. Raises UsageError for one that could not be written."""
+    kind, _, name = text.partition("=")
+    if kind not in FORMATS or not name:
+        near = get_close_matches(kind, FORMATS, n=1, cutoff=0.5) if kind not in FORMATS else []
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UsageError(
+            f"--report {text}: expected FORMAT=FILE with one of the formats {', '.join(sorted(FORMATS))}.{hint}"
+        )
+    path = Path(name)
+    reason = _why_not_writable(path)
+    if reason is not None:
+        raise UsageError(f"--report {text}: {name} cannot be written: {reason}.")
+    return Report(kind, path.absolute())
+
+
+def _why_not_writable(path: Path) -> str | None:
+    if path.is_dir():
+        return "it is a folder; name a file in it"
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    if path.exists() and not os.access(path, os.W_OK):
+        return "its permissions forbid it"
+    if not path.exists() and not os.access(path.parent, os.W_OK):
+        return f"the permissions of the folder {path.parent} forbid it"
+    return None
+
+
+def _is_ordinary(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True  # it is not there yet
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """All or nothing, for readers that look while we write: a file beside it takes its place."""
+    if path.exists() and not os.access(path.parent, os.W_OK):
+        path.write_bytes(data)
+        return
+    target = path.resolve()
+    descriptor, scratch = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(scratch, target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~mask)
+        os.replace(scratch, target)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
