@@ -30,6 +30,27 @@ def _ip_address(text: str) -> str:
     return text
 
 
+#: "{word}" alone. "${word}", "%{word}" and "{{word}}" belong to a shell or a template, "{a,b}" and JSON are no word.
+_PLACE = re.compile(r"(?<![$%{\\])\{([A-Za-z_]\w*)\}(?!\})")
+
+
+def misplaced(command: str) -> str | None:
+    """What is wrong with the "{word}" places of a command, as a sentence; None when all are {port}."""
+    wrong = next((word for word in _PLACE.findall(command) if word != "port"), None)
+    if wrong is None:
+        return None
+    near = get_close_matches(wrong.lower(), ["port"], n=1, cutoff=0.6)
+    hint = "Did you mean {port}?" if near else "Write what it stands for; {port} is where the port goes."
+    return f"{{{wrong}}} is not known, only {{port}} is replaced. {hint}"
+
+
+def _command(text: str) -> str:
+    if misplaced(text) is not None:
+        raise ValueError("a place that is not known")
+    return text
+
+
+_Command = Annotated[str, AfterValidator(_command)]
 _Address = Annotated[str, AfterValidator(_ip_address), Field(description='an IP address in quotes, as in "127.0.0.1"')]
 
 
@@ -39,7 +60,7 @@ class _Table(BaseModel):
 
 class _Target(_Table):
     build: str | None = Field(default=None, min_length=1, description="a shell command in quotes")
-    command: str | None = Field(
+    command: _Command | None = Field(
         default=None, min_length=1, description="a command in quotes, with {port} where the port goes"
     )
     cwd: str | None = Field(default=None, min_length=1, description="a folder in quotes")
@@ -170,6 +191,8 @@ def _bad_value(keys: tuple[str, ...], table: dict[str, Any]) -> str:
     value = table[section][key]
     if len(keys) == 3:
         return f"{key}.{keys[2]} = {_shown(value[keys[2]])}; allowed is a text in quotes."
+    if key == "command" and isinstance(value, str) and (wrong := misplaced(value)) is not None:
+        return f"{key} = {_shown(value)}; {wrong}"
     field = _TABLES[section].model_fields[key]
     words = get_args(Protocol) if key == "protocol" else get_args(Concurrency) if key == "concurrency" else ()
     near = get_close_matches(value.lower(), words, n=1, cutoff=0.5) if words and isinstance(value, str) else []

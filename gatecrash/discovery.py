@@ -46,7 +46,6 @@ class Discovery:
     ports: tuple[int, ...] = ()
     address: str = ""
     backlog: int | None = None
-    answers: bool = True
 
 
 def discover(site: Site, source_text: str = "") -> Discovery:
@@ -76,7 +75,7 @@ def _listening(site: Site, found: Discovery) -> None:
     host, port = server.address
     found.address = f"{host}:{port}"
     listener = server.listener()
-    found.backlog = listener.backlog if listener is not None else None
+    found.backlog = listener.backlog if listener is not None and server.observable else None
     if len(found.ports) > 1:
         others = ", ".join(str(p) for p in found.ports if p != port)
         found.notes.append(
@@ -87,11 +86,15 @@ def _listening(site: Site, found: Discovery) -> None:
     takes_port = site.asked == port
     swapped = ((site.asked & 0xFF) << 8) | site.asked >> 8
     _learn(site, found, takes_port=takes_port or port == swapped, handles_signals=bool(caught & ~_LIBRARY_SIGNALS))
+    placed = site.remote or any("{port}" in word for word in site.launches["plain"].argv)
     if not takes_port and port != swapped:
-        found.notes.append(
-            f"It was told port {site.asked} and listens on {port}: the port is taken to be fixed in the program."
-        )
+        told = f"It was told port {site.asked} and listens" if placed else "Its command has no {port}, and it listens"
+        found.notes.append(f"{told} on {port}: the port is taken to be fixed in the program.")
         _learn(site, found, port=port)
+    elif not placed and site.contract.port is None:
+        found.notes.append(
+            f"Its command has no {{port}}, and it listens on the {port} that PORT in its environment says."
+        )
 
 
 # -- what it speaks -------------------------------------------------------------------------------------------------
@@ -104,7 +107,6 @@ def _protocol(site: Site, found: Discovery, source_text: str) -> None:
     protocol = _udp_protocol(site) if server.datagram else _stream_protocol(site, found)
     if protocol is None:
         protocol = _guess(source_text, server)
-        found.answers = False
         found.notes.append(
             f"It never answered anything; it is judged as the {_SPOKEN[protocol]} server it is taken for."
         )

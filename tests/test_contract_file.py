@@ -80,6 +80,11 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("words", ["${PORT}", '{"a": 1}', "{a,b}", "awk '{ print }'", "%{code}", "{}"])
+def test_braces_of_a_shell_or_of_json_are_no_places_in_a_command(tmp_path: Path, words: str) -> None:
+    assert read(tmp_path, f'[target]\ncommand = """./server {words}"""\n')[1].command == f"./server {words}"
+
+
 def test_what_is_written_is_remembered_and_survives_discovery(tmp_path: Path) -> None:
     contract, _ = read(tmp_path, '[contract]\nconcurrency = "thread"\n')
     assert contract.written == {"concurrency"}
@@ -122,6 +127,15 @@ def test_an_empty_file_promises_nothing(tmp_path: Path) -> None:
         (
             "[target]\ncommand = ['./server']",
             "line 2: command = a list; allowed is a command in quotes, with {port} where the port goes.",
+        ),
+        (
+            "[target]\ncommand = './server {prt}'",
+            'line 2: command = "./server {prt}"; {prt} is not known, only {port} is replaced. Did you mean {port}?',
+        ),
+        (
+            "[target]\n\ncommand = './server -p{port} -d {root}'",
+            'line 3: command = "./server -p{port} -d {root}"; {root} is not known, only {port} is replaced. Write what '
+            "it stands for; {port} is where the port goes.",
         ),
         ("[target]\nbuild = ''", 'line 2: build = ""; allowed is a shell command in quotes.'),
         ("[target]\ncwd = 3", "line 2: cwd = 3; allowed is a folder in quotes."),

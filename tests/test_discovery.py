@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from gatecrash.contract import Contract
 from gatecrash.discovery import Discovery, discover
 from gatecrash.references import reference_servers
+from gatecrash.server import Launch
+from gatecrash.site import Site
 from gatecrash.workshop import Workshop
 from tests.sites import site_of
 
@@ -74,6 +77,27 @@ def test_a_port_fixed_in_the_program_is_found_by_inode(tmp_path: Path) -> None:
     """
     found = discovered(tmp_path, body)
     assert (found.address, found.contract.takes_port, found.contract.port) == ("127.0.0.1:8123", False, 8123)
+
+
+@pytest.mark.parametrize(
+    ("port", "note"),
+    [
+        ("8123", "Its command has no {port}, and it listens on 8123: the port is taken to be fixed in the program."),
+        (
+            'int(os.environ["PORT"])',
+            "Its command has no {port}, and it listens on the 9157 that PORT in its environment",
+        ),
+    ],
+)
+def test_a_command_without_a_place_for_the_port_is_said_to_have_none(tmp_path: Path, port: str, note: str) -> None:
+    program = tmp_path / "server.py"
+    program.write_text(
+        f"import os, socket\nserver = socket.create_server(('127.0.0.1', {port}))\n"
+        "while True:\n    client, _ = server.accept()\n    client.sendall(client.recv(999))\n    client.close()\n"
+    )
+    with Site({"plain": Launch((sys.executable, str(program)), tmp_path)}, Contract(), arena="namespace") as site:
+        found = discover(site)
+    assert [one for one in found.notes if one.startswith(note)], found.notes
 
 
 def test_a_daemon_is_found_though_its_first_process_has_left(tmp_path: Path) -> None:
