@@ -85,7 +85,10 @@ def check_python(source: Path) -> None:
         shown = f"\n{(error.text or '').rstrip()}" if isinstance(error, SyntaxError) and error.text else ""
         reason = error.msg if isinstance(error, SyntaxError) else error
         version = ".".join(map(str, sys.version_info[:2]))
-        raise TargetError(f"{source.name}{line} is not Python {version}: {reason}{safe_text(shown)}") from None
+        advice = "Correct it, or give the command that starts it by another Python."
+        raise TargetError(
+            f"{source.name}{line} is not Python {version}: {reason}. {advice}{safe_text(shown)}"
+        ) from None
 
 
 def run_make(folder: Path) -> tuple[str, Path | None]:
@@ -112,6 +115,17 @@ def run_make(folder: Path) -> tuple[str, Path | None]:
 def programs(folder: Path) -> tuple[str, ...]:
     """The names of the programs in a folder, sorted."""
     return tuple(sorted(path.name for path in _programs(folder)))
+
+
+def is_program(path: Path) -> bool:
+    """Whether a file is a script with an interpreter or a linked ELF file (elf(5)), executable or not yet."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(18)
+    except OSError:
+        return False
+    linked = (b"\x02\x00", b"\x03\x00", b"\x00\x02", b"\x00\x03")  # ET_EXEC and ET_DYN, in either byte order
+    return start.startswith(b"#!") or (start.startswith(b"\x7fELF") and start[16:18] in linked)
 
 
 def _programs(folder: Path) -> dict[Path, int]:

@@ -20,17 +20,19 @@ from gatecrash.building import (
     check_python,
     compile_source,
     find_compiler,
+    is_program,
     programs,
     run_build,
     run_make,
 )
 from gatecrash.contract import Contract
-from gatecrash.contract_file import FILE_NAME, TargetSection, read_contract
+from gatecrash.contract_file import FILE_NAME, TargetSection, misplaced, read_contract
 from gatecrash.errors import TargetError, Unavailable, UsageError
 from gatecrash.tree import tree_root
 
 Language = Literal["c", "python", "other"]
 SOURCE_SUFFIXES = C_SUFFIXES | CXX_SUFFIXES | {".py"}
+_HEADERS = frozenset({".h", ".hh", ".hpp", ".hxx"})
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>\d+)")
 _USAGE = "Give a source file, a folder, a command, or HOST:PORT; `gatecrash check --help` shows examples."
 
@@ -113,11 +115,29 @@ def _file(path: Path, arguments: list[str]) -> tuple[Target, Path]:
         return _source(path, arguments), path.parent
     if os.access(path, os.X_OK):
         return Target("command", path.name, (str(path), *arguments), cwd=Path.cwd()), path.parent
+    raise UsageError(_no_target(path))
+
+
+def _no_target(path: Path) -> str:
+    """Why a file that is there cannot be a target, and what can."""
+    if is_program(path):
+        return f"{path.name} is a program that is not executable. Make it so: chmod +x {_from_here(path)}"
+    if path.name in MAKEFILES:
+        return f"{path.name} is a Makefile. Name the folder it is in: gatecrash check {_from_here(path.parent)}"
+    if path.name == FILE_NAME:
+        return f"{path.name} is a contract. Name the folder it is in, or the target, and this file with --contract."
+    if path.suffix in _HEADERS:
+        return (
+            f"{path.name} is a header, and no program by itself. Name the source file, or the folder with a Makefile."
+        )
     kinds = " ".join(sorted(SOURCE_SUFFIXES))
-    raise UsageError(
-        f"{path.name} is neither source that Gatecrash builds ({kinds}) nor executable. "
-        f"Make it executable (chmod +x {shlex.quote(path.name)}), or build it and give the command that starts it."
-    )
+    return f"{path.name} is neither source that Gatecrash builds ({kinds}) nor a program. {_USAGE}"
+
+
+def _from_here(path: Path) -> str:
+    """A path as it can be typed here."""
+    here, path = Path.cwd().resolve(), path.resolve()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _source(path: Path, arguments: list[str]) -> Target:
@@ -133,6 +153,8 @@ def _address(text: str, host: str, port: int) -> Target:
 
 
 def _command(text: str) -> tuple[Target, Path]:
+    if (wrong := misplaced(text)) is not None:
+        raise UsageError(f"The command {text!r}: {wrong}")
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -147,9 +169,7 @@ def _command(text: str) -> tuple[Target, Path]:
     elif not first.is_file():
         raise UsageError(_not_found(words[0], text))
     elif not os.access(first, os.X_OK):
-        raise UsageError(
-            f"{words[0]} is not executable. chmod +x {shlex.quote(words[0])}, or start it by its interpreter."
-        )
+        raise UsageError(_no_target(first))
     else:
         words[0] = str(first.resolve())
     return Target("command", text, tuple(words), cwd=here), here
@@ -159,14 +179,31 @@ def _not_found(word: str, text: str) -> str:
     path = Path(word).expanduser()
     if path.is_file():
         return f"{word} is a file here, and not a command in PATH; write ./{text} for the file."
+    if path.exists():
+        return f"{word} is neither a file nor a folder. {_USAGE}"
+    parent = path.parent
+    if not parent.is_dir():
+        return f"{word} does not exist: there is no folder {parent}. {_USAGE}"
+    near = _near(path)
+    hint = f"Did you mean {near}?" if near is not None else _USAGE
     if "/" in word or path.suffix in SOURCE_SUFFIXES:
-        parent = path.parent
-        if not parent.is_dir():
-            return f"{word} does not exist: there is no folder {parent}. {_USAGE}"
-        near = get_close_matches(path.name, (one.name for one in parent.iterdir()), n=1, cutoff=0.6)
-        hint = f"Did you mean {parent / near[0]}?" if near else _USAGE
         return f"{word} does not exist. {hint}"
-    return f"{word} is neither a file or folder here nor a command in PATH. {_USAGE}"
+    return f"{word} is not a file or folder here, and not a command in PATH. {hint}"
+
+
+def _near(path: Path) -> str | None:
+    """What can be a target beside `path` and is named almost like it, as it has to be written."""
+    beside = {one.name: one for one in path.parent.iterdir() if _may_be_target(one)}
+    near = get_close_matches(path.name, beside, n=1, cutoff=0.6)
+    if not near:
+        return None
+    found = beside[near[0]]
+    named = found.is_dir() or found.suffix in SOURCE_SUFFIXES or path.parent != Path()
+    return f"{found}{'/' if found.is_dir() else ''}" if named else f"./{found}"
+
+
+def _may_be_target(path: Path) -> bool:
+    return path.is_dir() or (path.is_file() and (path.suffix in SOURCE_SUFFIXES or os.access(path, os.X_OK)))
 
 
 def _reference() -> Target:
@@ -217,12 +254,11 @@ def _folder_with(target: Target, section: TargetSection) -> Target:
     sources = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in SOURCE_SUFFIXES)
     if len(sources) == 1:
         return replace(_source(sources[0], []), cwd=target.cwd, env=target.env)
-    found = (
-        f"it holds {', '.join(path.name for path in sources[:5])}: name one" if sources else "it holds no source file"
-    )
+    held = f"it holds {', '.join(path.name for path in sources[:5])}" if sources else "it holds no source file"
+    advice = "Name one of them" if sources else "Name the folder with the server's source"
     raise UsageError(
-        f"{target.name} is a folder without a Makefile and without a command in a {FILE_NAME}; {found}, "
-        f'or write a {FILE_NAME} with [target] and command = "./server {{port}}".'
+        f"{target.name} is a folder without a Makefile and without a command in a {FILE_NAME}, and {held}. {advice}, "
+        f'or write a {FILE_NAME} there with [target] and command = "./server {{port}}".'
     )
 
 
@@ -276,13 +312,22 @@ def _build_folder(target: Target, folder: Path) -> Built:
     if target.argv:
         return Built((_in_folder(target.argv[0], folder), *target.argv[1:]), how)
     if program is None:
-        found = programs(folder)
-        raise TargetError(
-            f"It is not clear which program of {target.name} is the server: the folder holds "
-            f"{', '.join(found) if found else 'no program'} after {how}. Write a {FILE_NAME} there with [target] and "
-            f'command = "./{found[0] if found else "server"} {{port}}".'
-        )
+        raise TargetError(_which_program(target.name, how, programs(folder)))
     return Built((str(program), "{port}"), how)
+
+
+def _which_program(name: str, how: str, found: tuple[str, ...]) -> str:
+    """Why no program could be chosen after a build, and the next step."""
+    written = f"a {FILE_NAME} there with [target] and command ="
+    if not found:
+        return (
+            f"There is no program in {name} after {how}. Let {how} build the server into that folder, or write "
+            f'{written} "./path/to/server {{port}}".'
+        )
+    return (
+        f"It is not clear which program of {name} is the server: the folder holds {', '.join(found)} after {how}. "
+        f'Write {written} "./{found[0]} {{port}}".'
+    )
 
 
 def _in_folder(word: str, folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -286,12 +287,14 @@ def test_a_folder_with_one_source_file_is_that_source_file(here: Path) -> None:
 
 
 def test_a_folder_without_makefile_is_refused_with_what_it_holds(here: Path) -> None:
-    assert "is a folder without a Makefile and without a command in a gatecrash.toml; it holds no source" in refusal(
-        "."
+    assert refusal(".") == (
+        "work/ is a folder without a Makefile and without a command in a gatecrash.toml, and it holds no source file. "
+        "Name the folder with the server's source, or write a gatecrash.toml there with [target] and "
+        'command = "./server {port}".'
     )
     write(here / "a.c", MAIN)
     write(here / "b.py", "pass\n")
-    assert "it holds a.c, b.py: name one, or write a gatecrash.toml" in refusal(".")
+    assert "and it holds a.c, b.py. Name one of them, or write a gatecrash.toml there" in refusal(".")
 
 
 # -- commands, programs, addresses -----------------------------------------------------------------------------------
@@ -343,12 +346,36 @@ def test_nothing_is_the_reference_fork_server(tmp_path: Path, monkeypatch: pytes
         ("sever.c", "sever.c does not exist. Did you mean server.c?"),
         ("nothing/like/it", "nothing/like/it does not exist: there is no folder nothing/like."),
         ("./zzz", "./zzz does not exist. Give a source file, a folder, a command"),
-        ("nosuchcommand {port}", "nosuchcommand is neither a file or folder here nor a command in PATH."),
+        ("server {port}", "server is not a file or folder here, and not a command in PATH. Did you mean server.c?"),
+        ("./porgram {port}", "./porgram does not exist. Did you mean ./program?"),
+        ("porgram", "porgram is not a file or folder here, and not a command in PATH. Did you mean ./program?"),
+        ("wwww", "wwww is not a file or folder here, and not a command in PATH. Did you mean www/?"),
+        ("note.txt", "note.txt is not a file or folder here, and not a command in PATH. Give a source file, a folder"),
         (
-            "notes.txt",
-            "notes.txt is neither source that Gatecrash builds (.c .cc .cpp .cxx .py) nor executable. Make it",
+            "nosuchcommand {port}",
+            "nosuchcommand is not a file or folder here, and not a command in PATH. Give a source file, a folder",
         ),
-        ("./notes.txt 80", "./notes.txt is not executable. chmod +x ./notes.txt"),
+        ("notes.txt", "notes.txt is neither source that Gatecrash builds (.c .cc .cpp .cxx .py) nor a program. Give a"),
+        ("./notes.txt 80", "notes.txt is neither source that Gatecrash builds (.c .cc .cpp .cxx .py) nor a program."),
+        ("www/data", "data is neither source that Gatecrash builds (.c .cc .cpp .cxx .py) nor a program. Give a"),
+        ("www/script", "script is a program that is not executable. Make it so: chmod +x www/script"),
+        ("./www/script 80", "script is a program that is not executable. Make it so: chmod +x www/script"),
+        ("www/Makefile", "Makefile is a Makefile. Name the folder it is in: gatecrash check www"),
+        ("www/gatecrash.toml", "gatecrash.toml is a contract. Name the folder it is in, or the target, and this file"),
+        (
+            "server.h",
+            "server.h is a header, and no program by itself. Name the source file, or the folder with a Makef",
+        ),
+        ("/dev/null", "/dev/null is neither a file nor a folder. Give a source file, a folder"),
+        ("./program {prt}", "The command './program {prt}': {prt} is not known, only {port} is replaced. Did you mean"),
+        (
+            "server.c {PORT}",
+            "The command 'server.c {PORT}': {PORT} is not known, only {port} is replaced. Did you mean",
+        ),
+        (
+            "./program -d {root}",
+            "The command './program -d {root}': {root} is not known, only {port} is replaced. Write",
+        ),
         ("program 80", "program is a file here, and not a command in PATH; write ./program 80 for the file."),
         ("echo 'a", 'The command "echo \'a" cannot be split into words: No closing quotation. Check its quotes.'),
         ("127.0.0.1:99999", "127.0.0.1:99999 has port 99999; a port is a number from 1 to 65535."),
@@ -358,7 +385,28 @@ def test_what_cannot_be_a_target_is_refused_with_the_next_step(here: Path, text:
     write(here / "server.c", MAIN)
     write(here / "notes.txt", "hello\n")
     write(here / "program", "#!/bin/sh\n", mode=0o755)
+    write(here / "server.h", "int f(void);\n")
+    www = here / "www"
+    www.mkdir()
+    write(www / "script", "#!/bin/sh\n")
+    write(www / "Makefile", "all:\n")
+    write(www / "gatecrash.toml", "")
+    (www / "data").write_bytes(b"\x00\x7fELF\xff")
     assert refusal(text).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "words", ["${PORT}", '{"a": 1}', "{a,b}", "{}", "%{code}", "{ print }", "{1}", "{{name}}", "-p{port}", "{port"]
+)
+def test_braces_that_are_no_place_are_left_alone(here: Path, words: str) -> None:
+    assert resolve(f"python3 -c '{words}' {{port}}")[0].argv == ("python3", "-c", words, "{port}")
+
+
+@needs_make
+def test_a_makefile_that_builds_nothing_is_told_so(here: Path, tmp_path: Path) -> None:
+    write(here / "Makefile", "all:\n\t@true\n")
+    with pytest.raises(TargetError, match=r"^There is no program in work/ after make\. Let make build the server into"):
+        build(resolve(".")[0], tmp_path / "out")
 
 
 def test_a_contract_that_does_not_exist_is_refused(here: Path) -> None:
@@ -370,9 +418,14 @@ def test_a_build_that_never_ends_is_ended_with_all_it_started(here: Path) -> Non
     note = here / "pid"
     with pytest.raises(TargetError, match=r"did not end within 0\.5 seconds\. Run it by hand"):
         run(["/bin/sh", "-c", f"sleep 60 & echo $! > {note}; wait"], cwd=here, limit=0.5)
-    pid = int(note.read_text())
-    state = Path(f"/proc/{pid}/stat")
-    assert not state.exists() or state.read_text().split(")")[1].split()[0] == "Z"
+    try:
+        process = os.pidfd_open(int(note.read_text()))
+    except ProcessLookupError:
+        return
+    try:  # it was killed, and may be on its way out
+        assert select.select([process], [], [], 10.0)[0], "the sleeping child outlived its build"
+    finally:
+        os.close(process)
 
 
 def test_a_target_is_plain_data() -> None:
