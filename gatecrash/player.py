@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections import Counter
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 from functools import singledispatchmethod
 
 from gatecrash.buffers import restore_buffers, shrink_buffers
@@ -16,6 +18,7 @@ from gatecrash.client import DatagramClient, StreamClient
 from gatecrash.contract import Contract
 from gatecrash.errors import EngineFault
 from gatecrash.instruments.gates import Traced
+from gatecrash.instruments.ticks import Situation, Ticks, about
 from gatecrash.lifecycle import Lifecycle
 from gatecrash.observer import Observer
 from gatecrash.offer import announces_end, complete
@@ -70,16 +73,34 @@ from gatecrash.transcript import (
 )
 from gatecrash.waiting import Waiter, errno_number
 
+#: Steps of clients, who show at their connections, steps that only look, and ends of what was noted when it began.
+_WITHOUT_TRACE = (
+    *(Connect, Send, Receive, Close, SendDatagram, ReceiveDatagrams, AskWithRequests),
+    *(Settle, ReadOutput, Watch, AwaitHeld, Release, Thaw),
+)
 _MOST_RECEIVED = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The kind of an open connection, in no more than yes and no."""
+
+    accepted: bool
+    state: str
+    read_from: bool
+    facts: Hashable
 
 
 class Player:
     """Plays scenarios on one server. After `play`, `spoiled` tells that the server is not to be used again."""
 
-    def __init__(self, server: Server, contract: Contract, *, patience: float = 5.0) -> None:
+    def __init__(
+        self, server: Server, contract: Contract, *, patience: float = 5.0, ticks: Ticks | None = None
+    ) -> None:
         self.server = server
         self.contract = contract
         self.patience = patience
+        self.ticks = ticks or Ticks()
         self.spoiled = False
         self._reset_state()
 
@@ -87,11 +108,13 @@ class Player:
         self.streams: dict[str, StreamClient] = {}
         self.datagrams: dict[str, DatagramClient] = {}
         self.events: list[Event] = []
+        self.acts: set[Hashable] = set()
         self.index = 0
         self.frozen: tuple[int, ...] = ()
         self.limit: tuple[int, int] | None = None
         self.small_buffers = False
-        self.waiter = Waiter(self.server, self.connections, patience=self.patience)
+        ticks = replace(self.ticks, situation=self.situation, early=False)
+        self.waiter = Waiter(self.server, self.connections, patience=self.patience, ticks=ticks)
         self.observer = Observer(self.server, self.streams, self.waiter)
 
     # -- the whole ----------------------------------------------------------------------------------------------
@@ -103,6 +126,7 @@ class Player:
             self.server.gates.trace.clear()
         try:
             for self.index, step in enumerate(scenario.steps):
+                self._note_act(step)
                 self.act(step)
             self.events.extend(self.observer.dropped(self.index, self.datagrams.values()))
             self.events.extend(self.observer.after_all(self.index))
@@ -110,7 +134,8 @@ class Player:
             self._let_go()
         self.events.extend(self.observer.reports(self.index))
         sent = {name: bytes(client.sent) for name, client in self.streams.items()}
-        return Transcript(scenario, tuple(self.events), output=self.observer.output, sent=sent)
+        events, early = tuple(self.events), self.waiter.ticks.early
+        return Transcript(scenario, events, output=self.observer.output, sent=sent, early=early)
 
     def _let_go(self) -> None:
         self._thaw()
@@ -140,6 +165,34 @@ class Player:
             for c in self.streams.values()
             if c.connected and c.open and c.end is None
         )
+
+    def _note_act(self, step: Step) -> None:
+        """What may change how the server's timed waits end, though nothing shows outside."""
+        match step:
+            case Fail() | Hold():
+                self.acts.add((step.kind, step.call, getattr(step, "error", "")))
+            case Signal():
+                self.acts.add(step)
+            case _ if not isinstance(step, _WITHOUT_TRACE):
+                self.acts.add(step.kind)
+
+    def situation(self) -> Situation:
+        """What tells two states of the server apart besides its own tasks (gatecrash.instruments.ticks)."""
+        listener = None if self.server.datagram else self.server.listener()
+        sides = [side for c in self.streams.values() if c.connected and c.open and (side := self._side(c)) is not None]
+        kinds = frozenset((side, about(count)) for side, count in Counter(sides).items())
+        return Situation(
+            (frozenset(self.acts), listener is not None and about(listener.depth), kinds),
+            held=sum(side.accepted for side in sides),
+        )
+
+    def _side(self, client: StreamClient) -> _Side | None:
+        """The kind of a connection: what either end has of it; None when no process of the server has it any more."""
+        end = self.server.queues.connection(self.server.address, client.address)
+        if end is None or end.closed:
+            return None
+        facts = (bool(client.sent), bool(client.received), client.end, bool(end.unsent), bool(end.unread))
+        return _Side(end.accepted, end.state, bool(end.consumed), facts)
 
     @singledispatchmethod
     def act(self, step: Step) -> None:
@@ -192,7 +245,9 @@ class Player:
         def moved() -> bool:
             return client.writable() or (read_meanwhile and self.take(client)) or client.end is not None
 
-        return self.waiter.until(moved, client.sock, writable=True).reached and client.end is None
+        # Who does not read does not expect to be read: a server that waits for it need not be watched to its tick.
+        waited = self.waiter.until(moved, client.sock, writable=True, early=not read_meanwhile)
+        return waited.reached and client.end is None
 
     def _record_sent(self, client: StreamClient, step: Send, unsent: int) -> None:
         if not step.until_read or self.frozen or not self.server.observable:
@@ -225,10 +280,19 @@ class Player:
                 return
             if got:
                 continue
-            outcome = self.waiter.until_readable(client.sock, at_once=step.until == "silence")
+            outcome = self.waiter.until_readable(
+                client.sock, at_once=step.until == "silence", early=self._owes_nothing(client, step.until)
+            )
             if not outcome.reached:
                 self.record(Silent(self.index, client.name, outcome.proven, outcome.still, outcome.where))
                 return
+
+    def _owes_nothing(self, client: StreamClient, until: Until) -> bool:
+        """Whether silence is what a correct server says now; else it is only believed when it was waited out."""
+        if until == "silence":
+            return True
+        echoed = self.contract.protocol == "echo" and len(client.received) >= len(client.sent)
+        return echoed and not client.half_closed
 
     def _has_all(self, client: StreamClient, until: Until) -> bool:
         if until not in ("message", "announced"):
@@ -291,7 +355,7 @@ class Player:
                 self.record(Got(self.index, client.name, taken[0], source_port=taken[1]))
                 count += 1
                 continue
-            outcome = self.waiter.until_readable(client.sock, at_once=step.count is None)
+            outcome = self.waiter.until_readable(client.sock, at_once=step.count is None, early=step.count is None)
             if not outcome.reached:
                 self.record(Silent(self.index, client.name, outcome.proven, outcome.still, outcome.where))
                 return
@@ -394,7 +458,7 @@ class Player:
 
     @act.register
     def _settle(self, step: Settle) -> None:
-        still = self.waiter.settle(step.within)
+        still = self.waiter.settle(step.within, early=True)
         for client in self.streams.values():
             self.take(client)
         self.record(Looked(self.index, step.label, self.observer.look(still)))

@@ -9,6 +9,7 @@ from types import TracebackType
 from gatecrash.arena import Arena
 from gatecrash.contract import Contract
 from gatecrash.errors import TargetError
+from gatecrash.instruments.ticks import Haste, State, Ticks
 from gatecrash.player import Player
 from gatecrash.protocols import http
 from gatecrash.remote import WIRE_PATIENCE, RemoteServer, Wire
@@ -42,6 +43,7 @@ class Site:
         self._server: Server | None = None
         self._key: tuple[str, frozenset[str]] | None = None
         self._plain: dict[bytes, Plain] = {}
+        self._ticks: dict[tuple[str, frozenset[str]], set[State]] = {}
 
     def __enter__(self) -> Site:
         return self
@@ -121,16 +123,20 @@ class Site:
 
     # -- playing ------------------------------------------------------------------------------------------------
 
-    def play(self, played: Scenario, *, build: str = "plain", fresh: bool = False) -> Transcript:
-        """Play a scenario on the running (or a fresh) server."""
+    def play(
+        self, played: Scenario, *, build: str = "plain", fresh: bool = False, haste: Haste = "patient"
+    ) -> Transcript:
+        """Play a scenario on the running (or a fresh) server; on a fresh one no look is early, whatever `haste`."""
         if fresh and self._worn and any(isinstance(step, StartOnTakenPort) for step in played.steps):
             self._new_arena()  # or TIME_WAIT might keep us from taking the port
         start = self.fresh if fresh else self.server
-        return self.play_on(start(build, played.traps), played)
+        known = self._ticks.setdefault((build, played.traps), set())
+        ticks = Ticks(known, "patient" if fresh else haste)
+        return self.play_on(start(build, played.traps), played, ticks)
 
-    def play_on(self, server: Server, played: Scenario) -> Transcript:
-        """Play a scenario on this server."""
-        player = Player(server, self.contract, patience=self.patience)
+    def play_on(self, server: Server, played: Scenario, ticks: Ticks | None = None) -> Transcript:
+        """Play a scenario on this server; `ticks` is what is known of its timed waits."""
+        player = Player(server, self.contract, patience=self.patience, ticks=ticks)
         transcript = player.play(played)
         if player.server is not server:
             player.server.stop()

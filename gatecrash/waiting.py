@@ -8,11 +8,12 @@ import select
 import socket
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gatecrash.errors import UsageError
 from gatecrash.instruments import quiescence
 from gatecrash.instruments.quiescence import Quiet, Resting, Spinning, Stillness
+from gatecrash.instruments.ticks import Ticks
 from gatecrash.server import Server, look_at_queues
 from gatecrash.transcript import Still
 
@@ -60,13 +61,16 @@ def name_of(still: Stillness) -> Still:
 class Waiter:
     """Waits on one server, with the gates handled and the proof tried whenever nothing comes."""
 
-    def __init__(self, server: Server, connections: Callable[[], Hashable], *, patience: float) -> None:
+    def __init__(
+        self, server: Server, connections: Callable[[], Hashable], *, patience: float, ticks: Ticks | None = None
+    ) -> None:
         self.server = server
         self.connections = connections
         self.patience = patience
+        self.ticks = ticks or Ticks()
 
-    def settle(self, patience: float | None = None, *, wait_out: bool = True) -> Stillness:
-        """Wait until the server is still, or patience (seconds) runs out."""
+    def settle(self, patience: float | None = None, *, wait_out: bool = True, early: bool = False) -> Stillness:
+        """Wait until the server is still, or patience (seconds) runs out; `early`: `ticks` may say that it is."""
         if not self.server.observable:
             return quiescence.Restless(())
         return quiescence.settle(
@@ -75,17 +79,32 @@ class Waiter:
             patience=self.patience if patience is None else patience,
             pump=self.server.pump,
             wait_out=wait_out,
+            ticks=self.ticks if early else replace(self.ticks, haste="patient"),
         )
 
-    def until_readable(self, sock: socket.socket, *, at_once: bool = False) -> Waited:
-        """Wait until `sock` has bytes or an end; with `at_once` silence is what is expected, so prove it first."""
-        return self._wait(lambda: _ready(sock, select.POLLIN, 0), sock, select.POLLIN, eager=0 if at_once else 1)
+    def until_readable(self, sock: socket.socket, *, at_once: bool = False, early: bool = False) -> Waited:
+        """Wait until `sock` has bytes or an end; with `at_once` silence is what is expected, so prove it first.
 
-    def until(self, ready: Callable[[], bool], sock: socket.socket | None = None, *, writable: bool = False) -> Waited:
+        `early`: that the server is still may be taken from what is known of its timed waits.
+        """
+        eager = 0 if at_once else 1
+        return self._wait(lambda: _ready(sock, select.POLLIN, 0), sock, select.POLLIN, eager=eager, early=early)
+
+    def until(
+        self,
+        ready: Callable[[], bool],
+        sock: socket.socket | None = None,
+        *,
+        writable: bool = False,
+        early: bool = False,
+    ) -> Waited:
         """Wait until `ready()`; `sock` becoming readable (or writable) is a reason to look again."""
-        return self._wait(ready, sock, select.POLLIN | (select.POLLOUT if writable else 0), eager=_EAGER_LOOKS)
+        events = select.POLLIN | (select.POLLOUT if writable else 0)
+        return self._wait(ready, sock, events, eager=_EAGER_LOOKS, early=early)
 
-    def _wait(self, ready: Callable[[], bool], sock: socket.socket | None, events: int, *, eager: int) -> Waited:
+    def _wait(
+        self, ready: Callable[[], bool], sock: socket.socket | None, events: int, *, eager: int, early: bool = False
+    ) -> Waited:
         for _ in range(eager):
             self.server.pump()
             if ready():
@@ -97,9 +116,10 @@ class Waiter:
             self._nap(sock, events, nap)
             if ready():
                 return _REACHED
-            still = self.settle(min(proof, max(deadline - time.monotonic(), _FIRST_PROOF)), wait_out=False)
+            allowed = min(proof, max(deadline - time.monotonic(), _FIRST_PROOF))
+            still = self.settle(allowed, wait_out=False, early=early)
             if isinstance(still, Resting) and not ready() and still.wakes_in < deadline - time.monotonic():
-                still = self.settle(deadline - time.monotonic())
+                still = self.settle(deadline - time.monotonic(), early=early)
             # The look comes after the proof: what came before its first snapshot is seen, and after it nothing comes.
             if ready():
                 return _REACHED

@@ -26,6 +26,7 @@ class StreamClient:
         self.end: End | None = None
         self.connected = False
         self.open = True
+        self.half_closed = False
         self.address: Address = ("", 0)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -93,6 +94,7 @@ class StreamClient:
     def half_close(self) -> None:
         """Send FIN; a connection that is gone already stays as it is."""
         if self.open and self.connected:
+            self.half_closed = True
             try:
                 self.sock.shutdown(socket.SHUT_WR)
             except OSError:

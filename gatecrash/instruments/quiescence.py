@@ -21,12 +21,13 @@ import os
 import select
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gatecrash.instruments import procfs
 from gatecrash.instruments.blocked import blocked_where as blocked_where
 from gatecrash.instruments.census import Census, Task
-from gatecrash.instruments.syscalls import TIME_LIMITS
+from gatecrash.instruments.syscalls import ARGUMENTS, TIME_LIMITS
+from gatecrash.instruments.ticks import State, Ticks, descriptors
 
 _YIELDS = 8  # looks with only a yield of the CPU between them, before naps begin
 _FIRST_NAP, _LONGEST_NAP = 0.0002, 0.002  # seconds
@@ -87,9 +88,14 @@ class _Rest:
         limits = (task.timed for task in self.tasks)
         return Resting(self.tasks, min((limit for limit in limits if limit is not None), default=math.inf))
 
-    def same_but_timed(self, earlier: _Rest) -> bool:
-        """Nothing differs from `earlier` but how often the tasks in timed waits have run."""
-        if (self.everyone, self.queues) != (earlier.everyone, earlier.queues):
+    @property
+    def zombies(self) -> frozenset[int]:
+        return frozenset(tid for _, tid in self.everyone) - {task.tid for task in self.tasks}
+
+    def same_but_timed(self, earlier: _Rest, *, without: frozenset[int] = frozenset()) -> bool:
+        """Nothing differs from `earlier` but that `without` are gone, and how often tasks in timed waits have run."""
+        before_now = tuple(entry for entry in earlier.everyone if entry[1] not in without)
+        if (self.everyone, self.queues) != (before_now, earlier.queues):
             return False
         if len(self.tasks) != len(earlier.tasks):  # one of them became a zombie
             return False
@@ -97,6 +103,11 @@ class _Rest:
             _same_wait(before, now) if now.timed is not None else earlier.runs[now.tid] == self.runs[now.tid]
             for before, now in zip(earlier.tasks, self.tasks, strict=True)
         )
+
+    def only_reaped(self, earlier: _Rest) -> bool:
+        """Nothing differs from `earlier` but that zombies were waited for."""
+        gone = earlier.zombies - self.zombies
+        return bool(gone) and self.same_but_timed(earlier, without=gone)
 
 
 def settle(
@@ -106,14 +117,35 @@ def settle(
     patience: float = 5.0,
     pump: Callable[[], int] | None = None,
     wait_out: bool = True,
+    ticks: Ticks | None = None,
 ) -> Stillness:
     """Wait until every task of `census` provably sleeps, at most `patience` seconds.
 
     `look_at_queues` says what the kernel holds for the sockets of interest; `pump` answers trapped system
     calls and says how many. With `wait_out`, timed waits are watched until each has ended once and the tasks
-    are back where they were; without, they give `Resting` at once.
+    are back where they were; without, they give `Resting` at once. `ticks` remembers what came of it, and may say
+    that it need not be done again.
     """
-    return _Settling(census, look_at_queues, time.monotonic() + patience, pump or (lambda: 0)).run(wait_out)
+    deadline = time.monotonic() + patience
+    return _Settling(census, look_at_queues, deadline, pump or (lambda: 0), ticks or Ticks()).run(wait_out)
+
+
+class _Lesson:
+    """What is learned from waiting a rest out, when nothing was done: the state it began in."""
+
+    def __init__(self, ticks: Ticks, start: _Rest) -> None:
+        self.ticks = ticks
+        self.state = self._state(start)
+        self.descriptors = descriptors(start.tasks)
+
+    def _state(self, rest: _Rest) -> State:
+        return self.ticks.state(rest.tasks, len(rest.zombies))
+
+    def learn(self, end: _Rest) -> None:
+        """The timed waits have ended for nothing, or for reaping zombies; were descriptors opened, or closed?"""
+        now = self._state(end)
+        if replace(now, zombies=self.state.zombies) == self.state and descriptors(end.tasks) == self.descriptors:
+            self.ticks.known.add(self.state)
 
 
 @dataclass
@@ -122,6 +154,7 @@ class _Settling:
     look_at_queues: Callable[[], Hashable]
     deadline: float
     pump: Callable[[], int]
+    ticks: Ticks
     nap: float = _FIRST_NAP
     yields: int = 0
     spin: _SpinWatch = field(init=False)
@@ -134,6 +167,8 @@ class _Settling:
         if not isinstance(rest, _Rest):
             return rest
         while timed := rest.timed():
+            if self.ticks.take_for_idle(rest.tasks, len(rest.zombies)):
+                break
             longest = max(task.timed or 0.0 for task in timed)
             if not wait_out or longest > self.deadline - time.monotonic():
                 return rest.resting()
@@ -152,16 +187,20 @@ class _Settling:
         ends = {task.tid: began + (task.timed or 0.0) + _LIMIT_JITTER for task in start.timed()}
         waiting = set(ends)
         shortest = min(task.timed or 0.0 for task in start.timed())
+        lesson = _Lesson(self.ticks, start)
         while True:
             _sleep(min(max(shortest / 10, _FIRST_NAP), _WAIT_OUT_NAP))
             rest = self._rest()
             if not isinstance(rest, _Rest):
                 return rest
             if not rest.same_but_timed(start):
+                if rest.only_reaped(start):
+                    lesson.learn(rest)
                 return rest
             now = time.monotonic()
             waiting = {tid for tid in waiting if rest.runs[tid] == start.runs[tid] or now < ends[tid]}
             if not waiting:
+                lesson.learn(rest)
                 return Quiet(rest.tasks, rest.queues)
             if time.monotonic() > self.deadline:
                 return rest.resting()
@@ -225,10 +264,12 @@ def _same_wait(before: Task, now: Task) -> bool:
     if before.timed is None or now.timed is None or (before.tid, before.call) != (now.tid, now.call):
         return False
     limit = TIME_LIMITS.get(now.call)
+    count = ARGUMENTS.get(now.call, len(now.args))
+    before_args, now_args = before.args[:count], now.args[:count]
     if limit is None or limit.form == "deadline":
-        return before.args == now.args
+        return before_args == now_args
     at = limit.argument
-    if before.args[:at] + before.args[at + 1 :] != now.args[:at] + now.args[at + 1 :]:
+    if before_args[:at] + before_args[at + 1 :] != now_args[:at] + now_args[at + 1 :]:
         return False
     if limit.form == "milliseconds":
         return _close(before.args[at] / 1000, now.args[at] / 1000)

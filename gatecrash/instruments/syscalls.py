@@ -132,6 +132,14 @@ TIME_LIMITS = {
 """futex and clock_nanosleep are missing: another argument says whether theirs is a span or a deadline.
 recvmmsg is missing on purpose: its limit is only looked at after a datagram came (recvmmsg(2), BUGS)."""
 
+#: How many arguments a call that may have a time limit takes; behind them the kernel shows what registers hold.
+ARGUMENTS = {
+    **dict.fromkeys(("nanosleep",), 2),
+    **dict.fromkeys(("poll", "read", "readv", "write", "writev", "accept", "recvmsg", "sendmsg", "connect"), 3),
+    **dict.fromkeys(("epoll_wait", "accept4", "clock_nanosleep", "rt_sigtimedwait"), 4),
+    **dict.fromkeys(("select", "ppoll"), 5),
+}
+
 ON_A_DESCRIPTOR = frozenset(
     {
         *(

@@ -1,0 +1,111 @@
+"""What has been learned of a server's timed waits: the states in which one came, ended, and nothing was done.
+
+A server that polls with a time limit is only known to rest once the limit was waited out, and that takes the limit
+each time. When a wait was waited out and left everything as it was (the same calls, queues, processes and
+descriptors), its state is remembered, and a look that finds the server in such a state again may take it for rest
+at once: an *early* look. A wait after which only zombies are gone is remembered as well: that tick does nothing but
+reap.
+
+What this rests on is weaker than the proof: that a tick which did nothing does nothing again where all looks the
+same from outside. So
+- an early look only stands where it leads to nothing being blamed. Who blames plays again and waits (trial.py), and
+  on a fresh server no look is early;
+- a tick that does harm, says something late or closes something is never remembered, so that its state is waited out
+  every time. A state is told from another by the calls the tasks sleep in with their limits and small arguments, by
+  how many descriptors each process has open besides the clients' connections, by the accept queue, by what the
+  kernel holds and the client got of each open connection, and by what was done to the server in this scenario
+  (signals, errors, limits, resets). Of what comes in numbers (clients, threads), only the magnitude counts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gatecrash.instruments.census import Task
+from gatecrash.instruments.syscalls import ARGUMENTS, TIME_LIMITS
+
+#: patient: every limit is waited out. careful: not where this state's tick did nothing. hasty: nor where it reaped.
+Haste = Literal["patient", "careful", "hasty"]
+_SMALL = 4096  # below: descriptors, counts and flags; above: addresses, other ones in each process
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is known of the server beside its tasks; `held`: connections of this scenario that it has open."""
+
+    facts: Hashable = None
+    held: int = 0
+
+
+@dataclass(frozen=True)
+class State:
+    """All that tells one state of the server from another; equal states are taken to have equal ticks."""
+
+    tasks: frozenset[tuple[str, float | None, tuple[int, ...], int]]
+    descriptors: frozenset[int]
+    zombies: bool
+    facts: Hashable
+
+
+@dataclass
+class Ticks:
+    """The states of one program whose timed waits were waited out for nothing."""
+
+    known: set[State] = field(default_factory=set)
+    haste: Haste = "patient"
+    situation: Callable[[], Situation] = Situation
+    early: bool = False  # a look was early since this was last unset
+
+    def state(self, tasks: Iterable[Task], zombies: int) -> State:
+        """The state that a rest of these tasks is."""
+        tasks, now = tuple(tasks), self.situation()
+        sleeps = Counter((task.call, _limit(task), _small_arguments(task)) for task in tasks)
+        told = frozenset((call, limit, args, about(count)) for (call, limit, args), count in sleeps.items())
+        counts = frozenset(len(listed) for listed in descriptors(tasks).values())
+        if len({task.pid for task in tasks}) == 1:  # one process has them all
+            counts = frozenset(count - now.held for count in counts)
+        return State(told, counts, zombies > 0, now.facts)
+
+    def take_for_idle(self, tasks: Iterable[Task], zombies: int) -> bool:
+        """Whether this rest may count before its timed waits have ended; an early look is noted."""
+        if self.haste == "patient" or not self.known or (zombies and self.haste == "careful"):
+            return False
+        if self.state(tasks, zombies) not in self.known:
+            return False
+        self.early = True
+        return True
+
+
+def about(count: int) -> int:
+    """1, 2 to 3, 4 to 7...: a crowd of nine is in no other state than one of ten."""
+    return count.bit_length()
+
+
+def descriptors(tasks: Iterable[Task]) -> dict[int, tuple[str, ...]]:
+    """The numbers of the descriptors each process of these tasks has open."""
+    return {pid: _open(pid) for pid in {task.pid for task in tasks}}
+
+
+def _open(pid: int) -> tuple[str, ...]:
+    try:
+        return tuple(sorted(os.listdir(f"/proc/{pid}/fd")))
+    except OSError:  # gone, or not ours to look into
+        return ()
+
+
+def _limit(task: Task) -> float | None:
+    return None if task.timed is None else round(task.timed, 3)
+
+
+def _small_arguments(task: Task) -> tuple[int, ...]:
+    """Of a timed wait; those without a limit do not end by themselves."""
+    if task.timed is None:
+        return ()
+    limit = TIME_LIMITS.get(task.call)
+    taken = task.args[: ARGUMENTS.get(task.call, len(task.args))]
+    own = limit.argument if limit is not None else -1
+    return tuple(arg for at, arg in enumerate(taken) if at != own and arg < _SMALL)
