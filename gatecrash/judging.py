@@ -9,19 +9,23 @@ from gatecrash.errors import TargetError, Unavailable
 from gatecrash.instruments import gates
 from gatecrash.oracles import oracle_of
 from gatecrash.probes import probe_of
-from gatecrash.remote import REASON, UNSEEN
+from gatecrash.remote import REASON, UNSEEN, unseen_here
 from gatecrash.rulebook import Rule, applicable, load
 from gatecrash.scenario import Scenario
 from gatecrash.site import Site
 from gatecrash.verdicts import Finding, Verdict
 
-#: Instruments that only prove a silence: without them a rule is still judged by what comes over the wire.
+#: Instruments that only prove a silence: without them a rule is still judged by what comes over the wire. A rule that
+#: asks for queues alone judges what the kernel says of them.
 _DISPENSABLE = frozenset({"queues", "quiescence"})
 
 
 @cache
 def missing_here() -> dict[str, str]:
     """The instruments this machine refuses, each with the reason."""
+    unseen = unseen_here()
+    if unseen is not None:
+        return dict.fromkeys(UNSEEN, unseen)
     reasons = {"gates": gates.available()}
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
@@ -86,9 +90,10 @@ def verdict_without_trying(
     reason = applicable(rule, site.contract)
     if reason is not None:
         return Verdict(rule.id, "not_applicable", reason, build=build)
-    missing = missing_instruments(remote=site.remote)
+    missing = missing_instruments(remote=site.arena.kind == "remote")
+    dispensable = _DISPENSABLE if site.remote and "quiescence" in rule.instruments else frozenset()
     for instrument in rule.instruments:
-        if instrument in missing and not (site.remote and instrument in _DISPENSABLE):
+        if instrument in missing and instrument not in dispensable:
             lack = missing[instrument]
             return Verdict(rule.id, "not_observable", f"{instrument} are not available here: {lack}", build=build)
     if build == "plain" and "c_source" in rule.applies.needs:

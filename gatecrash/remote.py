@@ -1,25 +1,39 @@
-"""A server that runs already, somewhere: only its wire can be seen, and nothing of it is started, frozen or stopped.
+"""Servers of which only the wire can be seen: one that runs already, or any on a machine that refuses to show more.
 
-Its silence is never proven, so a rule that only silence would break is inconclusive there, not broken.
+Their silence is never proven, so a rule that only silence would break is inconclusive there, not broken.
 """
 
 from __future__ import annotations
 
 import socket
+import time
+from functools import cache
 from typing import Literal
 
+from gatecrash.arena import Arena
 from gatecrash.errors import TargetError, Unavailable
+from gatecrash.instruments import queues
 from gatecrash.instruments.census import ProcessEntry, Task
 from gatecrash.instruments.queues import Connection, DatagramSocket, Listener
 from gatecrash.process import Output
-from gatecrash.server import Address, Launch, Server, Sockets
+from gatecrash.server import PATIENCE_TO_LISTEN, Address, Launch, Server, Sockets
 
 #: What cannot be seen of a running server, by the instruments' names.
 UNSEEN = ("arena", "census", "gates", "quiescence", "queues")
 REASON = "the target runs already, so only its wire is seen; give Gatecrash the program to start it itself"
 _TRIAL_SECONDS = 2.0
+_SECONDS_BETWEEN_TRIALS = 0.02
 #: Seconds of silence after which a wait is given up: nothing would be proven by more.
 WIRE_PATIENCE = 1.0
+
+
+@cache
+def unseen_here() -> str | None:
+    """Why only the wire of any target can be seen on this machine; None where the kernel tells of its sockets."""
+    refused = queues.available()
+    return (
+        None if refused is None else f"this machine does not tell of its sockets ({refused}), so only the wire is seen"
+    )
 
 
 class Wire:
@@ -87,15 +101,17 @@ class RemoteServer(Server):
     def __init__(self, wire: Wire, launch: Launch, *, datagram: bool) -> None:
         if launch.address is None:
             raise TargetError("a running server needs an address: HOST:PORT.")
-        unseen = _Unseen()
         self.arena = wire  # type: ignore[assignment]
         self.launch = launch
+        self.process = _Unseen()  # type: ignore[assignment]
+        self.main_pid = 0
+        self._take_for_granted(*self._resolved(launch.address), datagram=datagram)
+
+    def _take_for_granted(self, host: str, port: int, *, datagram: bool) -> None:
         self.traps = frozenset()
         self.gates = None
-        self.queues = self.census = self.process = unseen  # type: ignore[assignment]
+        self.queues = self.census = _Unseen()  # type: ignore[assignment]
         self.strangers = frozenset()
-        self.main_pid = 0
-        host, port = self._resolved(launch.address)
         self.asked_port = port
         peer = DatagramSocket(1, socket.AF_INET, host, port, 0, None, None)
         always = Listener(1, socket.AF_INET, host, port, 0, 4096)
@@ -142,3 +158,55 @@ class RemoteServer(Server):
 
     def stop(self) -> None:
         """It is not ours to end."""
+
+
+class UnseenServer(RemoteServer):
+    """A server that we start, on a machine that shows nothing of it but its wire."""
+
+    def __init__(self, arena: Arena, launch: Launch, *, port: int) -> None:
+        self.arena = arena
+        self.launch = launch
+        self._take_for_granted("127.0.0.1", port, datagram=False)
+        self.process = self._spawn()
+        self.main_pid = self.process.pid
+
+    def wait_until_listening(self, patience: float = PATIENCE_TO_LISTEN) -> bool:
+        """Whether something takes connections, or datagrams, at the port it was told."""
+        deadline = time.monotonic() + patience
+        while self.running() and time.monotonic() < deadline:
+            for takes, datagram in ((self._takes_connections, False), (self._takes_datagrams, True)):
+                if takes():
+                    self._take_for_granted(*self.address, datagram=datagram)
+                    return True
+            self.process.wait(_SECONDS_BETWEEN_TRIALS)
+        self.sockets = Sockets((), ())
+        return False
+
+    def _takes_connections(self) -> bool:
+        with self.arena.tcp() as client:
+            return client.connect_ex(self.address) == 0
+
+    def _takes_datagrams(self) -> bool:
+        """Where nobody takes them, the next call says so: ECONNREFUSED (udp(7))."""
+        with self.arena.udp() as client:
+            client.settimeout(_SECONDS_BETWEEN_TRIALS)
+            try:
+                client.connect(self.address)
+                client.send(b"")
+                client.recv(1)
+            except TimeoutError:
+                return True
+            except OSError:
+                return False
+        return True
+
+    def running(self) -> bool:
+        """Whether its first process is alive, or has ended well, as a daemon's does."""
+        return self.process.exit_status() in (None, 0)
+
+    def serving(self) -> bool:
+        return self.running()
+
+    def stop(self) -> None:
+        """End everything of it."""
+        self.arena.clear()

@@ -12,7 +12,7 @@ from gatecrash.errors import TargetError
 from gatecrash.instruments.ticks import Haste, State, Ticks
 from gatecrash.player import Player
 from gatecrash.protocols import http
-from gatecrash.remote import WIRE_PATIENCE, RemoteServer, Wire
+from gatecrash.remote import WIRE_PATIENCE, RemoteServer, UnseenServer, Wire, unseen_here
 from gatecrash.scenario import Connect, Receive, Scenario, Send, StartOnTakenPort, scenario
 from gatecrash.server import Launch, Server
 from gatecrash.text import safe_text
@@ -35,10 +35,12 @@ class Site:
         self.patience = patience
         self._kind = arena
         self._worn = False  # a server has run in this arena
-        self.remote = any(launch.address is not None for launch in launches.values())
+        runs_already = any(launch.address is not None for launch in launches.values())
+        #: Whether only the wire is seen: of a server that runs already, or of any on a machine that refuses more.
+        self.remote = runs_already or unseen_here() is not None
         if self.remote:
             self.patience = min(patience, WIRE_PATIENCE)
-        self.arena: Arena | Wire = Wire() if self.remote else Arena.open(kind=arena)  # type: ignore[arg-type]
+        self.arena: Arena | Wire = Wire() if runs_already else Arena.open(kind=arena)  # type: ignore[arg-type]
         self.watch = Watch()
         self._server: Server | None = None
         self._key: tuple[str, frozenset[str]] | None = None
@@ -97,6 +99,8 @@ class Site:
     def _make(self, launch: Launch, traps: frozenset[str]) -> Server:
         if isinstance(self.arena, Wire):
             return RemoteServer(self.arena, launch, datagram=self.contract.protocol == "udp")
+        if self.remote:
+            return UnseenServer(self.arena, launch, port=self.port())
         return Server(self.arena, launch, port=self.port(), traps=traps)
 
     def server(self, build: str = "plain", traps: frozenset[str] = frozenset()) -> Server:
