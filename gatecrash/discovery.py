@@ -107,8 +107,9 @@ def _protocol(site: Site, found: Discovery, source_text: str) -> None:
     protocol = _udp_protocol(site) if server.datagram else _stream_protocol(site, found)
     if protocol is None:
         protocol = _guess(source_text, server)
+        nothing = "took a datagram and" if server.datagram else "accepted a connection and"
         found.notes.append(
-            f"It never answered anything; it is judged as the {_SPOKEN[protocol]} server it is taken for."
+            f"It {nothing} answered nothing; it is judged as the {_SPOKEN[protocol]} server it is taken for."
         )
     elif protocol == "none":
         found.notes.append("What it says is neither HTTP nor an echo: the rules of an answer's content do not apply.")
@@ -173,6 +174,8 @@ def _get(site: Site, path: str) -> tuple[Transcript, http.Answer | None]:
 def _http(site: Site, found: Discovery) -> None:
     first, answer = _get(site, found.contract.path)
     if answer is None:
+        if "protocol" in found.contract.written:
+            found.notes.append(f"To GET {found.contract.path} it gave no answer that is HTTP.")
         return
     if "path" not in found.contract.written and answer.status >= 400:
         for path in _PATHS[1:]:

@@ -42,7 +42,6 @@ class Prepared:
     address: str = ""
     backlog: int | None = None
     arena: str = ""
-    answers: bool = True
     #: The path of the source file, where the target is one.
     source: str | None = None
     error: str | None = None
@@ -216,7 +215,6 @@ def _prepared(
         address=found.address,
         backlog=found.backlog,
         arena=kind,
-        answers=found.answers,
         source=None if target.source is None else str(target.source),
     )
 

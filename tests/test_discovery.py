@@ -54,8 +54,13 @@ def test_what_is_neither_http_nor_echo_is_said_plainly(tmp_path: Path) -> None:
 
 def test_a_silent_server_is_judged_as_what_it_is_taken_for(tmp_path: Path) -> None:
     found = discovered(tmp_path, "def serve(client):\n    while client.recv(99): pass\nmain(serve)\n")
-    assert not found.answers
-    assert any("never answered" in note for note in found.notes)
+    assert any("accepted a connection and answered nothing" in note for note in found.notes)
+
+
+def test_a_silent_server_that_promises_http_is_told_of(tmp_path: Path) -> None:
+    promised = Contract(protocol="http", written=frozenset({"protocol"}))
+    found = discovered(tmp_path, "def serve(client):\n    while client.recv(99): pass\nmain(serve)\n", promised)
+    assert found.notes == ["To GET / it gave no answer that is HTTP."]
 
 
 def test_what_the_contract_says_is_not_discovered_over(tmp_path: Path) -> None:
