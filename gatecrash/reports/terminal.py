@@ -11,31 +11,12 @@ from rich.text import Text
 
 from gatecrash.contract import Contract
 from gatecrash.record import Judgement, RunRecord
+from gatecrash.reports import words
 from gatecrash.reports.differing import side_by_side
 from gatecrash.rulebook import Mistake
 from gatecrash.text import safe_text
 from gatecrash.workshop import Prepared
 
-_SPOKEN = {
-    "http": "HTTP",
-    "echo": "TCP echo",
-    "udp": "UDP echo",
-    "greeting": "speaks first, unasked",
-    "none": "neither HTTP nor an echo",
-}
-_MODELS = {
-    "iterative": "iterative, one client at a time",
-    "fork": "forks a child for each connection",
-    "prefork": "preforked workers",
-    "thread": "a thread for each connection",
-    "event_loop": "event loop",
-    "unknown": "model not known",
-}
-_PLACES = {
-    "namespace": "in a private network of its own",
-    "loopback": "on the shared loopback (namespaces are refused here)",
-    "remote": "where it runs already",
-}
 _STYLES = {
     "pass": "green",
     "fail": "bold red",
@@ -57,8 +38,8 @@ def header(console: Console, prepared: Prepared, missing: dict[str, str]) -> Non
     for line in prepared.how_built:
         console.print(_labelled("built", line))
     backlog = "" if prepared.backlog is None else f", backlog {prepared.backlog}"
-    console.print(_labelled("listens", f"{prepared.address}{backlog}, {_PLACES[prepared.arena]}"))
-    console.print(_labelled("discovered", _discovered(prepared.contract)))
+    console.print(_labelled("listens", f"{prepared.address}{backlog}, {words.PLACES[prepared.arena]}"))
+    console.print(_labelled("discovered", words.discovered(prepared.contract)))
     for note in prepared.notes:
         console.print(_labelled("note", note))
     for name, reason in missing.items():
@@ -68,19 +49,6 @@ def header(console: Console, prepared: Prepared, missing: dict[str, str]) -> Non
 
 def _labelled(label: str, text: str) -> Text:
     return Text.assemble((f"  {label:<11}", "dim"), plain(text))
-
-
-def _discovered(contract: Contract) -> str:
-    facts = [_SPOKEN[contract.protocol]]
-    if contract.protocol != "udp":
-        facts.append(_MODELS[contract.concurrency])
-    if contract.workers:
-        facts.append(f"{contract.workers} workers")
-    if contract.protocol == "http":
-        facts.append("keeps connections" if contract.persistent else "one answer a connection")
-    if contract.written:
-        facts.append(f"from the contract: {', '.join(sorted(contract.written))}")
-    return "; ".join(facts)
 
 
 def areas(console: Console, record: RunRecord) -> None:
@@ -140,17 +108,12 @@ def failure(console: Console, judgement: Judgement, contract: Contract, replay_t
     _mistakes(console, rule.mistakes, contract)
     console.print()
     if verdict.confirmed is not None:
-        console.print(Text.assemble("Replayed on fresh servers: ", (_confirmed(verdict.confirmed), "bold")))
+        console.print(Text.assemble("Replayed on fresh servers: ", (words.confirmed(verdict.confirmed), "bold")))
     console.print(
         Text.assemble("See it again: ", (safe_text(f"gatecrash replay {rule.id} {replay_target}".rstrip()), "cyan"))
     )
     console.print(Text.assemble("Read about it: ", (f"gatecrash explain {rule.id}", "cyan")))
     console.print()
-
-
-def _confirmed(confirmed: tuple[int, int]) -> str:
-    shown, times = confirmed
-    return f"always ({shown}/{times})" if shown == times else f"{shown} of {times}"
 
 
 def _expected_and_got(console: Console, judgement: Judgement) -> None:
@@ -201,29 +164,13 @@ def show_code(console: Console, code: str | None, language: str) -> None:
 
 def closing(console: Console, record: RunRecord, *, strict: bool) -> None:
     """The last line: the counts and what they mean."""
-    counts = record.summary
-    words = [f"{counts['pass']} rules hold", f"{counts['fail']} broken"]
-    for name, word in (
-        ("inconclusive", "inconclusive"),
-        ("not_observable", "not observable here"),
-        ("not_applicable", "do not apply"),
-    ):
-        if counts[name]:
-            words.append(f"{counts[name]} {word}")
     code = record.exit_code(strict=strict)
     style = {0: "bold green", 1: "bold red"}.get(code, "bold yellow")
-    verdict = {
-        0: "conforms",
-        1: "does not conform",
-        2: "was not judged to the end: interrupted",
-        3: "was not judged: a fault of Gatecrash",
-        5: "was not judged",
-    }[code]
     console.print(
         Text.assemble(
-            (safe_text(f"{record.prepared.name} {verdict}"), style),
-            f": {', '.join(words)} ({record.seconds:.1f} s, {record.profile})",
+            (safe_text(f"{record.prepared.name} {words.closing(code)}"), style),
+            f": {words.counts(record)} ({record.seconds:.1f} s, {record.profile})",
         )
     )
-    if code == 0 and counts["fail"]:
+    if code == 0 and record.broken:
         console.print(Text("A broken SHOULD is advice; with --strict it fails the run.", "dim"))
