@@ -1,3 +1,3 @@
-"""Loads Gatecrash's side of pytest: the options, the fixture `trial`, the record of verdicts."""
+"""Loads Gatecrash's side of pytest: the options, the fixture `trial`, how a broken rule is told."""
 
 pytest_plugins = ["gatecrash.plugin"]

@@ -1,4 +1,4 @@
-"""pytest's side: the options, the fixture `trial`, and the record of verdicts.
+"""pytest's side: the options, the fixture `trial`, and how a broken rule is told.
 
 Every suite test is marked with its rule (`@pytest.mark.rule("ACC-02")`) and ends with `trial.verify(scenarios)`.
 With --target it judges that target; without, every reference server of the tree.
@@ -6,8 +6,6 @@ With --target it judges that target; without, every reference server of the tree
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -30,7 +28,6 @@ from gatecrash.verdicts import Verdict
 from gatecrash.workshop import Workshop
 
 _PROPERTY = "gatecrash"
-_PARENT = "GATECRASH_PARENT"
 _RUN_FOLDER = pytest.StashKey[Path]()
 _TAKEN = pytest.StashKey[list[str]]()
 
@@ -64,7 +61,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "seconds before a wait that proves nothing is given up",
     },
     "--plain-only": {"action": "store_true", "default": False, "help": "leave the sanitized build out"},
-    "--gatecrash-run": {"help": argparse.SUPPRESS},
 }
 
 
@@ -114,18 +110,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "rule(id): the rule a suite test tries")
     config.addinivalue_line("markers", "xdist_group(name): the tests that one worker of pytest-xdist runs")
     if not hasattr(config, "workerinput"):
-        given = _asked(config, "--gatecrash-run")
-        config.stash[_RUN_FOLDER] = Path(given) if given else Workshop.new_folder()
+        config.stash[_RUN_FOLDER] = Workshop.new_folder()
     else:
         die_with_parent()
         config.stash[_RUN_FOLDER] = Path(config.workerinput["gatecrash_run"])
-    if _PARENT in os.environ:
-        die_with_parent(int(os.environ.pop(_PARENT)))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the folder this run made for itself."""
-    if not hasattr(config, "workerinput") and _asked(config, "--gatecrash-run") is None:
+    if not hasattr(config, "workerinput"):
         Workshop.remove_folder(config.stash.get(_RUN_FOLDER, None))
 
 
@@ -250,13 +243,3 @@ def _told(rule: Rule, broken: RuleBroken) -> str:
     lines = [f"{rule.id} {rule.level}: {rule.title}", str(broken.scenario)]
     lines += [f"expected: {finding.expected}", f"got:      {finding.got}", *finding.evidence]
     return safe_text("\n".join(lines))
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Write each verdict to the record as it comes (in the controlling process only)."""
-    record = os.environ.get("GATECRASH_RECORD_FD")
-    if report.when != "teardown" or record is None or "PYTEST_XDIST_WORKER" in os.environ:
-        return
-    rows = [json.dumps(value) + "\n" for name, value in report.user_properties if name == _PROPERTY]
-    with open(int(record), "a", closefd=False) as lines:
-        lines.writelines(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gatecrash.plugin import _OPTIONS
+from gatecrash.profiles import seconds
 from gatecrash.pytest_entry import WITH_VALUE
 from gatecrash.tree import tree_root
 
@@ -96,8 +98,14 @@ def test_without_a_target_the_checkout_collects_suites_and_tests() -> None:
     assert {line.partition("/")[0] for line in done.stdout.splitlines() if "::" in line} == {"suites", "tests"}
 
 
-@pytest.mark.parametrize("patience", ["0", "601", "soon", "nan"])
-def test_a_patience_that_is_no_time_is_refused_in_a_sentence(tmp_path: Path, patience: str) -> None:
+@pytest.mark.parametrize("patience", ["0", "-1", "600.1", "soon", "nan", "inf", ""])
+def test_a_patience_that_is_no_time_is_refused(patience: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="give seconds, above 0 and at most 600"):
+        seconds(patience)
+
+
+@pytest.mark.parametrize("patience", ["601", "-1"])
+def test_such_a_patience_ends_the_command_and_pytest_with_a_sentence(tmp_path: Path, patience: str) -> None:
     command = [sys.executable, "-P", "-m", "gatecrash", "check", str(SERVER), f"--patience={patience}"]
     checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     for done in (checked, run_pytest(tmp_path, f"--target={SERVER}", f"--patience={patience}")):

@@ -1,0 +1,69 @@
+"""The terminal report says why rules were not judged: each reason once, with the rules it stands for."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from gatecrash.contract import Contract
+from gatecrash.record import RunRecord, judgements
+from gatecrash.reports import terminal
+from gatecrash.rulebook import load
+from gatecrash.verdicts import Verdict
+from gatecrash.workshop import Prepared
+
+REFUSED = "gates are not available here: seccomp user notification: Operation not permitted"
+TIME_ALONE = "no answer in 5.0 s, and the server was never still"
+
+
+def record_of(*verdicts: Verdict) -> RunRecord:
+    rules = tuple(load().get(verdict.rule) for verdict in verdicts)
+    prepared = Prepared("server.c", Contract(), {}, address="127.0.0.1:9157", arena="namespace")
+    return RunRecord("server.c", prepared, {}, judgements(verdicts, rules), seconds=1.0, profile="quick")
+
+
+def unjudged(*verdicts: Verdict) -> list[str]:
+    console = Console(file=io.StringIO(), soft_wrap=True, highlight=False)
+    terminal.unjudged(console, record_of(*verdicts))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def test_each_reason_is_printed_once_with_its_rules() -> None:
+    said = unjudged(
+        Verdict("ACC-01", "pass"),
+        Verdict("ACC-02", "inconclusive", TIME_ALONE),
+        Verdict("ACC-07", "not_observable", REFUSED),
+        Verdict("ACC-08", "not_observable", REFUSED),
+        Verdict("FORK-02", "not_applicable", "it does not fork"),
+    )
+    assert said == [
+        f"  ACC-02 inconclusive: {TIME_ALONE}",
+        f"  ACC-07 ACC-08 not observable: {REFUSED}",
+        "",
+    ]
+
+
+def test_one_reason_for_two_kinds_of_verdict_is_two_lines() -> None:
+    said = unjudged(Verdict("ACC-02", "inconclusive", "why"), Verdict("ACC-07", "not_observable", "why"))
+    assert said == ["  ACC-02 inconclusive: why", "  ACC-07 not observable: why", ""]
+
+
+def test_nothing_is_printed_when_every_rule_was_judged() -> None:
+    assert unjudged(Verdict("ACC-01", "pass"), Verdict("FORK-02", "not_applicable", "it does not fork")) == []
+
+
+def test_a_targets_words_in_a_reason_reach_the_terminal_escaped_and_are_no_markup() -> None:
+    said = unjudged(Verdict("ACC-02", "not_observable", "RESP-01 is broken (got \x1b[31m[bold]x[/bold])"))
+    assert "\x1b" not in said[0]
+    assert "[bold]x[/bold]" in said[0]
+
+
+def test_the_header_prints_the_notes_of_discovery() -> None:
+    console = Console(file=io.StringIO(), soft_wrap=True, highlight=False)
+    note = "It accepted a connection and answered nothing; it is judged as the HTTP server it is taken for."
+    prepared = Prepared("server.c", Contract(), {}, notes=(note,), address="127.0.0.1:9157", arena="namespace")
+    terminal.header(console, prepared, {})
+    assert isinstance(console.file, io.StringIO)
+    assert f"  note       {note}\n" in console.file.getvalue()
