@@ -7,7 +7,7 @@ import signal
 import sys
 from importlib import import_module
 
-from gatecrash import __version__
+from gatecrash import __version__, language
 from gatecrash.errors import GatecrashError
 
 #: Each is a module of gatecrash.commands, imported when it is the one that runs: the others' imports take longer
@@ -30,9 +30,14 @@ def main(arguments: list[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else arguments
     try:
+        asked, given = _language(given)
+        language.use(asked)
         options = _parser(given).parse_args(given)
     except SystemExit as stop:
         return 4 if stop.code else 0
+    except GatecrashError as error:
+        print(f"gatecrash: {error}", file=sys.stderr)
+        return error.exit_code
     module = import_module(f"gatecrash.commands.{options.command}")
     # SIGTERM ends a run as Ctrl-C does, with everything it started ended first; a shell's background job has
     # SIGINT ignored, and would not hear of it.
@@ -44,23 +49,38 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"gatecrash: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("gatecrash: interrupted; everything it started is ended.", file=sys.stderr)
+        print(language.say("gatecrash: interrupted; everything it started is ended."), file=sys.stderr)
         return 2
     except BrokenPipeError:
         return 0
     return code
 
 
+def _language(given: list[str]) -> tuple[str | None, list[str]]:
+    """The language asked for, and the arguments without it: wherever it stands, all else is said in it."""
+    parser = argparse.ArgumentParser(prog="gatecrash", add_help=False, allow_abbrev=False)
+    _add_lang(parser)
+    asked, rest = parser.parse_known_args(given)
+    return asked.lang, rest
+
+
+def _add_lang(parser: argparse.ArgumentParser) -> None:
+    known = " or ".join(language.LANGUAGES)
+    parser.add_argument("--lang", metavar="LANGUAGE", help=f"{known} (default: the locale's, as LANG names it)")
+
+
 def _parser(given: list[str]) -> argparse.ArgumentParser:
     """The parser, with the options of the one command that is named."""
     parser = argparse.ArgumentParser(prog="gatecrash", description="The rudest client your server will ever meet.")
     parser.add_argument("--version", action="version", version=f"gatecrash {__version__}")
+    _add_lang(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     named = next((word for word in given if word in _COMMANDS), None)
     for name, sentence in _COMMANDS.items():
         command = commands.add_parser(name, help=sentence, description=sentence[0].upper() + sentence[1:] + ".")
         if name == named:
             import_module(f"gatecrash.commands.{name}").add(command)
+            _add_lang(command)
     return parser
 
 

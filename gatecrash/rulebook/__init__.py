@@ -12,8 +12,9 @@ from importlib.resources import files
 
 from gatecrash.contract import Contract
 from gatecrash.errors import EngineFault, UsageError
+from gatecrash.language import current, did_you_mean, say
 from gatecrash.rulebook.applies import NEEDS, Applies, applicable
-from gatecrash.rulebook.entry import Area, Level, Mistake, Rule, read_area
+from gatecrash.rulebook.entry import Area, Level, Mistake, Rule, in_language, read_area
 
 __all__ = [
     "NEEDS",
@@ -54,7 +55,8 @@ class Rulebook:
         """The rule of this id, in upper or lower case. Raises UsageError with the nearest ids when there is none."""
         rule = self._by_id.get(id.upper())
         if rule is None:
-            raise UsageError(f"There is no rule {id!r}.{self._nearest(id)} `gatecrash rules` lists them all.")
+            known = say("`gatecrash rules` lists them all.")
+            raise UsageError(f"{say('There is no rule {id!r}.', id=id)}{self._nearest(id)} {known}")
         return rule
 
     def select(self, only: Iterable[str] = (), skip: Iterable[str] = ()) -> tuple[Rule, ...]:
@@ -82,13 +84,17 @@ class Rulebook:
         for text in names:
             named = [name for part in text.split(",") if (name := part.strip())]
             if not named:
-                raise UsageError(f"{text!r} names no rule. {self._nameable()}")
+                raise UsageError(f"{say('{text!r} names no rule.', text=text)} {self._nameable()}")
             found.update(*map(self._matching, named))
         return found
 
     def _nameable(self) -> str:
         areas = ", ".join(area.name for area in self.areas)
-        return f"Give rules, areas or patterns, as in {self.rules[0].id},fork,RES-*; the areas are {areas}."
+        return say(
+            "Give rules, areas or patterns, as in {example},fork,RES-*; the areas are {areas}.",
+            example=self.rules[0].id,
+            areas=areas,
+        )
 
     def _matching(self, name: str) -> set[str]:
         wanted = name.upper()
@@ -99,19 +105,29 @@ class Rulebook:
         }
         if not matching:
             areas = ", ".join(area.name for area in self.areas)
-            raise UsageError(f"No rule answers to {name!r}.{self._nearest(name)} The areas are {areas}.")
+            known = say("The areas are {areas}.", areas=areas)
+            raise UsageError(f"{say('No rule answers to {name!r}.', name=name)}{self._nearest(name)} {known}")
         return matching
 
     def _nearest(self, name: str) -> str:
         known = [*self._by_id, *(area.name.upper() for area in self.areas)]
         near = get_close_matches(name.upper(), known, n=3, cutoff=0.7)
         words = [one if one in self._by_id else one.lower() for one in near]
-        return f" Did you mean {' or '.join(words)}?" if words else ""
+        return f" {did_you_mean(words)}" if words else ""
+
+
+def load() -> Rulebook:
+    """The rulebook that comes with Gatecrash, in the language that is spoken.
+
+    Raises EngineFault, naming file, rule and field, if it is damaged.
+    """
+    return _read(current())
 
 
 @cache
-def load() -> Rulebook:
-    """The rulebook that comes with Gatecrash. Raises EngineFault, naming file, rule and field, if it is damaged."""
+def _read(language: str) -> Rulebook:
+    if language != "en":
+        return Rulebook(Area(area.name, tuple(map(in_language, area.rules))) for area in _read("en").areas)
     folder = files(__name__)
     areas = []
     for name in AREAS:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, cast, get_args
 
 from gatecrash.contract import MODELS, PROTOCOLS
 from gatecrash.errors import EngineFault
+from gatecrash.language import translated
 from gatecrash.rulebook.applies import NEEDS, Applies
 
 Level = Literal["MUST", "SHOULD", "MAY"]
+#: The fields that are prose, and are also in other languages.
+TEXTS = ("title", "statement", "why", "how")
 INSTRUMENTS = ("gates", "queues", "census", "quiescence", "arena")
 PREFIXES = {
     "accept": ("ACC",),
@@ -68,6 +71,29 @@ def read_area(table: dict[str, Any], file: str) -> Area:
     if name not in PREFIXES or set(table) != {"area", "rule"}:
         raise EngineFault(f"{file}: expected `area` (one of {', '.join(PREFIXES)}) and [[rule]] tables only.")
     return Area(name, tuple(_rule(row, name, file) for row in table["rule"]))
+
+
+def in_language(rule: Rule) -> Rule:
+    """The rule with its prose in the language that is spoken. Code and sources stay as they are."""
+    return replace(
+        rule,
+        title=_translated(rule.title),
+        statement=_translated(rule.statement),
+        why=_translated(rule.why),
+        how=_translated(rule.how),
+        mistakes=tuple(replace(mistake, text=_translated(mistake.text)) for mistake in rule.mistakes),
+    )
+
+
+def flowing(text: str) -> str:
+    """A text in one line, as the catalogues have it: where its lines are broken says nothing."""
+    return " ".join(text.split())
+
+
+def _translated(text: str) -> str:
+    key = flowing(text)
+    said = translated(key)
+    return text if said == key else said
 
 
 def _rule(row: dict[str, Any], area: str, file: str) -> Rule:

@@ -1,0 +1,118 @@
+"""The language people are spoken to in: English, or Korean from the gettext catalogue in `locale/`.
+
+It is chosen once, before anything is said; worker processes are forked after that and speak the same. Ids, verdict
+words in JSON, the steps of a scenario and the events of a transcript are Gatecrash's own language, and are the same
+in every tongue.
+
+A sentence is looked up as it is written in the source, its places for values included. Values never are: they are
+peers' text.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from gatecrash.errors import EngineFault, UsageError
+
+#: Each by its code (ISO 639-1), with its own name for itself.
+LANGUAGES: Final = {"en": "English", "ko": "한국어"}
+_NAMES: Final = {"english": "en", "korean": "ko", "한국어": "ko"}
+#: Where a language is looked for when none is asked for, in the order of gettext(3).
+_VARIABLES: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+
+_current = "en"
+
+
+def use(language: str | None) -> None:
+    """Speak this language from now on; None: GATECRASH_LANG's, or else the locale's where there is a catalogue for it.
+
+    Raises UsageError, naming what there is, for a language that was asked for by name and is not there.
+    """
+    global _current
+    asked = language if language is not None else os.environ.get("GATECRASH_LANG") or None
+    if asked is None:
+        _current = _of_the_locale(os.environ)
+        return
+    code = _code(asked)
+    if code is None:
+        known = ", ".join(f"{one} ({name})" for one, name in LANGUAGES.items())
+        near = get_close_matches(asked.lower(), [*LANGUAGES, *_NAMES], n=1, cutoff=0.5)
+        hint = f" {did_you_mean([_code(near[0]) or ''])}" if near else ""
+        what = "--lang" if language is not None else "GATECRASH_LANG"
+        raise UsageError(say("{what}: there is no language {asked!r}.", what=what, asked=asked) + hint + f" {known}.")
+    _current = code
+
+
+def current() -> str:
+    """The code of the language that is spoken."""
+    return _current
+
+
+def say(template: str, /, **values: object) -> str:
+    """A sentence in the language that is spoken, with these values in its {places}."""
+    return translated(template).format(**values)
+
+
+def translated(text: str) -> str:
+    """A text without places for values (a rule's, a table's) in the language that is spoken."""
+    return text if _current == "en" else catalogue(_current).get(text, text)
+
+
+def did_you_mean(near: Sequence[str]) -> str:
+    """The question behind a name that does not exist."""
+    return say("Did you mean {near}?", near=say(" or ").join(near))
+
+
+def marked(text: str) -> str:
+    """The text itself: a mark that the catalogue has it, for one that is said later (`translated`)."""
+    return text
+
+
+@cache
+def catalogue(language: str) -> Mapping[str, str]:
+    """All texts of one language by their English. Raises EngineFault when the catalogue is damaged.
+
+    The .po file is read as it is: nothing has to be compiled after a change, and nothing can be out of date.
+    """
+    source = files("gatecrash") / "locale" / language / "LC_MESSAGES" / "gatecrash.po"
+    return dict(_entries(source.read_text(encoding="utf-8")))
+
+
+def _entries(text: str) -> Iterator[tuple[str, str]]:
+    """The entries of a .po file: the part of the format that Babel writes for entries without context and plural."""
+    parts = {"msgid": "", "msgstr": ""}
+    field = ""
+    for number, line in enumerate([*text.splitlines(), ""], start=1):
+        keyword, _, rest = line.partition(" ")
+        if keyword in parts:
+            field = keyword
+        elif line.startswith('"'):
+            rest = line
+        elif not line:
+            if parts["msgid"] and parts["msgstr"]:
+                yield parts["msgid"], parts["msgstr"]
+            parts, field = {"msgid": "", "msgstr": ""}, ""
+            continue
+        elif line.startswith("#"):
+            continue
+        if not field or not rest.startswith('"'):
+            raise EngineFault(f"the catalogue's line {number} is no gettext: {line!r}.")
+        parts[field] += ast.literal_eval(rest)
+
+
+def _code(name: str) -> str | None:
+    """The language a name or a locale means: ko, ko_KR.UTF-8, Korean."""
+    word = name.strip().lower()
+    word = _NAMES.get(word, word.replace("-", "_").split("_")[0].split(".")[0].split("@")[0])
+    return word if word in LANGUAGES else None
+
+
+def _of_the_locale(environment: Mapping[str, str]) -> str:
+    value = next((found for name in _VARIABLES if (found := environment.get(name))), "")
+    return _code(value.split(":")[0]) or "en"
