@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from gatecrash.contract import Concurrency, Contract, Protocol
+from gatecrash.contract import Concurrency, Contract, Echo, Protocol
 from gatecrash.errors import UsageError
 
 FILE_NAME = "gatecrash.toml"
@@ -74,6 +74,7 @@ class _Contract(_Table):
     concurrency: Concurrency | None = Field(
         default=None, description=", ".join(f'"{word}"' for word in get_args(Concurrency))
     )
+    echo: Echo | None = Field(default=None, description=", ".join(f'"{word}"' for word in get_args(Echo)))
     workers: int | None = Field(default=None, ge=1, le=1024, description="a whole number from 1 to 1024")
     min_backlog: int | None = Field(default=None, ge=0, le=65535, description="a whole number from 0 to 65535")
     one_shot: _YesNo | None = None
@@ -186,6 +187,9 @@ def _unknown(keys: tuple[str, ...], table: dict[str, Any]) -> str:
     return f"{key} is not known in [{section}].{hint} Known are {', '.join(fields)}."
 
 
+_WORDS = {"protocol": get_args(Protocol), "concurrency": get_args(Concurrency), "echo": get_args(Echo)}
+
+
 def _bad_value(keys: tuple[str, ...], table: dict[str, Any]) -> str:
     section, key = keys[:2]
     value = table[section][key]
@@ -194,7 +198,7 @@ def _bad_value(keys: tuple[str, ...], table: dict[str, Any]) -> str:
     if key == "command" and isinstance(value, str) and (wrong := misplaced(value)) is not None:
         return f"{key} = {_shown(value)}; {wrong}"
     field = _TABLES[section].model_fields[key]
-    words = get_args(Protocol) if key == "protocol" else get_args(Concurrency) if key == "concurrency" else ()
+    words = _WORDS.get(key, ())
     near = get_close_matches(value.lower(), words, n=1, cutoff=0.5) if words and isinstance(value, str) else []
     hint = f' Did you mean "{near[0]}"?' if near else ""
     return f"{key} = {_shown(value)}; allowed {'are' if words else 'is'} {_allowed(field)}.{hint}"
@@ -288,6 +292,11 @@ def _contract_lines(contract: Contract) -> list[str]:
     model = contract.concurrency if contract.concurrency != "unknown" else None
     return [
         _line("protocol", contract.protocol, " | ".join(get_args(Protocol))),
+        *(
+            [_line("echo", contract.echo, "bytes | lines: a line comes back when it has ended")]
+            if contract.protocol == "echo"
+            else []
+        ),
         _line("concurrency", model, " | ".join(get_args(Concurrency)), example="fork"),
         *([_line("workers", contract.workers, "processes that accept")] if contract.workers else []),
         _line("min_backlog", contract.min_backlog, "the smallest backlog that is enough"),

@@ -7,6 +7,7 @@ from functools import cache
 
 from gatecrash.errors import TargetError, Unavailable
 from gatecrash.instruments import gates
+from gatecrash.lines import fitted
 from gatecrash.oracles import oracle_of
 from gatecrash.probes import probe_of
 from gatecrash.remote import REASON, UNSEEN, unseen_here
@@ -65,7 +66,7 @@ class Prerequisites:
         build = probe_of(rule)
         if build is None:
             return None
-        played = build(self.site.contract)
+        played = fitted(build(self.site.contract), self.site.contract)
         try:
             finding = self._probed(rule, played)
             if finding is not None and finding.conclusive:  # once is no proof: a trial's failures are seen again, too

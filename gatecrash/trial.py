@@ -17,6 +17,7 @@ from gatecrash.contract import Contract
 from gatecrash.errors import TargetError
 from gatecrash.instruments.ticks import Haste
 from gatecrash.leaks import leaks_of
+from gatecrash.lines import fitted
 from gatecrash.offer import plain_request
 from gatecrash.oracles import oracle_of
 from gatecrash.oracles.invariants import broken_invariants, true_reason
@@ -78,6 +79,8 @@ class Trial:
         self._fresh = fresh
         most = self.profile.examples_on(self.build, self.rule.area)
         limit = min(most, examples or most)
+        if self.rule.area != "memory":  # no input whatever excuses a memory error
+            scenarios = scenarios.map(lambda played: fitted(played, self.contract))
 
         def example(played: Scenario) -> None:
             self._example(played)

@@ -44,11 +44,13 @@ def _planted(path: Path) -> Planted:
     return Planted(path, fields["Planted mistake"], fields["Model"], fields["Protocol"], breaks)
 
 
-def verdicts_on(path: Path, expected: frozenset[str], *, others: str = "glance") -> dict[str, Verdict]:
+def verdicts_on(
+    path: Path, expected: frozenset[str], *, others: str = "glance", only: str | None = None
+) -> dict[str, Verdict]:
     """One verdict a rule for one server: every suite on the plain build, the memory suite on the sanitized one.
 
     The rules it is expected to break are tried with the profile "matrix", all others with the profile `others`; a
-    mere glance leaves the sanitized build out, unless it is expected to show something.
+    mere glance leaves the sanitized build out, unless it is expected to show something. `only`: one area is tried.
     """
     found: list[Verdict] = []
     sanitized = others != "glance" or any(rule.startswith("MEM") for rule in expected)
@@ -59,11 +61,17 @@ def verdicts_on(path: Path, expected: frozenset[str], *, others: str = "glance")
         for build in ("plain", "sanitized"):
             bench = workshop.bench(str(path), build)
             if bench is not None:
-                found += judge(bench, build, partial(_profile_of, build=build, expected=expected, others=others))
+                found += judge(
+                    bench, build, partial(_profile_of, build=build, expected=expected, others=others, only=only)
+                )
     return merge(found)
 
 
-def _profile_of(rule: Rule, build: str, expected: frozenset[str], others: str) -> Profile | None:
+def _profile_of(
+    rule: Rule, build: str, expected: frozenset[str], others: str, only: str | None = None
+) -> Profile | None:
+    if only is not None and rule.area != only:
+        return None
     if build != "plain" and rule.area != "memory":  # the memory suite alone is tried on the sanitized build here
         return None
     return profile("matrix" if rule.id in expected else others)

@@ -22,6 +22,7 @@ address = "127.0.0.1"
 
 [contract]
 protocol = "http"
+echo = "lines"
 concurrency = "prefork"
 workers = 4
 min_backlog = 10
@@ -65,6 +66,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     )
     assert replace(contract, written=frozenset()) == Contract(
         protocol="http",
+        echo="lines",
         concurrency="prefork",
         workers=4,
         min_backlog=10,
@@ -102,7 +104,7 @@ def test_an_empty_file_promises_nothing(tmp_path: Path) -> None:
         (
             "[contract]\n\nconcurency = 'fork'\n",
             "line 3: concurency is not known in [contract]. Did you mean 'concurrency'? Known are protocol, "
-            "concurrency, workers, min_backlog, one_shot, child_closes_listener.",
+            "concurrency, echo, workers, min_backlog, one_shot, child_closes_listener.",
         ),
         (
             "[contract]\nconcurrency = 'forking'\n",
@@ -112,6 +114,10 @@ def test_an_empty_file_promises_nothing(tmp_path: Path) -> None:
         (
             "[contract]\nprotocol = 7\n",
             'line 2: protocol = 7; allowed are "http", "echo", "udp", "greeting", "none".',
+        ),
+        (
+            "[contract]\necho = 'line'",
+            'line 2: echo = "line"; allowed are "bytes", "lines". Did you mean "lines"?',
         ),
         ("[contract]\nworkers = 0", "line 2: workers = 0; allowed is a whole number from 1 to 1024."),
         ("[contract]\nworkers = true", "line 2: workers = true; allowed is a whole number from 1 to 1024."),
@@ -197,6 +203,7 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
         Contract(protocol="http", concurrency="fork", persistent=True, large_path="/big", post_path="/echo"),
         Contract(protocol="http", concurrency="prefork", workers=3, stable_body=False, address="::1"),
         Contract(protocol="udp", concurrency="iterative", max_datagram=512, port=9999),
+        Contract(protocol="echo", concurrency="thread", echo="lines"),
         Contract(protocol="greeting", concurrency="fork", one_shot=True, child_closes_listener=False),
         Contract(),
     ],

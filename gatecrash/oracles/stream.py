@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gatecrash.oracles import oracle
 from gatecrash.oracles.service import askers
 from gatecrash.protocols import echo
@@ -10,6 +12,10 @@ from gatecrash.text import size_of
 from gatecrash.transcript import ClientSide, Transcript
 from gatecrash.verdicts import Case, Difference, Finding
 
+_LINES = (
+    "what is missing is a line that has not ended; if your course asks for an echo of lines, "
+    'write echo = "lines" under [contract] in gatecrash.toml'
+)
 _TELLING = 8  # bytes that, found again, are no coincidence
 
 
@@ -178,7 +184,15 @@ def _difference(case: Case, client: str, rule: str, expected: str) -> Finding | 
     if different.kind != "missing":
         return Finding(rule, expected, got, difference=_shown_at(case, client, different.offset))
     got += _how_it_ended(case.transcript, client)
-    return _finding(case, client, rule, expected, got, _shown_at(case, client, different.offset))
+    finding = _finding(case, client, rule, expected, got, _shown_at(case, client, different.offset))
+    return replace(finding, evidence=(*finding.evidence, _LINES)) if _waits_for_newline(case, client) else finding
+
+
+def _waits_for_newline(case: Case, client: str) -> bool:
+    """Whether all that is missing is a line that has not ended, on a connection that is open."""
+    sent, received = case.transcript.sent[client], case.transcript.received(client)
+    over = case.transcript.end(client) is not None or case.transcript.server_ended is not None
+    return case.contract.echo == "bytes" and not over and received == sent[: sent.rfind(b"\n") + 1]
 
 
 def _finding(
