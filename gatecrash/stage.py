@@ -1,0 +1,169 @@
+"""Where one scenario is played: the server, the clients, what was seen so far, and the one verb `act`."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from functools import singledispatch
+
+from gatecrash.buffers import restore_buffers
+from gatecrash.client import DatagramClient, StreamClient
+from gatecrash.contract import Contract
+from gatecrash.errors import EngineFault
+from gatecrash.instruments.gates import Traced
+from gatecrash.instruments.ticks import Situation, Ticks, about
+from gatecrash.observer import Observer
+from gatecrash.scenario import (
+    AskWithRequests,
+    AwaitHeld,
+    Close,
+    Connect,
+    Fail,
+    Hold,
+    ReadOutput,
+    Receive,
+    ReceiveDatagrams,
+    Release,
+    Send,
+    SendDatagram,
+    Settle,
+    Signal,
+    Step,
+    Thaw,
+    Watch,
+)
+from gatecrash.server import Server
+from gatecrash.transcript import CallTrace, Ended, Event, Got, TracedCall
+from gatecrash.waiting import Waiter
+
+#: Steps of clients, who show at their connections, steps that only look, and ends of what was noted when it began.
+_WITHOUT_TRACE = (
+    *(Connect, Send, Receive, Close, SendDatagram, ReceiveDatagrams, AskWithRequests),
+    *(Settle, ReadOutput, Watch, AwaitHeld, Release, Thaw),
+)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The kind of an open connection, in no more than yes and no."""
+
+    accepted: bool
+    state: str
+    read_from: bool
+    facts: Hashable
+
+
+class Stage:
+    """One scenario on one server. After it `spoiled` tells that the server is not to be used again."""
+
+    def __init__(self, server: Server, contract: Contract, *, patience: float, ticks: Ticks | None = None) -> None:
+        self.server = server
+        self.contract = contract
+        self.patience = patience
+        self.spoiled = False
+        self.streams: dict[str, StreamClient] = {}
+        self.datagrams: dict[str, DatagramClient] = {}
+        self.events: list[Event] = []
+        self.acts: set[Hashable] = set()
+        self.index = 0
+        self.frozen: tuple[int, ...] = ()
+        self.limit: tuple[int, int] | None = None
+        self.small_buffers = False
+        own = replace(ticks or Ticks(), situation=self.situation, early=False)
+        self.waiter = Waiter(server, self.connections, patience=patience, ticks=own)
+        self.observer = Observer(server, self.streams, self.waiter)
+
+    def record(self, event: Event) -> None:
+        """Write one event down."""
+        self.events.append(event)
+
+    def connections(self) -> Hashable:
+        """What the kernel has of every connection of this scenario: read between the two snapshots of a proof."""
+        return tuple(
+            self.server.queues.connection(self.server.address, c.address)
+            for c in self.streams.values()
+            if c.connected and c.open and c.end is None
+        )
+
+    def note_act(self, step: Step) -> None:
+        """What may change how the server's timed waits end, though nothing shows outside."""
+        match step:
+            case Fail() | Hold():
+                self.acts.add((step.kind, step.call, getattr(step, "error", "")))
+            case Signal():
+                self.acts.add(step)
+            case _ if not isinstance(step, _WITHOUT_TRACE):
+                self.acts.add(step.kind)
+
+    def situation(self) -> Situation:
+        """What tells two states of the server apart besides its own tasks (gatecrash.instruments.ticks)."""
+        listener = None if self.server.datagram else self.server.listener()
+        sides = [side for c in self.streams.values() if c.connected and c.open and (side := self._side(c)) is not None]
+        kinds = frozenset((side, about(count)) for side, count in Counter(sides).items())
+        return Situation(
+            (frozenset(self.acts), listener is not None and about(listener.depth), kinds),
+            held=sum(side.accepted for side in sides),
+        )
+
+    def _side(self, client: StreamClient) -> _Side | None:
+        """The kind of a connection: what either end has of it; None when no process of the server has it any more."""
+        end = self.server.queues.connection(self.server.address, client.address)
+        if end is None or end.closed:
+            return None
+        facts = (bool(client.sent), bool(client.received), client.end, bool(end.unsent), bool(end.unread))
+        return _Side(end.accepted, end.state, bool(end.consumed), facts)
+
+    def take(self, client: StreamClient, at_most: int | None = None) -> bool:
+        """Take what is here for `client` now; True when there was something."""
+        if client.end is not None or not client.open:
+            return False
+        data = client.take() if at_most is None else client.take(at_most)
+        if data:
+            self.record(Got(self.index, client.name, data))
+            return True
+        if data is None and client.end is not None:
+            self.record(Ended(self.index, client.name, client.end))
+            return True
+        return False
+
+    def thaw(self) -> None:
+        """Let what was stopped go on."""
+        self.server.signal_pids(self.frozen, signal.SIGCONT)
+        self.frozen = ()
+
+    def let_go(self) -> None:
+        """Undo what was done to the server, and close every connection."""
+        self.thaw()
+        if self.limit is not None:
+            self.server.lift_limit(self.limit)
+        if self.small_buffers:
+            restore_buffers(self.server.arena)
+        gates = self.server.gates
+        if gates is not None:
+            self.server.pump()
+            calls = tuple(_traced(t) for t in gates.trace)
+            self.record(CallTrace(self.index, calls))
+            gates.clear()
+        for stream in self.streams.values():
+            stream.close()
+        for client in self.datagrams.values():
+            client.close()
+
+
+@singledispatch
+def act(step: Step, stage: Stage) -> None:
+    """Play one step; what is played is registered in client_acts and server_acts."""
+    raise EngineFault(f"the player does not know the step {type(step).__name__}")
+
+
+def _traced(traced: Traced) -> TracedCall:
+    first = traced.call.args[0] & 0xFFFFFFFF
+    return TracedCall(
+        traced.call.tid,
+        traced.call.family,
+        traced.call.name,
+        first - (1 << 32) if first >= 1 << 31 else first,
+        traced.outcome,
+    )
