@@ -1,6 +1,6 @@
 """A cheap eye on a running server between scenarios: its descriptors and its children, a few system calls.
 
-Growth is a suspicion only: children may still be on their way out, and pools fill. gatecrash.leaks looks into it.
+Growth is a suspicion only, even when the server has come to rest: pools fill. gatecrash.leaks looks into it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ import os
 from dataclasses import dataclass
 
 from gatecrash.instruments import procfs
-from gatecrash.server import Server
+from gatecrash.instruments.quiescence import settle
+from gatecrash.server import Server, look_at_queues
 
 #: Suspicious growth: more than what one ordinary crowd leaves behind for a moment.
 _SLACK = 12
 #: A server that keeps everything is suspected again and again: this often it is looked into.
 _MOST_SUSPICIONS = 4
+_REST = 3.0  # seconds in which a server is to come to rest before its growth is taken seriously
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class Watch:
         if server is not self._server:
             self._server, self._before = server, now
             return False
+        if not now.much_more_than(self._before):
+            return False
+        # A crowd has just gone, and who reaps or closes by the clock has had no time yet.
+        settle(server.census, look_at_queues(server, lambda: None), patience=_REST, pump=server.pump)
+        now = _count(server.main_pid)
         if not now.much_more_than(self._before):
             return False
         self._before = now
