@@ -17,6 +17,7 @@ _COMMANDS = {
     "explain": "a rule: what it asks, why, the usual mistakes and their fixes",
     "rules": "the rulebook, a line a rule",
     "replay": "play the scenario again that broke a rule",
+    "repro": "write a Python file that shows a broken rule without Gatecrash",
     "doctor": "what can be observed on this machine",
     "init": "write the contract (gatecrash.toml) that discovery finds",
     "serve": "run a reference server, or a faulty one",

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from gatecrash import last_run
+from gatecrash.commands import absolute
 from gatecrash.contract import Contract
 from gatecrash.errors import GatecrashError, TargetError
 from gatecrash.judging import missing_instruments
@@ -124,7 +125,7 @@ def run(options: argparse.Namespace) -> int:
     reports = [formats.requested(text) for text in options.report]
     rules = load().select(options.only, options.skip)
     console = Console(highlight=False, soft_wrap=True)
-    target = _absolute(options.target) or default_target()
+    target = absolute(options.target) or default_target()
     folder = Workshop.new_folder()
     run = _Run(options, folder, target, rules, reports, console)
     try:
@@ -135,7 +136,7 @@ def run(options: argparse.Namespace) -> int:
     finally:
         Workshop.remove_folder(folder)
     run.write(record)
-    last_run.save(record, target, _absolute(options.contract))
+    last_run.save(record, target, absolute(options.contract))
     return _show(record, options, console)
 
 
@@ -196,7 +197,7 @@ class _Run:
 
     def _workshop(self) -> Workshop:
         options = self.options
-        contract = _absolute(options.contract)
+        contract = absolute(options.contract)
         return Workshop(self.folder, arena=options.arena, patience=options.patience, contract=contract)
 
     def _record(
@@ -243,10 +244,3 @@ def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> i
         console.print(terminal.plain(record.fault))
     terminal.closing(console, record, strict=options.strict)
     return record.exit_code(strict=options.strict)
-
-
-def _absolute(path: str | None) -> str | None:
-    """A path that stays right when the working folder changes; anything else (a command, HOST:PORT) as it is."""
-    if path is None or not Path(path).exists():
-        return path
-    return str(Path(path).resolve())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from gatecrash.commands.check import _absolute
+from gatecrash.commands import absolute
 from gatecrash.contract_file import write_contract
 from gatecrash.errors import UsageError
 from gatecrash.judging import missing_instruments
@@ -33,11 +33,11 @@ def run(options: argparse.Namespace) -> int:
     folder = Workshop.new_folder()
     try:
         with Workshop(folder) as workshop:
-            prepared = workshop.prepare(_absolute(options.target) or options.target)
+            prepared = workshop.prepare(absolute(options.target) or options.target)
     finally:
         Workshop.remove_folder(folder)
     terminal.header(Console(highlight=False, soft_wrap=True), prepared, missing_instruments())
-    target, _ = resolve(_absolute(options.target))
+    target, _ = resolve(absolute(options.target))
     output.write_text(write_contract(prepared.contract, target))
     print(f"wrote {output}; change what is not as it should be, then run gatecrash check {options.target}")
     return 0

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gatecrash import last_run
-from gatecrash.commands.check import _absolute
+from gatecrash.commands import absolute
 from gatecrash.oracles import oracle_of
 from gatecrash.oracles.invariants import broken_invariants
 from gatecrash.reports.terminal import plain
@@ -30,11 +30,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """0 when the rule held every time, 1 when it was broken again."""
     rule = load().get(options.rule)
-    target = _absolute(options.target)
+    target = absolute(options.target)
     saved = last_run.load(target)
     scenario, verdict = saved.broken(rule.id)
     named, build = (target if target is not None else saved.target), verdict.build
-    contract = _absolute(options.contract) or saved.contract
+    contract = absolute(options.contract) or saved.contract
     console = Console(highlight=False, soft_wrap=True)
     folder = Workshop.new_folder()
     try:

@@ -1,0 +1,40 @@
+"""`gatecrash repro ID [TARGET]`: one Python file, standard library only, that shows the broken rule."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from gatecrash import last_run
+from gatecrash.commands import absolute
+from gatecrash.errors import UsageError
+from gatecrash.reproduction import script
+from gatecrash.rulebook import load
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("rule", metavar="ID", help="the rule that was broken")
+    parser.add_argument("target", nargs="?", help="the target (default: the one judged last)")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (default: repro_ID.py; - for stdout)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 when the script was written. Raises UsageError where none can show the fault."""
+    rule = load().get(options.rule)
+    saved = last_run.load(absolute(options.target))
+    _, verdict = saved.broken(rule.id)
+    text = script(verdict, rule, saved.record.prepared.contract, saved.record.named)
+    name = options.output or f"repro_{rule.id.lower().replace('-', '_')}.py"
+    if name == "-":
+        sys.stdout.write(text)
+        return 0
+    path = Path(name)
+    try:
+        path.write_text(text)
+        path.chmod(0o755)
+    except OSError as error:
+        raise UsageError(f"--output {name}: it cannot be written: {error.strerror}.") from None
+    print(f"{path} is written. Start the server, then: python3 {path} PORT")
+    return 0

@@ -1,0 +1,150 @@
+"""From a broken rule to a Python file that shows it without Gatecrash: decided here, played by `alone.py`."""
+
+from __future__ import annotations
+
+import pprint
+from dataclasses import fields
+from importlib.resources import files
+from typing import Any
+
+from gatecrash.contract import Contract
+from gatecrash.errors import UsageError
+from gatecrash.protocols import http
+from gatecrash.rulebook import Rule
+from gatecrash.scenario import (
+    Close,
+    Connect,
+    Freeze,
+    HalfClose,
+    LiftLimit,
+    LimitDescriptors,
+    Receive,
+    ReceiveDatagrams,
+    Reset,
+    Scenario,
+    Send,
+    SendDatagram,
+    Settle,
+    Signal,
+    Step,
+    Thaw,
+)
+from gatecrash.text import safe_text
+from gatecrash.verdicts import Verdict
+
+#: What a plain client, /proc and signals can do. All other steps need the gates, or a server started for the purpose.
+_PLAYABLE = (
+    Connect, Send, Receive, HalfClose, Close, Reset, SendDatagram, ReceiveDatagrams, Freeze, Thaw, Signal, Settle,
+    LimitDescriptors, LiftLimit,
+)  # fmt: skip
+#: How a rule's fault shows to somebody without instruments. A rule that is not here needs Gatecrash's proofs.
+_CHECKS = {
+    "answers": (
+        "ACC-01 ACC-02 ACC-05 ACC-06 ACC-08 ACC-10 ACC-16 FORK-04 FORK-10 FORK-11 FORK-13 "
+        "LIFE-04 LIFE-05 LIFE-09 LIFE-10 LIFE-11 RESP-01 RESP-02 RESP-12 RESP-16 RESP-17 RESP-18 RESP-19 "
+        "RESP-21 RESP-22 RESP-24 RESP-25 RESP-28 "
+        "STREAM-01 STREAM-02 STREAM-03 STREAM-04 STREAM-05 STREAM-08 STREAM-09 STREAM-10 STREAM-11 "
+        "DGRAM-01 DGRAM-02 DGRAM-03 DGRAM-04 DGRAM-05 DGRAM-09"
+    ),
+    "form": "RESP-04 RESP-05 RESP-06 RESP-07 RESP-08 RESP-09 RESP-10 RESP-14 RESP-15 RESP-23",
+    "zombies": "FORK-02 FORK-03",
+    "processes": "FORK-07 FORK-12",
+    "descriptors": "RES-01 RES-02",
+}
+_CHECK_OF = {rule: check for check, rules in _CHECKS.items() for rule in rules.split()}
+_MOST_BYTES = 2 * 1024 * 1024
+
+
+class NotAlone(UsageError):
+    """A scenario that only Gatecrash can play, or judge; the message says which command does."""
+
+
+def why_not_alone(verdict: Verdict, contract: Contract) -> str | None:
+    """Why no stand-alone script can show this failure; None when one can."""
+    scenario = verdict.scenario
+    if scenario is None:
+        return "no scenario was kept"
+    if verdict.build != "plain":
+        return "it is the sanitizers that show it"
+    foreign = next((step for step in scenario.steps if not isinstance(step, _PLAYABLE)), None)
+    if foreign is not None:
+        return f'a plain client cannot do this step: "{foreign.line()}"'
+    if verdict.rule not in _CHECK_OF:
+        return "what breaks the rule is seen with Gatecrash's instruments alone"
+    if sum(len(data) for data in scenario.sent.values()) > _MOST_BYTES:
+        return "its clients send more than a script should carry"
+    if _CHECK_OF[verdict.rule] == "answers" and not _judged(scenario, contract.protocol):
+        return "no client of the scenario waits for an answer"
+    return None
+
+
+def script(verdict: Verdict, rule: Rule, contract: Contract, target: str = "") -> str:
+    """The script as text. Raises NotAlone where none can show the fault."""
+    reason = why_not_alone(verdict, contract)
+    if reason is not None or verdict.scenario is None:
+        command = f"gatecrash replay {rule.id} {target}".rstrip()
+        raise NotAlone(f"{rule.id} cannot be shown by a script alone: {reason}. `{command}` replays it exactly.")
+    data = {
+        "RULE": rule.id,
+        "PROTOCOL": contract.protocol,
+        "CHECK": _CHECK_OF[rule.id],
+        "JUDGED": list(_judged(verdict.scenario, contract.protocol)),
+        "SCENARIO": [_row(step) for step in verdict.scenario.steps],
+    }
+    constants = "\n".join(f"{name} = {pprint.pformat(value, width=110)}" for name, value in data.items())
+    runtime = (files(__package__) / "alone.py").read_text(encoding="utf-8")
+    return f"{_head(verdict, rule, target)}\n\n{constants}\n\n{runtime.replace(_AS_MODULE, '')}"
+
+
+_AS_MODULE = """if "SCENARIO" not in globals():  # read as a module, for its functions
+    RULE, PROTOCOL, CHECK, SCENARIO, JUDGED = "", "echo", "answers", [], []
+
+"""
+
+
+def _head(verdict: Verdict, rule: Rule, target: str) -> str:
+    finding = verdict.finding
+    lines = [
+        "#!/usr/bin/env python3",
+        f'"""{rule.id} ({rule.level}): {rule.title}',
+        "",
+        f"expected  {finding.expected if finding else ''}",
+        f"got       {finding.got if finding else ''}",
+        "",
+        "Start the server, then: python3 THIS_FILE PORT. Exit status 1: the fault shows; 0: it does not.",
+        f"Gatecrash proves it: {f'gatecrash replay {rule.id} {target}'.rstrip()}",
+        '"""',
+    ]
+    return "\n".join(lines[:2] + [_quoted(line) for line in lines[2:-1]] + lines[-1:])
+
+
+def _quoted(line: str) -> str:
+    """A line that is safe inside a docstring, whoever's words are in it."""
+    return safe_text(line).replace("\\", "\\\\").replace('"""', "'''").encode("ascii", "backslashreplace").decode()
+
+
+def _row(step: Step) -> dict[str, Any]:
+    return {
+        "kind": step.kind,
+        **{one.name: getattr(step, one.name) for one in fields(step)},
+        "line": safe_text(step.line())[:200],
+    }
+
+
+def _judged(scenario: Scenario, protocol: str) -> tuple[str, ...]:
+    """The clients that ask for something whole and wait for the answer: they are owed one."""
+    owed = []
+    for client in scenario.clients:
+        acts = [step for step in scenario.steps if getattr(step, "client", None) == client]
+        waits = [a for a in acts if isinstance(a, Receive | ReceiveDatagrams)]
+        if isinstance(acts[-1], Reset) or (isinstance(acts[-1], Close) and not waits):
+            continue
+        last = waits[-1] if waits else None
+        if (protocol == "udp" and last is None) or (isinstance(last, Receive) and last.at_most is not None):
+            continue
+        if protocol == "http" and b"".join(http.split_requests(scenario.sent_by(client))) != scenario.sent_by(client):
+            continue
+        if protocol in ("http", "echo") and not scenario.sent_by(client):
+            continue
+        owed.append(client)
+    return tuple(owed)

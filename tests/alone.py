@@ -1,0 +1,35 @@
+"""Runs stand-alone reproductions against servers that listen on the shared loopback, as their readers would."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from gatecrash.contract import Contract
+from gatecrash.reproduction import script, why_not_alone
+from gatecrash.rulebook import load
+from gatecrash.server import Launch
+from gatecrash.site import Site
+from gatecrash.verdicts import Verdict
+
+#: Seconds after which a script takes silence for silence, and after which it is stuck.
+_WAIT, _STUCK = "0.7", 60
+
+
+def written(verdict: Verdict, contract: Contract, folder: Path) -> Path | None:
+    """The script of a broken rule; None where none can show it."""
+    if why_not_alone(verdict, contract) is not None:
+        return None
+    path = folder / f"{verdict.rule}.py"
+    path.write_text(script(verdict, load().get(verdict.rule), contract))
+    return path
+
+
+def status(path: Path, launch: Launch, contract: Contract) -> tuple[int, str]:
+    """The script's exit status against a freshly started server, and what it printed."""
+    with Site({"plain": launch}, contract, arena="loopback") as site:
+        host, port = site.fresh().address
+        command = [sys.executable, "-I", "-S", str(path), f"{host}:{port}", "--wait", _WAIT]
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_STUCK)
+        return run.returncode, run.stdout + run.stderr
