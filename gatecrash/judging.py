@@ -96,7 +96,8 @@ def verdict_without_trying(
     for instrument in rule.instruments:
         if instrument in missing and instrument not in dispensable:
             lack = missing[instrument]
-            return Verdict(rule.id, "not_observable", f"{instrument} are not available here: {lack}", build=build)
+            verb = "are" if instrument in ("gates", "queues") else "is"
+            return Verdict(rule.id, "not_observable", f"{instrument} {verb} not available here: {lack}", build=build)
     if build == "plain" and "c_source" in rule.applies.needs:
         return Verdict(rule.id, "not_observable", "only a build with the sanitizers shows it", build=build)
     blocked = prerequisites.broken(rule)
