@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 
 from rich.console import Console
 from rich.live import Live
@@ -14,17 +12,14 @@ from rich.text import Text
 
 from gatecrash import last_run
 from gatecrash.commands import absolute
-from gatecrash.contract import Contract
-from gatecrash.errors import GatecrashError, TargetError
-from gatecrash.judging import missing_instruments
-from gatecrash.profiles import profile
-from gatecrash.record import Judgement, RunRecord, judgements
+from gatecrash.errors import GatecrashError, UsageError
+from gatecrash.record import RunRecord
 from gatecrash.references import default_target
 from gatecrash.reports import formats, terminal
 from gatecrash.rulebook import Rule, load
+from gatecrash.run import Run, Wishes
 from gatecrash.verdicts import Verdict, merge
-from gatecrash.workers import default_workers
-from gatecrash.workshop import Prepared, Workshop
+from gatecrash.workshop import Workshop
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +32,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--only", action="append", default=[], metavar="IDS", help="rules or areas to try: ACC-03, fork, RES-*"
     )
     parser.add_argument("--skip", action="append", default=[], metavar="IDS", help="rules or areas to leave out")
+    parser.add_argument("--only-failed", action="store_true", help="try only the rules that the last run broke")
+    parser.add_argument("--fail-fast", action="store_true", help="stop at the first broken rule")
     parser.add_argument("--strict", action="store_true", help="a broken SHOULD fails the run, too")
     parser.add_argument(
         "--jobs",
@@ -123,116 +120,73 @@ class Progress:
 def run(options: argparse.Namespace) -> int:
     """Judge the target; returns the exit code."""
     reports = [formats.requested(text) for text in options.report]
-    rules = load().select(options.only, options.skip)
+    wishes = _wishes(options)
     console = Console(highlight=False, soft_wrap=True)
-    target = absolute(options.target) or default_target()
     folder = Workshop.new_folder()
-    run = _Run(options, folder, target, rules, reports, console)
+    judged = Run(wishes, folder)
     try:
-        record = run.judge()
+        record = _judge(judged, reports, console, fail_fast=options.fail_fast)
     except GatecrashError as error:
-        run.write(run.failed(error))
+        _write(reports, judged.failed(error))
         raise
     finally:
         Workshop.remove_folder(folder)
-    run.write(record)
-    last_run.save(record, target, absolute(options.contract))
+    _write(reports, record)
+    last_run.save(record, wishes.target, wishes.contract)
     return _show(record, options, console)
 
 
-@dataclass
-class _Run:
-    options: argparse.Namespace
-    folder: Path
-    target: str
-    rules: tuple[Rule, ...]
-    reports: list[formats.Report]
-    console: Console
-    started: float = field(default_factory=time.monotonic)
-
-    def write(self, record: RunRecord, *, live: bool = False) -> None:
-        """Write the reports; with `live`, those that are written anew after every rule."""
-        for report in self.reports:
-            if report.live or not live:
-                report.write(record)
-
-    def failed(self, error: GatecrashError) -> RunRecord:
-        """The record of a run without verdicts: the target did not build or start, or the fault is ours."""
-        theirs = isinstance(error, TargetError)
-        prepared = Prepared(Path(self.target).name, Contract(), {}, error=str(error) if theirs else None)
-        return self._record(prepared, {}, (), None if theirs else str(error), interrupted=False)
-
-    def judge(self) -> RunRecord:
-        """Build, discover, try every rule. Raises TargetError when the target does not build or start."""
-        # The suites and Hypothesis are imported while compilers run; the workers are forked with all in place.
-        with ThreadPoolExecutor(1) as aside:
-            suites = aside.submit(_import_suites)
-            prepared = self._workshop().prepare(self.target)
-            suites.result()
-        from gatecrash.runner import Crew, orders
-
-        missing = missing_instruments(remote=prepared.arena == "remote")
-        terminal.header(self.console, prepared, missing)
-        work = orders((rule.id for rule in self.rules), prepared.launches)
-        jobs = min(self.options.jobs or default_workers(), len(work))
-        faults: list[str] = []
-        interrupted = False
-        with (
-            Crew(self.folder, self._workshop, self.target, profile(self.options.profile), jobs=jobs) as crew,
-            Progress(self.console, len(self.rules)) as progress,
-        ):
-            self.write(self._record(prepared, missing, (), None, interrupted=True), live=True)
-            try:
-                for result in crew.results(work):
-                    faults += [result.fault] if result.fault is not None else []
-                    for verdict in result.verdicts:
-                        progress.hear(verdict)
-                    known = judgements(progress.verdicts, self.rules)
-                    self.write(self._record(prepared, missing, known, None, interrupted=True), live=True)
-            except KeyboardInterrupt:
-                interrupted = True
-        judged = judgements(progress.verdicts, self.rules)
-        fault = "\n".join(faults) or (None if interrupted else _unjudged(self.rules, judged))
-        return self._record(prepared, missing, judged, fault, interrupted=interrupted)
-
-    def _workshop(self) -> Workshop:
-        options = self.options
-        contract = absolute(options.contract)
-        return Workshop(self.folder, arena=options.arena, patience=options.patience, contract=contract)
-
-    def _record(
-        self,
-        prepared: Prepared,
-        missing: dict[str, str],
-        judged: tuple[Judgement, ...],
-        fault: str | None,
-        *,
-        interrupted: bool,
-    ) -> RunRecord:
-        return RunRecord(
-            target=prepared.name,
-            prepared=prepared,
-            missing=missing,
-            judgements=judged,
-            seconds=time.monotonic() - self.started,
-            profile=self.options.profile,
-            fault=fault,
-            interrupted=interrupted,
-            named=self.options.target or "",
-        )
+def _wishes(options: argparse.Namespace) -> Wishes:
+    target = absolute(options.target) or default_target()
+    rules = load().select(options.only, options.skip)
+    if options.only_failed:
+        rules = _failed_last(rules, target)
+    return Wishes(
+        target=target,
+        rules=rules,
+        named=options.target or "",
+        profile=options.profile,
+        arena=options.arena,
+        patience=options.patience,
+        contract=absolute(options.contract),
+        jobs=options.jobs,
+    )
 
 
-def _import_suites() -> None:
-    from gatecrash import catalogue, runner
+def _failed_last(rules: tuple[Rule, ...], target: str) -> tuple[Rule, ...]:
+    failed = {judgement.rule.id for judgement in last_run.load(target).record.broken}
+    chosen = tuple(rule for rule in rules if rule.id in failed)
+    if not chosen:
+        raise UsageError("--only-failed: the last run of this target broke none of the chosen rules; leave it out.")
+    return chosen
 
-    assert runner
-    catalogue.properties()
+
+def _judge(judged: Run, reports: list[formats.Report], console: Console, *, fail_fast: bool) -> RunRecord:
+    prepared = judged.prepare()
+    terminal.header(console, prepared, judged.missing)
+    enough = False
+    with (
+        Progress(console, len(judged.wishes.rules)) as progress,
+        closing(judged.verdicts()) as coming,
+        suppress(KeyboardInterrupt),  # what is known by then is told
+    ):
+        _write(reports, judged.record(), live=True)
+        for verdicts in coming:
+            for verdict in verdicts:
+                progress.hear(verdict)
+            _write(reports, judged.record(), live=True)
+            enough = fail_fast and any(verdict.outcome == "fail" for verdict in verdicts)
+            if enough:
+                break
+    record = judged.record()
+    return replace(record, interrupted=False) if enough else record
 
 
-def _unjudged(rules: tuple[Rule, ...], judged: tuple[Judgement, ...]) -> str | None:
-    """A rule that was asked for and got no verdict is a fault of ours, and never silently a pass."""
-    lost = sorted({rule.id for rule in rules} - {j.rule.id for j in judged})
-    return f"no verdict for {', '.join(lost)}" if lost else None
+def _write(reports: list[formats.Report], record: RunRecord, *, live: bool = False) -> None:
+    """Write the reports; with `live`, those that are written anew after every rule."""
+    for report in reports:
+        if report.live or not live:
+            report.write(record)
 
 
 def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> int:

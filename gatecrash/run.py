@@ -1,0 +1,123 @@
+"""One run over one target: build, discover, try the rules, and the record of it, whole or as far as it got."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatecrash.contract import Contract
+from gatecrash.errors import GatecrashError, TargetError
+from gatecrash.judging import missing_instruments
+from gatecrash.profiles import profile
+from gatecrash.record import RunRecord, judgements
+from gatecrash.rulebook import Rule
+from gatecrash.verdicts import Verdict
+from gatecrash.workers import default_workers
+from gatecrash.workshop import Prepared, Workshop
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a run is asked to do. `target` and `contract` are absolute where they are paths; `named` as typed."""
+
+    target: str
+    rules: tuple[Rule, ...]
+    named: str = ""
+    profile: str = "quick"
+    arena: str = "auto"
+    patience: float = 5.0
+    contract: str | None = None
+    jobs: int | None = None
+
+
+class Run:
+    """`prepare`, then `verdicts` to its end or as far as wanted; `record` at any time says what is known."""
+
+    def __init__(self, wishes: Wishes, folder: Path) -> None:
+        """`folder` is this run's own."""
+        self.wishes = wishes
+        self.folder = folder
+        self.prepared = Prepared(Path(wishes.target).name, Contract(), {})
+        self._verdicts: list[Verdict] = []
+        self._faults: list[str] = []
+        self._tried = False
+        self._started = time.monotonic()
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """The instruments that cannot be used on this target, with the reason."""
+        return missing_instruments(remote=self.prepared.arena == "remote") if self.prepared.arena else {}
+
+    def prepare(self) -> Prepared:
+        """Build and discover. Raises TargetError when the target does not build or come to listen, UsageError."""
+        # The suites and Hypothesis are imported while compilers run; the workers are forked with all in place.
+        with ThreadPoolExecutor(1) as aside:
+            suites = aside.submit(_import_suites)
+            self.prepared = self._workshop().prepare(self.wishes.target)
+            suites.result()
+        return self.prepared
+
+    def verdicts(self, *, first: Iterable[str] = ()) -> Generator[tuple[Verdict, ...], None, None]:
+        """Try every rule, `first` before the others; the verdicts of each property as they come.
+
+        Whoever stops listening, or is interrupted, ends the workers: use it with contextlib.closing.
+        """
+        from gatecrash.runner import Crew, orders  # brings Hypothesis, which prepare() has imported meanwhile
+
+        wishes = self.wishes
+        work = orders((rule.id for rule in wishes.rules), self.prepared.launches, first=first)
+        jobs = min(wishes.jobs or default_workers(), len(work))
+        with Crew(self.folder, self._workshop, wishes.target, profile(wishes.profile), jobs=jobs) as crew:
+            for result in crew.results(work):
+                self._faults += [result.fault] if result.fault is not None else []
+                self._verdicts += result.verdicts
+                yield result.verdicts
+        self._tried = True
+
+    def record(self) -> RunRecord:
+        """What is known now."""
+        judged = judgements(self._verdicts, self.wishes.rules)
+        lost = sorted({rule.id for rule in self.wishes.rules} - {j.rule.id for j in judged})
+        faults = [*self._faults]
+        if self._tried and lost and not faults:
+            # A rule that was asked for and got no verdict is a fault of ours, and never silently a pass.
+            faults.append(f"no verdict for {', '.join(lost)}")
+        return RunRecord(
+            target=self.prepared.name,
+            prepared=self.prepared,
+            missing=self.missing,
+            judgements=judged,
+            seconds=time.monotonic() - self._started,
+            profile=self.wishes.profile,
+            fault="\n".join(faults) or None,
+            interrupted=not self._tried,
+            named=self.wishes.named,
+        )
+
+    def failed(self, error: GatecrashError) -> RunRecord:
+        """The record of a run without verdicts: the target did not build or start, or the fault is ours."""
+        theirs = isinstance(error, TargetError)
+        return RunRecord(
+            target=self.prepared.name,
+            prepared=Prepared(self.prepared.name, Contract(), {}, error=str(error) if theirs else None),
+            missing={},
+            judgements=(),
+            seconds=time.monotonic() - self._started,
+            profile=self.wishes.profile,
+            fault=None if theirs else str(error),
+            named=self.wishes.named,
+        )
+
+    def _workshop(self) -> Workshop:
+        wishes = self.wishes
+        return Workshop(self.folder, arena=wishes.arena, patience=wishes.patience, contract=wishes.contract)
+
+
+def _import_suites() -> None:
+    from gatecrash import catalogue, runner
+
+    assert runner
+    catalogue.properties()
