@@ -1,0 +1,183 @@
+"""Long scenarios made short: crowds become one lane, repeated rows one, and no diagram is longer than a reader."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gatecrash.sequence.cast import KERNEL, SERVER, Cast, child, client
+from gatecrash.sequence.fault import Fault
+from gatecrash.sequence.labels import plain
+from gatecrash.sequence.model import Arrow, Band, Diagram, Lane, Mark, Row, text_of
+from gatecrash.sequence.periods import periods_of
+from gatecrash.text import safe_text
+
+MOST_CLIENTS = 6
+MOST_CHILDREN = 5
+MOST_ROWS = 90
+CROWD, CHILDREN = "clients", "children"
+_LONGEST_BLOCK = 12
+_NAME = 16
+_AROUND = 3
+_NUMBER = re.compile(r"\d+")
+
+
+def folded(rule: str, cast: Cast, fault: Fault, rows: Sequence[Row]) -> Diagram:
+    """The rows as a diagram of bounded size."""
+    used = {key for row in rows for key in keys_of(row)}
+    clients, crowd = _clients(cast, fault, used)
+    children, rest = _children(cast, fault, used)
+    moves = {client(name): CROWD for name in crowd} | {child(pid): CHILDREN for pid in rest}
+    short = _cut(_without_repeats(_merged([_moved(row, moves) for row in rows])))
+    bad = {key for row in short if row.bad for key in keys_of(row)}
+    lanes = [*clients, *_middle(cast, used, bool(children)), *children]
+    return Diagram(rule, tuple(replace(lane, bad=lane.key in bad) for lane in lanes), short, periods_of(short))
+
+
+def keys_of(row: Row) -> tuple[str, ...]:
+    """The lanes a row touches."""
+    match row:
+        case Arrow():
+            return row.start, row.end
+        case Mark():
+            return row.lanes
+    return ()
+
+
+# -- lanes ----------------------------------------------------------------------------------------------------------
+
+
+def _clients(cast: Cast, fault: Fault, used: set[str]) -> tuple[list[Lane], list[str]]:
+    """The clients' lanes, and the names of those that share one. The blamed, the first and the last have their own."""
+    names = [name for name in cast.clients if client(name) in used]
+    if len(names) <= MOST_CLIENTS:
+        return [_client(name) for name in names], []
+    preferred = [*(name for name in names if fault.blames(name)), names[0], names[-1], names[1], names[-2]]
+    alone = set(list(dict.fromkeys(preferred))[: MOST_CLIENTS - 1])
+    crowd = [name for name in names if name not in alone]
+    title = f"{_short(crowd[0])} … {_short(crowd[-1])}"
+    lanes = [Lane(CROWD, "clients", title, f"{len(crowd)} clients") if n == crowd[0] else _client(n)
+             for n in names if n in alone or n == crowd[0]]  # fmt: skip
+    return lanes, crowd
+
+
+def _client(name: str) -> Lane:
+    return Lane(client(name), "client", _short(name))
+
+
+def _short(text: str) -> str:
+    line = safe_text(text).replace("\n", " ")
+    return line if len(line) <= _NAME else line[: _NAME - 1] + "…"
+
+
+def _middle(cast: Cast, used: set[str], parent: bool) -> list[Lane]:
+    kernel = [Lane(KERNEL, "kernel", "kernel", "accept queue, buffers")] if KERNEL in used else []
+    pids = ", then ".join(map(str, cast.mains[:3]))
+    detail = f"process {pids}" if pids else ""
+    return [*kernel, Lane(SERVER, "server", "parent" if parent else "server", detail)]
+
+
+def _children(cast: Cast, fault: Fault, used: set[str]) -> tuple[list[Lane], list[int]]:
+    """The children's lanes, and those that share one."""
+    pids = [pid for pid in cast.children if child(pid) in used]
+    lanes = {pid: Lane(child(pid), "child", f"child {n}", f"process {pid}") for n, pid in enumerate(pids, 1)}
+    if len(pids) <= MOST_CHILDREN:
+        return list(lanes.values()), []
+    preferred = [*(pid for pid in pids if pid in fault.pids), *pids[:2], pids[-1]]
+    alone = set(list(dict.fromkeys(preferred))[: MOST_CHILDREN - 1])
+    rest = [pid for pid in pids if pid not in alone]
+    shared = Lane(CHILDREN, "children", "children", f"{len(rest)} others")
+    return [*(lanes[pid] for pid in pids if pid in alone), shared], rest
+
+
+# -- rows -----------------------------------------------------------------------------------------------------------
+
+
+def _moved(row: Row, moves: dict[str, str]) -> Row:
+    """The row on the lanes that are drawn; one of a crowd is not named."""
+    match row:
+        case Arrow():
+            words = row.words
+            if row.kind == "accept" and client(text_of(words).removeprefix("accept ")) in moves:
+                words = plain("accept")
+            return replace(row, start=moves.get(row.start, row.start), end=moves.get(row.end, row.end), words=words)
+        case Mark():
+            return replace(row, lanes=tuple(dict.fromkeys(moves.get(key, key) for key in row.lanes)))
+    return row
+
+
+def _likeness(row: Row) -> object:
+    """What makes two rows the same to a reader; numbers in them (process ids, dates) may differ."""
+    words = _NUMBER.sub("0", text_of(row.words))
+    if isinstance(row, Band):
+        return (row.kind, words)
+    return (type(row), row.kind, keys_of(row), words, _NUMBER.sub("0", row.note), row.bad)
+
+
+def _merged(rows: Sequence[Row]) -> list[Row]:
+    """Equal rows one after the other as one row with a count."""
+    merged: list[Row] = []
+    for row in rows:
+        last = merged[-1] if merged else None
+        if (
+            last is not None
+            and not isinstance(row, Band)
+            and not isinstance(last, Band)
+            and _likeness(row) == _likeness(last)
+        ):
+            merged[-1] = replace(last, times=last.times + row.times)
+        else:
+            merged.append(row)
+    return merged
+
+
+def _without_repeats(rows: list[Row]) -> list[Row]:
+    """A block of rows that comes three times or more in a row is shown once, with how often it came."""
+    alike = [object() if row.bad else _likeness(row) for row in rows]
+    short: list[Row] = []
+    at = 0
+    while at < len(rows):
+        size, times = _repeats(alike, at)
+        if times < 3:
+            short.append(rows[at])
+            at += 1
+            continue
+        short.extend(rows[at : at + size])
+        more = f"… the same {times - 1} times more …" if size == 1 else f"… these {size} rows {times - 1} times more …"
+        short.append(Band("folded", plain(more), step=rows[at].step))
+        at += size * times
+    return short
+
+
+def _repeats(alike: list[object], at: int) -> tuple[int, int]:
+    """The block at `at` that repeats over most rows: its size, and how often it comes."""
+    best = (1, 1)
+    for size in range(1, _LONGEST_BLOCK + 1):
+        block, times = alike[at : at + size], 1
+        while alike[at + size * times : at + size * (times + 1)] == block:
+            times += 1
+        if times >= 3 and size * times > best[0] * best[1]:
+            best = (size, times)
+    return best
+
+
+def _cut(rows: list[Row]) -> tuple[Row, ...]:
+    """At most MOST_ROWS rows: the beginning, the end, and what is around the fault."""
+    if len(rows) <= MOST_ROWS:
+        return tuple(rows)
+    wrong = [number for number, row in enumerate(rows) if row.bad][:4]
+    kept = {n + d for n in wrong for d in range(-_AROUND, _AROUND + 1) if 0 <= n + d < len(rows)}
+    room = (MOST_ROWS - len(kept) - 8) // 2
+    kept |= {*range(room), *range(len(rows) - room, len(rows))}
+    short: list[Row] = []
+    missing = 0
+    for number, row in enumerate(rows):
+        if number not in kept:
+            missing += 1
+            continue
+        if missing:
+            short.append(Band("folded", plain(f"… {missing} rows left out …"), step=row.step))
+            missing = 0
+        short.append(row)
+    return tuple(short)

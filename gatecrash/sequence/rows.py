@@ -1,0 +1,341 @@
+"""From steps and events to rows: what each of them means in the picture."""
+
+from __future__ import annotations
+
+import signal
+from functools import singledispatchmethod
+
+from gatecrash import steps
+from gatecrash import transcript as seen
+from gatecrash.sequence import looks
+from gatecrash.sequence.cast import KERNEL, SERVER, Cast, child, client, place_of
+from gatecrash.sequence.fault import Fault
+from gatecrash.sequence.labels import of_bytes, plain, size_note
+from gatecrash.sequence.model import Arrow, ArrowKind, Band, Fate, Mark, MarkKind, Row
+from gatecrash.sequence.trace import Trace
+from gatecrash.text import size_of
+
+_ANSWERED = (seen.Got, seen.Ended, seen.Silent, seen.Looked, seen.HeldAt, seen.NotConnected, seen.ServerEnded)
+
+
+class Drawing:
+    """Takes steps and events in order; `rows` is what has come of them."""
+
+    def __init__(self, cast: Cast, fault: Fault, trace: Trace) -> None:
+        self.cast = cast
+        self.fault = fault
+        self.trace = trace
+        self.rows: list[Row] = []
+        self.step_number = 0
+        self.open: set[str] = set()
+        self.accepted: set[str] = set()
+        self.known = looks.Known()
+        self.held: tuple[str, ...] = ()
+        self.frozen: tuple[str, ...] = ()
+        self.dead = False
+
+    # -- how rows are made --------------------------------------------------------------------------------------
+
+    def mark(
+        self, lanes: str | tuple[str, ...], kind: MarkKind, text: str, note: str = "", *, bad: bool = False
+    ) -> None:
+        """A mark on a lane, or on several."""
+        keys = (lanes,) if isinstance(lanes, str) else lanes
+        self.rows.append(Mark(keys, kind, plain(text), note, bad, self.step_number))
+
+    def arrow(self, start: str, end: str, kind: ArrowKind, text: str, note: str = "", *, bad: bool = False) -> None:
+        """An arrow that arrives."""
+        self.rows.append(Arrow(start, end, kind, plain(text), note, bad=bad, step=self.step_number))
+
+    def accept(self, name: str) -> None:
+        """The connection has left the accept queue, as what follows shows."""
+        if name in self.accepted or self.cast.wire != KERNEL or name not in self.open:
+            return
+        self.accepted.add(name)
+        end = self.cast.server_of(name)
+        self.arrow(KERNEL, SERVER if end == KERNEL else end, "accept", f"accept {name}")
+
+    def blocked(self, sentences: tuple[str, ...], *, blamed: bool = False) -> None:
+        """What the server's tasks do, those that do the same in one mark; nothing that was said before."""
+        doing: dict[tuple[str, bool, bool], list[str]] = {}
+        for sentence in sentences:
+            place = place_of(sentence)
+            if place is None:
+                continue
+            lane, words = self.cast.lane_of(place.pid), self.cast.in_words(place)
+            bad = blamed and sentence in self.fault.sentences
+            if self.known.doing.get(lane) != words or bad:
+                doing.setdefault((words, place.verb == "running", bad), []).append(lane)
+            self.known.doing[lane] = words
+        for (words, running, bad), lanes in doing.items():
+            kind: MarkKind = "spinning" if running else "blocked"
+            self.mark(tuple(dict.fromkeys(lanes)), kind, words, bad=bad)
+
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    def act(self, number: int, step: steps.Step) -> None:
+        """One step begins."""
+        self.step_number = number
+        self.step(step)
+
+    @singledispatchmethod
+    def step(self, step: steps.Step) -> None:
+        """What a step itself shows, before anything came of it."""
+        raise NotImplementedError(f"no picture of the step {type(step).__name__}")
+
+    @step.register(steps.Connect)
+    @step.register(steps.Send)
+    @step.register(steps.Receive)
+    @step.register(steps.SendDatagram)
+    @step.register(steps.ReceiveDatagrams)
+    @step.register(steps.AwaitHeld)
+    @step.register(steps.Settle)
+    @step.register(steps.ReadOutput)
+    @step.register(steps.Restart)
+    @step.register(steps.StartSecond)
+    @step.register(steps.StartOnTakenPort)
+    def _by_its_events(self, step: steps.Step) -> None:
+        """What came of it says all."""
+
+    @step.register
+    def _half_close(self, step: steps.HalfClose) -> None:
+        if step.client in self.open:
+            self.arrow(client(step.client), self.cast.wire, "fin", "FIN", "half-closes, goes on reading")
+
+    @step.register
+    def _close(self, step: steps.Close) -> None:
+        if step.client in self.open:
+            self.open.discard(step.client)
+            self.arrow(client(step.client), self.cast.wire, "fin", "FIN", "closes")
+
+    @step.register
+    def _reset(self, step: steps.Reset) -> None:
+        if step.client in self.open:
+            self.open.discard(step.client)
+            self.arrow(client(step.client), self.cast.wire, "rst", "RST", "resets the connection")
+
+    @step.register
+    def _ask(self, step: steps.AskWithRequests) -> None:
+        self.mark(client(step.client), "library", step.line())
+
+    @step.register
+    def _freeze(self, step: steps.Freeze) -> None:
+        lanes = (SERVER,) if step.who == "parent" else self.known.alive(step.who)
+        self.frozen = lanes
+        self.mark(lanes, "frozen", "frozen (SIGSTOP)")
+
+    @step.register
+    def _thaw(self, step: steps.Thaw) -> None:
+        self.mark(self.frozen or (SERVER,), "thawed", "goes on (SIGCONT)")
+        self.known.doing.clear()
+        self.frozen = ()
+
+    @step.register(steps.Fail)
+    @step.register(steps.Hold)
+    @step.register(steps.Shorten)
+    def _plan(self, step: steps.Fail | steps.Hold | steps.Shorten) -> None:
+        self.trace.plan(step)
+        self.mark(SERVER, "plan", step.line().removeprefix("the server's "))
+
+    @step.register(steps.Watch)
+    @step.register(steps.LimitDescriptors)
+    @step.register(steps.LiftLimit)
+    def _arranged(self, step: steps.Step) -> None:
+        self.mark(SERVER, "plan", step.line().removeprefix("the server's ").removeprefix("the server "))
+
+    @step.register
+    def _small_buffers(self, step: steps.SmallBuffers) -> None:
+        self.mark(self.cast.wire, "plan", "the kernel keeps little of what is sent")
+
+    @step.register
+    def _release(self, step: steps.Release) -> None:
+        if self.held:
+            self.mark(self.held, "released", "the held call goes on")
+        self.held = ()
+        self.known.doing.clear()
+
+    @step.register
+    def _signal(self, step: steps.Signal) -> None:
+        lanes = (SERVER,) if step.who == "parent" else self.known.alive(step.who, set(self.cast.serves.values()))
+        self.mark(lanes, "signalled", step.name)
+        self.known.doing.clear()
+
+    # -- events -------------------------------------------------------------------------------------------------
+
+    def see(self, index: int, event: seen.Event) -> None:
+        """One event, number `index` of the transcript."""
+        if isinstance(event, seen.Got) or (isinstance(event, seen.Ended) and event.how == "FIN"):
+            self.accept(event.client)
+        if isinstance(event, _ANSWERED) or (isinstance(event, seen.Sent) and event.read is not None):
+            self.gated(self.trace.due())
+        self.event(event, index)
+
+    def gated(self, calls: tuple[seen.TracedCall, ...]) -> None:
+        """Calls that were made to fail, or were cut short, by now."""
+        for call in calls:
+            kind: MarkKind = "failed" if call.outcome.startswith("failed") else "shortened"
+            words = call.outcome if kind == "failed" else f"takes only {call.outcome.removeprefix('shortened ')} bytes"
+            on = f"({call.first})" if call.family not in ("fork", "thread", "wait") else "()"
+            self.mark(self.cast.lane_of(call.tid), kind, f"{call.name}{on} {words}")
+
+    @singledispatchmethod
+    def event(self, event: seen.Event, index: int) -> None:
+        """What an event shows."""
+        raise NotImplementedError(f"no picture of the event {type(event).__name__}")
+
+    @event.register
+    def _connected(self, event: seen.Connected, index: int) -> None:
+        self.open.add(event.client)
+        queued = self.cast.wire == KERNEL
+        note = "into the accept queue" if queued else ""
+        self.arrow(client(event.client), self.cast.wire, "connect", "connect", note)
+
+    @event.register
+    def _not_connected(self, event: seen.NotConnected, index: int) -> None:
+        bad = self.fault.blames(event.client)
+        words = "connect: refused" if event.why == "refused" else "connect: dropped"
+        note = "nobody listens" if event.why == "refused" else "the accept queue is full"
+        lanes = client(event.client), self.cast.wire
+        self.rows.append(Arrow(*lanes, "connect", plain(words, bad=bad), note, "lost", bad, self.step_number))
+
+    @event.register
+    def _sent(self, event: seen.Sent, index: int) -> None:
+        if event.port is not None:
+            note = size_of(event.data)
+            lanes = client(event.client), SERVER
+            self.rows.append(Arrow(*lanes, "datagram", of_bytes(event.data), note, step=self.step_number))
+            return
+        if event.read or event.consumed:
+            self.accept(event.client)
+        unread = event.read is False and self.cast.wire == KERNEL
+        lanes = client(event.client), self.cast.server_of(event.client) if event.read else self.cast.wire
+        state = {None: "", True: ", read", False: f", {event.consumed} read in all" if event.consumed else ", not read"}
+        note = size_of(event.data) + state[event.read]
+        fate: Fate = "unread" if unread else "arrives"
+        self.rows.append(Arrow(*lanes, "segment", of_bytes(event.data), note, fate, step=self.step_number))
+        if event.read is False:
+            self.blocked(event.where, blamed=self.fault.blames(event.client))
+
+    @event.register
+    def _not_sent(self, event: seen.NotSent, index: int) -> None:
+        bad = self.fault.blames(event.client)
+        lanes = client(event.client), self.cast.wire
+        row = Arrow(
+            *lanes, "segment", of_bytes(event.data), f"send fails: {event.error}", "lost", bad, self.step_number
+        )
+        self.rows.append(row)
+
+    @event.register
+    def _got(self, event: seen.Got, index: int) -> None:
+        bad_at = self.fault.bytes.get(index)
+        kind: ArrowKind = "datagram" if event.source_port is not None else "segment"
+        start = SERVER if kind == "datagram" else self.cast.server_of(event.client)
+        words, note = of_bytes(event.data, bad_at), size_note(event.data, bad_at)
+        if event.source_port is not None and "port" in self.fault.got:
+            note += f", from port {event.source_port}"
+        lanes = start, client(event.client)
+        self.rows.append(Arrow(*lanes, kind, words, note, bad=bad_at is not None, step=self.step_number))
+
+    @event.register
+    def _ended(self, event: seen.Ended, index: int) -> None:
+        wrong = self.fault.bytes and event.client not in self.fault.missing
+        bad = self.fault.blames(event.client) and not wrong
+        start = self.cast.wire if self.dead else self.cast.server_of(event.client)
+        kind: ArrowKind = "fin" if event.how == "FIN" else "rst"
+        note = "the server's side is closed" if event.how == "FIN" else "the connection is reset"
+        self.arrow(start, client(event.client), kind, event.how, note, bad=bad)
+
+    @event.register
+    def _library_answer(self, event: seen.LibraryAnswer, index: int) -> None:
+        bad = self.fault.blames(event.client) and bool(event.error)
+        if event.error:
+            self.mark(client(event.client), "library", f"requests raises {event.error}", bad=bad)
+            return
+        lanes = SERVER, client(event.client)
+        words = (*plain(f"status {event.status}, body "), *of_bytes(event.body))
+        self.rows.append(Arrow(*lanes, "answer", words, size_of(event.body), bad=bad, step=self.step_number))
+
+    @event.register
+    def _silent(self, event: seen.Silent, index: int) -> None:
+        bad = self.fault.blames(event.client) and not (self.fault.bytes and event.client not in self.fault.missing)
+        kind: MarkKind = "silence" if event.proven else "unproven"
+        words = "nothing more can come: proven" if event.proven else "nothing came while we waited: not proven"
+        self.mark(client(event.client), kind, words, bad=bad)
+        self.blocked(event.where, blamed=bad)
+
+    @event.register
+    def _looked(self, event: seen.Looked, index: int) -> None:
+        looks.draw(self, event)
+
+    @event.register
+    def _printed(self, event: seen.Printed, index: int) -> None:
+        words = (*plain("has printed "), *of_bytes(event.text))
+        bad = "printed" in self.fault.got
+        self.rows.append(Mark((SERVER,), "printed", words, size_of(event.text), bad, self.step_number))
+
+    @event.register
+    def _held_at(self, event: seen.HeldAt, index: int) -> None:
+        if not event.reached:
+            sure = "never calls it" if event.proven else "has not called it while we waited"
+            self.mark(SERVER, "never-held", sure)
+            return
+        calls = self.trace.held(self._awaited())
+        self.held = tuple(dict.fromkeys(self.cast.lane_of(call.tid) for call in calls)) or (SERVER,)
+        descriptor = f"({calls[0].first})" if len(calls) == 1 and calls[0].family in ("send", "recv", "close") else ""
+        self.mark(self.held, "held", f"held at {event.call}{descriptor}")
+
+    def _awaited(self) -> int:
+        step = self.trace.steps[self.step_number]
+        return step.count if isinstance(step, steps.AwaitHeld) else 1
+
+    @event.register
+    def _call_trace(self, event: seen.CallTrace, index: int) -> None:
+        self.gated(self.trace.rest())
+
+    @event.register
+    def _dropped(self, event: seen.DatagramsDropped, index: int) -> None:
+        self.mark(self.cast.wire, "dropped", event.line())
+
+    @event.register
+    def _server_ended(self, event: seen.ServerEnded, index: int) -> None:
+        self.dead = True
+        self.mark(SERVER, "died", _death(event.status), bad=self.fault.found)
+
+    @event.register
+    def _started(self, event: seen.Started, index: int) -> None:
+        asked = {
+            "restart": "SIGTERM, then started again on the same port",
+            "second": "a second server is started on the same port",
+            "taken": "started while its port is taken",
+        }[event.what]
+        self.rows.append(Band("look", plain(asked), step=self.step_number))
+        if event.listening:
+            ports = ", ".join(map(str, event.ports))
+            state = f"listens on port {ports}" + ("" if event.wanted in event.ports else f", not on {event.wanted}")
+        elif event.status is None:
+            state = "runs on, and does not listen"
+        else:
+            state = f"{_death(event.status)}, without listening"
+        self.dead = not event.listening and event.what != "second"
+        self.mark(SERVER, "started", state, bad=self.fault.found)
+        for line in event.left_over:
+            self.mark(SERVER, "blocked", f"left over: {line}", bad=self.fault.found)
+
+    @event.register
+    def _crashed(self, event: seen.CrashedProcess, index: int) -> None:
+        self.mark(child(event.pid) if event.pid in self.cast.children else SERVER, "died", _death(-event.signal),
+                  bad=self.fault.found)  # fmt: skip
+
+    @event.register
+    def _sanitizer(self, event: seen.SanitizerReport, index: int) -> None:
+        self.mark(SERVER, "sanitizer", event.line(), bad=self.fault.found)
+
+
+def _death(status: int) -> str:
+    """An exit status, or minus the signal, in words."""
+    if status >= 0:
+        return f"exits with status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"
