@@ -18,6 +18,8 @@ from pydantic.fields import FieldInfo
 
 from gatecrash.contract import Concurrency, Contract, Echo, Protocol
 from gatecrash.errors import UsageError
+from gatecrash.grading_file import GradingTable, parse
+from gatecrash.scheme import Scheme
 
 FILE_NAME = "gatecrash.toml"
 
@@ -98,9 +100,16 @@ class _File(_Table):
     contract: _Contract = Field(default_factory=_Contract)
     http: _Http = Field(default_factory=_Http)
     udp: _Udp = Field(default_factory=_Udp)
+    grading: GradingTable | None = None
 
 
-_TABLES: Mapping[str, type[_Table]] = {"target": _Target, "contract": _Contract, "http": _Http, "udp": _Udp}
+_TABLES: Mapping[str, type[BaseModel]] = {
+    "target": _Target,
+    "contract": _Contract,
+    "http": _Http,
+    "udp": _Udp,
+    "grading": GradingTable,
+}
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,16 @@ class TargetSection:
 
 def read_contract(path: Path) -> tuple[Contract, TargetSection]:
     """The contract and the target section of a file. Raises UsageError that lists every mistake in it."""
+    parsed, _ = _read(path)
+    return _contract(parsed), _section(parsed)
+
+
+def read_grading(path: Path) -> Scheme | None:
+    """What the file's [grading] table says; None when it has none. Raises UsageError as `read_contract` does."""
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[_File, Scheme | None]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -125,13 +144,24 @@ def read_contract(path: Path) -> tuple[Contract, TargetSection]:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}. A line is: key = value, texts in quotes.") from None
+    lines = _lines(text)
+    mistakes: set[tuple[int, str]] = set()
+    scheme = None
     try:
         parsed = _File.model_validate(table)
     except ValidationError as error:
-        lines = _lines(text)
-        mistakes = sorted({_mistake(one, table, lines) for one in error.errors()})
-        raise UsageError("\n".join(f"{path}, line {line}: {said}" for line, said in mistakes)) from None
-    return _contract(parsed), _section(parsed)
+        mistakes = {_mistake(one, table, lines) for one in error.errors()}
+    if isinstance(table.get("grading"), dict):
+        scheme, wrong = parse(table["grading"])
+        mistakes |= {(_line_of(one.keys, lines), one.text) for one in wrong}
+    if mistakes:
+        raise UsageError("\n".join(f"{path}, line {line}: {said}" for line, said in sorted(mistakes)))
+    return parsed, scheme
+
+
+def _line_of(keys: tuple[str, ...], lines: Mapping[tuple[str, ...], int]) -> int:
+    """The line of a key, or of the nearest table around it."""
+    return next((lines[keys[:length]] for length in range(len(keys), 0, -1) if keys[:length] in lines), 1)
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
@@ -159,7 +189,7 @@ def _mistake(error: Any, table: dict[str, Any], lines: Mapping[tuple[str, ...], 
     keys = place[: 2 if place[0] in _TABLES else 1]
     if len(place) > 2 and place[:2] == ("target", "env"):
         keys = place[:3]
-    line = lines.get(keys) or lines.get(keys[:2]) or lines.get(keys[:1]) or 1
+    line = _line_of(keys, lines)
     if error["type"] == "extra_forbidden":
         return line, _unknown(keys, table)
     if len(keys) == 1:
@@ -222,7 +252,7 @@ def _shown(value: object) -> str:
 
 
 _HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]")
-_KEY = re.compile(r"""^\s*([\w."'-]+(?:\s*\.\s*[\w."'-]+)*)\s*=""")
+_KEY = re.compile(r"""^\s*([\w."'*-]+(?:\s*\.\s*[\w."'*-]+)*)\s*=""")
 
 
 def _lines(text: str) -> dict[tuple[str, ...], int]:

@@ -14,6 +14,7 @@ from gatecrash.errors import UsageError
 from gatecrash.record import Judgement, RunRecord
 from gatecrash.rulebook import load as rulebook
 from gatecrash.scenario import Scenario
+from gatecrash.scheme import Scheme
 from gatecrash.verdicts import Verdict
 from gatecrash.workshop import Prepared
 
@@ -43,6 +44,7 @@ def save(record: RunRecord, target: str, contract: str | None) -> None:
         "contract": contract,
         "prepared": record.prepared.to_json(),
         "missing": dict(record.missing),
+        "grading": None if record.grading is None else record.grading.to_json(),
         "verdicts": [judgement.verdict.to_json() for judgement in record.judgements],
         **{name: getattr(record, name) for name in ("seconds", "profile", "fault", "interrupted", "named")},
     }
@@ -72,6 +74,7 @@ def load(target: str | None) -> LastRun:
         prepared=Prepared.from_json(row["prepared"]),
         missing=row["missing"],
         judgements=tuple(Judgement(rulebook().get(one.rule), one) for one in verdicts),
+        grading=None if row.get("grading") is None else Scheme.from_json(row["grading"]),
         **{name: row[name] for name in ("seconds", "profile", "fault", "interrupted", "named")},
     )
     return LastRun(record, row["target"], row["contract"])

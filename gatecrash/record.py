@@ -8,6 +8,7 @@ from typing import Any
 
 from gatecrash import __version__
 from gatecrash.rulebook import Rule, load
+from gatecrash.scheme import Scheme
 from gatecrash.verdicts import Outcome, Verdict, merge
 from gatecrash.workshop import Prepared
 
@@ -37,6 +38,8 @@ class RunRecord:
     interrupted: bool = False
     #: The target as its user wrote it, for the commands a report shows; empty for the default one.
     named: str = ""
+    #: How it is graded, when its user asked for points.
+    grading: Scheme | None = None
 
     @property
     def error(self) -> str | None:
