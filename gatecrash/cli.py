@@ -14,6 +14,7 @@ from gatecrash.errors import GatecrashError
 #: than it takes to print a rule.
 _COMMANDS = {
     "check": "judge a target: which rules of accept, fork and response it breaks",
+    "watch": "judge again whenever a source is saved, the broken rules first",
     "explain": "a rule: what it asks, why, the usual mistakes and their fixes",
     "rules": "the rulebook, a line a rule",
     "replay": "play the scenario again that broke a rule",

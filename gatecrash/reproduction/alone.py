@@ -490,8 +490,9 @@ def judge(clients, plain, server):
     looks = server.looks
     last = looks[-1]
     alike = [look for look in looks[:-1] if look["label"].split(" ")[0] == last["label"].split(" ")[0]]
+    once = [look for look in looks[:-1] if look["label"] == "once"]
     nothing = {"live": server.first, "zombies": [], "open": {}}
-    before = (alike or looks[:-1] or [nothing])[-1]
+    before = (alike or once or looks[:-1] or [nothing])[-1]
     if CHECK == "zombies" and len(last["zombies"]) > len(before["zombies"]):
         return [
             "expected  no child that has ended is left",
@@ -530,7 +531,7 @@ def attempt_once(address, wait):
     try:
         clients = play(address, wait, server)
         for client in (clients[name] for name in JUDGED if name in clients):
-            if client.sock.fileno() >= 0 and PROTOCOL != "udp":
+            if client.sock.fileno() >= 0 and PROTOCOL != "udp" and not client.silent:
                 client.receive("message")
         return judge(clients, plain, server)
     finally:

@@ -1,0 +1,107 @@
+"""`gatecrash watch TARGET`: build and judge again whenever a source is saved, the broken rules first."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from contextlib import closing
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from gatecrash import last_run
+from gatecrash.changes import Changes
+from gatecrash.commands import absolute
+from gatecrash.errors import TargetError, UsageError
+from gatecrash.profiles import PROFILES
+from gatecrash.record import RunRecord
+from gatecrash.reports import terminal
+from gatecrash.reports.board import board
+from gatecrash.rulebook import load
+from gatecrash.run import Run, Wishes
+from gatecrash.verdicts import Verdict, merge
+from gatecrash.workshop import Workshop
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("target", help="a .c, .cpp or .py file, or a folder with a Makefile or a gatecrash.toml")
+    parser.add_argument("--profile", default="quick", choices=sorted(PROFILES), help="how long to try")
+    parser.add_argument("--only", action="append", default=[], metavar="IDS", help="rules or areas to try")
+    parser.add_argument("--skip", action="append", default=[], metavar="IDS", help="rules or areas to leave out")
+    parser.add_argument("--contract", metavar="FILE", help="the gatecrash.toml to use")
+
+
+def run(options: argparse.Namespace) -> int:
+    """0 when its user ends it."""
+    path = Path(options.target)
+    if not path.exists():
+        raise UsageError(f"{options.target} is not a file or a folder; watch needs one whose changes it can see.")
+    wishes = Wishes(
+        target=str(absolute(options.target)),
+        rules=load().select(options.only, options.skip),
+        named=options.target,
+        profile=options.profile,
+        contract=absolute(options.contract),
+    )
+    console = Console(highlight=False, soft_wrap=True)
+    folder = path.resolve() if path.is_dir() else path.resolve().parent
+    try:
+        with Changes(folder) as changes:
+            _rounds(wishes, changes, console)
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _rounds(wishes: Wishes, changes: Changes, console: Console) -> None:
+    broken: tuple[str, ...] = ()
+    number = 0
+    while True:
+        number += 1
+        record = _round(wishes, changes, console, first=broken)
+        if record is not None:
+            broken = tuple(judgement.rule.id for judgement in record.broken) or broken
+            _tell(console, record, number)
+        names = changes.wait()
+        console.print(terminal.plain(f"saved: {', '.join(names)}", "dim"))
+
+
+def _round(wishes: Wishes, changes: Changes, console: Console, *, first: tuple[str, ...]) -> RunRecord | None:
+    """Judge once; None when a file was saved meanwhile or the target does not build."""
+    folder = Workshop.new_folder()
+    judged = Run(wishes, folder)
+    try:
+        judged.prepare()
+        with (
+            Live(console=console, auto_refresh=False, transient=True) as live,
+            closing(judged.verdicts(first=first)) as coming,
+        ):
+            heard: list[Verdict] = []
+            for verdicts in coming:
+                heard += verdicts
+                if console.is_terminal:
+                    live.update(board(judged.prepared.name, wishes.rules, merge(heard), judging=True), refresh=True)
+                if changes.seen():
+                    return None
+        record = judged.record()
+        last_run.save(record, wishes.target, wishes.contract)
+        return record
+    except TargetError as error:
+        console.print(terminal.plain(str(error), "red"))
+        return None
+    finally:
+        Workshop.remove_folder(folder)
+
+
+def _tell(console: Console, record: RunRecord, number: int) -> None:
+    verdicts = {judgement.rule.id: judgement.verdict for judgement in record.judgements}
+    rules = [judgement.rule for judgement in record.judgements]
+    console.print(board(record.prepared.name, rules, verdicts, judging=False))
+    if record.fault is not None:
+        console.print(terminal.plain(f"Gatecrash itself failed: {record.fault}", "bold yellow"))
+    clock = time.strftime("%H:%M:%S")
+    told = f"round {number} at {clock}: {len(record.broken)} broken, {record.summary['pass']} hold"
+    console.print(Text(f"{told} ({record.seconds:.1f} s)", "bold red" if record.broken else "bold green"))
