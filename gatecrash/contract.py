@@ -24,6 +24,7 @@ class Contract:
     path: str = "/"  # HTTP: a target that is known to be answered
     large_path: str | None = None  # HTTP: a target whose answer is larger than 64 KiB
     post_path: str | None = None  # HTTP: a target that takes POST with a body
+    greets: int = 0  # greeting: its bytes, when the connection stays open behind it; 0: its end shows otherwise
     stable_body: bool = True  # HTTP: two plain requests get the same body
     workers: int | None = None  # prefork: processes that accept
     min_backlog: int = 5

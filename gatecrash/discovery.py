@@ -55,6 +55,8 @@ def discover(site: Site, source_text: str = "") -> Discovery:
     _protocol(site, found, source_text)
     if found.contract.protocol == "http":
         _http(site, found)
+    if found.contract.protocol == "greeting":
+        _greeting(site, found)
     if found.contract.protocol != "udp" and not site.remote:
         _concurrency(site, found)
     return found
@@ -159,6 +161,14 @@ def _alike(sent: bytes, received: bytes) -> bool:
         return True
     matching = SequenceMatcher(None, a, b, autojunk=False).find_longest_match().size
     return matching >= max(4, min(len(a), len(b)) // 2)
+
+
+def _greeting(site: Site, found: Discovery) -> None:
+    """Where nothing but silence ends a greeting: its length, when it is twice the same, saves waiting for silence."""
+    told = [site.play(scenario(Connect("A"), Receive("A", "silence"))) for _ in range(2)]
+    first, second = (transcript.received("A") for transcript in told)
+    if first == second and all(transcript.end("A") is None for transcript in told):
+        _learn(site, found, greets=len(first))
 
 
 # -- HTTP -----------------------------------------------------------------------------------------------------------

@@ -42,6 +42,8 @@ def complete(contract: Contract, sent: bytes, received: bytes) -> bool:
             return http.complete(sent, received)
         case "echo":
             return echo.complete(sent, received)
+        case "greeting":
+            return not sent and 0 < contract.greets <= len(received)
         case _:
             return False
 
