@@ -17,6 +17,8 @@ _COMMANDS = {
     "watch": "judge again whenever a source is saved, the broken rules first",
     "explain": "a rule: what it asks, why, the usual mistakes and their fixes",
     "rules": "the rulebook, a line a rule",
+    "points": "how the score of the last run came about",
+    "show": "draw what happened when the last run broke a rule",
     "replay": "play the scenario again that broke a rule",
     "repro": "write a Python file that shows a broken rule without Gatecrash",
     "doctor": "what can be observed on this machine",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
 from gatecrash.record import Judgement, RunRecord
 from gatecrash.rulebook import Rule, load
@@ -25,6 +26,8 @@ class Mark:
     extra: bool
     hidden: bool
     why: str
+    #: The other rule that took the points along, if one did.
+    blames: Rule | None = None
 
     @property
     def rule(self) -> Rule:
@@ -105,6 +108,7 @@ class _Draft:
     held: bool
     extra: bool
     why: str
+    blames: Rule | None = None
 
     @property
     def in_total(self) -> bool:
@@ -125,7 +129,8 @@ def _draft(judgement: Judgement, record: RunRecord, scheme: Scheme) -> _Draft:
     blockers = _blockers(judgement, record)
     fate: Unsure = scheme.blocked if blockers else getattr(scheme, outcome)
     said = f"cannot be seen while {blockers[0]} is broken" if blockers else _SAID[outcome]
-    return _Draft(judgement, weight, fate != "exclude", fate == "earn", extra, f"{said}: {_FATES[fate]}")
+    blames = load().get(blockers[0]) if blockers else None
+    return _Draft(judgement, weight, fate != "exclude", fate == "earn", extra, f"{said}: {_FATES[fate]}", blames)
 
 
 _SAID = {
@@ -170,7 +175,7 @@ def _worth(drafts: list[_Draft], scheme: Scheme) -> dict[str, Fraction]:
     }
 
 
-def _mark(draft: _Draft, worth: Mapping[str, Fraction], spoilers: Mapping[str, str], scheme: Scheme) -> Mark:
+def _mark(draft: _Draft, worth: Mapping[str, Fraction], spoilers: Mapping[str, Rule], scheme: Scheme) -> Mark:
     rule = draft.judgement.rule
     unit = worth[rule.area] or (max(worth.values()) if draft.extra else Fraction())
     possible = draft.weight * unit if draft.counted else Fraction()
@@ -179,7 +184,7 @@ def _mark(draft: _Draft, worth: Mapping[str, Fraction], spoilers: Mapping[str, s
     if draft.weight == 0 and draft.counted:
         why += ": carries no points"
     elif draft.held and spoilt is not None:
-        why += f", but {spoilt} does not, and {_WHOLE[scheme.scheme]}"
+        why += f", but {spoilt.id} does not, and {_WHOLE[scheme.scheme]}"
     return Mark(
         judgement=draft.judgement,
         weight=draft.weight,
@@ -190,20 +195,21 @@ def _mark(draft: _Draft, worth: Mapping[str, Fraction], spoilers: Mapping[str, s
         extra=draft.extra,
         hidden=scheme.is_hidden(rule),
         why=why,
+        blames=draft.blames or (spoilt if draft.held else None),
     )
 
 
 _WHOLE = {"by-area": "an area counts only as a whole", "all-or-nothing": "only the whole counts", "by-rule": ""}
 
 
-def _spoilers(drafts: list[_Draft], scheme: Scheme) -> dict[str, str]:
+def _spoilers(drafts: list[_Draft], scheme: Scheme) -> dict[str, Rule]:
     """For each area the first rule whose loss takes the points of the others along."""
     lost = [draft.judgement.rule for draft in drafts if draft.in_total and not draft.held]
     if scheme.scheme == "by-rule" or not lost:
         return {}
     if scheme.scheme == "all-or-nothing":
-        return {draft.judgement.rule.area: lost[0].id for draft in drafts}
-    return {rule.area: rule.id for rule in reversed(lost)}
+        return {draft.judgement.rule.area: lost[0] for draft in drafts}
+    return {rule.area: rule for rule in reversed(lost)}
 
 
 # -- showing --------------------------------------------------------------------------------------------------------
@@ -223,23 +229,34 @@ def number(value: Fraction, digits: int = 2) -> int | float:
     return float(text) if "." in text else int(text)
 
 
+class Earning(Protocol):
+    """Something that earned points of those that were possible; what is above the total was not possible."""
+
+    @property
+    def earned(self) -> Fraction:
+        """Points."""
+
+    @property
+    def possible(self) -> Fraction:
+        """Points of the total."""
+
+
 @dataclass(frozen=True)
 class WholePoints:
-    """A score in whole points, for platforms that take no others. The rules' points add up to it."""
+    """A score in whole points, for platforms that take no others. The rows' points add up to it."""
 
     points: int
     maximum: int
-    #: Earned and possible, a pair for each mark that was given.
+    #: Earned and possible, a pair for each row that was given.
     rows: tuple[tuple[int, int], ...]
 
 
-def whole_points(score: Score, marks: Iterable[Mark]) -> WholePoints:
-    """Points and maximum rounded half up, at most the maximum, and spread over these marks by largest remainder."""
-    rows = list(marks)
+def whole_points(score: Score, rows: Sequence[Earning]) -> WholePoints:
+    """Points and maximum rounded half up, at most the maximum, and spread over the rows by largest remainder."""
     maximum = max(1, int(shown(score.maximum, 0)))
     points = min(maximum, int(shown(score.points * maximum / score.maximum, 0)))
-    gained = _spread(points, [mark.earned for mark in rows])
-    lost = _spread(maximum - points, [Fraction() if m.extra else m.possible - m.earned for m in rows])
+    gained = _spread(points, [row.earned for row in rows])
+    lost = _spread(maximum - points, [max(Fraction(), row.possible - row.earned) for row in rows])
     return WholePoints(points, maximum, tuple((g, g + one) for g, one in zip(gained, lost, strict=True)))
 
 

@@ -14,6 +14,7 @@ from gatecrash.judging import missing_instruments
 from gatecrash.profiles import profile
 from gatecrash.record import RunRecord, judgements
 from gatecrash.rulebook import Rule
+from gatecrash.scheme import Scheme
 from gatecrash.verdicts import Verdict
 from gatecrash.workers import default_workers
 from gatecrash.workshop import Prepared, Workshop
@@ -31,6 +32,7 @@ class Wishes:
     patience: float = 5.0
     contract: str | None = None
     jobs: int | None = None
+    grading: Scheme | None = None
 
 
 class Run:
@@ -95,6 +97,7 @@ class Run:
             fault="\n".join(faults) or None,
             interrupted=not self._tried,
             named=self.wishes.named,
+            grading=self.wishes.grading,
         )
 
     def failed(self, error: GatecrashError) -> RunRecord:
@@ -109,6 +112,7 @@ class Run:
             profile=self.wishes.profile,
             fault=None if theirs else str(error),
             named=self.wishes.named,
+            grading=self.wishes.grading,
         )
 
     def _workshop(self) -> Workshop:

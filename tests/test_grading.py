@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gatecrash.contract_file import read_contract, read_grading
 from gatecrash.errors import UsageError
 from gatecrash.grading import Score, number, score, shown, whole_points
+from gatecrash.reports.marking import folded, rows
 from gatecrash.rulebook import load
 from gatecrash.scheme import Scheme
 from gatecrash.verdicts import Outcome
@@ -317,8 +318,8 @@ SCHEMES = st.builds(
 
 
 def _sums(found: Score) -> tuple[Fraction, Fraction]:
-    rows = [mark for mark in found.marks if not mark.extra]
-    return sum((m.earned for m in rows), Fraction()), sum((m.possible for m in rows), Fraction())
+    marks = [mark for mark in found.marks if not mark.extra]
+    return sum((m.earned for m in marks), Fraction()), sum((m.possible for m in marks), Fraction())
 
 
 @settings(max_examples=40, deadline=None)
@@ -332,9 +333,10 @@ def test_the_rows_of_a_score_always_add_up(outcomes: list[Outcome], scheme: Sche
     assert found.points == earned + found.extra
     if possible == 0:
         assert not found.valid
-    whole = whole_points(found, found.marks)
+    whole = whole_points(found, rows(found))
     assert 0 <= whole.points <= whole.maximum
     assert all(0 <= gained <= most for gained, most in whole.rows)
     if possible:
         assert sum(gained for gained, _ in whole.rows) == whole.points
         assert sum(most for _, most in whole.rows) in (whole.maximum, whole.points)
+    assert sum((row.earned for row in folded(rows(found))), Fraction()) == found.points

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 
@@ -12,12 +13,15 @@ from rich.text import Text
 
 from gatecrash import last_run
 from gatecrash.commands import absolute
+from gatecrash.commands.points import grading_asked, unused_grading
 from gatecrash.errors import GatecrashError, UsageError
+from gatecrash.grading import score
 from gatecrash.record import RunRecord
 from gatecrash.references import default_target
 from gatecrash.reports import formats, terminal
 from gatecrash.rulebook import Rule, load
 from gatecrash.run import Run, Wishes
+from gatecrash.scheme import Scheme
 from gatecrash.verdicts import Verdict, merge
 from gatecrash.workshop import Workshop
 
@@ -51,6 +55,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--contract", metavar="FILE", help="the gatecrash.toml to use (default: the one beside the target)"
+    )
+    parser.add_argument(
+        "--grading",
+        metavar="FILE",
+        help="the gatecrash.toml whose [grading] gives points (default: that of --contract)",
+    )
+    parser.add_argument(
+        "--graded",
+        action=argparse.BooleanOptionalAction,
+        help="exit with 0 whenever there is a score, whatever it is (implied by a course platform's report)",
     )
     parser.add_argument(
         "--patience", type=_seconds, default=5.0, metavar="SECONDS", help="when a wait that proves nothing is given up"
@@ -121,19 +135,58 @@ def run(options: argparse.Namespace) -> int:
     """Judge the target; returns the exit code."""
     reports = [formats.requested(text) for text in options.report]
     wishes = _wishes(options)
+    grader = _grader(options, reports, wishes)
     console = Console(highlight=False, soft_wrap=True)
     folder = Workshop.new_folder()
     judged = Run(wishes, folder)
     try:
         record = _judge(judged, reports, console, fail_fast=options.fail_fast)
     except GatecrashError as error:
-        _write(reports, judged.failed(error))
-        raise
+        record = judged.failed(error)
+        _write(reports, record)
+        if not grader.is_success(record):
+            raise
+        print(f"gatecrash: {error}", file=sys.stderr)
+        grader.tell(console, record)
+        return 0
     finally:
         Workshop.remove_folder(folder)
     _write(reports, record)
     last_run.save(record, wishes.target, wishes.contract)
-    return _show(record, options, console)
+    code = _show(record, options, console)
+    grader.tell(console, record)
+    return 0 if grader.is_success(record) else code
+
+
+@dataclass(frozen=True)
+class _Grader:
+    """Whether points are asked for, and whether having them is a success."""
+
+    asked: bool
+    graded: bool
+    ignored: str | None
+
+    def is_success(self, record: RunRecord) -> bool:
+        """Whether this run is one because it has a score."""
+        return self.graded and score(record, record.grading or Scheme()).valid
+
+    def tell(self, console: Console, record: RunRecord) -> None:
+        """The line with the points."""
+        if self.asked:
+            console.print(terminal.plain(score(record, record.grading or Scheme()).line(), "bold"))
+        if self.ignored is not None:
+            console.print(terminal.plain(f"{self.ignored} has a [grading] that is not used: name it with --grading."))
+
+
+def _grader(options: argparse.Namespace, reports: list[formats.Report], wishes: Wishes) -> _Grader:
+    for_a_course = any(report.graded for report in reports)
+    graded = for_a_course if options.graded is None else options.graded
+    asked = for_a_course or graded or wishes.grading is not None
+    for name in ("fail_fast", "only_failed"):
+        if asked and getattr(options, name):
+            raise UsageError(f"--{name.replace('_', '-')} leaves rules out, and points are for all of them; drop one.")
+    named = options.grading is not None or options.contract is not None
+    return _Grader(asked, graded, None if named else unused_grading(wishes.target))
 
 
 def _wishes(options: argparse.Namespace) -> Wishes:
@@ -150,6 +203,7 @@ def _wishes(options: argparse.Namespace) -> Wishes:
         patience=options.patience,
         contract=absolute(options.contract),
         jobs=options.jobs,
+        grading=grading_asked(options.grading, options.contract),
     )
 
 

@@ -17,6 +17,14 @@ from gatecrash.record import RunRecord
 #: Each format's module in gatecrash.reports, imported when it is asked for.
 FORMATS = {
     "json": "json_report",
+    "gradescope": "gradescope",
+    "classroom50": "classroom50",
+    "classroom": "classroom",
+    "prairielearn": "prairielearn",
+    "autolab": "autolab",
+    "codegrade": "codegrade",
+    "codio": "codio",
+    "check50": "check50_report",
 }
 
 
@@ -34,15 +42,26 @@ class Report:
 
     @property
     def live(self) -> bool:
-        """Whether it is written anew after every rule."""
-        return bool(getattr(self.module, "LIVE", False))
+        """Whether it is written anew after every rule; what is written to a pipe cannot be."""
+        return bool(getattr(self.module, "LIVE", False)) and _is_ordinary(self.path)
+
+    @property
+    def graded(self) -> bool:
+        """Whether it is a course platform's, for which a run that has a score is a success."""
+        return bool(getattr(self.module, "GRADED", False))
 
     def write(self, record: RunRecord) -> None:
-        """Write the whole report. Raises UsageError when the file cannot be written."""
+        """Write the whole report. Raises UsageError when the file cannot be written.
+
+        A format that has nothing to say renders None; what an earlier run wrote is then taken away, lest it be
+        taken for this run's.
+        """
         content = self.module.render(record)
-        data = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+        data = content if isinstance(content, bytes) else (content or "").encode("utf-8", "backslashreplace")
         try:
-            if getattr(self.module, "APPEND", False) or not _is_ordinary(self.path):
+            if content is None:
+                _take_away(self.path)
+            elif getattr(self.module, "APPEND", False) or not _is_ordinary(self.path):
                 with self.path.open("ab") as file:
                     file.write(data)
             else:
@@ -77,6 +96,15 @@ def _why_not_writable(path: Path) -> str | None:
     if not path.exists() and not os.access(path.parent, os.W_OK):
         return f"the permissions of the folder {path.parent} forbid it"
     return None
+
+
+def _take_away(path: Path) -> None:
+    if not _is_ordinary(path) or not path.exists():
+        return
+    if os.access(path.parent, os.W_OK):
+        path.unlink()
+    else:
+        path.write_bytes(b"")
 
 
 def _is_ordinary(path: Path) -> bool:
