@@ -8,7 +8,7 @@ The page includes `STYLE` once and the elements of `svg` where they belong, each
 Classes: `seq` on the <svg>.
 `seq-lane` and `seq-lane-client|clients|kernel|server|child|children`, with `data-lane` (the lane's key, as in
 gatecrash.sequence.Lane), on each lane; inside `seq-head`, `seq-title`, `seq-detail`, `seq-life`.
-`seq-period-frozen|held|absent|dead` with `data-lane` on stretches of a lane.
+`seq-period-frozen|held|dead` with `data-lane` on stretches of a lane.
 `seq-row` with `data-row` (from 0) and `data-step` (of the scenario, from 0) on each row, which is one of
 - `seq-arrow` with `seq-connect|accept|segment|datagram|fin|rst|answer`, perhaps `seq-unread` or `seq-lost`, with
   `data-from` and `data-to`;
@@ -34,6 +34,7 @@ STYLE = """
 .seq .seq-label, .seq .seq-note { paint-order: stroke; stroke: var(--seq-bg, #ffffff); stroke-width: 4px;
   stroke-linejoin: round; }
 .seq .seq-note, .seq .seq-detail { fill: var(--seq-dim, #59636e); font-size: 11px; }
+.seq tspan.seq-note { font-weight: 400; }
 .seq .seq-title { font-weight: 600; }
 .seq .seq-head { fill: var(--seq-panel, #f6f8fa); stroke: var(--seq-line, #b7bfc8); }
 .seq .seq-lane-client .seq-head, .seq .seq-lane-clients .seq-head { stroke: var(--seq-client, #0969da); }
@@ -44,7 +45,7 @@ STYLE = """
 .seq .seq-life { stroke: var(--seq-line, #b7bfc8); }
 .seq .seq-period-frozen { fill: var(--seq-cold, #54aeff); opacity: .45; }
 .seq .seq-period-held { fill: var(--seq-held, #d4a72c); opacity: .5; }
-.seq .seq-period-absent, .seq .seq-period-dead { fill: var(--seq-bg, #ffffff); }
+.seq .seq-period-dead { stroke: var(--seq-line, #b7bfc8); stroke-dasharray: 1 5; }
 .seq .seq-wire { stroke: var(--seq-fg, #1f2328); stroke-width: 1.5; fill: none; }
 .seq .seq-tip { fill: var(--seq-fg, #1f2328); }
 .seq .seq-accept .seq-wire, .seq .seq-connect .seq-wire { stroke: var(--seq-kernel, #8250df); }
@@ -64,7 +65,7 @@ STYLE = """
 .seq .seq-mark-zombie .seq-dot, .seq .seq-mark-died .seq-dot { fill: var(--seq-fg, #1f2328); }
 .seq .seq-look line { stroke: var(--seq-line, #b7bfc8); stroke-dasharray: 1 3; }
 .seq .seq-band .seq-label { fill: var(--seq-dim, #59636e); font-style: italic; }
-.seq .seq-row.seq-bad .seq-plate { fill: var(--seq-bad-bg, #ffebe9); }
+.seq .seq-plate { fill: var(--seq-bad-bg, #ffebe9); }
 .seq .seq-row.seq-bad .seq-label, .seq .seq-row.seq-bad .seq-note { stroke: var(--seq-bad-bg, #ffebe9); }
 .seq .seq-row.seq-bad .seq-wire, .seq .seq-row.seq-bad .seq-cross { stroke: var(--seq-bad, #c4232c); }
 .seq .seq-row.seq-bad .seq-tip, .seq .seq-row.seq-bad .seq-dot { fill: var(--seq-bad, #c4232c); }
@@ -99,7 +100,7 @@ def svg(diagram: Diagram, *, id_prefix: str) -> str:
         f'<title id="{title}">{escape(f"What happened: {diagram.rule}")}</title>',
         f'<desc id="{desc}">{escape(diagram.summary)}</desc>',
         *(_plate(number, layout) for number, row in enumerate(diagram.rows) if row.bad),
-        *(_lane(lane, layout) for lane in diagram.lanes),
+        *(_lane(lane, diagram, layout) for lane in diagram.lanes),
         *(_period(period, layout) for period in diagram.periods),
         *(_row(row, number, layout) for number, row in enumerate(diagram.rows)),
         "</svg>",
@@ -181,34 +182,53 @@ def _plate(number: int, layout: _Layout) -> str:
     )
 
 
-def _lane(lane: Lane, layout: _Layout) -> str:
+def _lane(lane: Lane, diagram: Diagram, layout: _Layout) -> str:
     x, (left, wide) = layout.middles[lane.key], layout.boxes[lane.key]
     kind = _classes("seq-lane", f"seq-lane-{lane.kind}", bad=lane.bad)
     first = 18 if lane.detail else 26
     detail = f'<text class="seq-detail" x="{x:g}" y="35" text-anchor="middle">{escape(lane.detail)}</text>'
     return (
-        f"<g class={kind} data-lane={quoteattr(lane.key)}>"
-        f'<line class="seq-life" x1="{x:g}" y1="{_HEAD}" x2="{x:g}" y2="{layout.height - 4}"/>'
+        f"<g class={kind} data-lane={quoteattr(lane.key)}>{_life(lane, diagram, layout)}"
         f'<rect class="seq-head" x="{left:g}" y="4" width="{wide:g}" height="{_HEAD - 4}" rx="5"/>'
         f'<text class="seq-title" x="{x:g}" y="{first}" text-anchor="middle">{escape(lane.title)}</text>'
         f"{detail if lane.detail else ''}</g>"
     )
 
 
+def _life(lane: Lane, diagram: Diagram, layout: _Layout) -> str:
+    """The line below a lane's head, where it is there and alive."""
+    x, y = layout.middles[lane.key], float(_HEAD)
+    drawn = []
+    for period in (p for p in diagram.periods if p.lane == lane.key and p.kind in ("absent", "dead")):
+        top, bottom = _reach(period, layout)
+        drawn += [_line("seq-life", x, y, top)] if period.kind == "dead" else []
+        y = bottom
+    return "".join([*drawn, _line("seq-life", x, y, layout.height - 4.0)])
+
+
+def _line(kind: str, x: float, top: float, bottom: float) -> str:
+    return f'<line class="{kind}" x1="{x:g}" y1="{top:g}" x2="{x:g}" y2="{bottom:g}"/>' if bottom > top else ""
+
+
+def _reach(period: Period, layout: _Layout) -> tuple[float, float]:
+    """Where a period begins and ends, from the mark that begins it to the mark that ends it."""
+    if period.kind == "absent":
+        return float(_HEAD), layout.tops[period.last + 1]
+    whole = period.last + 1 == len(layout.tops)
+    return layout.tops[period.first] + 8, layout.height - 4.0 if whole else layout.tops[period.last] + 8
+
+
 def _period(period: Period, layout: _Layout) -> str:
     x = layout.middles.get(period.lane)
-    if x is None:
+    if x is None or period.kind == "absent":
         return ""
-    absent = period.kind == "absent"
-    top = _HEAD + 1 if absent else layout.tops[period.first] + 8
-    bottom = (
-        layout.bottom(period.last) if absent or period.last + 1 == len(layout.tops) else layout.tops[period.last] + 8
-    )
-    thin = period.kind in ("absent", "dead")
-    wide = 3 if thin else 9
+    top, bottom = _reach(period, layout)
+    if period.kind == "dead":
+        drawn = _line("seq-period-dead", x, top, bottom)
+        return drawn.replace("<line", f"<line data-lane={quoteattr(period.lane)}", 1)
     return (
-        f'<rect class="seq-period-{period.kind}" data-lane={quoteattr(period.lane)} x="{x - wide / 2:g}" y="{top:g}" '
-        f'width="{wide}" height="{max(bottom - top, 1):g}"/>'
+        f'<rect class="seq-period-{period.kind}" data-lane={quoteattr(period.lane)} x="{x - 4.5:g}" y="{top:g}" '
+        f'width="9" height="{max(bottom - top, 1):g}"/>'
     )
 
 

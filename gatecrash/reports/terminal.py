@@ -103,8 +103,8 @@ def failure(console: Console, judgement: Judgement, contract: Contract, replay_t
         console.print("\nThe smallest client that shows it:")
         for line in str(verdict.scenario).splitlines():
             console.print(plain(f"  {line}"))
-    _expected_and_got(console, judgement)
-    _evidence(console, verdict.finding.evidence if verdict.finding is not None else ())
+    expected_and_got(console, judgement)
+    evidence(console, verdict.finding.evidence if verdict.finding is not None else ())
     _mistakes(console, rule.mistakes, contract)
     console.print()
     if verdict.confirmed is not None:
@@ -112,11 +112,15 @@ def failure(console: Console, judgement: Judgement, contract: Contract, replay_t
     console.print(
         Text.assemble("See it again: ", (safe_text(f"gatecrash replay {rule.id} {replay_target}".rstrip()), "cyan"))
     )
+    if verdict.transcript is not None:
+        drawn = safe_text(f"gatecrash show {rule.id} {replay_target}".rstrip())
+        console.print(Text.assemble("Draw it: ", (drawn, "cyan")))
     console.print(Text.assemble("Read about it: ", (f"gatecrash explain {rule.id}", "cyan")))
     console.print()
 
 
-def _expected_and_got(console: Console, judgement: Judgement) -> None:
+def expected_and_got(console: Console, judgement: Judgement) -> None:
+    """What the rule wants and what came instead, with the byte where they part."""
     finding = judgement.verdict.finding
     if finding is None:
         return
@@ -130,7 +134,8 @@ def _expected_and_got(console: Console, judgement: Judgement) -> None:
         console.print(Text.assemble("           ", (caret, "bold red")), soft_wrap=True)
 
 
-def _evidence(console: Console, lines: Iterable[str]) -> None:
+def evidence(console: Console, lines: Iterable[str]) -> None:
+    """What was seen from outside, bounded."""
     rows = list(lines)
     if not rows:
         return

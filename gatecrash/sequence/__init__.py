@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
-from gatecrash.sequence.cast import cast_of
-from gatecrash.sequence.fault import fault_of
-from gatecrash.sequence.folding import folded
+from dataclasses import replace
+
+from gatecrash.sequence.cast import cast_of, client
+from gatecrash.sequence.fault import Fault, fault_of
+from gatecrash.sequence.folding import folded, keys_of
 from gatecrash.sequence.model import Arrow, Band, Diagram, Lane, Mark, Period, Row, Span, Words, text_of
 from gatecrash.sequence.rows import Drawing
 from gatecrash.sequence.trace import Trace
-from gatecrash.transcript import Event, Looked, NotConnected, ServerEnded, Transcript
+from gatecrash.transcript import CrashedProcess, Ended, Event, Got, Looked, NotConnected, ServerEnded, Transcript
 from gatecrash.verdicts import Finding
 
 __all__ = [
@@ -34,6 +36,7 @@ def diagram(transcript: Transcript, finding: Finding | None, rule_id: str) -> Di
     """The sequence diagram of a transcript, with what `finding` blames highlighted; bounded in every direction."""
     cast, fault = cast_of(transcript), fault_of(transcript, finding)
     drawing = Drawing(cast, fault, Trace(transcript))
+    drawing.last_look = next((look for look in reversed(transcript.looks()) if _tells(look, fault)), None)
     by_step: dict[int, list[tuple[int, Event]]] = {}
     for index, event in _in_time(transcript.events):
         by_step.setdefault(event.step, []).append((index, event))
@@ -41,21 +44,49 @@ def diagram(transcript: Transcript, finding: Finding | None, rule_id: str) -> Di
         drawing.act(number, step)
         for index, event in by_step.get(number, ()):
             drawing.see(index, event)
-    return folded(rule_id, cast, fault, drawing.rows)
+    return folded(rule_id, cast, fault, _with_a_fault(drawing.rows, fault))
+
+
+def _with_a_fault(rows: list[Row], fault: Fault) -> list[Row]:
+    """Where nothing that was seen is the fault by itself, the last thing that the blamed client saw stands for it."""
+    if not fault.found or any(row.bad for row in rows):
+        return rows
+    blamed = {client(name) for name in fault.clients}
+    theirs = [number for number, row in enumerate(rows) if blamed & set(keys_of(row))]
+    at = theirs[-1] if theirs else len(rows) - 1
+    return [replace(row, bad=True) if number == at else row for number, row in enumerate(rows)]
+
+
+def _tells(look: Looked, fault: Fault) -> bool:
+    """Whether this look has a sentence of the evidence."""
+    return any(sentence in fault.sentences for sentence in look.snapshot.where)
 
 
 def _in_time(events: tuple[Event, ...]) -> list[tuple[int, Event]]:
-    """The events with their numbers. The server's end is told last, but came before the first that shows it."""
-    numbered = list(enumerate(events))
-    end = next(((index, event) for index, event in numbered if isinstance(event, ServerEnded)), None)
-    witness = next((index for index, event in numbered if _shows_no_server(event)), None)
-    if end is None or witness is None or witness > end[0]:
-        return numbered
-    moved = ServerEnded(events[witness].step, end[1].status, end[1].output)
-    return [*numbered[:witness], (end[0], moved), *(row for row in numbered[witness:] if row[0] != end[0])]
+    """The events with their numbers. Deaths are told last, but came before the first event that shows them."""
+    ordered = list(enumerate(events))
+    for index, event in enumerate(events):
+        if not isinstance(event, ServerEnded | CrashedProcess):
+            continue
+        witness = next((n for n, (_, other) in enumerate(ordered) if _shows_death(other, event)), None)
+        while witness and _follows_death(ordered[witness - 1][1], events):
+            witness -= 1
+        if witness is not None and ordered[witness][0] < index:
+            ordered.remove((index, event))
+            ordered.insert(witness, (index, replace(event, step=ordered[witness][1].step)))
+    return ordered
 
 
-def _shows_no_server(event: Event) -> bool:
+def _follows_death(event: Event, events: tuple[Event, ...]) -> bool:
+    """The kernel ends the connections of a process that has died: a reset, or an end without a byte."""
+    if not isinstance(event, Ended):
+        return False
+    return event.how == "RST" or not any(isinstance(e, Got) and e.client == event.client for e in events)
+
+
+def _shows_death(event: Event, death: ServerEnded | CrashedProcess) -> bool:
+    if isinstance(death, CrashedProcess):
+        return isinstance(event, Looked) and death.pid in event.snapshot.zombies
     if isinstance(event, NotConnected):
         return event.why == "refused"
     return isinstance(event, Looked) and event.snapshot.main is not None and not event.snapshot.running

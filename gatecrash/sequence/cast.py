@@ -6,7 +6,16 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gatecrash.scenario import AskWithRequests, ReceiveDatagrams, SendDatagram
+from gatecrash.scenario import (
+    Fail,
+    Freeze,
+    Hold,
+    LimitDescriptors,
+    ReceiveDatagrams,
+    SendDatagram,
+    Shorten,
+    Signal,
+)
 from gatecrash.text import safe_text
 from gatecrash.transcript import CallTrace, CrashedProcess, Looked, Sent, Silent, Snapshot, Transcript
 
@@ -14,6 +23,7 @@ KERNEL = "kernel"
 SERVER = "server"
 
 _SENTENCE = re.compile(r"(?:thread (\d+) of )?process (\d+) (?:\((.*)\) )?is (blocked|stopped|running)(?: in (.*))?")
+_WATCHED = re.compile(r"descriptors? |(\d+) \(a socket\)")
 _DESCRIPTOR = re.compile(r" on descriptor (\d+).*", re.DOTALL)
 
 
@@ -51,6 +61,8 @@ class Cast:
     processes: Mapping[int, int]
     serves: Mapping[str, int]
     descriptors: Mapping[tuple[int, int], str]
+    #: The children accept themselves.
+    prefork: bool
 
     @property
     def wire(self) -> str:
@@ -68,13 +80,18 @@ class Cast:
             return self.lane_of(self.serves[client])
         return self.wire if self.children else SERVER
 
+    def _named(self, pid: int, found: re.Match[str]) -> str:
+        """A watched descriptor with what it is, where a look has told."""
+        number = found[1]
+        return "" if number is None else f"{number} ({self.descriptors.get((pid, int(number)), 'a socket')})"
+
     def in_words(self, place: Place) -> str:
         """What a task does, short: "blocked in accept(3), the listening socket"."""
         if place.verb == "running" or not place.call:
             return place.verb
         match = _DESCRIPTOR.search(place.call)
         if match is None:
-            return f"{place.verb} in {place.call}"
+            return f"{place.verb} in {_WATCHED.sub(lambda found: self._named(place.pid, found), place.call)}"
         number = int(match[1])
         what = self.descriptors.get((place.pid, number))
         return f"{place.verb} in {place.call[: match.start()]}({number})" + (f": {what}" if what else "")
@@ -114,6 +131,7 @@ def cast_of(transcript: Transcript) -> Cast:
         processes=processes,
         serves=_serves(looks),
         descriptors=_descriptors(looks),
+        prefork=any(place.call.startswith("accept") and place.pid not in mains for place in places),
     )
 
 
@@ -141,13 +159,14 @@ def _pids(transcript: Transcript) -> Iterator[int]:
 
 def _observed(transcript: Transcript) -> bool:
     """Whether the kernel's side was looked at: of a server on another machine nothing but its bytes is seen."""
+    acts = transcript.scenario.steps
     return any(
         (isinstance(event, Sent) and event.read is not None)
         or (isinstance(event, Silent) and bool(event.where))
         or (isinstance(event, Looked) and bool(event.snapshot.processes or event.snapshot.listener))
         or (isinstance(event, CallTrace) and bool(event.calls))
         for event in transcript.events
-    ) or any(isinstance(step, AskWithRequests) for step in transcript.scenario.steps)
+    ) or any(isinstance(step, Freeze | Fail | Hold | Shorten | Signal | LimitDescriptors) for step in acts)
 
 
 def _serves(looks: list[Snapshot]) -> dict[str, int]:

@@ -6,16 +6,22 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gatecrash.sequence.cast import place_of
+from gatecrash.text import shown
 from gatecrash.transcript import Got, Transcript
 from gatecrash.verdicts import Difference, Finding
 
 _PROCESS = re.compile(r"\bprocess (\d+)")
+_WORD = re.compile(r"(?<![\w\"'])([A-Z]+\d*)(?='s\b|\b[:,]? )")
 _ZOMBIES = re.compile(r"\bzombies: ([\d, ]+)")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What to highlight. `bytes`: the index of a Got event and the offset in it (its length: what should follow)."""
+    """What to highlight. `bytes`: the index of a Got event and the offset in it (its length: what should follow).
+
+    `whole`: datagrams that are wrong as such; `named`: every client the finding and its evidence speak of.
+    """
 
     found: bool = False
     clients: frozenset[str] = frozenset()
@@ -23,11 +29,17 @@ class Fault:
     missing: frozenset[str] = frozenset()
     pids: frozenset[int] = frozenset()
     sentences: frozenset[str] = frozenset()
+    whole: frozenset[int] = frozenset()
+    named: frozenset[str] = frozenset()
     got: str = ""
 
     def blames(self, client: str) -> bool:
         """Whether this client is the one that got something wrong."""
         return client in self.clients
+
+    def elsewhere(self, client: str) -> bool:
+        """Whether wrong bytes are the fault, and not what this client misses."""
+        return bool(self.bytes or self.whole) and client not in self.missing
 
 
 def fault_of(transcript: Transcript, finding: Finding | None) -> Fault:
@@ -35,27 +47,52 @@ def fault_of(transcript: Transcript, finding: Finding | None) -> Fault:
     if finding is None:
         return Fault()
     clients = _named(transcript.scenario.clients, finding.got)
-    clients = clients or _named(transcript.scenario.clients, "\n".join(finding.evidence))
+    words = "\n".join((finding.got, *finding.evidence))
+    clients = clients or _named(transcript.scenario.clients, words)
+    if not clients and len(transcript.scenario.clients) == 1:
+        clients = set(transcript.scenario.clients)
     where, missing = _place(transcript, finding.difference, clients)
     owner = {transcript.events[index].client for index in where}  # type: ignore[attr-defined]  # a Got event
-    words = "\n".join((finding.got, *finding.evidence))
     pids = {int(number) for number in _PROCESS.findall(words)}
     pids.update(int(n) for group in _ZOMBIES.findall(words) for n in group.split(",") if n.strip())
     return Fault(
-        True,
-        frozenset(clients or owner),
-        where,
-        frozenset(owner if missing else ()),
-        frozenset(pids),
-        frozenset(finding.evidence),
-        finding.got,
+        found=True,
+        clients=frozenset(clients or owner),
+        bytes=where,
+        missing=frozenset(owner if missing else ()),
+        pids=frozenset(pids),
+        sentences=_culprits(finding.evidence),
+        whole=_foreign(transcript, finding, clients),
+        named=frozenset(name for name in transcript.scenario.clients if name in set(_WORD.findall(words))),
+        got=finding.got,
+    )
+
+
+def _culprits(evidence: tuple[str, ...]) -> frozenset[str]:
+    """The evidence without processes that wait in accept, as they should, where others do not."""
+    places = [place for line in evidence if (place := place_of(line)) is not None]
+    busy = {place.sentence for place in places if not place.call.startswith("accept")}
+    return frozenset(evidence) if not busy else frozenset(evidence) - ({p.sentence for p in places} - busy)
+
+
+def _foreign(transcript: Transcript, finding: Finding, blamed: set[str]) -> frozenset[int]:
+    """Datagrams the finding quotes as what a client got, though not one byte of them is said to be wrong."""
+    if finding.difference is not None:
+        return frozenset()
+    return frozenset(
+        index
+        for index, event in enumerate(transcript.events)
+        if isinstance(event, Got)
+        and event.source_port is not None
+        and event.client in blamed
+        and f"got {shown(event.data)}" in finding.got
     )
 
 
 def _named(clients: tuple[str, ...], words: str) -> set[str]:
     """The client a sentence speaks of first, as "B got not a byte" or "A's connection"; none when it names nobody."""
     known = set(clients)
-    for word in re.findall(r"(?<![\w\"'])([A-Z]+)(?='s\b|\b[:,]? )", words):
+    for word in _WORD.findall(words):
         if word in known:
             return {word}
     return set()

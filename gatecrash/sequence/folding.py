@@ -15,11 +15,12 @@ from gatecrash.text import safe_text
 
 MOST_CLIENTS = 6
 MOST_CHILDREN = 5
-MOST_ROWS = 90
+MOST_ROWS = 70
 CROWD, CHILDREN = "clients", "children"
 _LONGEST_BLOCK = 12
 _NAME = 16
 _AROUND = 3
+_AFTER = 14
 _NUMBER = re.compile(r"\d+")
 
 
@@ -139,12 +140,13 @@ def _without_repeats(rows: list[Row]) -> list[Row]:
     at = 0
     while at < len(rows):
         size, times = _repeats(alike, at)
-        if times < 3:
+        if times < 2:
             short.append(rows[at])
             at += 1
             continue
         short.extend(rows[at : at + size])
-        more = f"… the same {times - 1} times more …" if size == 1 else f"… these {size} rows {times - 1} times more …"
+        often = "once" if times == 2 else f"{times - 1} times"
+        more = f"… the same {often} more …" if size == 1 else f"… these {size} rows {often} more …"
         short.append(Band("folded", plain(more), step=rows[at].step))
         at += size * times
     return short
@@ -157,16 +159,20 @@ def _repeats(alike: list[object], at: int) -> tuple[int, int]:
         block, times = alike[at : at + size], 1
         while alike[at + size * times : at + size * (times + 1)] == block:
             times += 1
-        if times >= 3 and size * times > best[0] * best[1]:
+        if times >= (3 if size < 3 else 2) and size * times > best[0] * best[1]:
             best = (size, times)
     return best
 
 
 def _cut(rows: list[Row]) -> tuple[Row, ...]:
     """At most MOST_ROWS rows: the beginning, the end, and what is around the fault."""
+    wrong = [number for number, row in enumerate(rows) if row.bad]
+    if wrong and len(rows) > wrong[-1] + _AFTER + 2:
+        left = len(rows) - wrong[-1] - _AFTER - 1
+        rows = [*rows[: wrong[-1] + _AFTER + 1], Band("folded", plain(f"… {left} rows more …"), step=rows[-1].step)]
     if len(rows) <= MOST_ROWS:
         return tuple(rows)
-    wrong = [number for number, row in enumerate(rows) if row.bad][:4]
+    wrong = [*wrong[:2], *wrong[-2:]]
     kept = {n + d for n in wrong for d in range(-_AROUND, _AROUND + 1) if 0 <= n + d < len(rows)}
     room = (MOST_ROWS - len(kept) - 8) // 2
     kept |= {*range(room), *range(len(rows) - room, len(rows))}

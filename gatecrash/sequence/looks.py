@@ -22,6 +22,9 @@ _STILL = {
 }
 
 
+_MANY = 4096  # bytes: fewer may only wait for an acknowledgement that the kernel delays
+
+
 @dataclass
 class Known:
     """What earlier looks have shown already."""
@@ -53,15 +56,16 @@ def draw(drawing: Drawing, event: Looked) -> None:
     if known.main not in (None, look.main):
         known.live, known.zombies = set(), set()
     known.main = look.main
-    _processes(drawing, look)
     for side in look.connections:
         if side.accepted:
             drawing.accept(side.client)
+    _processes(drawing, look)
     _queue(drawing, look)
     _holders(drawing, look)
     _descriptors(drawing, look)
-    blamed = not drawing.fault.bytes
-    drawing.blocked(look.where, blamed=blamed)
+    _ports(drawing, look)
+    blamed = event is drawing.last_look and not drawing.missed
+    drawing.blocked(look.where, blamed=blamed, spinning=look.still == "spinning")
     known.live, known.zombies = set(look.live), set(look.zombies)
 
 
@@ -100,17 +104,29 @@ def _queue(drawing: Drawing, look: Snapshot) -> None:
     for side in look.connections:
         state = _stuck(side)
         if state:
-            bad = drawing.fault.blames(side.client) and not drawing.fault.bytes
+            bad = side.client in drawing.fault.named and not drawing.fault.bytes
             drawing.mark(KERNEL, "unread", f"{side.client}: {state}", bad=bad)
 
 
 def _stuck(side: ClientSide) -> str:
     """What lies in the buffers of one connection, or what it waits for."""
-    if side.unread:
+    if side.unread and side.accepted:
         return f"{side.unread} byte{'' if side.unread == 1 else 's'} not read"
     if side.state == "CLOSE_WAIT" and side.accepted:
         return "its FIN has come, the server has not closed"
+    if side.unsent >= _MANY:
+        return f"{side.unsent} bytes wait until it reads"
     return ""
+
+
+def _ports(drawing: Drawing, look: Snapshot) -> None:
+    """Another port than the one that was asked for, and a backlog that is the fault."""
+    if look.asked_port and look.ports and look.asked_port not in look.ports:
+        there = ", ".join(map(str, look.ports[:4]))
+        drawing.mark(SERVER, "started", f"listens on port {there}, not on {look.asked_port}", bad=drawing.fault.found)
+    if "backlog" in drawing.fault.got and look.listener is not None:
+        words = f"room for {look.listener.backlog} in the accept queue"
+        drawing.mark(KERNEL, "queue", words, "backlog of listen()", bad=True)
 
 
 def _holders(drawing: Drawing, look: Snapshot) -> None:

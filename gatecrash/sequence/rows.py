@@ -11,7 +11,7 @@ from gatecrash.sequence import looks
 from gatecrash.sequence.cast import KERNEL, SERVER, Cast, child, client, place_of
 from gatecrash.sequence.fault import Fault
 from gatecrash.sequence.labels import of_bytes, plain, size_note
-from gatecrash.sequence.model import Arrow, ArrowKind, Band, Fate, Mark, MarkKind, Row
+from gatecrash.sequence.model import Arrow, ArrowKind, Band, Fate, Mark, MarkKind, Row, text_of
 from gatecrash.sequence.trace import Trace
 from gatecrash.text import size_of
 
@@ -33,6 +33,10 @@ class Drawing:
         self.held: tuple[str, ...] = ()
         self.frozen: tuple[str, ...] = ()
         self.dead = False
+        self.missed: set[str] = set()
+        self.printed = b""
+        self.restarted = False
+        self.last_look: seen.Looked | None = None
 
     # -- how rows are made --------------------------------------------------------------------------------------
 
@@ -52,10 +56,13 @@ class Drawing:
         if name in self.accepted or self.cast.wire != KERNEL or name not in self.open:
             return
         self.accepted.add(name)
-        end = self.cast.server_of(name)
-        self.arrow(KERNEL, SERVER if end == KERNEL else end, "accept", f"accept {name}")
+        end = self.cast.server_of(name) if self.cast.prefork else SERVER
+        if end == KERNEL:
+            self.mark(KERNEL, "queue", f"{name} is accepted by one of the children")
+        else:
+            self.arrow(KERNEL, end, "accept", f"accept {name}")
 
-    def blocked(self, sentences: tuple[str, ...], *, blamed: bool = False) -> None:
+    def blocked(self, sentences: tuple[str, ...], *, blamed: bool = False, spinning: bool = False) -> None:
         """What the server's tasks do, those that do the same in one mark; nothing that was said before."""
         doing: dict[tuple[str, bool, bool], list[str]] = {}
         for sentence in sentences:
@@ -63,12 +70,14 @@ class Drawing:
             if place is None:
                 continue
             lane, words = self.cast.lane_of(place.pid), self.cast.in_words(place)
+            if spinning and place.verb == "running":
+                words = "runs on and on, never sleeps"
             bad = blamed and sentence in self.fault.sentences
             if self.known.doing.get(lane) != words or bad:
                 doing.setdefault((words, place.verb == "running", bad), []).append(lane)
             self.known.doing[lane] = words
         for (words, running, bad), lanes in doing.items():
-            kind: MarkKind = "spinning" if running else "blocked"
+            kind: MarkKind = "spinning" if running and spinning else "blocked"
             self.mark(tuple(dict.fromkeys(lanes)), kind, words, bad=bad)
 
     # -- steps --------------------------------------------------------------------------------------------------
@@ -91,6 +100,7 @@ class Drawing:
     @step.register(steps.AwaitHeld)
     @step.register(steps.Settle)
     @step.register(steps.ReadOutput)
+    @step.register(steps.Watch)
     @step.register(steps.Restart)
     @step.register(steps.StartSecond)
     @step.register(steps.StartOnTakenPort)
@@ -100,13 +110,13 @@ class Drawing:
     @step.register
     def _half_close(self, step: steps.HalfClose) -> None:
         if step.client in self.open:
-            self.arrow(client(step.client), self.cast.wire, "fin", "FIN", "half-closes, goes on reading")
+            self.arrow(client(step.client), self.cast.wire, "fin", "FIN", "half-close")
 
     @step.register
     def _close(self, step: steps.Close) -> None:
         if step.client in self.open:
             self.open.discard(step.client)
-            self.arrow(client(step.client), self.cast.wire, "fin", "FIN", "closes")
+            self.arrow(client(step.client), self.cast.wire, "fin", "FIN", "close")
 
     @step.register
     def _reset(self, step: steps.Reset) -> None:
@@ -137,7 +147,6 @@ class Drawing:
         self.trace.plan(step)
         self.mark(SERVER, "plan", step.line().removeprefix("the server's "))
 
-    @step.register(steps.Watch)
     @step.register(steps.LimitDescriptors)
     @step.register(steps.LiftLimit)
     def _arranged(self, step: steps.Step) -> None:
@@ -173,10 +182,16 @@ class Drawing:
     def gated(self, calls: tuple[seen.TracedCall, ...]) -> None:
         """Calls that were made to fail, or were cut short, by now."""
         for call in calls:
-            kind: MarkKind = "failed" if call.outcome.startswith("failed") else "shortened"
-            words = call.outcome if kind == "failed" else f"takes only {call.outcome.removeprefix('shortened ')} bytes"
             on = f"({call.first})" if call.family not in ("fork", "thread", "wait") else "()"
-            self.mark(self.cast.lane_of(call.tid), kind, f"{call.name}{on} {words}")
+            fate = call.outcome.partition(" ")[2]
+            if call.outcome.startswith("shortened"):
+                took = f"{call.name}{on} takes only {fate} byte{'' if fate == '1' else 's'}"
+                self.mark(self.cast.lane_of(call.tid), "shortened", took)
+            elif call.outcome.startswith("failed"):
+                self.mark(self.cast.lane_of(call.tid), "failed", f"{call.name}{on} fails: {fate}")
+            else:
+                bad = "accept had failed" in self.fault.got
+                self.mark(self.cast.lane_of(call.tid), "misused", f"{call.name}{on}, as if it had not failed", bad=bad)
 
     @singledispatchmethod
     def event(self, event: seen.Event, index: int) -> None:
@@ -214,10 +229,12 @@ class Drawing:
         fate: Fate = "unread" if unread else "arrives"
         self.rows.append(Arrow(*lanes, "segment", of_bytes(event.data), note, fate, step=self.step_number))
         if event.read is False:
-            self.blocked(event.where, blamed=self.fault.blames(event.client))
+            self.blocked(event.where)
 
     @event.register
     def _not_sent(self, event: seen.NotSent, index: int) -> None:
+        if event.error == "ENOTCONN" and event.client not in self.open:
+            return  # it has no connection, as was said when it connected
         bad = self.fault.blames(event.client)
         lanes = client(event.client), self.cast.wire
         row = Arrow(
@@ -231,15 +248,21 @@ class Drawing:
         kind: ArrowKind = "datagram" if event.source_port is not None else "segment"
         start = SERVER if kind == "datagram" else self.cast.server_of(event.client)
         words, note = of_bytes(event.data, bad_at), size_note(event.data, bad_at)
+        if index in self.fault.whole:
+            words = plain(text_of(words), bad=True)
         if event.source_port is not None and "port" in self.fault.got:
             note += f", from port {event.source_port}"
         lanes = start, client(event.client)
-        self.rows.append(Arrow(*lanes, kind, words, note, bad=bad_at is not None, step=self.step_number))
+        self.rows.append(
+            Arrow(*lanes, kind, words, note, bad=bad_at is not None or index in self.fault.whole, step=self.step_number)
+        )
 
     @event.register
     def _ended(self, event: seen.Ended, index: int) -> None:
-        wrong = self.fault.bytes and event.client not in self.fault.missing
-        bad = self.fault.blames(event.client) and not wrong
+        bad = self.fault.blames(event.client) and not self.fault.elsewhere(event.client)
+        bad = bad and event.client not in self.missed
+        if event.how == "RST":
+            self.open.discard(event.client)
         start = self.cast.wire if self.dead else self.cast.server_of(event.client)
         kind: ArrowKind = "fin" if event.how == "FIN" else "rst"
         note = "the server's side is closed" if event.how == "FIN" else "the connection is reset"
@@ -257,11 +280,12 @@ class Drawing:
 
     @event.register
     def _silent(self, event: seen.Silent, index: int) -> None:
-        bad = self.fault.blames(event.client) and not (self.fault.bytes and event.client not in self.fault.missing)
+        bad = self.fault.blames(event.client) and not self.fault.elsewhere(event.client)
+        self.missed |= {event.client} if bad else set()
         kind: MarkKind = "silence" if event.proven else "unproven"
         words = "nothing more can come: proven" if event.proven else "nothing came while we waited: not proven"
         self.mark(client(event.client), kind, words, bad=bad)
-        self.blocked(event.where, blamed=bad)
+        self.blocked(event.where, blamed=bad, spinning=event.still == "spinning")
 
     @event.register
     def _looked(self, event: seen.Looked, index: int) -> None:
@@ -269,9 +293,13 @@ class Drawing:
 
     @event.register
     def _printed(self, event: seen.Printed, index: int) -> None:
-        words = (*plain("has printed "), *of_bytes(event.text))
-        bad = "printed" in self.fault.got
-        self.rows.append(Mark((SERVER,), "printed", words, size_of(event.text), bad, self.step_number))
+        fresh = event.text[len(self.printed) :] if event.text.startswith(self.printed) else event.text
+        known = set(self.printed.splitlines())
+        bad = "printed" in self.fault.got and any(line in known for line in fresh.splitlines())
+        self.printed = event.text
+        words = (*plain("prints "), *of_bytes(fresh)) if fresh else plain("prints nothing more")
+        note = f"{size_of(fresh)}, some of them again" if bad else size_of(fresh)
+        self.rows.append(Mark((SERVER,), "printed", words, note, bad, self.step_number))
 
     @event.register
     def _held_at(self, event: seen.HeldAt, index: int) -> None:
@@ -298,11 +326,14 @@ class Drawing:
 
     @event.register
     def _server_ended(self, event: seen.ServerEnded, index: int) -> None:
+        if self.restarted and event.status in (-signal.SIGTERM, -signal.SIGKILL):
+            return  # the end we made ourselves, between two lives
         self.dead = True
         self.mark(SERVER, "died", _death(event.status), bad=self.fault.found)
 
     @event.register
     def _started(self, event: seen.Started, index: int) -> None:
+        self.restarted = True
         asked = {
             "restart": "SIGTERM, then started again on the same port",
             "second": "a second server is started on the same port",

@@ -6,6 +6,8 @@ from gatecrash import steps
 from gatecrash.scenario import Scenario
 from gatecrash.transcript import TracedCall, Transcript
 
+_MOST_MISUSED = 3
+
 
 class Trace:
     """A transcript has the gated calls in one list at its end; this deals them out.
@@ -15,6 +17,7 @@ class Trace:
 
     def __init__(self, transcript: Transcript) -> None:
         self.steps: tuple[steps.Step, ...] = Scenario(transcript.scenario.steps).steps
+        self._calls = transcript.calls
         self._held = [call for call in transcript.calls if call.outcome == "held"]
         self._fates = [call for call in transcript.calls if call.outcome.startswith(("failed", "shortened"))]
         self._planned: list[tuple[str, int]] = []
@@ -31,11 +34,23 @@ class Trace:
         chosen: list[TracedCall] = []
         for family, times in self._planned:
             mine = [call for call in self._fates if call.family == family][:times]
-            chosen.extend(mine)
             for call in mine:
+                chosen.extend((call, *self._misused(call)))
                 self._fates.remove(call)
         self._planned.clear()
         return tuple(chosen)
+
+    def _misused(self, failed: TracedCall) -> tuple[TracedCall, ...]:
+        """What was called with the result of an accept that had failed: -1, or a process for nobody."""
+        if failed.family != "accept":
+            return ()
+        later = self._calls[next(n for n, call in enumerate(self._calls) if call is failed) + 1 :]
+        until = next((n for n, call in enumerate(later) if call.family == "accept" and call.tid == failed.tid), None)
+        return tuple(
+            call
+            for call in later[:until]
+            if (call.family in ("recv", "send") and call.first == -1) or call.family in ("fork", "thread")
+        )[:_MOST_MISUSED]
 
     def held(self, count: int) -> tuple[TracedCall, ...]:
         """The next `count` calls that were held."""

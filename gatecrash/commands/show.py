@@ -1,0 +1,98 @@
+"""`gatecrash show ID [TARGET]`: draw what happened when the last run broke a rule. Nothing is played again."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+from rich.console import Console
+from rich.text import Text
+
+from gatecrash import last_run
+from gatecrash.commands.check import absolute
+from gatecrash.last_run import LastRun
+from gatecrash.record import Judgement
+from gatecrash.reports import terminal
+from gatecrash.reports.sequence_text import text
+from gatecrash.rulebook import load
+from gatecrash.sequence import diagram
+
+_NARROWEST, _WIDEST, _USUAL = 40, 400, 80
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("rule", nargs="?", metavar="ID", help="the rule that was broken (default: list them)")
+    parser.add_argument("target", nargs="?", help="the target (default: the one judged last)")
+    parser.add_argument(
+        "--width",
+        type=_columns,
+        default=None,
+        metavar="N",
+        help="columns to draw in (default: the terminal's, 80 at most)",
+    )
+
+
+def _columns(words: str) -> int:
+    try:
+        number = int(words)
+    except ValueError:
+        number = 0
+    if not _NARROWEST <= number <= _WIDEST:
+        raise argparse.ArgumentTypeError(f"{words!r} is not a width; give columns, from {_NARROWEST} to {_WIDEST}")
+    return number
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw it, or list what can be drawn. Raises UsageError for a rule that does not exist or was not broken."""
+    rule = None if options.rule is None else load().get(options.rule)
+    saved = last_run.load(absolute(options.target))
+    console = Console(highlight=False, soft_wrap=True)
+    if rule is None:
+        _list(console, saved)
+        return 0
+    saved.broken(rule.id)  # says in a sentence what was broken, when this was not
+    judgement = next(j for j in saved.record.broken if j.rule.id == rule.id)
+    width = options.width or min(console.width, _USUAL)
+    show(console, judgement, shown_target(saved), width)
+    return 0
+
+
+def shown_target(saved: LastRun) -> str:
+    """The target as its user named it, ready to be typed again; empty for the default one."""
+    return shlex.quote(saved.record.named) if saved.record.named else ""
+
+
+def show(console: Console, judgement: Judgement, target: str, width: int) -> None:
+    """The diagram of one broken rule, then what was expected and what came, with the evidence."""
+    rule, verdict = judgement.rule, judgement.verdict
+    console.print(Text.assemble((rule.id, "bold red"), "  ", terminal.plain(rule.title, "bold")))
+    console.print()
+    again = f"gatecrash replay {rule.id} {target}".rstrip()
+    if verdict.transcript is None:
+        console.print(
+            Text.assemble("What was seen is too large to be kept. Play it again: ", terminal.plain(again, "cyan"))
+        )
+    else:
+        ascii_only = not console.encoding.lower().startswith("utf")
+        for line in text(diagram(verdict.transcript, verdict.finding, rule.id), width=width, ascii_only=ascii_only):
+            console.print(line)
+    terminal.expected_and_got(console, judgement)
+    terminal.evidence(console, verdict.finding.evidence if verdict.finding is not None else ())
+    console.print()
+    console.print(Text.assemble("See it again: ", terminal.plain(again, "cyan")))
+    console.print(Text.assemble("Read about it: ", (f"gatecrash explain {rule.id}", "cyan")))
+
+
+def _list(console: Console, saved: LastRun) -> None:
+    broken = saved.record.broken
+    if not broken:
+        console.print(terminal.plain(f"The last run of {saved.record.target} broke no rule: there is nothing to draw."))
+        return
+    console.print(terminal.plain(f"The last run of {saved.record.target} broke:"))
+    for judgement in broken:
+        console.print(
+            Text.assemble("  ", (f"{judgement.rule.id:<10}", "bold red"), terminal.plain(judgement.rule.title))
+        )
+    first = f"gatecrash show {broken[0].rule.id} {shown_target(saved)}".rstrip()
+    console.print(Text.assemble("Draw one: ", terminal.plain(first, "cyan")))
