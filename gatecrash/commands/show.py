@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gatecrash import last_run
-from gatecrash.commands.check import absolute
+from gatecrash.commands import absolute
 from gatecrash.last_run import LastRun
 from gatecrash.record import Judgement
 from gatecrash.reports import terminal
