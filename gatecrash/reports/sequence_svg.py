@@ -140,12 +140,17 @@ def _laid_out(diagram: Diagram) -> _Layout:
         left += wide
     lines = tuple(_lines(row) for row in diagram.rows)
     longest = max((_length(line) for of_row in lines for line in of_row), default=0.0)
+    width = max(left, longest + 24)
+    for row, of_row in zip(diagram.rows, lines, strict=True):
+        if isinstance(row, Mark):  # its words stand at its left, or at its right
+            wide, places = max(map(_length, of_row)), [middles[key] for key in row.lanes]
+            width = max(width, 0.0 if min(places) - 12 - wide >= 0 else max(places) + 12 + wide)
     tops: list[float] = []
     top = _HEAD + 18.0
     for row, of_row in zip(diagram.rows, lines, strict=True):
         tops.append(top)
         top += len(of_row) * _LINE + (20 if isinstance(row, Arrow) else 13)
-    return _Layout(middles, boxes, lines, tuple(tops), round(max(left, longest + 24) + _MARGIN), round(top + 12))
+    return _Layout(middles, boxes, lines, tuple(tops), round(width + _MARGIN), round(top + 12))
 
 
 def _lines(row: Row) -> tuple[_Line, ...]:
@@ -292,10 +297,8 @@ def _mark(row: Mark, number: int, layout: _Layout) -> str:
     wide = max(map(_length, lines))
     if middles[-1] + 12 + wide <= layout.width:
         label = _text(lines, middles[-1] + 12, top, "start")
-    elif middles[0] - 12 - wide >= 0:
-        label = _text(lines, middles[0] - 12, top, "end")
     else:
-        label = _text(lines, max(layout.width - wide - 8, 8), top, "start")
+        label = _text(lines, middles[0] - 12, top, "end")
     dots = "".join(f'<circle class="seq-dot" cx="{x:g}" cy="{y:g}" r="6"/>' for x in middles)
     return (
         f"<g class={_classes('seq-row', 'seq-mark', f'seq-mark-{row.kind}', bad=row.bad)} {_place(row, number)} "

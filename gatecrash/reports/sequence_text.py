@@ -164,11 +164,11 @@ class _Sheet:
 
     def _above(self, number: int, row: Row, words: Words, at: int, style: str) -> None:
         """A label on lines of its own, with carets under what is wrong in it."""
-        for part in wrapped(words, self.width - _GUTTER - 2):
-            begin = max(_GUTTER, min(at, self.width - _length(part)))
+        parts = wrapped(words, self.width - _GUTTER - 2)
+        begin = max(_GUTTER, min(at, self.width - max(map(_length, parts))))
+        for part in parts:
             line = self.blank(number)
-            line.put(begin - 1, " ")
-            _put(line, begin, part, style)
+            _put(line, begin - 1, (Span(" "), *part, Span(" ")), style)
             self.add(line, row.bad)
             if _marked(part):
                 line = self.blank(number)
@@ -183,9 +183,9 @@ class _Sheet:
         line, long = self.blank(number), _length(words)
         signs = _SYMBOLS.get(row.kind, "●")
         if places[-1] + 2 + long <= self.width:
-            _put(line, places[-1] + 2, words, style)
+            _put(line, places[-1] + 2, (*words, Span(" ")), style)
         elif places[0] - 2 - long >= _GUTTER:
-            _put(line, places[0] - 1 - long, words, style)
+            _put(line, places[0] - 2 - long, (Span(" "), *words, Span(" ")), style)
         else:
             self._above(number, row, words, places[0] + 2, style)
         for at in places:
@@ -223,7 +223,7 @@ def _length(words: Words) -> int:
 
 def _marked(words: Words) -> bool:
     """Whether a part of the words, and not the whole, is wrong."""
-    return any(span.bad for span in words) and not words[0].bad
+    return any(span.bad for span in words) and any(span.text.strip() and not span.bad for span in words)
 
 
 def _offsets(words: Words) -> Iterable[tuple[int, Span]]:

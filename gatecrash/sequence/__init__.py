@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gatecrash.sequence.cast import cast_of, client
+from gatecrash.sequence.cast import Cast, cast_of, client
 from gatecrash.sequence.fault import Fault, fault_of
 from gatecrash.sequence.folding import folded, keys_of
 from gatecrash.sequence.model import Arrow, Band, Diagram, Lane, Mark, Period, Row, Span, Words, text_of
 from gatecrash.sequence.rows import Drawing
 from gatecrash.sequence.trace import Trace
-from gatecrash.transcript import CrashedProcess, Ended, Event, Got, Looked, NotConnected, ServerEnded, Transcript
+from gatecrash.transcript import CrashedProcess, Ended, Event, Looked, NotConnected, ServerEnded, Transcript
 from gatecrash.verdicts import Finding
 
 __all__ = [
@@ -38,7 +38,7 @@ def diagram(transcript: Transcript, finding: Finding | None, rule_id: str) -> Di
     drawing = Drawing(cast, fault, Trace(transcript))
     drawing.last_look = next((look for look in reversed(transcript.looks()) if _tells(look, fault)), None)
     by_step: dict[int, list[tuple[int, Event]]] = {}
-    for index, event in _in_time(transcript.events):
+    for index, event in _in_time(transcript.events, cast):
         by_step.setdefault(event.step, []).append((index, event))
     for number, step in enumerate(transcript.scenario.steps):
         drawing.act(number, step)
@@ -62,14 +62,14 @@ def _tells(look: Looked, fault: Fault) -> bool:
     return any(sentence in fault.sentences for sentence in look.snapshot.where)
 
 
-def _in_time(events: tuple[Event, ...]) -> list[tuple[int, Event]]:
+def _in_time(events: tuple[Event, ...], cast: Cast) -> list[tuple[int, Event]]:
     """The events with their numbers. Deaths are told last, but came before the first event that shows them."""
     ordered = list(enumerate(events))
     for index, event in enumerate(events):
         if not isinstance(event, ServerEnded | CrashedProcess):
             continue
         witness = next((n for n, (_, other) in enumerate(ordered) if _shows_death(other, event)), None)
-        while witness and _follows_death(ordered[witness - 1][1], events):
+        while witness and _follows_death(ordered[witness - 1][1], event, cast):
             witness -= 1
         if witness is not None and ordered[witness][0] < index:
             ordered.remove((index, event))
@@ -77,11 +77,13 @@ def _in_time(events: tuple[Event, ...]) -> list[tuple[int, Event]]:
     return ordered
 
 
-def _follows_death(event: Event, events: tuple[Event, ...]) -> bool:
-    """The kernel ends the connections of a process that has died: a reset, or an end without a byte."""
+def _follows_death(event: Event, death: ServerEnded | CrashedProcess, cast: Cast) -> bool:
+    """Whether this end of a connection is the kernel's, for a process that has died."""
     if not isinstance(event, Ended):
         return False
-    return event.how == "RST" or not any(isinstance(e, Got) and e.client == event.client for e in events)
+    if isinstance(death, CrashedProcess):
+        return cast.serves.get(event.client) == death.pid
+    return event.how == "RST"
 
 
 def _shows_death(event: Event, death: ServerEnded | CrashedProcess) -> bool:
