@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import random
 import signal
 import traceback
 from collections import deque
@@ -158,7 +157,6 @@ class Crew:
         for other in others:
             other.close()
         _print_to(log)
-        random.seed()  # or all workers draw the same free ports
         try:
             with self._open() as workshop:
                 try:

@@ -120,11 +120,11 @@ class Server:
     def find_sockets(self) -> bool:
         """Look the listening sockets up; True when there is one that belongs to the target."""
         listeners = self.queues.listeners()
-        datagrams = () if listeners else self.queues.datagram_sockets()
-        if not listeners and not datagrams:
-            return False
-        owned = self._owned_inodes()
+        owned = self._owned_inodes() if listeners else set()
         mine = tuple(s for s in listeners if s.inode in owned)
+        # On the shared loopback somebody always listens: that says nothing of what this target does.
+        datagrams = () if mine else self.queues.datagram_sockets()
+        owned = owned or (self._owned_inodes() if datagrams else set())
         udp = tuple(s for s in datagrams if s.inode in owned and s.port)
         if not mine and not udp:
             return False

@@ -9,10 +9,10 @@ from types import TracebackType
 from gatecrash.arena import Arena
 from gatecrash.contract import Contract
 from gatecrash.errors import TargetError
-from gatecrash.instruments.ticks import Haste, State, Ticks
+from gatecrash.instruments.ticks import Haste, Lore, Ticks
 from gatecrash.player import Player
 from gatecrash.protocols import http
-from gatecrash.remote import WIRE_PATIENCE, RemoteServer, UnseenServer, Wire, unseen_here
+from gatecrash.remote import REASON, WIRE_PATIENCE, RemoteServer, UnseenServer, Wire, unseen_in
 from gatecrash.scenario import Connect, Receive, Scenario, Send, StartOnTakenPort, scenario
 from gatecrash.server import Launch, Server
 from gatecrash.text import safe_text
@@ -22,6 +22,8 @@ from gatecrash.watch import Watch
 
 #: In a namespace every target can have the same port; 9157 is 0x23C5, 50467 when its bytes are swapped.
 ASKED_PORT = 9157
+#: Not the module's own generator: Hypothesis seeds that for every example, and all workers would draw the same ports.
+_CHANCE = random.SystemRandom()
 
 
 class Site:
@@ -36,16 +38,21 @@ class Site:
         self._kind = arena
         self._worn = False  # a server has run in this arena
         runs_already = any(launch.address is not None for launch in launches.values())
-        #: Whether only the wire is seen: of a server that runs already, or of any on a machine that refuses more.
-        self.remote = runs_already or unseen_here() is not None
+        self.arena: Arena | Wire = Wire() if runs_already else Arena.open(kind=arena)  # type: ignore[arg-type]
+        #: Why only the wire is seen: of a server that runs already, or of any on a machine that refuses more.
+        self.unseen = REASON if isinstance(self.arena, Wire) else unseen_in(self.arena)
         if self.remote:
             self.patience = min(patience, WIRE_PATIENCE)
-        self.arena: Arena | Wire = Wire() if runs_already else Arena.open(kind=arena)  # type: ignore[arg-type]
         self.watch = Watch()
         self._server: Server | None = None
         self._key: tuple[str, frozenset[str]] | None = None
         self._plain: dict[bytes, Plain] = {}
-        self._ticks: dict[tuple[str, frozenset[str]], set[State]] = {}
+        self._lore: dict[tuple[str, frozenset[str]], Lore] = {}
+
+    @property
+    def remote(self) -> bool:
+        """Whether only the wire is seen."""
+        return self.unseen is not None
 
     def __enter__(self) -> Site:
         return self
@@ -134,8 +141,8 @@ class Site:
         if fresh and self._worn and any(isinstance(step, StartOnTakenPort) for step in played.steps):
             self._new_arena()  # or TIME_WAIT might keep us from taking the port
         start = self.fresh if fresh else self.server
-        known = self._ticks.setdefault((build, played.traps), set())
-        ticks = Ticks(known, "patient" if fresh else haste)
+        lore = self._lore.setdefault((build, played.traps), Lore())
+        ticks = Ticks(lore, "patient" if fresh else haste)
         return self.play_on(start(build, played.traps), played, ticks)
 
     def play_on(self, server: Server, played: Scenario, ticks: Ticks | None = None) -> Transcript:
@@ -184,10 +191,11 @@ def _whole(contract: Contract, sent: bytes, received: bytes, end: str | None) ->
 def _free_port(arena: Arena | Wire) -> int:
     """A port that is free now, below the ephemeral range so that no client's TIME_WAIT owns it (ip(7))."""
     for _ in range(64):
-        port = random.randrange(10000, 32000)
-        with arena.tcp() as probe:
+        port = _CHANCE.randrange(10000, 32000)
+        with arena.tcp() as stream, arena.udp() as datagram:
             try:
-                probe.bind(("127.0.0.1", port))
+                stream.bind(("127.0.0.1", port))
+                datagram.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port

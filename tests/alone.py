@@ -12,6 +12,7 @@ from gatecrash.rulebook import load
 from gatecrash.server import Launch
 from gatecrash.site import Site
 from gatecrash.verdicts import Verdict
+from gatecrash.workshop import Prepared
 
 #: Seconds after which a script takes silence for silence, and after which it is stuck.
 _WAIT, _STUCK = "0.7", 60
@@ -26,10 +27,30 @@ def written(verdict: Verdict, contract: Contract, folder: Path) -> Path | None:
     return path
 
 
-def status(path: Path, launch: Launch, contract: Contract) -> tuple[int, str]:
+def status(path: Path, launch: Launch, contract: Contract, *, times: int = 3) -> tuple[int, str]:
     """The script's exit status against a freshly started server, and what it printed."""
     with Site({"plain": launch}, contract, arena="loopback") as site:
         host, port = site.fresh().address
-        command = [sys.executable, "-I", "-S", str(path), f"{host}:{port}", "--wait", _WAIT]
+        command = [sys.executable, "-I", "-S", str(path), f"{host}:{port}", "--wait", _WAIT, f"--times={times}"]
         run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_STUCK)
         return run.returncode, run.stdout + run.stderr
+
+
+#: The correct server that a script must find nothing wrong with, by protocol.
+REFERENCES = {"http": "http_fork", "echo": "echo_fork", "udp": "udp_echo"}
+
+
+def unlike(verdict: Verdict, prepared: Prepared, references: dict[str, Launch], folder: Path) -> str:
+    """What is wrong with the script of a broken rule; nothing where it shows the fault, and on a correct server none."""
+    contract = prepared.contract
+    path = written(verdict, contract, folder)
+    if path is None:
+        return ""
+    code, said = status(path, prepared.launches["plain"], contract)
+    if code != 1:
+        return f"{path.name} does not show the fault (status {code}):\n{said}"
+    if contract.protocol in references:
+        code, said = status(path, references[contract.protocol], contract, times=1)
+        if code != 0:
+            return f"{path.name} finds a fault in the correct server (status {code}):\n{said}"
+    return ""

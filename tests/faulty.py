@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from gatecrash.profiles import Profile, profile
 from gatecrash.rulebook import Rule
 from gatecrash.tree import tree_root
 from gatecrash.verdicts import Verdict, merge
-from gatecrash.workshop import Workshop
+from gatecrash.workshop import Prepared, Workshop
 
 _FIELD = re.compile(r"^[ *]*(Planted mistake|Model|Protocol|Breaks|Fix):\s*(.+?)\s*$", re.MULTILINE)
 _RULE = re.compile(r"[A-Z]+-\d\d")
@@ -45,12 +46,18 @@ def _planted(path: Path) -> Planted:
 
 
 def verdicts_on(
-    path: Path, expected: frozenset[str], *, others: str = "glance", only: str | None = None
+    path: Path,
+    expected: frozenset[str],
+    *,
+    others: str = "glance",
+    only: str | None = None,
+    then: Callable[[Prepared, dict[str, Verdict]], None] = lambda prepared, verdicts: None,
 ) -> dict[str, Verdict]:
     """One verdict a rule for one server: every suite on the plain build, the memory suite on the sanitized one.
 
     The rules it is expected to break are tried with the profile "matrix", all others with the profile `others`; a
     mere glance leaves the sanitized build out, unless it is expected to show something. `only`: one area is tried.
+    `then` is called with what came of it while the built programs are still there.
     """
     found: list[Verdict] = []
     sanitized = others != "glance" or any(rule.startswith("MEM") for rule in expected)
@@ -64,7 +71,9 @@ def verdicts_on(
                 found += judge(
                     bench, build, partial(_profile_of, build=build, expected=expected, others=others, only=only)
                 )
-    return merge(found)
+        verdicts = merge(found)
+        then(workshop.prepare(str(path)), verdicts)
+    return verdicts
 
 
 def _profile_of(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -42,6 +44,24 @@ def discovered(folder: Path, body: str, contract: Contract | None = None, *, are
 def test_a_greeter_speaks_first(tmp_path: Path, arena: str) -> None:
     body = "def serve(client): client.sendall(b'Hello, world!'); client.close()\nmain(serve)\n"
     assert discovered(tmp_path, body, arena=arena).contract.protocol == "greeting"
+
+
+def test_a_udp_server_is_found_although_others_listen_on_the_shared_loopback(tmp_path: Path) -> None:
+    body = (
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.bind(('127.0.0.1', int(sys.argv[1])))\n"
+        "while True: s.sendto(*s.recvfrom(65536))\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)):
+        assert discovered(tmp_path, body, arena="loopback").contract.protocol == "udp"
+
+
+def test_workers_draw_ports_of_their_own_where_hypothesis_seeds_the_generator(tmp_path: Path) -> None:
+    with site_of(tmp_path, "main(lambda client: client.close())\n", Contract(), arena="loopback") as site:
+        drawn = []
+        for _ in range(3):
+            random.seed(0)
+            drawn.append(site.port())
+    assert len(set(drawn)) > 1
 
 
 def test_what_is_neither_http_nor_echo_is_said_plainly(tmp_path: Path) -> None:

@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from gatecrash.building import compile_source
 from gatecrash.rulebook import load
+from gatecrash.server import Launch
+from gatecrash.tree import tree_root
 from gatecrash.verdicts import Verdict
+from gatecrash.workshop import Prepared
+from tests.alone import REFERENCES, unlike
 from tests.faulty import Planted, blamed, faulty_servers, verdicts_on
 
 _SERVERS = faulty_servers()
 
 
+@pytest.fixture(scope="session")
+def correct(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Launch]:
+    """A correct server by protocol, built."""
+    folder = tmp_path_factory.mktemp("correct")
+    for name in REFERENCES.values():
+        compile_source(tree_root() / "servers" / "c" / f"{name}.c", folder / name)
+    return {protocol: Launch((str(folder / name), "{port}"), folder) for protocol, name in REFERENCES.items()}
+
+
 @pytest.mark.parametrize("planted", _SERVERS, ids=[planted.path.name for planted in _SERVERS])
-def test_a_faulty_server_is_blamed_for_exactly_its_mistake(planted: Planted) -> None:
-    verdicts = verdicts_on(planted.path, planted.breaks)
+def test_a_faulty_server_is_blamed_for_exactly_its_mistake(
+    planted: Planted, correct: dict[str, Launch], tmp_path: Path
+) -> None:
+    """And whoever runs the stand-alone script of each failure sees it there, and not on a correct server."""
+    wrong_scripts: list[str] = []
+
+    def run_scripts(prepared: Prepared, verdicts: dict[str, Verdict]) -> None:
+        for rule in sorted(blamed(verdicts) & planted.breaks):
+            wrong_scripts.append(unlike(verdicts[rule], prepared, correct, tmp_path))
+
+    verdicts = verdicts_on(planted.path, planted.breaks, then=run_scripts)
     assert blamed(verdicts) == planted.breaks, _told(verdicts, planted)
+    assert not any(wrong_scripts), "\n".join(wrong_scripts)
 
 
 def _told(verdicts: dict[str, Verdict], planted: Planted) -> str:

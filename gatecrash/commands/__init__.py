@@ -7,6 +7,6 @@ from pathlib import Path
 
 def absolute(target: str | None) -> str | None:
     """A path that stays right when the working folder changes; anything else (a command, HOST:PORT) as it is."""
-    if target is None or not Path(target).exists():
+    if not target or not Path(target).exists():
         return target
     return str(Path(target).resolve())

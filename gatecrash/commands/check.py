@@ -190,7 +190,7 @@ def _grader(options: argparse.Namespace, reports: list[formats.Report], wishes: 
 
 
 def _wishes(options: argparse.Namespace) -> Wishes:
-    target = absolute(options.target) or default_target()
+    target = default_target() if options.target is None else str(absolute(options.target))
     rules = load().select(options.only, options.skip)
     if options.only_failed:
         rules = _failed_last(rules, target)

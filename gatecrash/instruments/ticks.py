@@ -10,11 +10,11 @@ What this rests on is weaker than the proof: that a tick which did nothing does 
 same from outside. So
 - an early look only stands where it leads to nothing being blamed. Who blames plays again and waits (trial.py), and
   on a fresh server no look is early;
-- a tick that does harm, says something late or closes something is never remembered, so that its state is waited out
-  every time. A state is told from another by the calls the tasks sleep in with their limits and small arguments, by
-  how many descriptors each process has open besides the clients' connections, by the accept queue, by what the
-  kernel holds and the client got of each open connection, and by what was done to the server in this scenario
-  (signals, errors, limits, resets). Of what comes in numbers (clients, threads), only the magnitude counts.
+- a state whose tick once did anything else (harm, a late word, a close) is waited out every time. States are told
+  apart by the calls the tasks sleep in with their limits and small arguments, by how many descriptors each process
+  has open besides the clients' connections, by the accept queue, by what the kernel holds and the client got of each
+  connection, by how clients of this scenario have gone (a tick may do what they have left to be done), and by what
+  was done to the server (signals, errors, limits, resets). Of what comes in numbers only the magnitude counts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gatecrash.instruments.census import Task
@@ -52,10 +52,32 @@ class State:
 
 
 @dataclass
-class Ticks:
-    """The states of one program whose timed waits were waited out for nothing."""
+class Lore:
+    """What was learned of one program: the states whose timed waits end for nothing, and those where something is done.
 
-    known: set[State] = field(default_factory=set)
+    A state where something was done once is never taken for idle, however many descriptors it has by then.
+    """
+
+    idle: set[State] = field(default_factory=set)
+    busy: set[State] = field(default_factory=set)
+
+    def learn(self, state: State, *, idle: bool) -> None:
+        """A timed wait that began in `state` has ended."""
+        if idle:
+            self.idle.add(state)
+        else:
+            self.busy.add(_without_descriptors(state))
+
+    def idles(self, state: State) -> bool:
+        """Whether nothing was ever done when a timed wait ended in this state."""
+        return state in self.idle and _without_descriptors(state) not in self.busy
+
+
+@dataclass
+class Ticks:
+    """How the timed waits of one play are dealt with: what is known of them, and in how much of a hurry we are."""
+
+    lore: Lore = field(default_factory=Lore)
     haste: Haste = "patient"
     situation: Callable[[], Situation] = Situation
     early: bool = False  # a look was early since this was last unset
@@ -72,12 +94,16 @@ class Ticks:
 
     def take_for_idle(self, tasks: Iterable[Task], zombies: int) -> bool:
         """Whether this rest may count before its timed waits have ended; an early look is noted."""
-        if self.haste == "patient" or not self.known or (zombies and self.haste == "careful"):
+        if self.haste == "patient" or not self.lore.idle or (zombies and self.haste == "careful"):
             return False
-        if self.state(tasks, zombies) not in self.known:
+        if not self.lore.idles(self.state(tasks, zombies)):
             return False
         self.early = True
         return True
+
+
+def _without_descriptors(state: State) -> State:
+    return replace(state, descriptors=frozenset())
 
 
 def about(count: int) -> int:
