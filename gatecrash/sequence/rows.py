@@ -70,9 +70,9 @@ class Drawing:
             if place is None:
                 continue
             lane, words = self.cast.lane_of(place.pid), self.cast.in_words(place)
+            spins = spinning and place.verb == "running"
             if spins:
                 words = "runs on and on, never sleeps"
-            spins = spinning and place.verb == "running"
             bad = (blamed or spins) and sentence in self.fault.sentences
             if self.known.doing.get(lane) != words or bad:
                 doing.setdefault((words, place.verb == "running", bad), []).append(lane)
