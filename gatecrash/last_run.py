@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gatecrash import __version__
+from gatecrash.baseline import Baseline
 from gatecrash.errors import UsageError
 from gatecrash.record import Judgement, RunRecord
 from gatecrash.rulebook import load as rulebook
@@ -44,6 +45,8 @@ def save(record: RunRecord, target: str, contract: str | None) -> None:
         "contract": contract,
         "prepared": record.prepared.to_json(),
         "missing": dict(record.missing),
+        "strict": record.strict,
+        "baseline": None if record.baseline is None else record.baseline.to_json(),
         "grading": None if record.grading is None else record.grading.to_json(),
         "verdicts": [judgement.verdict.to_json() for judgement in record.judgements],
         **{name: getattr(record, name) for name in ("seconds", "profile", "fault", "interrupted", "named")},
@@ -74,6 +77,8 @@ def load(target: str | None) -> LastRun:
         prepared=Prepared.from_json(row["prepared"]),
         missing=row["missing"],
         judgements=tuple(Judgement(rulebook().get(one.rule), one) for one in verdicts),
+        strict=row.get("strict", False),
+        baseline=None if row.get("baseline") is None else Baseline.from_json(row["baseline"]),
         grading=None if row.get("grading") is None else Scheme.from_json(row["grading"]),
         **{name: row[name] for name in ("seconds", "profile", "fault", "interrupted", "named")},
     )

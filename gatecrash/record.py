@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatecrash import __version__
+from gatecrash.baseline import Baseline, Known, by_rule
 from gatecrash.rulebook import Rule, load
 from gatecrash.scheme import Scheme
 from gatecrash.verdicts import Outcome, Verdict, merge
@@ -40,6 +41,10 @@ class RunRecord:
     named: str = ""
     #: How it is graded, when its user asked for points.
     grading: Scheme | None = None
+    #: Its user wants a broken SHOULD to fail it.
+    strict: bool = False
+    #: Failures that are known and fail no gate.
+    baseline: Baseline | None = None
 
     @property
     def error(self) -> str | None:
@@ -57,6 +62,16 @@ class RunRecord:
         failed = [j for j in self.judgements if j.verdict.outcome == "fail"]
         return tuple(sorted(failed, key=lambda j: ("MUST", "SHOULD", "MAY").index(j.rule.level)))
 
+    @property
+    def excused(self) -> Mapping[str, Known]:
+        """The broken rules that the baseline knows, each with its entry."""
+        return by_rule(self.baseline or Baseline(), (j.verdict for j in self.judgements))
+
+    @property
+    def fixed(self) -> tuple[Known, ...]:
+        """The baseline's entries whose rule holds again."""
+        return (self.baseline or Baseline()).fixed(j.verdict for j in self.judgements)
+
     def exit_code(self, *, strict: bool) -> int:
         """0 conforming, 1 not, 2 interrupted, 3 a fault of ours, 5 nothing was tried, 6 it did not build or start."""
         if self.error is not None:
@@ -65,7 +80,9 @@ class RunRecord:
             return 2
         if self.fault is not None:
             return 3
-        if any(j.rule.level == "MUST" or (strict and j.rule.level == "SHOULD") for j in self.broken):
+        excused = self.excused
+        new = [j.rule.level for j in self.broken if j.rule.id not in excused]
+        if "MUST" in new or (strict and ("SHOULD" in new or self.fixed)):
             return 1
         if not self.broken and not self.summary["pass"] and not self.summary["inconclusive"]:
             return 5
@@ -84,7 +101,16 @@ class RunRecord:
             "contract": self.prepared.contract.to_json(),
             "capabilities_missing": dict(self.missing),
             "summary": self.summary,
+            "baseline": self._baseline_to_json(),
             "verdicts": [_row(j) for j in self.judgements],
+        }
+
+    def _baseline_to_json(self) -> dict[str, Any] | None:
+        if self.baseline is None:
+            return None
+        return {
+            "known": [one.to_json() for one in self.excused.values()],
+            "fixed": [one.to_json() for one in self.fixed],
         }
 
 

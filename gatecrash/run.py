@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from gatecrash.baseline import Baseline
 from gatecrash.contract import Contract
 from gatecrash.errors import GatecrashError, TargetError
 from gatecrash.judging import missing_instruments
@@ -32,6 +33,9 @@ class Wishes:
     patience: float = 5.0
     contract: str | None = None
     jobs: int | None = None
+    strict: bool = False
+    #: Failures that are known.
+    baseline: Baseline | None = None
     grading: Scheme | None = None
 
 
@@ -97,6 +101,8 @@ class Run:
             fault="\n".join(faults) or None,
             interrupted=not self._tried,
             named=self.wishes.named,
+            strict=self.wishes.strict,
+            baseline=self.wishes.baseline,
             grading=self.wishes.grading,
         )
 
@@ -112,6 +118,8 @@ class Run:
             profile=self.wishes.profile,
             fault=None if theirs else str(error),
             named=self.wishes.named,
+            strict=self.wishes.strict,
+            baseline=self.wishes.baseline,
             grading=self.wishes.grading,
         )
 

@@ -6,12 +6,15 @@ import argparse
 import sys
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from gatecrash import last_run
+from gatecrash.baseline import Baseline
+from gatecrash.baseline_file import read_baseline, to_be_written, written
 from gatecrash.commands import absolute
 from gatecrash.commands.points import grading_asked, unused_grading
 from gatecrash.errors import GatecrashError, UsageError
@@ -52,6 +55,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FORMAT=FILE",
         help="write a report: json=result.json; may be repeated",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help="known failures, which fail nothing (docs/ci.md); one that holds again is told",
+    )
+    parser.add_argument(
+        "--write-baseline", metavar="FILE", help="write what is broken now as known; reasons that are there are kept"
     )
     parser.add_argument(
         "--contract", metavar="FILE", help="the gatecrash.toml to use (default: the one beside the target)"
@@ -134,7 +145,8 @@ class Progress:
 def run(options: argparse.Namespace) -> int:
     """Judge the target; returns the exit code."""
     reports = [formats.requested(text) for text in options.report]
-    wishes = _wishes(options)
+    known = _known(options)
+    wishes = _wishes(options, known)
     grader = _grader(options, reports, wishes)
     console = Console(highlight=False, soft_wrap=True)
     folder = Workshop.new_folder()
@@ -151,6 +163,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     finally:
         Workshop.remove_folder(folder)
+    if options.write_baseline is not None:
+        record = _renew(record, Path(options.write_baseline), console)
     _write(reports, record)
     last_run.save(record, wishes.target, wishes.contract)
     code = _show(record, options, console)
@@ -189,7 +203,31 @@ def _grader(options: argparse.Namespace, reports: list[formats.Report], wishes: 
     return _Grader(asked, graded, None if named else unused_grading(wishes.target))
 
 
-def _wishes(options: argparse.Namespace) -> Wishes:
+def _known(options: argparse.Namespace) -> Baseline | None:
+    """What is known before the run. Raises UsageError for a baseline that cannot be read, or not be written."""
+    known = None if options.baseline is None else read_baseline(Path(options.baseline))
+    if options.write_baseline is None:
+        return known
+    before = to_be_written(Path(options.write_baseline))
+    return Baseline(tuple(dict.fromkeys((*(known or Baseline()).known, *before.known))))
+
+
+def _renew(record: RunRecord, path: Path, console: Console) -> RunRecord:
+    """Write the baseline after a run that came to its end; the run is then judged by it."""
+    if record.error is not None or record.fault is not None or record.interrupted:
+        console.print(Text("The baseline is left as it was: this run did not judge every rule.", "yellow"))
+        return record
+    before = record.baseline or Baseline()
+    renewed = before.renewed(judgement.verdict for judgement in record.judgements)
+    try:
+        path.write_text(written(renewed), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"the baseline {path} could not be written: {error.strerror}.") from None
+    console.print(terminal.plain(f"  baseline: {path} lists {len(renewed.known)} known"))
+    return replace(record, baseline=renewed)
+
+
+def _wishes(options: argparse.Namespace, known: Baseline | None) -> Wishes:
     target = default_target() if options.target is None else str(absolute(options.target))
     rules = load().select(options.only, options.skip)
     if options.only_failed:
@@ -203,6 +241,8 @@ def _wishes(options: argparse.Namespace) -> Wishes:
         patience=options.patience,
         contract=absolute(options.contract),
         jobs=options.jobs,
+        strict=options.strict,
+        baseline=known,
         grading=grading_asked(options.grading, options.contract),
     )
 
@@ -247,6 +287,7 @@ def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> i
     terminal.areas(console, record)
     terminal.unjudged(console, record)
     terminal.failures(console, record, options.target or "")
+    terminal.baseline(console, record)
     if record.fault is not None:
         console.print(Text("Gatecrash itself failed; this says nothing of the target. Its last words:", "bold yellow"))
         console.print(terminal.plain(record.fault))

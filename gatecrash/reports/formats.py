@@ -17,6 +17,12 @@ from gatecrash.record import RunRecord
 #: Each format's module in gatecrash.reports, imported when it is asked for.
 FORMATS = {
     "json": "json_report",
+    "junit": "junit",
+    "gitlab": "junit",  # the same file: GitLab reads the xunit1 family, with `file` of each case
+    "sarif": "sarif",
+    "tap": "tap",
+    "github-summary": "github_summary",
+    "github-annotations": "github_annotations",
     "gradescope": "gradescope",
     "classroom50": "classroom50",
     "classroom": "classroom",
@@ -80,13 +86,14 @@ def requested(text: str) -> Report:
             f"--report {text}: expected FORMAT=FILE with one of the formats {', '.join(sorted(FORMATS))}.{hint}"
         )
     path = Path(name)
-    reason = _why_not_writable(path)
+    reason = why_not_writable(path)
     if reason is not None:
         raise UsageError(f"--report {text}: {name} cannot be written: {reason}.")
     return Report(kind, path.absolute())
 
 
-def _why_not_writable(path: Path) -> str | None:
+def why_not_writable(path: Path) -> str | None:
+    """Why a file cannot be written; None when it can."""
     if path.is_dir():
         return "it is a folder; name a file in it"
     if not path.parent.is_dir():

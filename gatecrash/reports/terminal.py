@@ -88,9 +88,24 @@ def unjudged(console: Console, record: RunRecord) -> None:
 
 
 def failures(console: Console, record: RunRecord, replay_target: str) -> None:
-    """Every broken rule once."""
+    """Every broken rule once; those that the baseline knows are not explained again."""
+    excused = record.excused
     for judgement in record.broken:
+        if judgement.rule.id in excused:
+            continue
         failure(console, judgement, record.prepared.contract, replay_target)
+
+
+def baseline(console: Console, record: RunRecord) -> None:
+    """The failures that are known, a line each, and those that are fixed."""
+    for rule, known in record.excused.items():
+        title = next(j.rule.title for j in record.judgements if j.rule.id == rule)
+        reason = f" ({known.reason})" if known.reason else ""
+        console.print(Text.assemble((f"  {rule} known: ", "yellow"), plain(f"{title}{reason}", "dim")))
+    for known in record.fixed:
+        console.print(Text(f"  {known.rule} holds again: remove it from the baseline", "green"))
+    if record.excused or record.fixed:
+        console.print()
 
 
 def failure(console: Console, judgement: Judgement, contract: Contract, replay_target: str) -> None:
@@ -177,5 +192,5 @@ def closing(console: Console, record: RunRecord, *, strict: bool) -> None:
             f": {words.counts(record)} ({record.seconds:.1f} s, {record.profile})",
         )
     )
-    if code == 0 and record.broken:
+    if code == 0 and any(j.rule.id not in record.excused for j in record.broken):
         console.print(Text("A broken SHOULD is advice; with --strict it fails the run.", "dim"))

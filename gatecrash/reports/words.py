@@ -69,6 +69,8 @@ def counts(record: RunRecord) -> str:
     """How many rules got which verdict, those that none got left out."""
     summary = record.summary
     words = [f"{summary['pass']} rules hold", f"{summary['fail']} broken"]
+    if record.excused:
+        words[-1] += f" ({len(record.excused)} known)"
     for name, word in (
         ("inconclusive", "inconclusive"),
         ("not_observable", "not observable here"),
