@@ -39,7 +39,7 @@ _ASCII = str.maketrans({
     "─": "-", "═": "=", "╌": ".", "┄": ".", "│": "|", "┃": "#", "┊": ":", "├": "|", "┤": "|", "►": ">", "◄": "<",
     "●": "*", "■": "#", "○": "o", "·": "-", "×": "x", "…": "~",
 })  # fmt: skip
-_KEY = "! where it goes wrong   ═ FIN   ╌ connect, accept   ┃ frozen or held   ┊ dead"
+_KEY = ["! where it goes wrong", "═ FIN", "╌ connect, accept", "┃ frozen or held", "┊ dead"]
 
 
 def text(diagram: Diagram, *, width: int = 80, ascii_only: bool = False) -> list[Text]:
@@ -53,7 +53,7 @@ def text(diagram: Diagram, *, width: int = 80, ascii_only: bool = False) -> list
                 sheet.mark(number, row)
             case Band():
                 sheet.band(number, row)
-    lines = [*sheet.head(), *sheet.lines, Text(), Text(_KEY[: sheet.width], "dim")]
+    lines = [*sheet.head(), *sheet.lines, Text(), *(Text(line, "dim") for line in _filled(_KEY, sheet.width))]
     for line in lines:
         line.rstrip()
         if ascii_only:
@@ -242,13 +242,12 @@ def _put(line: _Line, at: int, words: Words, style: str) -> None:
 
 
 def _titles(lanes: tuple[Lane, ...], room: int) -> list[str]:
-    """The lanes' names as they fit into `room` columns: whole, shortened, or numbers."""
+    """The lanes' names as they fit into `room` columns: whole, or shortened, or their numbers."""
     whole = [safe_text(lane.title) for lane in lanes]
     short = [title.replace("child ", "c").replace(" … ", "…").replace("children", "c…") for title in whole]
-    for names in (whole, short):
-        if max(map(cell_len, names)) <= room:
-            return names
-    return [str(number) for number in range(1, len(lanes) + 1)]
+    if max(map(cell_len, whole)) <= room:
+        return whole
+    return [name if cell_len(name) <= room else str(number) for number, name in enumerate(short, 1)]
 
 
 def _who(lane: Lane, title: str) -> str:

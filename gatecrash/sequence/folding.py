@@ -54,7 +54,7 @@ def _clients(cast: Cast, fault: Fault, used: set[str]) -> tuple[list[Lane], list
     names = [name for name in cast.clients if client(name) in used]
     if len(names) <= MOST_CLIENTS:
         return [_client(name) for name in names], []
-    preferred = [*(name for name in names if fault.blames(name)), names[0], names[-1], names[1], names[-2]]
+    preferred = [*(name for name in names if fault.blames(name)), names[0], names[-1], names[1], names[-2], names[2]]
     alone = set(list(dict.fromkeys(preferred))[: MOST_CLIENTS - 1])
     crowd = [name for name in names if name not in alone]
     title = f"{_short(crowd[0])} … {_short(crowd[-1])}"
@@ -85,7 +85,7 @@ def _children(cast: Cast, fault: Fault, used: set[str]) -> tuple[list[Lane], lis
     lanes = {pid: Lane(child(pid), "child", f"child {n}", f"process {pid}") for n, pid in enumerate(pids, 1)}
     if len(pids) <= MOST_CHILDREN:
         return list(lanes.values()), []
-    preferred = [*(pid for pid in pids if pid in fault.pids), *pids[:2], pids[-1]]
+    preferred = [*(pid for pid in pids if pid in fault.pids), *pids[:2], pids[-1], pids[2]]
     alone = set(list(dict.fromkeys(preferred))[: MOST_CHILDREN - 1])
     rest = [pid for pid in pids if pid not in alone]
     shared = Lane(CHILDREN, "children", "children", f"{len(rest)} others")

@@ -212,7 +212,7 @@ class Drawing:
         words = "connect: refused" if event.why == "refused" else "connect: dropped"
         note = "nobody listens" if event.why == "refused" else "the accept queue is full"
         lanes = client(event.client), self.cast.wire
-        self.rows.append(Arrow(*lanes, "connect", plain(words, bad=bad), note, "lost", bad, self.step_number))
+        self.rows.append(Arrow(*lanes, "connect", plain(words), note, "lost", bad, self.step_number))
 
     @event.register
     def _sent(self, event: seen.Sent, index: int) -> None:

@@ -1,0 +1,107 @@
+"""Transcripts made by hand for the tests of diagrams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gatecrash.instruments.census import ProcessEntry
+from gatecrash.instruments.queues import Listener
+from gatecrash.scenario import Close, Connect, Receive, Scenario, Send, Settle, Step, scenario
+from gatecrash.transcript import ClientSide, Connected, Event, Got, Looked, Sent, Silent, Snapshot, Still, Transcript
+from gatecrash.verdicts import Finding
+
+PARENT = "process 7 (server) is blocked in accept on descriptor 3 (a socket)"
+CHILD = "process 9 (server) is blocked in recvfrom on descriptor 4 (a socket)"
+
+#: Everything a terminal, a page or a reader could be fooled with.
+HOSTILE = (
+    "\x1b[31mred\x1b]0;title\x07</script><img src=x onerror=alert(1)>&amp;]]>"
+    "\u202egnirts\u2066\u200b\x00\ud800\x7f\x9b2J"
+)
+HOSTILE_BYTES = HOSTILE.encode("utf-8", "surrogatepass")
+
+#: A step, and the events that came of it.
+Part = tuple[Step, Sequence[Event]]
+
+
+def look(
+    *,
+    zombies: Sequence[int] = (),
+    children: Sequence[int] = (),
+    where: Sequence[str] = (PARENT,),
+    connections: Sequence[ClientSide] = (),
+    depth: int = 0,
+    running: bool = True,
+    still: Still = "quiet",
+    descriptors: int = 4,
+) -> Snapshot:
+    """What a look sees of a server whose first process is 7."""
+    alive = [ProcessEntry(pid, 1 if pid == 7 else 7, "S", "server", 1, 0, 0, 0) for pid in (7, *children)]
+    dead = [ProcessEntry(pid, 7, "Z", "server", 1, 0, 0, 0) for pid in zombies]
+    return Snapshot(
+        still=still,
+        running=running,
+        main=7,
+        processes=(*alive, *dead) if running else (),
+        tasks=(),
+        listener=Listener(1, 2, "127.0.0.1", 9157, depth, 5) if running else None,
+        listener_holders=(7,),
+        descriptors=((7, descriptors),),
+        connections=tuple(connections),
+        where=tuple(where),
+        opened=((7, ((3, "socket:[1]"),)),),
+    )
+
+
+def transcript(*parts: Part) -> Transcript:
+    """Steps, each with what came of it; the events' step numbers are set here."""
+    events = [replace(event, step=number) for number, (_, came) in enumerate(parts) for event in came]
+    return Transcript(scenario(*(step for step, _ in parts)), tuple(events))
+
+
+def asked(client: str, answer: bytes | None, *, where: Sequence[str] = (PARENT,)) -> list[Part]:
+    """A client that connects, asks, gets this answer (None: proven silence) and closes."""
+    came: Event = Silent(0, client, True, "quiet", tuple(where)) if answer is None else Got(0, client, answer)
+    return [
+        (Connect(client), [Connected(0, client)]),
+        (Send(client, b"GET / HTTP/1.1\r\n\r\n"), [Sent(0, client, b"GET / HTTP/1.1\r\n\r\n", True, 18)]),
+        (Receive(client), [came]),
+        (Close(client), []),
+    ]
+
+
+#: A fork server that never waits: two clients, and a zombie for each.
+ZOMBIES = transcript(
+    *asked("A", b"one"), *asked("B", b"two"), (Settle("twice"), [Looked(0, "twice", look(zombies=(8, 9)))])
+)
+ZOMBIES_FOUND = Finding(
+    "FORK-02", "no zombie", "2 zombies after all of them", ("zombies: 8, 9", "process 7 (server) has no handler")
+)
+
+#: The second client is never served.
+UNSERVED = transcript(*asked("A", b"one"), *asked("B", None))
+UNSERVED_FOUND = Finding("ACC-01", "B is served", "B got not a byte, and nothing more", (PARENT,))
+
+
+def flood(clients: int) -> Transcript:
+    """So many clients that connect and ask at once, the last of whom is not served."""
+    names = [f"C{number}" for number in range(clients)]
+    parts = [part for name in names for part in asked(name, None if name == names[-1] else b"an answer")]
+    return transcript(*parts)
+
+
+def hostile() -> tuple[Transcript, Finding]:
+    """A transcript in which every stranger's text and bytes are meant to do harm."""
+    sentence = f"process 7 ({HOSTILE}) is blocked in {HOSTILE} on descriptor 3 ({HOSTILE})"
+    parts = [*asked(HOSTILE, HOSTILE_BYTES * 50), *asked("B", None, where=(sentence,))]
+    steps: list[Part] = [
+        *parts,
+        (Settle(HOSTILE), [Looked(0, HOSTILE, look(where=(sentence,)))]),
+    ]
+    return transcript(*steps), Finding("ACC-01", HOSTILE, f"B got {HOSTILE}", (sentence, HOSTILE))
+
+
+def nothing() -> Transcript:
+    """A scenario of which nothing was seen."""
+    return Transcript(Scenario(()), ())

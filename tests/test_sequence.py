@@ -1,0 +1,310 @@
+"""A sequence diagram says what the transcript says: who, what, in which order, and where the fault is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gatecrash import steps
+from gatecrash import transcript as seen
+from gatecrash.scenario import (
+    AwaitHeld,
+    Connect,
+    Fail,
+    Freeze,
+    Hold,
+    Receive,
+    ReceiveDatagrams,
+    Release,
+    Send,
+    SendDatagram,
+    Settle,
+    Shorten,
+    Thaw,
+)
+from gatecrash.sequence import Arrow, Band, Diagram, Mark, Row, diagram, text_of
+from gatecrash.sequence.folding import MOST_CHILDREN, MOST_CLIENTS, MOST_ROWS
+from gatecrash.sequence.rows import Drawing
+from gatecrash.transcript import (
+    CallTrace,
+    ClientSide,
+    Connected,
+    CrashedProcess,
+    Ended,
+    Got,
+    HeldAt,
+    Looked,
+    NotConnected,
+    Sent,
+    ServerEnded,
+    Silent,
+    TracedCall,
+    Transcript,
+)
+from gatecrash.verdicts import Difference, Finding
+from tests.sequences import (
+    CHILD,
+    HOSTILE,
+    PARENT,
+    UNSERVED,
+    UNSERVED_FOUND,
+    ZOMBIES,
+    ZOMBIES_FOUND,
+    Part,
+    asked,
+    flood,
+    hostile,
+    look,
+    nothing,
+    transcript,
+)
+
+EVENTS = sorted(
+    (kind for kind in vars(seen).values() if isinstance(kind, type) and issubclass(kind, seen.Event)),
+    key=lambda kind: kind.__name__,
+)
+
+
+def drawn(played: Transcript, finding: Finding | None = None) -> Diagram:
+    return diagram(played, finding, "ACC-01")
+
+
+def kinds(picture: Diagram) -> list[str]:
+    return [row.kind for row in picture.rows]
+
+
+def the(picture: Diagram, kind: str) -> Row:
+    found = [row for row in picture.rows if row.kind == kind]
+    assert len(found) == 1, f"{len(found)} rows are {kind} in {kinds(picture)}"
+    return found[0]
+
+
+@pytest.mark.parametrize("kind", steps.STEPS)
+def test_every_kind_of_step_has_a_meaning_in_the_picture(kind: type[steps.Step]) -> None:
+    handlers = vars(Drawing)["step"].dispatcher
+    assert handlers.dispatch(kind) is not handlers.dispatch(object)
+
+
+def test_the_steps_are_all_steps_there_are() -> None:
+    assert set(steps.STEPS) == set(steps.Step.__subclasses__())
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EVENTS if kind is not seen.Event])
+def test_every_kind_of_event_has_a_meaning_in_the_picture(kind: type[seen.Event]) -> None:
+    handlers = vars(Drawing)["event"].dispatcher
+    assert handlers.dispatch(kind) is not handlers.dispatch(object)
+
+
+def test_lanes_are_the_clients_the_kernel_the_parent_and_its_children() -> None:
+    picture = drawn(ZOMBIES, ZOMBIES_FOUND)
+    assert [lane.key for lane in picture.lanes] == ["client:A", "client:B", "kernel", "server", "child:8", "child:9"]
+    assert picture.lanes[4].title == "child 1"
+    assert picture.lanes[4].detail == "process 8"
+
+
+def test_rows_come_in_the_order_of_the_steps() -> None:
+    numbers = [row.step for row in drawn(ZOMBIES).rows]
+    assert numbers == sorted(numbers)
+
+
+def test_zombies_of_the_evidence_are_the_fault() -> None:
+    mark = the(drawn(ZOMBIES, ZOMBIES_FOUND), "zombie")
+    assert isinstance(mark, Mark)
+    assert mark.lanes == ("child:8", "child:9")
+    assert mark.bad
+
+
+def test_without_a_finding_nothing_is_the_fault() -> None:
+    assert not any(row.bad for row in drawn(ZOMBIES).rows)
+
+
+def test_the_silence_of_the_blamed_client_and_who_is_blocked_are_the_fault() -> None:
+    picture = drawn(UNSERVED, UNSERVED_FOUND)
+    bad = [row for row in picture.rows if row.bad]
+    assert [row.kind for row in bad] == ["silence", "blocked"]
+    assert [lane.key for lane in picture.lanes if lane.bad] == ["client:B", "server"]
+
+
+def test_a_remote_server_has_no_kernel_to_look_at() -> None:
+    parts: list[Part] = [(Connect("A"), [Connected(0, "A")]), (Send("A", b"x"), [Sent(0, "A", b"x", None, None)])]
+    picture = drawn(transcript(*parts, (Receive("A"), [Got(0, "A", b"x")])))
+    assert [lane.key for lane in picture.lanes] == ["client:A", "server"]
+
+
+def test_datagrams_know_no_accept_queue() -> None:
+    parts: list[Part] = [
+        (SendDatagram("A", b"x"), [Sent(0, "A", b"x", None, None, port=9)]),
+        (ReceiveDatagrams("A"), [Got(0, "A", b"y", source_port=9)]),
+        (Settle(), [Looked(0, "", look())]),
+    ]
+    picture = drawn(transcript(*parts))
+    assert [lane.key for lane in picture.lanes] == ["client:A", "server"]
+    assert kinds(picture)[:2] == ["datagram", "datagram"]
+
+
+def test_what_nobody_has_read_stays_in_the_kernel() -> None:
+    parts: list[Part] = [
+        (Connect("A"), [Connected(0, "A")]),
+        (Send("A", b"x"), [Sent(0, "A", b"x", False, 0, where=(PARENT,))]),
+    ]
+    row = the(drawn(transcript(*parts)), "segment")
+    assert isinstance(row, Arrow)
+    assert (row.end, row.fate, row.note) == ("kernel", "unread", "1 byte, not read")
+
+
+def test_a_connection_is_accepted_when_something_of_it_was_read() -> None:
+    assert kinds(drawn(transcript(*asked("A", b"x")[:2]))) == ["connect", "accept", "segment"]
+
+
+def test_who_is_blocked_where_names_the_connection() -> None:
+    side = ClientSide("A", "ESTABLISHED", True, 0, 0, 0, ((9, 4),))
+    seen_once = look(children=(9,), where=(CHILD,), connections=(side,))
+    picture = drawn(transcript((Connect("A"), [Connected(0, "A")]), (Settle(), [Looked(0, "", seen_once)])))
+    assert text_of(the(picture, "blocked").words) == "blocked in recvfrom(4): A's connection"
+    assert kinds(picture) == ["connect", "look", "accept", "forked", "blocked"]
+
+
+def test_a_frozen_server_is_frozen_until_it_goes_on() -> None:
+    parts: list[Part] = [(Freeze(), []), (Connect("A"), [Connected(0, "A")]), (Thaw(), [])]
+    (period,) = drawn(transcript(*parts, *asked("B", b"x"))).periods
+    assert (period.lane, period.kind, period.first, period.last) == ("server", "frozen", 0, 2)
+
+
+def test_a_held_call_is_held_by_the_task_that_made_it() -> None:
+    calls = (TracedCall(9, "send", "sendto", 4, "held"),)
+    parts: list[Part] = [
+        (Hold("send"), []),
+        *asked("A", b"x")[:2],
+        (AwaitHeld(), [HeldAt(0, "sendto", True)]),
+        (Release(), []),
+        (Settle(), [Looked(0, "", look(children=(9,), where=(PARENT, CHILD))), CallTrace(0, calls)]),
+    ]
+    picture = drawn(transcript(*parts))
+    held = the(picture, "held")
+    assert isinstance(held, Mark)
+    assert held.lanes == ("child:9",)
+    assert text_of(held.words) == "held at sendto(4)"
+    assert [p.kind for p in picture.periods if p.lane == "child:9"] == ["absent", "held"]
+
+
+def test_a_failed_call_comes_before_what_came_of_it() -> None:
+    calls = (TracedCall(7, "accept", "accept4", 3, "failed EMFILE"), TracedCall(7, "recv", "recvfrom", -1, "ran"))
+    parts: list[Part] = [(Fail("accept", "EMFILE"), []), *asked("A", None), (Settle(), [CallTrace(0, calls)])]
+    finding = Finding("ACC-18", "it is noticed", "after accept had failed, process 7 called recvfrom on descriptor -1")
+    picture = diagram(transcript(*parts), finding, "ACC-18")
+    assert kinds(picture)[:4] == ["plan", "connect", "failed", "misused"]
+    assert text_of(the(picture, "failed").words) == "accept4(3) fails: EMFILE"
+    assert the(picture, "misused").bad
+
+
+def test_a_short_send_says_how_little_it_took() -> None:
+    calls = (TracedCall(7, "send", "sendto", 4, "shortened 1"),)
+    picture = drawn(transcript((Shorten(1), []), *asked("A", b"x"), (Settle(), [CallTrace(0, calls)])))
+    assert text_of(the(picture, "shortened").words) == "sendto(4) takes only 1 byte"
+
+
+def test_the_server_dies_before_others_are_refused() -> None:
+    refused = (Connect("B"), [NotConnected(0, "B", "refused"), ServerEnded(0, -13)])
+    picture = drawn(transcript(*asked("A", b"x"), refused), Finding("LIFE-06", "", "B could not connect (refused)"))
+    assert kinds(picture)[-2:] == ["died", "connect"]
+    assert text_of(the(picture, "died").words) == "killed by SIGPIPE"
+    assert picture.rows[-1].bad
+
+
+def test_a_crash_comes_before_the_end_it_caused() -> None:
+    serving = look(children=(9,), connections=(ClientSide("A", "ESTABLISHED", True, 0, 0, 0, ((9, 4),)),))
+    parts: list[Part] = [
+        (Connect("A"), [Connected(0, "A")]),
+        (Settle(), [Looked(0, "", serving)]),
+        (Receive("A"), [Ended(0, "A", "FIN")]),
+        (Settle(), [Looked(0, "", look(zombies=(9,))), CrashedProcess(0, 9, 11)]),
+    ]
+    picture = drawn(transcript(*parts), Finding("MEM-03", "no crash", "a process of the server was ended by SIGSEGV"))
+    assert kinds(picture).index("died") == kinds(picture).index("fin") - 1
+
+
+def answered(*pieces: bytes) -> Transcript:
+    parts = asked("A", b"")[:2]
+    return transcript(*parts, (Receive("A"), [*(Got(0, "A", piece) for piece in pieces), Ended(0, "A", "FIN")]))
+
+
+@pytest.mark.parametrize("offset", [0, 2, 3, 4, 6])
+def test_the_wrong_byte_is_marked_in_the_piece_that_brought_it(offset: int) -> None:
+    pieces = (b"abc", b"d", b"efg")
+    finding = Finding("STREAM-02", "", "A: wrong", difference=Difference(b"ABCDEFG", b"abcdefg", offset))
+    rows = [row for row in drawn(answered(*pieces), finding).rows if row.bad]
+    assert len(rows) == 1
+    assert [span.text for span in rows[0].words if span.bad] == ["abcdefg"[offset]]
+
+
+def test_missing_bytes_are_marked_where_they_should_follow() -> None:
+    finding = Finding("RESP-11", "", "A got 3 bytes", difference=Difference(b"abcdef", b"abc", 3))
+    rows = [row for row in drawn(answered(b"ab", b"c"), finding).rows if row.bad]
+    assert [text_of(row.words) for row in rows] == ['"c" and no more', "FIN"]
+
+
+def test_a_datagram_that_was_meant_for_another_is_wrong_as_a_whole() -> None:
+    parts: list[Part] = [
+        (SendDatagram("A", b"mine"), [Sent(0, "A", b"mine", None, None, port=9)]),
+        (ReceiveDatagrams("B"), [Got(0, "B", b"mine", source_port=9), Silent(0, "B", True, "quiet")]),
+    ]
+    finding = Finding("DGRAM-02", "", 'B got "mine", which A had sent')
+    assert [row.kind for row in drawn(transcript(*parts), finding).rows if row.bad] == ["datagram"]
+
+
+def test_something_is_the_fault_whenever_there_is_a_finding() -> None:
+    finding = Finding("ACC-01", "", "nobody knows")
+    assert [row.bad for row in drawn(transcript(*asked("A", b"x")), finding).rows][-1]
+
+
+@pytest.mark.parametrize("clients", [1, 7, 200])
+def test_a_flood_is_folded_and_the_blamed_client_is_not(clients: int) -> None:
+    last = f"C{clients - 1}"
+    picture = drawn(flood(clients), Finding("ACC-02", "", f"{last} got not a byte, and nothing more", (PARENT,)))
+    assert len(picture.rows) <= MOST_ROWS
+    assert sum(lane.kind in ("client", "clients") for lane in picture.lanes) <= MOST_CLIENTS
+    assert f"client:{last}" in [lane.key for lane in picture.lanes if lane.bad]
+
+
+def test_a_fold_says_how_much_it_stands_for() -> None:
+    picture = drawn(flood(200), UNSERVED_FOUND)
+    assert [lane.detail for lane in picture.lanes if lane.kind == "clients"] == ["195 clients"]
+    assert "… these 5 rows 194 times more …" in [text_of(row.words) for row in picture.rows if isinstance(row, Band)]
+
+
+def test_equal_rows_are_counted() -> None:
+    parts: list[Part] = [(Connect(f"C{number}"), [Connected(0, f"C{number}")]) for number in range(200)]
+    assert max(row.times for row in drawn(transcript(*parts)).rows if isinstance(row, Arrow)) == 195
+
+
+def test_many_children_share_a_lane() -> None:
+    seen_once = look(children=tuple(range(100, 140)))
+    lanes = drawn(transcript((Settle(), [Looked(0, "", seen_once)]))).lanes
+    assert sum(lane.kind in ("child", "children") for lane in lanes) == MOST_CHILDREN
+    assert lanes[-1].detail == "36 others"
+
+
+def test_rows_that_all_differ_are_bounded_too() -> None:
+    parts: list[Part] = [(Receive("A"), [Got(0, "A", bytes([65 + number % 26]) * number)]) for number in range(1, 500)]
+    picture = drawn(transcript((Connect("A"), [Connected(0, "A")]), *parts))
+    assert len(picture.rows) <= MOST_ROWS + 8
+    assert "rows left out" in " ".join(text_of(row.words) for row in picture.rows)
+
+
+def test_labels_of_strangers_are_escaped_and_bounded() -> None:
+    played, finding = hostile()
+    picture = drawn(played, finding)
+    words = [text_of(row.words) for row in picture.rows] + [lane.title + lane.detail for lane in picture.lanes]
+    assert any("\\x1b[31mred" in text or "\\u001b[31mred" in text for text in words)
+    assert all(text.isprintable() and len(text) < 700 for text in [*words, picture.summary])
+    assert all(lane.key.isprintable() for lane in picture.lanes)
+    assert HOSTILE not in "".join(words)
+
+
+def test_a_transcript_of_nothing_is_a_server_alone() -> None:
+    assert [lane.key for lane in drawn(nothing()).lanes] == ["server"]
+
+
+def test_the_picture_of_a_transcript_is_the_same_every_time() -> None:
+    assert drawn(ZOMBIES, ZOMBIES_FOUND) == drawn(replace(ZOMBIES), ZOMBIES_FOUND)
