@@ -47,8 +47,9 @@ _WITHOUT_TRACE = (
 
 @dataclass(frozen=True)
 class _Side:
-    """The kind of an open connection, in no more than yes and no."""
+    """The kind of a client and its connection, in no more than yes and no."""
 
+    there: bool
     accepted: bool
     state: str
     read_from: bool
@@ -100,20 +101,21 @@ class Stage:
     def situation(self) -> Situation:
         """What tells two states of the server apart besides its own tasks (gatecrash.instruments.ticks)."""
         listener = None if self.server.datagram else self.server.listener()
-        sides = [side for c in self.streams.values() if c.connected and c.open and (side := self._side(c)) is not None]
-        kinds = frozenset((side, about(count)) for side, count in Counter(sides).items())
+        sides = [self._side(client) for client in self.streams.values() if client.connected]
+        kinds = frozenset((side, side.there and about(count)) for side, count in Counter(sides).items())
+        datagrams = bool(self.datagrams)
         return Situation(
-            (frozenset(self.acts), listener is not None and about(listener.depth), kinds),
+            (frozenset(self.acts), listener is not None and about(listener.depth), kinds, datagrams),
             held=sum(side.accepted for side in sides),
         )
 
-    def _side(self, client: StreamClient) -> _Side | None:
-        """The kind of a connection: what either end has of it; None when no process of the server has it any more."""
-        end = self.server.queues.connection(self.server.address, client.address)
+    def _side(self, client: StreamClient) -> _Side:
+        """The kind of a client: what either end has of its connection, or how it left."""
+        said = (bool(client.sent), bool(client.received), client.end)
+        end = self.server.queues.connection(self.server.address, client.address) if client.open else None
         if end is None or end.closed:
-            return None
-        facts = (bool(client.sent), bool(client.received), client.end, bool(end.unsent), bool(end.unread))
-        return _Side(end.accepted, end.state, bool(end.consumed), facts)
+            return _Side(False, False, "gone", False, said)
+        return _Side(True, end.accepted, end.state, bool(end.consumed), (*said, bool(end.unsent), bool(end.unread)))
 
     def take(self, client: StreamClient, at_most: int | None = None) -> bool:
         """Take what is here for `client` now; True when there was something."""

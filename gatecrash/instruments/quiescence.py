@@ -141,11 +141,11 @@ class _Lesson:
     def _state(self, rest: _Rest) -> State:
         return self.ticks.state(rest.tasks, len(rest.zombies))
 
-    def learn(self, end: _Rest) -> None:
-        """The timed waits have ended for nothing, or for reaping zombies; were descriptors opened, or closed?"""
+    def learn(self, end: _Rest, *, idle: bool) -> None:
+        """The wait has ended, for nothing or for reaping zombies (`idle`); were descriptors opened, or closed?"""
         now = self._state(end)
-        if replace(now, zombies=self.state.zombies) == self.state and descriptors(end.tasks) == self.descriptors:
-            self.ticks.known.add(self.state)
+        as_before = replace(now, zombies=self.state.zombies) == self.state
+        self.ticks.lore.learn(self.state, idle=idle and as_before and descriptors(end.tasks) == self.descriptors)
 
 
 @dataclass
@@ -194,13 +194,13 @@ class _Settling:
             if not isinstance(rest, _Rest):
                 return rest
             if not rest.same_but_timed(start):
-                if rest.only_reaped(start):
-                    lesson.learn(rest)
+                if any(rest.runs.get(task.tid) != start.runs[task.tid] for task in start.timed()):
+                    lesson.learn(rest, idle=rest.only_reaped(start))
                 return rest
             now = time.monotonic()
             waiting = {tid for tid in waiting if rest.runs[tid] == start.runs[tid] or now < ends[tid]}
             if not waiting:
-                lesson.learn(rest)
+                lesson.learn(rest, idle=True)
                 return Quiet(rest.tasks, rest.queues)
             if time.monotonic() > self.deadline:
                 return rest.resting()
