@@ -4,19 +4,23 @@ It is chosen once, before anything is said; worker processes are forked after th
 words in JSON, the steps of a scenario and the events of a transcript are Gatecrash's own language, and are the same
 in every tongue.
 
-A sentence is looked up as it is written in the source, its places for values included. Values never are: they are
-peers' text.
+What a run finds is English in every record, file and protocol between programs: `stated` makes such a sentence, which
+remembers how it was made, and `spoken` says it in the language of the reader where a face shows it. What is only ever
+shown (a label, an error) is said at once: `say`.
+
+A sentence is looked up as it is written in the source, its places for values included. Values never are, but for
+those that are sentences of ours: they are peers' text.
 """
 
 from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 from gatecrash.errors import EngineFault, UsageError
 
@@ -56,11 +60,60 @@ def current() -> str:
 
 def say(template: str, /, **values: object) -> str:
     """A sentence in the language that is spoken, with these values in its {places}."""
-    return translated(template).format(**values)
+    return _translated(template).format(**{name: _spoken(value) for name, value in values.items()})
 
 
-def translated(text: str) -> str:
-    """A text without places for values (a rule's, a table's) in the language that is spoken."""
+class Sentence(str):
+    """An English sentence that remembers how it was made, so that it can be said in another language."""
+
+    __slots__ = ("template", "values")
+    template: str
+    values: dict[str, Any]
+
+    def __new__(cls, template: str, values: Mapping[str, object]) -> Sentence:
+        kept = {name: value if isinstance(value, str | int | float) else str(value) for name, value in values.items()}
+        made = super().__new__(cls, template.format(**kept))
+        made.template, made.values = template, kept
+        return made
+
+    def __getnewargs__(self) -> tuple[str, dict[str, Any]]:  # type: ignore[override]  # pickle's: ours has two
+        return self.template, self.values
+
+    def to_json(self) -> list[Any]:
+        """How it was made, as plain values."""
+        return [self.template, {n: v.to_json() if isinstance(v, Sentence) else v for n, v in self.values.items()}]
+
+    @classmethod
+    def from_json(cls, row: list[Any]) -> Sentence:
+        """The sentence that `to_json` wrote."""
+        template, values = row
+        return cls(template, {n: cls.from_json(v) if isinstance(v, list) else v for n, v in values.items()})
+
+
+def stated(template: str, /, **values: object) -> Sentence:
+    """A sentence for a record: English, and ready to be `spoken` to a reader."""
+    return Sentence(template, values)
+
+
+def joined(parts: Iterable[str], between: str = ", ") -> Sentence:
+    """Several texts as one that can still be `spoken`, whichever of them are sentences."""
+    given = list(parts)
+    places = "{between}".join(f"{{part{number}}}" for number in range(len(given)))
+    return Sentence(places, {"between": between, **{f"part{number}": part for number, part in enumerate(given)}})
+
+
+def spoken(text: str) -> str:
+    """A sentence of a record, or a text without places for values (a rule's), in the language that is spoken."""
+    if _current == "en":
+        return text
+    return say(text.template, **text.values) if isinstance(text, Sentence) else _translated(text)
+
+
+def _spoken(value: object) -> object:
+    return spoken(value) if isinstance(value, Sentence) else value
+
+
+def _translated(text: str) -> str:
     return text if _current == "en" else catalogue(_current).get(text, text)
 
 
@@ -70,7 +123,7 @@ def did_you_mean(near: Sequence[str]) -> str:
 
 
 def marked(text: str) -> str:
-    """The text itself: a mark that the catalogue has it, for one that is said later (`translated`)."""
+    """The text itself: a mark that the catalogue has it, for one that is said later (`spoken`)."""
     return text
 
 

@@ -24,7 +24,7 @@ LOCALE = PACKAGE / "locale"
 TEMPLATE = LOCALE / "gatecrash.pot"
 LANGUAGES = ("ko",)
 #: The functions of gatecrash.language that take a sentence.
-KEYWORDS = frozenset({"say", "translated", "marked"})
+KEYWORDS = frozenset({"say", "stated", "spoken", "marked"})
 
 
 def po_file(language: str) -> Path:
@@ -56,6 +56,8 @@ def _of_the_code() -> Iterator[tuple[str, str]]:
     for file in sorted(PACKAGE.rglob("*.py")):
         nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
         keywords = {name for node in nodes if isinstance(node, ast.ImportFrom) for name in _imported(node)}
+        if file.name == "language.py":
+            keywords = set(KEYWORDS)
         for node in nodes:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in keywords:
                 yield from ((_name(file), text) for text in _sentences(node, file))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import replace
 
+from gatecrash.language import stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.service import as_finding, askers, first_unserved, unserved
 from gatecrash.scenario import LimitDescriptors, Signal
@@ -22,7 +23,9 @@ def second_client_is_accepted(case: Case) -> Finding | None:
     first, *later = case.transcript.scenario.clients
     if first_unserved(case, (first,)) is not None:
         return None
-    return as_finding("ACC-01", "the second client is served like the first", first_unserved(case, tuple(later)))
+    return as_finding(
+        "ACC-01", stated("the second client is served like the first"), first_unserved(case, tuple(later))
+    )
 
 
 @oracle("ACC-16")
@@ -34,7 +37,9 @@ def idle_client_blocks_nobody(case: Case) -> Finding | None:
     for client in askers(case):
         missing = unserved(case, client)
         if missing is not None and case.transcript.end(client) is None:
-            return as_finding("ACC-16", "a client is served although another one is connected and idle", missing)
+            return as_finding(
+                "ACC-16", stated("a client is served although another one is connected and idle"), missing
+            )
     return None
 
 
@@ -44,8 +49,8 @@ def listening_socket_stays_open(case: Case) -> Finding | None:
     for look in case.transcript.looks():
         seen = look.snapshot
         if seen.running and seen.listener is None and seen.still in ("quiet", "spinning"):
-            got = "after serving clients the server runs on, but its listening socket is closed"
-            return Finding("ACC-17", "the listening socket stays open", got, seen.where)
+            got = stated("after serving clients the server runs on, but its listening socket is closed")
+            return Finding("ACC-17", stated("the listening socket stays open"), got, seen.where)
     return None
 
 
@@ -60,7 +65,7 @@ def shortage_of_descriptors_is_survived(case: Case) -> Finding | None:
     """A client that comes after the shortage is served."""
     if any(isinstance(step, LimitDescriptors) for step in case.transcript.scenario.steps):
         missing = unserved(case, case.transcript.scenario.clients[-1])
-        return as_finding("ACC-08", "a client is served once descriptors are free again", missing)
+        return as_finding("ACC-08", stated("a client is served once descriptors are free again"), missing)
     return _after_failure("ACC-08", case)
 
 
@@ -71,8 +76,12 @@ def _after_failure(rule: str, case: Case) -> Finding | None:
     if not failed or missing is None:
         return None
     error = failed[0].outcome.removeprefix("failed ")
-    finding = as_finding(rule, f"a client is served after accept has failed with {error}", missing)
-    return None if finding is None else replace(finding, got=f"after accept failed with {error}: {finding.got}")
+    finding = as_finding(rule, stated("a client is served after accept has failed with {error}", error=error), missing)
+    return (
+        None
+        if finding is None
+        else replace(finding, got=stated("after accept failed with {error}: {got}", error=error, got=finding.got))
+    )
 
 
 def _failed_accepts(transcript: Transcript) -> tuple[TracedCall, ...]:
@@ -85,9 +94,11 @@ def shortage_of_descriptors_is_waited_out(case: Case) -> Finding | None:
     before, limited = case.transcript.look("unlimited"), case.transcript.look("limited")
     if before is None or limited is None or before.still in ("spinning", "restless"):
         return None
-    expected = "the server sleeps while it has no descriptor for the next client"
+    expected = stated("the server sleeps while it has no descriptor for the next client")
     if limited.still == "spinning":
-        got = f"it wanted a processor for {limited.share:.0%} of the time in which nothing came of it"
+        got = stated(
+            "it wanted a processor for {share:.0%} of the time in which nothing came of it", share=limited.share
+        )
         return Finding("ACC-09", expected, got, limited.where)
     later = case.transcript.look("still limited")
     if later is None or "restless" not in (limited.still, later.still):
@@ -95,7 +106,7 @@ def shortage_of_descriptors_is_waited_out(case: Case) -> Finding | None:
     used = _processor_time(later) - _processor_time(limited)
     if used < _BUSY:
         return None
-    got = f"it used {used:.1g} s of processor time while nothing came of it, and never slept"
+    got = stated("it used {used:.1g} s of processor time while nothing came of it, and never slept", used=used)
     return Finding("ACC-09", expected, got, later.where)
 
 
@@ -117,7 +128,7 @@ def interrupted_accept_is_called_again(case: Case) -> Finding | None:
     last = case.transcript.scenario.clients[-1]
     if case.transcript.server_ended is None and not _left_in_the_queue(case.transcript, last):
         return None
-    expected = f"a client is served after the handler of {sent[0].name} has run"
+    expected = stated("a client is served after the handler of {name} has run", name=sent[0].name)
     return as_finding("ACC-10", expected, unserved(case, last))
 
 
@@ -144,14 +155,20 @@ def result_of_accept_is_checked(case: Case) -> Finding | None:
         if call.family == "accept":
             (failed.add if call.outcome.startswith("failed") else failed.discard)(call.tid)
         elif (used := _use_of_nobody(call, call.tid in failed)) is not None and _failed_accepts(case.transcript):
-            return Finding("ACC-18", "a failed accept is noticed before its result is used", used)
+            return Finding("ACC-18", stated("a failed accept is noticed before its result is used"), used)
     return None
 
 
 def _use_of_nobody(call: TracedCall, after_failure: bool) -> str | None:
     if call.family in ("recv", "send") and call.first == -1:
-        return f"after accept had failed, process {call.tid} called {call.name} on descriptor -1"
+        return stated(
+            "after accept had failed, process {tid} called {name} on descriptor -1", tid=call.tid, name=call.name
+        )
     if call.family in ("fork", "thread") and after_failure:
-        what = "a child" if call.family == "fork" else "a thread"
-        return f"after accept had failed, process {call.tid} started {what} for the client it did not get"
+        what = stated("a child") if call.family == "fork" else stated("a thread")
+        return stated(
+            "after accept had failed, process {tid} started {what} for the client it did not get",
+            tid=call.tid,
+            what=what,
+        )
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatecrash.language import stated
 from gatecrash.protocols import echo, http
 from gatecrash.protocols.http import Answer, Reading
 from gatecrash.text import size_of
@@ -38,7 +39,7 @@ def turned_away(answer: Answer) -> bool:
 
 def described(answer: Answer) -> str:
     """An answer in a few words."""
-    return f"status {answer.status} with {size_of(answer.body)} of body"
+    return stated("status {status} with {size} of body", status=answer.status, size=size_of(answer.body))
 
 
 def plain_answer(case: Case, request: bytes) -> Answer | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatecrash.language import stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import alone, described, read, same, turned_away
 from gatecrash.protocols import http
@@ -20,13 +21,17 @@ def body_is_no_request(case: Case) -> Finding | None:
     methods = http.request_methods(first + last)
     reading = http.read_answers(transcript.received(client), methods, ended=transcript.end(client) is not None)
     if (extra := reading.problem("extra-answer")) is not None:
-        got = f"two requests got another answer, at byte {extra.offset} of what came: {shown(extra.got)}"
+        got = stated(
+            "two requests got another answer, at byte {offset} of what came: {got}",
+            offset=extra.offset,
+            got=shown(extra.got),
+        )
     elif (wrong := _other_status(case, reading, last)) is not None:
-        got = f"the request behind the body got {wrong}"
+        got = stated("the request behind the body got {wrong}", wrong=wrong)
     else:
         return None
-    body = f"the body of the first request is {shown(first.partition(_END_OF_HEAD)[2])}"
-    return Finding("RESP-21", "one answer to each request, and none to a body", got, (body,))
+    body = stated("the body of the first request is {body}", body=shown(first.partition(_END_OF_HEAD)[2]))
+    return Finding("RESP-21", stated("one answer to each request, and none to a body"), got, (body,))
 
 
 def _other_status(case: Case, reading: http.Reading, request: bytes) -> str | None:
@@ -34,7 +39,11 @@ def _other_status(case: Case, reading: http.Reading, request: bytes) -> str | No
     if expected is None or len(reading.answers) < 2 or turned_away(reading.answers[1]):
         return None
     got = reading.answers[1]
-    return None if got.status == expected.status else f"{described(got)}; alone it gets {described(expected)}"
+    return (
+        None
+        if got.status == expected.status
+        else stated("{described}; alone it gets {alone}", described=described(got), alone=described(expected))
+    )
 
 
 @oracle("RESP-26")
@@ -44,20 +53,36 @@ def field_names_mean_the_same_in_any_case(case: Case) -> Finding | None:
     answers, others = read(case, usual).answers, read(case, respelt).answers
     if not answers or not answers[0].complete or answers[0].status // 100 != 2:
         return None
-    expected = f"the answer to the same request with usual field names: {described(answers[0])}"
+    expected = stated(
+        "the answer to the same request with usual field names: {described}", described=described(answers[0])
+    )
     if others and others[0].complete:
         if same(case, others[0], answers[0]):
             return None
-        return Finding("RESP-26", expected, f"{described(others[0])}, for {_field_names(case, respelt)}")
+        return Finding(
+            "RESP-26",
+            expected,
+            stated(
+                "{described}, for {field_names}",
+                described=described(others[0]),
+                field_names=_field_names(case, respelt),
+            ),
+        )
     silence, end = case.transcript.silence(respelt), case.transcript.end(respelt)
     if silence is None and end is None:
         return None
     proven = end is not None or (silence is not None and silence.proven)
     where = silence.where if silence is not None else ()
-    return Finding("RESP-26", expected, f"no whole answer for {_field_names(case, respelt)}", where, conclusive=proven)
+    return Finding(
+        "RESP-26",
+        expected,
+        stated("no whole answer for {field_names}", field_names=_field_names(case, respelt)),
+        where,
+        conclusive=proven,
+    )
 
 
 def _field_names(case: Case, client: str) -> str:
     sent = next(s.data for s in case.transcript.scenario.steps if isinstance(s, Send) and s.client == client)
     lines = sent.partition(_END_OF_HEAD)[0].split(b"\r\n")[1:]
-    return "the fields " + ", ".join(line.partition(b":")[0].decode("latin-1") for line in lines)
+    return stated("the fields {names}", names=", ".join(line.partition(b":")[0].decode("latin-1") for line in lines))

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 
 from gatecrash.instruments.census import ProcessEntry
+from gatecrash.language import marked, stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.service import as_finding, unserved
 from gatecrash.scenario import Signal
@@ -29,8 +30,12 @@ def finished_children_are_reaped(case: Case) -> Finding | None:
     before, after = unreaped(once), unreaped(twice)
     if len(after) - len(before) < len(case.transcript.scenario.clients) // 2:
         return None
-    got = f"{_many(len(before), 'zombie')} after half of the clients, {len(after)} after all of them"
-    expected = "no zombie for each client that was served"
+    got = stated(
+        "{half} after half of the clients, {all} after all of them",
+        half=_many(len(before), marked("zombie"), marked("zombies")),
+        all=len(after),
+    )
+    expected = stated("no zombie for each client that was served")
     return Finding("FORK-02", expected, got, _who_reaps(twice, after), conclusive=_certain(once, twice))
 
 
@@ -43,21 +48,25 @@ def children_that_end_together_are_reaped(case: Case) -> Finding | None:
     ended, left = len(unreaped(gone)) - len(unreaped(start)), unreaped(after)
     if ended < 2 or len(left) <= len(unreaped(start)):
         return None
-    got = f"{ended} children ended while the parent was stopped; {_many(len(left), 'zombie')} stayed"
-    expected = "all of them are reaped once the parent goes on"
+    got = stated(
+        "{ended} children ended while the parent was stopped; {zombies} stayed",
+        ended=ended,
+        zombies=_many(len(left), marked("zombie"), marked("zombies")),
+    )
+    expected = stated("all of them are reaped once the parent goes on")
     return Finding("FORK-03", expected, got, _who_reaps(after, left), conclusive=_certain(start, after))
 
 
 @oracle("FORK-07")
 def children_leave_when_their_connection_is_over(case: Case) -> Finding | None:
     """Twice as many clients leave no more processes than half of them did. One that spins is LIFE-08's."""
-    return _growth("FORK-07", "a child ends when its connection is over", case)
+    return _growth("FORK-07", stated("a child ends when its connection is over"), case)
 
 
 @oracle("FORK-12")
 def children_of_rude_clients_leave(case: Case) -> Finding | None:
     """Twice as many rude clients leave no more processes than half of them did."""
-    return _growth("FORK-12", "a child whose client was rude ends like any other", case)
+    return _growth("FORK-12", stated("a child whose client was rude ends like any other"), case)
 
 
 def _growth(rule: str, expected: str, case: Case) -> Finding | None:
@@ -65,7 +74,11 @@ def _growth(rule: str, expected: str, case: Case) -> Finding | None:
     if once is None or twice is None or len(twice.live) <= len(once.live) or "spinning" in (once.still, twice.still):
         return None
     more = set(twice.live) - set(once.live)
-    got = f"{_many(len(once.live), 'process', 'es')} after half of the clients, {len(twice.live)} after all have left"
+    got = stated(
+        "{half} after half of the clients, {all} after all have left",
+        half=_many(len(once.live), marked("process"), marked("processes")),
+        all=len(twice.live),
+    )
     return Finding(rule, expected, got, _lines_of(twice, more), conclusive=once.still == twice.still == "quiet")
 
 
@@ -76,7 +89,9 @@ def killed_child_harms_nobody_else(case: Case) -> Finding | None:
     if serving is None or not at_work(serving):
         return None
     last = case.transcript.scenario.clients[-1]
-    return as_finding("FORK-10", "a client is served after another one's child was killed", unserved(case, last))
+    return as_finding(
+        "FORK-10", stated("a client is served after another one's child was killed"), unserved(case, last)
+    )
 
 
 @oracle("FORK-11")
@@ -88,7 +103,11 @@ def signal_does_not_drop_the_connection(case: Case) -> Finding | None:
         return None
     if not any(entry.caught & _bit(sent) for entry in _entries(reading, at_work(reading))):
         return None
-    expected = f"{client} is answered although the handler of {sent.name} ran while its request was read"
+    expected = stated(
+        "{client} is answered although the handler of {name} ran while its request was read",
+        client=client,
+        name=sent.name,
+    )
     return as_finding("FORK-11", expected, unserved(case, client))
 
 
@@ -103,7 +122,7 @@ def dead_workers_are_replaced(case: Case) -> Finding | None:
     missing = unserved(case, last)
     if missing is None or (case.transcript.server_ended is None and case.transcript.end(last) is not None):
         return None
-    return as_finding("FORK-13", "a client is accepted after the workers were killed, one time each", missing)
+    return as_finding("FORK-13", stated("a client is accepted after the workers were killed, one time each"), missing)
 
 
 def unreaped(look: Snapshot) -> tuple[int, ...]:
@@ -141,16 +160,18 @@ def _certain(*looks: Snapshot) -> bool:
 def _who_reaps(look: Snapshot, zombies: tuple[int, ...]) -> tuple[str, ...]:
     """The zombies, and what their parents have arranged for SIGCHLD."""
     parents = {entry.parent for entry in look.processes if entry.pid in zombies}
-    lines = [f"zombies: {', '.join(map(str, zombies))}"]
+    lines = [stated("zombies: {names}", names=", ".join(map(str, zombies)))]
     arranged: tuple[tuple[Callable[[ProcessEntry], int], str], ...] = (
-        (lambda e: e.blocked, "blocks SIGCHLD"),
-        (lambda e: e.caught, "has a handler for SIGCHLD"),
-        (lambda e: ~0, "has no handler for SIGCHLD"),
+        (lambda e: e.blocked, stated("blocks SIGCHLD")),
+        (lambda e: e.caught, stated("has a handler for SIGCHLD")),
+        (lambda e: ~0, stated("has no handler for SIGCHLD")),
     )
     for entry in look.processes:
         if entry.pid in parents:
             words = next(text for mask, text in arranged if mask(entry) & _bit(signal.SIGCHLD))
-            lines.append(f"their parent, process {entry.pid} ({entry.name}), {words}")
+            lines.append(
+                stated("their parent, process {pid} ({name}), {words}", pid=entry.pid, name=entry.name, words=words)
+            )
     return (*lines, *_lines_of(look, parents))
 
 
@@ -159,5 +180,5 @@ def _lines_of(look: Snapshot, pids: set[int]) -> tuple[str, ...]:
     return tuple(line for line in look.where if any(f"process {pid} " in line for pid in pids))
 
 
-def _many(count: int, noun: str, plural: str = "s") -> str:
-    return f"{count} {noun}{'' if count == 1 else plural}"
+def _many(count: int, noun: str, plural: str) -> str:
+    return stated("{count} {noun}", count=count, noun=stated(noun) if count == 1 else stated(plural))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from gatecrash.language import joined, stated
 from gatecrash.oracles import oracle
+from gatecrash.oracles.service import how_it_ended
 from gatecrash.protocols import datagram
 from gatecrash.scenario import ReceiveDatagrams, SendDatagram
 from gatecrash.text import shown, size_of
@@ -15,7 +17,9 @@ _TELLING = 8  # bytes that, found again, are no coincidence
 @oracle("DGRAM-01")
 def datagram_comes_back_unchanged(case: Case) -> Finding | None:
     """An answer is missing, or is not what was sent."""
-    return _first_difference(case, "DGRAM-01", "the datagram comes back with the same bytes and the same length")
+    return _first_difference(
+        case, "DGRAM-01", stated("the datagram comes back with the same bytes and the same length")
+    )
 
 
 @oracle("DGRAM-02")
@@ -27,21 +31,25 @@ def answer_goes_to_the_sender(case: Case) -> Finding | None:
         for came in transcript.datagrams(client):
             others = [name for name in transcript.scenario.clients if came and came in _sent(transcript, name)]
             if came not in own and others:
-                got = f"{client} got {shown(came)}, which {others[0]} had sent"
-                return Finding("DGRAM-02", "each answer goes to the client that sent the datagram", got)
+                got = stated(
+                    "{client} got {came}, which {others} had sent", client=client, came=shown(came), others=others[0]
+                )
+                return Finding("DGRAM-02", stated("each answer goes to the client that sent the datagram"), got)
     return None
 
 
 @oracle("DGRAM-03")
 def empty_datagram_is_a_datagram(case: Case) -> Finding | None:
     """An empty datagram has no empty answer, or the server answers no more after it."""
-    return _first_difference(case, "DGRAM-03", "an empty datagram is answered by an empty one, and the server goes on")
+    return _first_difference(
+        case, "DGRAM-03", stated("an empty datagram is answered by an empty one, and the server goes on")
+    )
 
 
 @oracle("DGRAM-04")
 def large_datagram_comes_back_whole(case: Case) -> Finding | None:
     """The answer to a large datagram is missing, or not the whole of it."""
-    return _first_difference(case, "DGRAM-04", "a datagram of any size comes back whole")
+    return _first_difference(case, "DGRAM-04", stated("a datagram of any size comes back whole"))
 
 
 @oracle("DGRAM-05")
@@ -54,8 +62,15 @@ def short_datagram_stands_alone(case: Case) -> Finding | None:
         for came in case.transcript.datagrams(step.client):
             rest = came[len(step.data) :]
             if came.startswith(step.data) and rest and rest[:_TELLING] in earlier:
-                got = f"{step.client} got {size_of(came)}: behind its own come {size_of(rest)} of an earlier datagram"
-                expected = f"{size_of(step.data)} come back, and nothing of an earlier datagram behind them"
+                got = stated(
+                    "{client} got {size}: behind its own come {rest} of an earlier datagram",
+                    client=step.client,
+                    size=size_of(came),
+                    rest=size_of(rest),
+                )
+                expected = stated(
+                    "{size} come back, and nothing of an earlier datagram behind them", size=size_of(step.data)
+                )
                 return Finding("DGRAM-05", expected, got, difference=Difference(step.data, came, len(step.data)))
         earlier += step.data
     return None
@@ -67,10 +82,12 @@ def answer_comes_from_the_port_asked(case: Case) -> Finding | None:
     asked = {e.port for e in case.transcript.events if isinstance(e, Sent) and e.port is not None}
     for event in case.transcript.events:
         if isinstance(event, Got) and event.source_port is not None and event.source_port not in asked:
-            got = f"{event.client} got an answer from port {event.source_port}"
-            ports = " or ".join(map(str, sorted(asked)))
-            dropped = "a client with a connected socket, a firewall or NAT would have dropped it"
-            return Finding("DGRAM-06", f"the answer comes from port {ports}", got, (dropped,))
+            got = stated(
+                "{client} got an answer from port {source_port}", client=event.client, source_port=event.source_port
+            )
+            ports = joined(map(str, sorted(asked)), stated(" or "))
+            dropped = stated("a client with a connected socket, a firewall or NAT would have dropped it")
+            return Finding("DGRAM-06", stated("the answer comes from port {ports}", ports=ports), got, (dropped,))
     return None
 
 
@@ -81,11 +98,23 @@ def each_datagram_has_one_answer(case: Case) -> Finding | None:
     for client in transcript.scenario.clients:
         sent, came = _sent(transcript, client), transcript.datagrams(client)
         if len(came) < len(sent) and not _dropped(transcript):
-            got = f"{client} sent {len(sent)} datagrams and got {len(came)}: {_listed(came)}"
-            return _unanswered(case, client, "DGRAM-07", "one answer to each datagram", got)
+            got = stated(
+                "{client} sent {count} datagrams and got {answers}: {listed}",
+                client=client,
+                count=len(sent),
+                answers=len(came),
+                listed=_listed(came),
+            )
+            return _unanswered(case, client, "DGRAM-07", stated("one answer to each datagram"), got)
         if len(came) > len(sent):
-            got = f"{client} sent {len(sent)} datagrams and got {len(came)}: {_listed(came)}"
-            return Finding("DGRAM-07", "one answer to each datagram", got)
+            got = stated(
+                "{client} sent {count} datagrams and got {answers}: {listed}",
+                client=client,
+                count=len(sent),
+                answers=len(came),
+                listed=_listed(came),
+            )
+            return Finding("DGRAM-07", stated("one answer to each datagram"), got)
     return None
 
 
@@ -96,13 +125,13 @@ def failed_call_is_survived(case: Case) -> Finding | None:
     client = case.transcript.scenario.clients[-1]
     if not failed or case.transcript.datagrams(client) or _dropped(case.transcript):
         return None
-    what = f"{failed[0].name} failed with {failed[0].outcome.removeprefix('failed ')}"
+    what = stated("{name} failed with {error}", name=failed[0].name, error=failed[0].outcome.removeprefix("failed "))
     return _unanswered(
         case,
         client,
         "DGRAM-08",
-        f"a later datagram is answered although {what}",
-        f"after {what} there was no answer for {client}",
+        stated("a later datagram is answered although {what}", what=what),
+        stated("after {what} there was no answer for {client}", what=what, client=client),
     )
 
 
@@ -119,8 +148,8 @@ def second_sender_is_served(case: Case) -> Finding | None:
                 case,
                 client,
                 "DGRAM-09",
-                "a second client is answered like the first",
-                f"{first} was answered, and there was no answer for {client}",
+                stated("a second client is answered like the first"),
+                stated("{first} was answered, and there was no answer for {client}", first=first, client=client),
             )
     return None
 
@@ -137,7 +166,7 @@ def _dropped(transcript: Transcript) -> bool:
 
 
 def _listed(datagrams: tuple[bytes, ...]) -> str:
-    return ", ".join(shown(data) for data in datagrams[:6]) or "nothing"
+    return ", ".join(shown(data) for data in datagrams[:6]) or stated("nothing")
 
 
 def _first_difference(case: Case, rule: str, expected: str) -> Finding | None:
@@ -149,7 +178,7 @@ def _first_difference(case: Case, rule: str, expected: str) -> Finding | None:
             continue
         if different.kind == "missing" and (_dropped(transcript) or not _reads(transcript, client)):
             continue
-        got = f"{client}: {different.line()}"
+        got = joined((client, different.line()), ": ")
         if different.kind == "missing":
             return _unanswered(case, client, rule, expected, got)
         return Finding(rule, expected, got, difference=_place(different))
@@ -171,10 +200,16 @@ def _unanswered(case: Case, client: str, rule: str, expected: str, got: str) -> 
     transcript, silence = case.transcript, case.transcript.silence(client)
     evidence = list(silence.where) if silence is not None else []
     if transcript.server_ended is not None:
-        got += f"; {transcript.server_ended.line()}"
-        evidence += [f"its last words: {transcript.output.strip()[-300:]}"] if transcript.output.strip() else []
+        got = joined((got, how_it_ended(transcript.server_ended)), "; ")
+        evidence += (
+            [stated("its last words: {output}", output=transcript.output.strip()[-300:])]
+            if transcript.output.strip()
+            else []
+        )
     peers = [e.snapshot.datagram.peer for e in transcript.looks() if e.snapshot.datagram is not None]
     if peers and peers[-1] is not None:
-        evidence.append(f"its socket is connected to port {peers[-1][1]}: it hears nobody else (connect(2))")
+        evidence.append(
+            stated("its socket is connected to port {peers}: it hears nobody else (connect(2))", peers=peers[-1][1])
+        )
     proven = transcript.server_ended is not None or (silence is not None and silence.proven)
     return Finding(rule, expected, got, tuple(evidence), conclusive=proven)

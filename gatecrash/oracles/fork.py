@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from gatecrash.language import joined, stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.children import at_work
 from gatecrash.oracles.service import as_finding, speaks, unserved
@@ -29,9 +30,17 @@ def one_child_serves_one_connection(case: Case) -> Finding | None:
     shared = [side for side in serving.connections if len({pid for pid, _ in side.holders} - {serving.main}) > 1]
     if len(more) <= clients or not shared:
         return None
-    got = f"{clients} idle client{'' if clients == 1 else 's'}, and {len(more)} processes more than before"
-    evidence = tuple(f"{s.client}'s connection is held by {_processes(s.holders)}" for s in shared)
-    return Finding("FORK-01", "one child for each connection", got, (*evidence, *serving.where))
+    got = stated(
+        "{clients} idle client{s}, and {count} processes more than before",
+        clients=clients,
+        s="" if clients == 1 else "s",
+        count=len(more),
+    )
+    evidence = tuple(
+        stated("{client}'s connection is held by {processes}", client=s.client, processes=_processes(s.holders))
+        for s in shared
+    )
+    return Finding("FORK-01", stated("one child for each connection"), got, (*evidence, *serving.where))
 
 
 @oracle("FORK-04")
@@ -43,8 +52,12 @@ def parent_never_waits_while_others_knock(case: Case) -> Finding | None:
     waiting = [t for t in look.tasks if t.tid == look.main and t.call in _OPTIONS]
     if not waiting or waiting[0].timed is not None or _does_not_hang(waiting[0].call, waiting[0].args):
         return None
-    expected = "the parent goes back to accept while a child serves an idle client"
-    got = f"the parent is blocked in {waiting[0].call} without WNOHANG; {look.listener.depth} wait in the accept queue"
+    expected = stated("the parent goes back to accept while a child serves an idle client")
+    got = stated(
+        "the parent is blocked in {call} without WNOHANG; {depth} wait in the accept queue",
+        call=waiting[0].call,
+        depth=look.listener.depth,
+    )
     return Finding("FORK-04", expected, got, look.where)
 
 
@@ -59,12 +72,17 @@ def parent_closes_its_copy(case: Case) -> Finding | None:
     look = case.transcript.look("serving")
     if look is None or look.still not in _STILL:
         return None
-    expected = "the parent closes its copy of the connection after fork"
+    expected = stated("the parent closes its copy of the connection after fork")
     for side in look.connections:
         pids = {pid for pid, _ in side.holders}
         if look.main in pids and len(pids) > 1:
-            got = f"{side.client}'s connection is open in the parent as well as in its child"
-            return Finding("FORK-05", expected, got, (f"it is held by {_processes(side.holders)}", *look.where))
+            got = stated("{client}'s connection is open in the parent as well as in its child", client=side.client)
+            return Finding(
+                "FORK-05",
+                expected,
+                got,
+                (stated("it is held by {processes}", processes=_processes(side.holders)), *look.where),
+            )
     return None
 
 
@@ -77,8 +95,8 @@ def child_closes_the_listening_socket(case: Case) -> Finding | None:
     holding = sorted(at_work(look) & set(look.listener_holders))
     if not holding:
         return None
-    got = f"process {holding[0]}, which serves a client, has the listening socket open as well"
-    return Finding("FORK-06", "a child closes its copy of the listening socket", got, look.where)
+    got = stated("process {pid}, which serves a client, has the listening socket open as well", pid=holding[0])
+    return Finding("FORK-06", stated("a child closes its copy of the listening socket"), got, look.where)
 
 
 @oracle("FORK-08")
@@ -88,8 +106,14 @@ def failed_fork_is_survived(case: Case) -> Finding | None:
     if error is None:
         return None
     missing = unserved(case, case.transcript.scenario.clients[-1])
-    finding = as_finding("FORK-08", f"a client is served after fork has failed with {error}", missing)
-    return None if finding is None else replace(finding, got=f"after fork failed with {error}: {finding.got}")
+    finding = as_finding(
+        "FORK-08", stated("a client is served after fork has failed with {error}", error=error), missing
+    )
+    return (
+        None
+        if finding is None
+        else replace(finding, got=stated("after fork failed with {error}: {got}", error=error, got=finding.got))
+    )
 
 
 @oracle("FORK-09")
@@ -101,9 +125,16 @@ def client_is_let_go_when_fork_fails(case: Case) -> Finding | None:
     for side in look.connections:
         nothing = not case.transcript.received(side.client) and case.transcript.end(side.client) is None
         if nothing and {pid for pid, _ in side.holders} == {look.main}:
-            got = f"after fork failed with {error}, {side.client} gets neither a byte nor an end"
-            held = f"its connection is held by {_processes(side.holders)}, the parent, and by nobody else"
-            expected = "the client gets an answer or the end of its connection"
+            got = stated(
+                "after fork failed with {error}, {client} gets neither a byte nor an end",
+                error=error,
+                client=side.client,
+            )
+            held = stated(
+                "its connection is held by {processes}, the parent, and by nobody else",
+                processes=_processes(side.holders),
+            )
+            expected = stated("the client gets an answer or the end of its connection")
             return Finding("FORK-09", expected, got, (held, *look.where))
     return None
 
@@ -129,9 +160,15 @@ def children_do_not_print_again(case: Case) -> Finding | None:
     if len(repeated) < 2 or not repeated[0] or any(len(a) >= len(b) for a, b in pairwise(repeated)):
         return None
     line = repeated[0][0].decode("utf-8", "backslashreplace").rstrip("\n")
-    got = f'the line "{line}", printed once by the parent, came out again with each of {len(shares)} clients'
-    evidence = tuple(f"with client {n}: {b''.join(lines)!r}" for n, lines in enumerate(shares, start=1))
-    return Finding("FORK-14", "a line that the parent has printed appears once", got, evidence)
+    got = stated(
+        'the line "{line}", printed once by the parent, came out again with each of {count} clients',
+        line=line,
+        count=len(shares),
+    )
+    evidence = tuple(
+        stated("with client {n}: {lines}", n=n, lines=repr(b"".join(lines))) for n, lines in enumerate(shares, start=1)
+    )
+    return Finding("FORK-14", stated("a line that the parent has printed appears once"), got, evidence)
 
 
 def _with_each_client(transcript: Transcript) -> list[list[bytes]]:
@@ -152,4 +189,4 @@ def _common(earlier: list[bytes], later: list[bytes]) -> list[bytes]:
 
 
 def _processes(holders: Sequence[tuple[int, int]]) -> str:
-    return ", ".join(f"process {pid} (descriptor {number})" for pid, number in holders)
+    return joined(stated("process {pid} (descriptor {number})", pid=pid, number=number) for pid, number in holders)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from gatecrash.language import stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import difference, settled
 from gatecrash.protocols import http
@@ -28,7 +29,7 @@ def status_line_is_well_formed(case: Case) -> Finding | None:
         problem = settled(case, client).problem("status-line")
         if problem is not None:
             line = problem.got.rstrip(b"\r\n")
-            got = f"{client}'s answer begins with {shown(line)}"
+            got = stated("{client}'s answer begins with {line}", client=client, line=shown(line))
             return Finding("RESP-04", problem.expected, got, difference=difference(_status_line_like(line), line))
     return None
 
@@ -49,7 +50,9 @@ def header_lines_end_with_crlf(case: Case) -> Finding | None:
         if problem is not None:
             received = case.transcript.received(client)
             head = received[: problem.offset]
-            got = f"the line {shown(problem.got)} of {client}'s answer ends with a line feed alone"
+            got = stated(
+                "the line {got} of {client}'s answer ends with a line feed alone", got=shown(problem.got), client=client
+            )
             parted = Difference(head + b"\r\n", received[: problem.offset + 40], problem.offset)
             return Finding("RESP-05", problem.expected, got, difference=parted)
     return None
@@ -62,7 +65,9 @@ def header_section_is_well_formed(case: Case) -> Finding | None:
         problem = settled(case, client).problem("field-line", "no-empty-line")
         if problem is None or case.transcript.end(client) == "RST":
             continue
-        got = f"{client}'s answer has {shown(problem.got)} at byte {problem.offset}"
+        got = stated(
+            "{client}'s answer has {got} at byte {offset}", client=client, got=shown(problem.got), offset=problem.offset
+        )
         if problem.kind == "field-line":
             return Finding("RESP-06", problem.expected, got, difference=_field_line(case, client, problem))
         received = case.transcript.received(client)
@@ -88,7 +93,9 @@ def body_is_as_long_as_announced(case: Case) -> Finding | None:
         if problem is None or case.transcript.end(client) == "RST":
             continue
         evidence = _where(case, client)
-        got = f"{client} got the head of an answer, and a shorter body: {_then(case, client)}"
+        got = stated(
+            "{client} got the head of an answer, and a shorter body: {then}", client=client, then=_then(case, client)
+        )
         return Finding("RESP-07", problem.expected, got, evidence, conclusive=_over(case, client))
     return None
 
@@ -114,13 +121,15 @@ def end_of_answer_is_known(case: Case) -> Finding | None:
         reading = settled(case, client)
         problem = reading.problem("bad-length", "length-and-chunked", "chunk") or _two_lengths(reading.answers)
         if problem is not None and case.transcript.end(client) != "RST":
-            got = f"{client}'s answer has {shown(problem.got)}"
+            got = stated("{client}'s answer has {got}", client=client, got=shown(problem.got))
             return Finding("RESP-09", problem.expected, got, conclusive=_over(case, client))
         silence = case.transcript.silence(client)
         unknown = [answer for answer in reading.answers if answer.framing == "close"]
         if unknown and silence is not None and case.transcript.end(client) is None:
-            expected = "a Content-Length, chunks, or the end of the connection"
-            got = f"{client} got an answer with neither length nor chunks, and the connection stays open"
+            expected = stated("a Content-Length, chunks, or the end of the connection")
+            got = stated(
+                "{client} got an answer with neither length nor chunks, and the connection stays open", client=client
+            )
             return Finding("RESP-09", expected, got, silence.where, conclusive=silence.proven)
     return None
 
@@ -130,7 +139,7 @@ def _two_lengths(answers: tuple[Answer, ...]) -> Problem | None:
     for answer in answers:
         lengths = [value for name, value in answer.fields if name.lower() == b"content-length"]
         if len(set(lengths)) > 1:
-            return Problem("duplicate-length", answer.start, b", ".join(lengths), "one Content-Length")
+            return Problem("duplicate-length", answer.start, b", ".join(lengths), stated("one Content-Length"))
     return None
 
 
@@ -143,7 +152,7 @@ def head_is_answered_without_a_body(case: Case) -> Finding | None:
         problem = reading.problem("trailing-bytes")
         if not _asks_head(case, client) or not reading.answers or problem is None or problem.got in others:
             continue
-        expected = "an answer to HEAD that ends with its empty line"
+        expected = stated("an answer to HEAD that ends with its empty line")
         return Finding("RESP-10", expected, _extra(client, problem), difference=_behind(case, client, problem))
     return None
 
@@ -158,8 +167,10 @@ def announced_close_is_kept(case: Case) -> Finding | None:
         # One that only its end delimits, or that never came whole, has another mistake: RESP-09, RESP-07.
         last = answers[-1]
         if last.complete and last.framing != "close" and _says_close(last):
-            got = f'{client}\'s answer says "Connection: close", and the connection stays open'
-            return Finding("RESP-14", "the end of the connection", got, silence.where, conclusive=silence.proven)
+            got = stated('{client}\'s answer says "Connection: close", and the connection stays open', client=client)
+            return Finding(
+                "RESP-14", stated("the end of the connection"), got, silence.where, conclusive=silence.proven
+            )
     return None
 
 
@@ -177,8 +188,13 @@ def one_request_gets_one_answer(case: Case) -> Finding | None:
         if problem is None or not reading.answers:
             continue
         second = problem.got.split(b"\n")[0].rstrip(b"\r")
-        got = f"{client}'s request got status {reading.answers[0].status}, and then {shown(second)}"
-        return Finding("RESP-23", "one answer to one request", got, difference=_behind(case, client, problem))
+        got = stated(
+            "{client}'s request got status {status}, and then {second}",
+            client=client,
+            status=reading.answers[0].status,
+            second=shown(second),
+        )
+        return Finding("RESP-23", stated("one answer to one request"), got, difference=_behind(case, client, problem))
     return None
 
 
@@ -188,7 +204,7 @@ def _hidden_answer(answers: tuple[Answer, ...]) -> Problem | None:
         found = _ANSWER_INSIDE.search(answer.body)
         if answer.framing == "close" and answer.status >= 400 and found is not None:
             at = found.start()
-            return Problem("extra-answer", answer.head_end + at, answer.body[at:], "one answer to one request")
+            return Problem("extra-answer", answer.head_end + at, answer.body[at:], stated("one answer to one request"))
     return None
 
 
@@ -201,7 +217,12 @@ def _methods(case: Case, client: str) -> tuple[str, ...]:
 
 
 def _extra(client: str, problem: Problem) -> str:
-    return f"{client} got {size_of(problem.got)} behind the end of the answer: {shown(problem.got)}"
+    return stated(
+        "{client} got {size} behind the end of the answer: {got}",
+        client=client,
+        size=size_of(problem.got),
+        got=shown(problem.got),
+    )
 
 
 def _behind(case: Case, client: str, problem: Problem) -> Difference:
@@ -217,7 +238,7 @@ def _over(case: Case, client: str) -> bool:
 
 def _then(case: Case, client: str) -> str:
     end = case.transcript.end(client)
-    return "then the connection was closed" if end == "FIN" else "and then nothing more"
+    return stated("then the connection was closed") if end == "FIN" else stated("and then nothing more")
 
 
 def _where(case: Case, client: str) -> tuple[str, ...]:

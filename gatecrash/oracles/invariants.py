@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from signal import Signals
 
+from gatecrash.language import marked, stated
 from gatecrash.transcript import CrashedProcess, SanitizerReport, Transcript
 from gatecrash.verdicts import Case, Finding
 
@@ -14,9 +15,9 @@ _OWN_CRASHES = frozenset({"RESP-12", "RESP-22", "RESP-25", "MEM-01", "MEM-02", "
 _MOST_LINES = 40
 _TOOLS = {"address": "MEM-01", "undefined": "MEM-02", "signal": "MEM-03"}
 _EXPECTED = {
-    "address": "it reads and writes only memory that is its own",
-    "undefined": "it does nothing whose result C leaves undefined",
-    "signal": "no process of the server dies of a memory fault",
+    "address": marked("it reads and writes only memory that is its own"),
+    "undefined": marked("it does nothing whose result C leaves undefined"),
+    "signal": marked("no process of the server dies of a memory fault"),
 }
 
 
@@ -31,8 +32,8 @@ def broken_invariants(case: Case) -> list[Finding]:
 def sanitizer_finding(event: SanitizerReport) -> Finding:
     """The finding that a report of a sanitizer is: its headline, and where in the source."""
     lines = tuple(line.rstrip() for line in event.text.splitlines() if line.strip("= "))
-    headline = next((line.strip() for line in lines if "ERROR" in line or "runtime error" in line), "a report")
-    return Finding(_TOOLS[event.tool], _EXPECTED[event.tool], headline, lines[:_MOST_LINES])
+    headline = next((line.strip() for line in lines if "ERROR" in line or "runtime error" in line), stated("a report"))
+    return Finding(_TOOLS[event.tool], stated(_EXPECTED[event.tool]), headline, lines[:_MOST_LINES])
 
 
 def memory_fault(transcript: Transcript) -> Finding | None:
@@ -43,7 +44,9 @@ def memory_fault(transcript: Transcript) -> Finding | None:
     if not numbers:
         return None
     name = Signals(numbers[0]).name
-    return Finding("MEM-03", _EXPECTED["signal"], f"a process of the server was ended by {name}")
+    return Finding(
+        "MEM-03", stated(_EXPECTED["signal"]), stated("a process of the server was ended by {name}", name=name)
+    )
 
 
 def true_reason(case: Case, finding: Finding) -> Finding:

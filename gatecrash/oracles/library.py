@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatecrash.language import stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import read
 from gatecrash.text import size_of
@@ -20,19 +21,33 @@ def library_gets_the_answer_of_the_wire(case: Case) -> Finding | None:
     if not on_the_wire.answers or not on_the_wire.answers[0].complete or on_the_wire.problems:
         return None
     status, body = on_the_wire.answers[0].status, on_the_wire.answers[0].body
-    expected = f"the answer of a hand-made request: status {status} with {size_of(body)} of body"
+    expected = stated(
+        "the answer of a hand-made request: status {status} with {size} of body", status=status, size=size_of(body)
+    )
     answers = [e for e in case.transcript.of(library) if isinstance(e, LibraryAnswer)]
     for number, answer in enumerate(answers, 1):
-        which = f"request {number} of {library}" if number > 1 else library
+        which = stated("request {number} of {library}", number=number, library=library) if number > 1 else library
         if not answer.connected:
             return None
         if answer.error:
             silence = case.transcript.silence(library)
             where = silence.where if silence is not None else ()
             proven = silence is None or silence.proven
-            return Finding("RESP-20", expected, f"{which} raised {answer.error}", where, conclusive=proven)
+            return Finding(
+                "RESP-20",
+                expected,
+                stated("{which} raised {error}", which=which, error=answer.error),
+                where,
+                conclusive=proven,
+            )
         if answer.status != status:
-            return Finding("RESP-20", expected, f"{which} got status {answer.status}")
+            return Finding(
+                "RESP-20", expected, stated("{which} got status {status}", which=which, status=answer.status)
+            )
         if case.contract.stable_body and answer.body != body:
-            return Finding("RESP-20", expected, f"{which} got another body, of {size_of(answer.body)}")
+            return Finding(
+                "RESP-20",
+                expected,
+                stated("{which} got another body, of {size}", which=which, size=size_of(answer.body)),
+            )
     return None

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from gatecrash.language import joined, marked, stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.startup import started
 from gatecrash.transcript import Snapshot
 from gatecrash.verdicts import Case, Finding
+
+_DOING = {
+    "quiet": marked("asleep"),
+    "spinning": marked("busy"),
+    "resting": marked("asleep for a while"),
+    "restless": marked("busy"),
+}
 
 
 @oracle("LIFE-01")
@@ -14,8 +22,10 @@ def failed_start_is_told_by_the_status(case: Case) -> Finding | None:
     start = started(case.transcript, "taken")
     if start is None or start.listening or start.status != 0:
         return None
-    words = (f"its words: {start.output.strip()[-300:]}",) if start.output.strip() else ()
-    return Finding("LIFE-01", "an exit status other than 0, because it could not start", "exit status 0", words)
+    words = (stated("its words: {output}", output=start.output.strip()[-300:]),) if start.output.strip() else ()
+    return Finding(
+        "LIFE-01", stated("an exit status other than 0, because it could not start"), stated("exit status 0"), words
+    )
 
 
 @oracle("LIFE-02")
@@ -24,10 +34,10 @@ def sigterm_ends_it(case: Case) -> Finding | None:
     look = case.transcript.look("after SIGTERM")
     if look is None or not look.running:
         return None
-    doing = {"quiet": "asleep", "spinning": "busy", "resting": "asleep for a while", "restless": "busy"}[look.still]
-    got = f"process {look.main} is alive and {doing}, and no client is there"
+    doing = stated(_DOING[look.still])
+    got = stated("process {pid} is alive and {doing}, and no client is there", pid=look.main, doing=doing)
     settled = look.still in ("quiet", "spinning")
-    return Finding("LIFE-02", "SIGTERM ends the server", got, look.where, conclusive=settled)
+    return Finding("LIFE-02", stated("SIGTERM ends the server"), got, look.where, conclusive=settled)
 
 
 @oracle("LIFE-03")
@@ -39,10 +49,12 @@ def sigterm_ends_everything(case: Case) -> Finding | None:
     if not after.live:
         return None
     left = ", ".join(map(str, after.live))
-    listens = ", and still listens" if after.listener is not None else ""
-    got = f"the first process has gone, process {left} lives on{listens}"
+    listens = stated(", and still listens") if after.listener is not None else ""
+    got = stated("the first process has gone, process {pid} lives on{listens}", pid=left, listens=listens)
     settled = after.still in ("quiet", "spinning")
-    return Finding("LIFE-03", "SIGTERM ends everything the server started", got, after.where, conclusive=settled)
+    return Finding(
+        "LIFE-03", stated("SIGTERM ends everything the server started"), got, after.where, conclusive=settled
+    )
 
 
 def _first_process_listens(look: Snapshot) -> bool:
@@ -54,19 +66,19 @@ def _first_process_listens(look: Snapshot) -> bool:
 @oracle("LIFE-07")
 def idle_server_sleeps(case: Case) -> Finding | None:
     """With no client, or with clients that say nothing, the server comes to rest."""
-    return _spins("LIFE-07", case, "the server sleeps while there is nothing to do")
+    return _spins("LIFE-07", case, stated("the server sleeps while there is nothing to do"))
 
 
 @oracle("LIFE-08")
 def client_that_left_is_forgotten(case: Case) -> Finding | None:
     """After a client has left, or said that it has finished, the server comes to rest."""
-    return _spins("LIFE-08", case, "the server comes to rest after a client has left")
+    return _spins("LIFE-08", case, stated("the server comes to rest after a client has left"))
 
 
 def _spins(rule: str, case: Case, expected: str) -> Finding | None:
     for look in case.transcript.looks():
         seen = look.snapshot
         if seen.still == "spinning":
-            got = f"it wants a processor for {seen.share:.0%} of the time, and nothing comes of it"
-            return Finding(rule, expected, f"{got} ({look.label})", seen.where)
+            got = stated("it wants a processor for {share:.0%} of the time, and nothing comes of it", share=seen.share)
+            return Finding(rule, expected, joined((got, f"({look.label})"), " "), seen.where)
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from gatecrash.language import joined, stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import alone, described, read, same, turned_away
 from gatecrash.text import size_of
@@ -23,7 +24,7 @@ def answers_are_not_mixed(case: Case) -> Finding | None:
     for client in _connected(case.transcript):
         wrong = _of_another(case, client) or _answer_of_another(case, client)
         if wrong is not None:
-            return Finding("RESP-18", "an answer with nothing of another client in it", wrong)
+            return Finding("RESP-18", stated("an answer with nothing of another client in it"), wrong)
     return None
 
 
@@ -31,7 +32,9 @@ def answers_are_not_mixed(case: Case) -> Finding | None:
 def everybody_of_a_crowd_is_answered(case: Case) -> Finding | None:
     """Of those who come at once each gets its own whole answer, is refused, or is still in the accept queue."""
     clients = _connected(case.transcript)
-    expected = f"each of {len(clients)} clients that come at once gets its own whole answer, or is turned away"
+    expected = stated(
+        "each of {count} clients that come at once gets its own whole answer, or is turned away", count=len(clients)
+    )
     for client in clients:
         wrong = _of_another(case, client) or _another_answer(case, client) or _cut(case, client)
         if wrong is not None:
@@ -54,7 +57,12 @@ def _of_another(case: Case, client: str) -> str | None:
     for mark in dict.fromkeys(_MARKED.findall(received)):
         senders = [name for name, sent in said.items() if mark in sent]
         if senders and client not in senders:
-            return f"{client} got {mark.decode('latin-1')!r}, which {senders[0]} sent"
+            return stated(
+                "{client} got {mark!r}, which {senders} sent",
+                client=client,
+                mark=mark.decode("latin-1"),
+                senders=senders[0],
+            )
     return None
 
 
@@ -72,7 +80,13 @@ def _answer_of_another(case: Case, client: str) -> str | None:
         if other == client or theirs is None or not theirs.body or got[0].body != theirs.body:
             continue
         if got[0].status == theirs.status and theirs.body not in case.plain[said[client]].received:
-            return f"{client} got what {other} gets alone, {described(theirs)}; alone it gets {described(own)}"
+            return stated(
+                "{client} got what {other} gets alone, {described}; alone it gets {alone}",
+                client=client,
+                other=other,
+                described=described(theirs),
+                alone=described(own),
+            )
     return None
 
 
@@ -88,7 +102,12 @@ def _another_answer(case: Case, client: str) -> str | None:
         return None
     if same(case, answers[0], expected):
         return None
-    return f"{client} got {described(answers[0])}; alone it gets {described(expected)}"
+    return stated(
+        "{client} got {described}; alone it gets {alone}",
+        client=client,
+        described=described(answers[0]),
+        alone=described(expected),
+    )
 
 
 def _cut(case: Case, client: str) -> str | None:
@@ -99,7 +118,7 @@ def _cut(case: Case, client: str) -> str | None:
         return None
     if alone(case, case.transcript.scenario.sent_by(client)) is None:
         return None
-    return f"the answer of {client} ended after {size_of(received)}"
+    return stated("the answer of {client} ended after {size}", client=client, size=size_of(received))
 
 
 def _forgotten(rule: str, case: Case, client: str, expected: str) -> Finding | None:
@@ -114,8 +133,19 @@ def _forgotten(rule: str, case: Case, client: str, expected: str) -> Finding | N
         return None
     if alone(case, transcript.scenario.sent_by(client)) is None:
         return None
-    held = ", ".join(f"process {pid} as descriptor {fd}" for pid, fd in side.holders) or "nobody"
+    holders = [stated("process {pid} as descriptor {fd}", pid=pid, fd=fd) for pid, fd in side.holders]
+    held = joined(holders) if holders else stated("nobody")
     came = size_of(transcript.received(client))
-    got = f"{client} was accepted and gets no answer ({came} came), and its connection stays open"
-    unread = f"{client}: {side.consumed} bytes of its request read, {side.unread} unread, held open by {held}"
+    got = stated(
+        "{client} was accepted and gets no answer ({came} came), and its connection stays open",
+        client=client,
+        came=came,
+    )
+    unread = stated(
+        "{client}: {consumed} bytes of its request read, {unread} unread, held open by {held}",
+        client=client,
+        consumed=side.consumed,
+        unread=side.unread,
+        held=held,
+    )
     return Finding(rule, expected, got, (unread, *silence.where), conclusive=silence.proven)

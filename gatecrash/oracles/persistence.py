@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatecrash.language import stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import alone, described, read, same, turned_away
 from gatecrash.protocols import http
@@ -21,8 +22,12 @@ def old_client_sees_the_end(case: Case) -> Finding | None:
     # One that says "close" and does not do it breaks its word to everybody: RESP-14.
     if not answers[0].complete or answers[0].framing == "close" or _says_close(answers[0]):
         return None
-    got = f"{client} got its whole answer ({described(answers[0])}), and the connection stays open"
-    return _stays_open("RESP-15", "the end of an HTTP/1.0 client's connection", got, silence)
+    got = stated(
+        "{client} got its whole answer ({described}), and the connection stays open",
+        client=client,
+        described=described(answers[0]),
+    )
+    return _stays_open("RESP-15", stated("the end of an HTTP/1.0 client's connection"), got, silence)
 
 
 @oracle("RESP-16")
@@ -36,8 +41,12 @@ def next_request_is_answered(case: Case) -> Finding | None:
         return None
     if not http.can_persist(whole[-1]) or alone(case, requests[len(whole)]) is None:
         return None
-    got = f"{len(whole)} of {len(requests)} requests on one connection were answered, and the connection stays open"
-    return _stays_open("RESP-16", "an answer to the next request, or the end of the connection", got, silence)
+    got = stated(
+        "{count} of {asked} requests on one connection were answered, and the connection stays open",
+        count=len(whole),
+        asked=len(requests),
+    )
+    return _stays_open("RESP-16", stated("an answer to the next request, or the end of the connection"), got, silence)
 
 
 @oracle("RESP-17")
@@ -56,17 +65,29 @@ def pipelined_requests_are_answered_in_order(case: Case) -> Finding | None:
         return None
     silence = transcript.silence(client)
     if silence is not None and transcript.end(client) is None:
-        wanted_all = "an answer to each pipelined request, or the end of the connection"
-        few = f"{len(whole)} of {len(requests)} pipelined requests were answered, and the connection stays open"
+        wanted_all = stated("an answer to each pipelined request, or the end of the connection")
+        few = stated(
+            "{count} of {asked} pipelined requests were answered, and the connection stays open",
+            count=len(whole),
+            asked=len(requests),
+        )
         return _stays_open("RESP-17", wanted_all, few, silence)
     return None
 
 
 def _out_of_order(case: Case, place: int, got: Answer, expected: list[Answer]) -> Finding:
     others = [n for n, answer in enumerate(expected) if n != place and same(case, got, answer)]
-    like = f", as request {others[0] + 1} gets" if others else ""
-    wanted = f"as answer {place + 1}, what its request gets alone: {described(expected[place])}"
-    return Finding("RESP-17", wanted, f"answer {place + 1} has {described(got)}{like}")
+    like = stated(", as request {number} gets", number=others[0] + 1) if others else ""
+    wanted = stated(
+        "as answer {number}, what its request gets alone: {described}",
+        number=place + 1,
+        described=described(expected[place]),
+    )
+    return Finding(
+        "RESP-17",
+        wanted,
+        stated("answer {number} has {described}{like}", number=place + 1, described=described(got), like=like),
+    )
 
 
 def _stays_open(rule: str, expected: str, got: str, silence: Silent) -> Finding:

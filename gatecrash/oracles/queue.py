@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from itertools import pairwise
 
+from gatecrash.language import stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.service import as_finding, askers, first_unserved
 from gatecrash.transcript import ClientSide, Snapshot
@@ -21,12 +22,12 @@ def everybody_in_the_queue_is_served(case: Case) -> Finding | None:
     missing, rest = first_unserved(case, came), transcript.look("rest")
     if missing is None or rest is None:
         return None
-    expected = f"all {len(came)} clients that waited in the accept queue are served"
+    expected = stated("all {count} clients that waited in the accept queue are served", count=len(came))
     if transcript.server_ended is not None:
         return as_finding("ACC-02", expected, missing)
     if rest.listener is None or rest.listener.depth == 0:
         return None
-    got = f"{missing.got}; the kernel still has {rest.listener.depth} in the accept queue"
+    got = stated("{got}; the kernel still has {depth} in the accept queue", got=missing.got, depth=rest.listener.depth)
     return Finding("ACC-02", expected, got, rest.where, conclusive=rest.still == "quiet")
 
 
@@ -39,8 +40,14 @@ def queue_is_served_in_order(case: Case) -> Finding | None:
     sides = [side for name in askers(case) if (side := look.connection(name)) is not None]
     for earlier, later in pairwise(sides):
         if _passed_over(earlier) and later.consumed:
-            got = f"{later.client}'s request was read while that of {earlier.client}, who came before, was not"
-            return Finding("ACC-03", "clients are served in the order in which they connected", got, _who_waits(look))
+            got = stated(
+                "{client}'s request was read while that of {first}, who came before, was not",
+                client=later.client,
+                first=earlier.client,
+            )
+            return Finding(
+                "ACC-03", stated("clients are served in the order in which they connected"), got, _who_waits(look)
+            )
     return None
 
 
@@ -50,7 +57,13 @@ def _passed_over(side: ClientSide) -> bool:
 
 def _who_waits(look: Snapshot) -> tuple[str, ...]:
     return tuple(
-        f"{side.client}: {side.consumed} bytes read, {side.unread} unread" + ("" if side.accepted else ", in the queue")
+        stated(
+            "{client}: {consumed} bytes read, {unread} unread",
+            client=side.client,
+            consumed=side.consumed,
+            unread=side.unread,
+        )
+        + ("" if side.accepted else stated(", in the queue"))
         for side in look.connections
     )
 
@@ -62,23 +75,29 @@ def backlog_is_big_enough(case: Case) -> Finding | None:
     for look in case.transcript.looks():
         listener = look.snapshot.listener
         if listener is not None and listener.backlog < wanted:
-            got = f"the kernel keeps a backlog of {listener.backlog} for it"
+            got = stated("the kernel keeps a backlog of {backlog} for it", backlog=listener.backlog)
             full = listener.backlog + 1
-            dropped = f"when {full} clients wait, the next one's SYN is dropped, and sent again after a second"
-            return Finding("ACC-04", f"a backlog of at least {wanted}", got, (dropped,))
+            dropped = stated(
+                "when {full} clients wait, the next one's SYN is dropped, and sent again after a second", full=full
+            )
+            return Finding("ACC-04", stated("a backlog of at least {wanted}", wanted=wanted), got, (dropped,))
     return None
 
 
 @oracle("ACC-05")
 def reset_in_the_queue_does_no_harm(case: Case) -> Finding | None:
     """The good clients are served although others have reset their connections while they waited."""
-    return _harmless("ACC-05", "a client is served although others had reset while they waited in the queue", case)
+    return _harmless(
+        "ACC-05", stated("a client is served although others had reset while they waited in the queue"), case
+    )
 
 
 @oracle("ACC-06")
 def close_in_the_queue_does_no_harm(case: Case) -> Finding | None:
     """The good clients are served although others have closed their connections while they waited."""
-    return _harmless("ACC-06", "a client is served although others had closed while they waited in the queue", case)
+    return _harmless(
+        "ACC-06", stated("a client is served although others had closed while they waited in the queue"), case
+    )
 
 
 def _harmless(rule: str, expected: str, case: Case) -> Finding | None:

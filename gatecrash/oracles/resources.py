@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gatecrash.language import stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.service import as_finding, unserved
 from gatecrash.scenario import Connect, Scenario, Settle
@@ -20,13 +21,15 @@ _FEWEST = 4  # descriptors lost to a crowd: one or two may be a log file, or a p
 @oracle("RES-01")
 def descriptors_come_back(case: Case) -> Finding | None:
     """Every process has as many descriptors open after 2N served clients as after N."""
-    return _descriptors("RES-01", case, "no more descriptors open after a second crowd of clients than before")
+    return _descriptors("RES-01", case, stated("no more descriptors open after a second crowd of clients than before"))
 
 
 @oracle("RES-02")
 def rude_clients_cost_no_descriptors(case: Case) -> Finding | None:
     """Every process has as many descriptors open after 2N rude clients as after N."""
-    return _descriptors("RES-02", case, "no more descriptors open after a second crowd of rude clients than before")
+    return _descriptors(
+        "RES-02", case, stated("no more descriptors open after a second crowd of rude clients than before")
+    )
 
 
 def _descriptors(rule: str, case: Case, expected: str) -> Finding | None:
@@ -39,7 +42,9 @@ def _descriptors(rule: str, case: Case, expected: str) -> Finding | None:
     if sum(grown.values()) < _FEWEST:
         return None
     clients = _between(case.transcript.scenario)
-    got = f"{sum(grown.values())} more after {clients} clients more, all of whom have gone"
+    got = stated(
+        "{number} more after {clients} clients more, all of whom have gone", number=sum(grown.values()), clients=clients
+    )
     evidence = tuple(line for pid in grown for line in _new_ones(pid, first, second))
     return Finding(rule, expected, got, evidence)
 
@@ -48,8 +53,11 @@ def _new_ones(pid: int, first: Snapshot, second: Snapshot) -> tuple[str, ...]:
     """The descriptors of one process that were not open before, by number and by what they are."""
     known = dict(dict(first.opened).get(pid, ()))
     new = [(fd, what) for fd, what in dict(second.opened).get(pid, ()) if known.get(fd) != what]
-    more = (f"process {pid}: and {len(new) - _NAMED} more",) if len(new) > _NAMED else ()
-    return (*(f"process {pid}: descriptor {fd} is {what}" for fd, what in new[:_NAMED]), *more)
+    more = (stated("process {pid}: and {number} more", pid=pid, number=len(new) - _NAMED),) if len(new) > _NAMED else ()
+    return (
+        *(stated("process {pid}: descriptor {fd} is {what}", pid=pid, fd=fd, what=what) for fd, what in new[:_NAMED]),
+        *more,
+    )
 
 
 @oracle("RES-03")
@@ -63,8 +71,12 @@ def threads_end_with_their_clients(case: Case) -> Finding | None:
     clients = _between(case.transcript.scenario)
     if sum(grown.values()) < clients:
         return None
-    got = f"{sum(grown.values())} threads more after {clients} clients more, all of whom have gone"
-    return Finding("RES-03", "no more threads after a second crowd of clients than before", got, looks[1].where)
+    got = stated(
+        "{number} threads more after {clients} clients more, all of whom have gone",
+        number=sum(grown.values()),
+        clients=clients,
+    )
+    return Finding("RES-03", stated("no more threads after a second crowd of clients than before"), got, looks[1].where)
 
 
 def _both(transcript: Transcript) -> tuple[Snapshot, Snapshot] | None:
@@ -91,8 +103,12 @@ def client_without_a_thread_is_let_go(case: Case) -> Finding | None:
     for client in case.transcript.scenario.clients[: len(failed)]:
         silence = case.transcript.silence(client)
         if silence is not None and not case.transcript.received(client) and case.transcript.end(client) is None:
-            got = f"starting its thread failed with {_error(failed[0])}, and {client} waits for ever"
-            expected = "an answer or the end of the connection, for a client whose thread cannot be started"
+            got = stated(
+                "starting its thread failed with {error}, and {client} waits for ever",
+                error=_error(failed[0]),
+                client=client,
+            )
+            expected = stated("an answer or the end of the connection, for a client whose thread cannot be started")
             return Finding("RES-04", expected, got, silence.where, conclusive=silence.proven)
     return None
 
@@ -104,8 +120,12 @@ def failing_thread_does_not_end_the_server(case: Case) -> Finding | None:
     missing = unserved(case, case.transcript.scenario.clients[-1])
     if not failed or missing is None:
         return None
-    finding = as_finding("RES-05", "a client is served after a thread could not be started", missing)
-    return None if finding is None else replace(finding, got=f"after {_error(failed[0])}: {finding.got}")
+    finding = as_finding("RES-05", stated("a client is served after a thread could not be started"), missing)
+    return (
+        None
+        if finding is None
+        else replace(finding, got=stated("after {error}: {got}", error=_error(failed[0]), got=finding.got))
+    )
 
 
 def _failed(transcript: Transcript) -> tuple[TracedCall, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatecrash.language import stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import departure, described, plain_answer, same, settled
 from gatecrash.oracles.invariants import memory_fault
@@ -26,7 +27,7 @@ def _unanswered(rule: str, case: Case, clients: tuple[str, ...]) -> Finding | No
         if not asked or transcript.received(client):
             continue
         if transcript.end(client) is not None or transcript.silence(client) is not None:
-            return as_finding(rule, "an answer to a complete request", unserved(case, client))
+            return as_finding(rule, stated("an answer to a complete request"), unserved(case, client))
     return None
 
 
@@ -37,8 +38,8 @@ def malformed_request_crashes_nothing(case: Case) -> Finding | None:
     if how is None:
         return None
     said = [case.transcript.scenario.sent_by(name) for name in case.transcript.scenario.clients]
-    evidence = tuple(f"it was sent {shown(data)}" for data in said if data)
-    return Finding("RESP-22", "a server that goes on after a malformed request", how, evidence)
+    evidence = tuple(stated("it was sent {data}", data=shown(data)) for data in said if data)
+    return Finding("RESP-22", stated("a server that goes on after a malformed request"), how, evidence)
 
 
 @oracle("RESP-25")
@@ -46,12 +47,12 @@ def missing_thing_harms_nothing(case: Case) -> Finding | None:
     """Who asks for something that is not there is answered; nothing crashes; the last client is served as ever."""
     how = _lost(case.transcript)
     if how is not None:
-        return Finding("RESP-25", "a server that goes on after a request for something that is not there", how)
+        return Finding("RESP-25", stated("a server that goes on after a request for something that is not there"), how)
     clients = case.transcript.scenario.clients
     unanswered = _unanswered("RESP-25", case, clients)
     if unanswered is not None or plain_answer(case, case.transcript.scenario.sent_by(clients[-1])) is None:
         return unanswered
-    return as_finding("RESP-25", "the next client is served as before", unserved(case, clients[-1]))
+    return as_finding("RESP-25", stated("the next client is served as before"), unserved(case, clients[-1]))
 
 
 def _lost(transcript: Transcript) -> str | None:
@@ -73,8 +74,10 @@ def same_request_gets_the_same_answer(case: Case) -> Finding | None:
         if first == client or not known or not again or not (known[0].complete and again[0].complete):
             continue
         if not same(case, again[0], known[0]):
-            expected = f"what {first} got for the same request: {described(known[0])}"
-            got = f"{client} got {described(again[0])}"
+            expected = stated(
+                "what {first} got for the same request: {described}", first=first, described=described(known[0])
+            )
+            got = stated("{client} got {described}", client=client, described=described(again[0]))
             return Finding("RESP-24", expected, got, difference=departure(case, client))
     return None
 
@@ -86,6 +89,8 @@ def answer_is_a_success(case: Case) -> Finding | None:
         for answer in settled(case, client).answers:
             if answer.status >= 400:
                 line = shown(f"{answer.status} ".encode() + answer.reason)
-                got = f"{client}'s request for {case.contract.path} got {line}"
-                return Finding("RESP-27", "a status below 400 for a path that is known to exist", got)
+                got = stated(
+                    "{client}'s request for {path} got {line}", client=client, path=case.contract.path, line=line
+                )
+                return Finding("RESP-27", stated("a status below 400 for a path that is known to exist"), got)
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatecrash.language import marked, stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import departure, described, plain_answer, same, settled
 from gatecrash.oracles.service import as_finding, askers, unserved
@@ -16,8 +17,8 @@ from gatecrash.verdicts import Case, Finding
 _SINGLE_FIELDS = (b"content-length", b"content-type", b"date", b"server")
 
 _WHY_RESET = (
-    "a connection that is closed with unread input is reset (RFC 1122 4.2.2.13)",
-    "all that the client sent belonged to the request that was answered",
+    marked("a connection that is closed with unread input is reset (RFC 1122 4.2.2.13)"),
+    marked("all that the client sent belonged to the request that was answered"),
 )
 
 
@@ -33,13 +34,20 @@ def _not_as_usual(rule: str, case: Case, client: str) -> Finding | None:
     plain = plain_answer(case, case.transcript.scenario.sent_by(client))
     if plain is None or not case.transcript.connected(client):
         return None
-    expected = f"what a lone client gets for the same bytes in one piece: {described(plain)}"
+    expected = stated(
+        "what a lone client gets for the same bytes in one piece: {described}", described=described(plain)
+    )
     answers = settled(case, client).answers
     if not answers or not answers[0].complete:
         return as_finding(rule, expected, unserved(case, client))
     if same(case, answers[0], plain):
         return None
-    return Finding(rule, expected, f"{client} got {described(answers[0])}", difference=departure(case, client))
+    return Finding(
+        rule,
+        expected,
+        stated("{client} got {described}", client=client, described=described(answers[0])),
+        difference=departure(case, client),
+    )
 
 
 @oracle("RESP-03")
@@ -51,9 +59,13 @@ def answer_waits_for_the_whole_head(case: Case) -> Finding | None:
         early = [e for e in case.transcript.of(client) if isinstance(e, Got) and _said(case, e) < head_end]
         answers = http.read_answers(b"".join(e.data for e in early), http.request_methods(request), ended=False).answers
         if answers and 200 <= answers[0].status < 400:
-            so_far = f"it had sent {_said(case, early[0])} bytes of a head of {head_end}"
-            got = f"{client} got status {answers[0].status} when {so_far}"
-            return Finding("RESP-03", "no answer of success before the whole head of the request is there", got)
+            so_far = stated(
+                "it had sent {said} bytes of a head of {head_end}", said=_said(case, early[0]), head_end=head_end
+            )
+            got = stated(
+                "{client} got status {status} when {so_far}", client=client, status=answers[0].status, so_far=so_far
+            )
+            return Finding("RESP-03", stated("no answer of success before the whole head of the request is there"), got)
     return None
 
 
@@ -72,7 +84,7 @@ def short_write_is_continued(case: Case) -> Finding | None:
     finding = _not_as_usual("RESP-11", case, client) or _repeated(case, client)
     if finding is None:
         return None
-    got = f"{short} of the server's sends took only a part; {finding.got}"
+    got = stated("{short} of the server's sends took only a part; {got}", short=short, got=finding.got)
     return Finding("RESP-11", finding.expected, got, finding.evidence, departure(case, client), finding.conclusive)
 
 
@@ -88,7 +100,11 @@ def _repeated(case: Case, client: str) -> Finding | None:
     usual = case.plain[case.transcript.scenario.sent_by(client)].received[plain.end :]
     if _head_of(reading.answers[0]) == _head_of(plain) and not reading.rest.removeprefix(usual):
         return None
-    return Finding("RESP-11", "the whole answer, each byte once", f"{client} got a part of its answer twice")
+    return Finding(
+        "RESP-11",
+        stated("the whole answer, each byte once"),
+        stated("{client} got a part of its answer twice", client=client),
+    )
 
 
 def _head_of(answer: Answer) -> tuple[int, bytes, list[int]]:
@@ -110,9 +126,18 @@ def large_request_is_never_hung_on(case: Case) -> Finding | None:
             continue
         size = size_of(case.transcript.scenario.sent_by(client))
         spins = silence.still == "spinning" and not spun
-        state = "uses a processor and gets no further" if spins else "waits for something that does not come"
-        got = f"{client} sent a whole request of {size} and got not a byte: the server {state}"
-        expected = "an answer, a refusal, or the end of the connection"
+        state = (
+            stated("uses a processor and gets no further")
+            if spins
+            else stated("waits for something that does not come")
+        )
+        got = stated(
+            "{client} sent a whole request of {size} and got not a byte: the server {state}",
+            client=client,
+            size=size,
+            state=state,
+        )
+        expected = stated("an answer, a refusal, or the end of the connection")
         return Finding("RESP-12", expected, got, silence.where, conclusive=silence.proven or spins)
     return None
 
@@ -124,8 +149,10 @@ def answer_is_not_lost_by_a_reset(case: Case) -> Finding | None:
         answers = settled(case, client).answers
         if case.transcript.end(client) != "RST" or not answers or not 200 <= answers[0].status < 400:
             continue
-        got = f"{client} got status {answers[0].status}, and then a reset instead of the end"
-        return Finding("RESP-13", "an end (FIN) behind the answer", got, _WHY_RESET)
+        got = stated(
+            "{client} got status {status}, and then a reset instead of the end", client=client, status=answers[0].status
+        )
+        return Finding("RESP-13", stated("an end (FIN) behind the answer"), got, tuple(map(stated, _WHY_RESET)))
     return None
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatecrash.contract import Contract
+from gatecrash.language import joined, stated
 from gatecrash.offer import complete
 from gatecrash.protocols import http
 from gatecrash.scenario import Receive
 from gatecrash.text import shown, size_of
-from gatecrash.transcript import NotConnected, Silent, Transcript
+from gatecrash.transcript import NotConnected, ServerEnded, Silent, Transcript
 from gatecrash.verdicts import Case, Difference, Finding
 
 
@@ -29,7 +30,10 @@ def unserved(case: Case, client: str) -> Unserved | None:
     transcript = case.transcript
     refused = next((e for e in transcript.of(client) if isinstance(e, NotConnected)), None)
     if refused is not None:
-        return Unserved(client, f"{client} could not connect ({refused.why}){_gone(transcript)}")
+        return Unserved(
+            client,
+            stated("{client} could not connect ({why}){gone}", client=client, why=refused.why, gone=_gone(transcript)),
+        )
     if not speaks(case.contract):
         return None if transcript.server_ended is None else Unserved(client, transcript.server_ended.line())
     sent, received = transcript.sent.get(client, b""), transcript.received(client)
@@ -87,23 +91,48 @@ def _other_status(case: Case, client: str, sent: bytes, received: bytes) -> Unse
     got = http.read_answers(received, methods, ended=True).answers
     if not expected or not got or expected[0].status == got[0].status:
         return None
-    return Unserved(client, f"{client} got status {got[0].status} where a lone client gets {expected[0].status}")
+    return Unserved(
+        client,
+        stated(
+            "{client} got status {status} where a lone client gets {alone}",
+            client=client,
+            status=got[0].status,
+            alone=expected[0].status,
+        ),
+    )
 
 
 def _what_came(transcript: Transcript, client: str, received: bytes) -> str:
-    end = {"FIN": "then the connection was closed", "RST": "then the connection was reset", None: "and nothing more"}
-    came = f"{size_of(received)}: {shown(received)}" if received else "not a byte"
-    return f"{client} got {came}, {end[transcript.end(client)]}{_gone(transcript)}"
+    end = {
+        "FIN": stated("then the connection was closed"),
+        "RST": stated("then the connection was reset"),
+        None: stated("and nothing more"),
+    }
+    came = joined((size_of(received), shown(received)), ": ") if received else stated("not a byte")
+    return stated(
+        "{client} got {came}, {end}{gone}",
+        client=client,
+        came=came,
+        end=end[transcript.end(client)],
+        gone=_gone(transcript),
+    )
 
 
 def _gone(transcript: Transcript) -> str:
-    return f"; {transcript.server_ended.line()}" if transcript.server_ended is not None else ""
+    return joined(("", how_it_ended(transcript.server_ended)), "; ") if transcript.server_ended is not None else ""
+
+
+def how_it_ended(ended: ServerEnded) -> str:
+    """How the server ended, for a reader of a finding (`line` is the transcript's)."""
+    if ended.status >= 0:
+        return stated("the server exited with status {status}", status=ended.status)
+    return stated("the server was ended by signal {number}", number=-ended.status)
 
 
 def _evidence(transcript: Transcript, silence: Silent | None) -> tuple[str, ...]:
     lines = list(silence.where) if silence is not None else []
     if transcript.server_ended is not None and transcript.output.strip():
-        lines.append(f"its last words: {transcript.output.strip()[-300:]}")
+        lines.append(stated("its last words: {output}", output=transcript.output.strip()[-300:]))
     return tuple(lines)
 
 

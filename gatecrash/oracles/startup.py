@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from gatecrash.language import stated
 from gatecrash.oracles import oracle
 from gatecrash.transcript import Started, Transcript
 from gatecrash.verdicts import Case, Finding
@@ -22,11 +23,13 @@ def taken_port_is_reported(case: Case) -> Finding | None:
     start = started(case.transcript, "taken")
     if start is None:
         return None
-    expected = f"an end with a message, because port {start.wanted} was taken"
+    expected = stated("an end with a message, because port {wanted} was taken", wanted=start.wanted)
     if start.listening and start.wanted not in start.ports:
-        return Finding("ACC-11", expected, f"it listens on port {_listed(start.ports)}", _words(start))
+        return Finding(
+            "ACC-11", expected, stated("it listens on port {listed}", listed=_listed(start.ports)), _words(start)
+        )
     if not start.listening and start.status is None and start.proven and not start.output.strip():
-        return Finding("ACC-11", expected, "it runs on, listens nowhere and says nothing")
+        return Finding("ACC-11", expected, stated("it runs on, listens nowhere and says nothing"))
     return None
 
 
@@ -39,9 +42,18 @@ def port_is_the_one_asked_for(case: Case) -> Finding | None:
     if not case.contract.takes_port and "port" not in case.contract.written:
         return None
     asked, swapped = look.asked_port, _swapped(look.asked_port)
-    hint = f"{asked} is {asked:#06x}; {swapped} is the same two bytes in the other order: htons is missing"
+    hint = stated(
+        "{asked} is {asked:#06x}; {swapped} is the same two bytes in the other order: htons is missing",
+        asked=asked,
+        swapped=swapped,
+    )
     evidence = (hint,) if swapped in look.ports else ()
-    return Finding("ACC-12", f"it listens on port {asked}", f"it listens on port {_listed(look.ports)}", evidence)
+    return Finding(
+        "ACC-12",
+        stated("it listens on port {asked}", asked=asked),
+        stated("it listens on port {listed}", listed=_listed(look.ports)),
+        evidence,
+    )
 
 
 def _swapped(port: int) -> int:
@@ -54,9 +66,11 @@ def address_is_reachable(case: Case) -> Finding | None:
     for look in case.transcript.looks():
         listener = look.snapshot.listener
         if listener is not None and listener.address not in _REACHABLE | {case.contract.address}:
-            promised = f", or {case.contract.address} as promised" if case.contract.address else ""
-            expected = f"it listens on 127.0.0.1 or on all addresses{promised}"
-            return Finding("ACC-13", expected, f"it listens on {listener.address} alone")
+            promised = (
+                stated(", or {address} as promised", address=case.contract.address) if case.contract.address else ""
+            )
+            expected = stated("it listens on 127.0.0.1 or on all addresses{promised}", promised=promised)
+            return Finding("ACC-13", expected, stated("it listens on {address} alone", address=listener.address))
     return None
 
 
@@ -72,10 +86,14 @@ def restart_ignores_time_wait(case: Case) -> Finding | None:
     lingering = tuple(side.client for side in look.connections if side.state == "TIME_WAIT")
     if not lingering:
         return None
-    state = f"exited with status {start.status}" if start.status is not None else "does not listen"
-    why = f"in TIME_WAIT, because the server closed first: the connection of {', '.join(lingering)}"
-    expected, evidence = "it listens again after a restart", (why, *_words(start))
-    return Finding("ACC-14", expected, f"it {state}", evidence, conclusive=start.proven)
+    state = (
+        stated("exited with status {status}", status=start.status)
+        if start.status is not None
+        else stated("does not listen")
+    )
+    why = stated("in TIME_WAIT, because the server closed first: the connection of {names}", names=", ".join(lingering))
+    expected, evidence = stated("it listens again after a restart"), (why, *_words(start))
+    return Finding("ACC-14", expected, stated("it {state}", state=state), evidence, conclusive=start.proven)
 
 
 @oracle("ACC-15")
@@ -84,8 +102,10 @@ def second_instance_is_refused(case: Case) -> Finding | None:
     start = started(case.transcript, "second")
     if start is None or not start.listening or start.wanted not in start.ports:
         return None
-    got = f"both instances listen on port {start.wanted}, and the kernel deals the clients out between them"
-    return Finding("ACC-15", "a second instance on the same port is refused", got, _words(start))
+    got = stated(
+        "both instances listen on port {wanted}, and the kernel deals the clients out between them", wanted=start.wanted
+    )
+    return Finding("ACC-15", stated("a second instance on the same port is refused"), got, _words(start))
 
 
 def _listed(ports: tuple[int, ...]) -> str:
@@ -93,4 +113,4 @@ def _listed(ports: tuple[int, ...]) -> str:
 
 
 def _words(start: Started) -> tuple[str, ...]:
-    return (f"its words: {start.output.strip()[-300:]}",) if start.output.strip() else ()
+    return (stated("its words: {output}", output=start.output.strip()[-300:]),) if start.output.strip() else ()

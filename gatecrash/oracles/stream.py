@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gatecrash.language import joined, marked, stated
 from gatecrash.oracles import oracle
-from gatecrash.oracles.service import askers
+from gatecrash.oracles.service import askers, how_it_ended
 from gatecrash.protocols import echo
 from gatecrash.scenario import HalfClose, Send
 from gatecrash.text import size_of
 from gatecrash.transcript import ClientSide, Transcript
 from gatecrash.verdicts import Case, Difference, Finding
 
-_LINES = (
-    "what is missing is a line that has not ended; if your course asks for an echo of lines, "
-    'write echo = "lines" under [contract] in gatecrash.toml'
+_LINES = marked(
+    "what is missing is a line that has not ended; if your course asks for an echo of lines, write "
+    'echo = "lines" under [contract] in gatecrash.toml'
 )
 _TELLING = 8  # bytes that, found again, are no coincidence
 
@@ -24,33 +25,37 @@ def something_comes_back(case: Case) -> Finding | None:
     """Not one byte came back to a client that has sent some."""
     for client in _senders(case):
         if not case.transcript.received(client):
-            got = f"not a byte came back to {client}{_how_it_ended(case.transcript, client)}"
-            return _finding(case, client, "STREAM-01", "the bytes that were sent come back", got)
+            got = stated(
+                "not a byte came back to {client}{ended}",
+                client=client,
+                ended=_how_it_ended(case.transcript, client),
+            )
+            return _finding(case, client, "STREAM-01", stated("the bytes that were sent come back"), got)
     return None
 
 
 @oracle("STREAM-02")
 def bytes_come_back_unchanged(case: Case) -> Finding | None:
     """What came back differs in any way from what was sent."""
-    return _first_difference(case, "STREAM-02", "exactly the bytes that were sent come back")
+    return _first_difference(case, "STREAM-02", stated("exactly the bytes that were sent come back"))
 
 
 @oracle("STREAM-03")
 def nothing_is_waited_for(case: Case) -> Finding | None:
     """Fewer bytes came back than were sent, whatever they are."""
-    return _first_missing(case, "STREAM-03", "every byte comes back without the server waiting for more")
+    return _first_missing(case, "STREAM-03", stated("every byte comes back without the server waiting for more"))
 
 
 @oracle("STREAM-04")
 def pending_bytes_survive_half_close(case: Case) -> Finding | None:
     """Fewer bytes came back than a client had sent when it half-closed."""
-    return _first_missing(case, "STREAM-04", "everything sent before a half-close still comes back")
+    return _first_missing(case, "STREAM-04", stated("everything sent before a half-close still comes back"))
 
 
 @oracle("STREAM-05")
 def large_data_goes_through(case: Case) -> Finding | None:
     """What came back of a large transfer differs from what was sent."""
-    return _first_difference(case, "STREAM-05", "all bytes of a large transfer come back, in order")
+    return _first_difference(case, "STREAM-05", stated("all bytes of a large transfer come back, in order"))
 
 
 @oracle("STREAM-06")
@@ -62,10 +67,14 @@ def finished_connection_is_closed(case: Case) -> Finding | None:
     for client in _finished(case.transcript):
         side = look.connection(client)
         if side is not None and _forgotten(side) and _got_all(case.transcript, client):
-            got = f"{client} has finished, and the server still has the connection open ({side.state})"
+            got = stated(
+                "{client} has finished, and the server still has the connection open ({state})",
+                client=client,
+                state=side.state,
+            )
             evidence = (*_holders(side), *look.where)
             return Finding(
-                "STREAM-06", "the server closes the connection", got, evidence, conclusive=look.still == "quiet"
+                "STREAM-06", stated("the server closes the connection"), got, evidence, conclusive=look.still == "quiet"
             )
     return None
 
@@ -80,10 +89,15 @@ def short_write_is_continued(case: Case) -> Finding | None:
     shortened = [call for call in case.transcript.calls if call.outcome.startswith("shortened")]
     if not shortened:
         return None
-    finding = _first_difference(case, "STREAM-07", "the rest follows, from where a short write stopped")
+    finding = _first_difference(case, "STREAM-07", stated("the rest follows, from where a short write stopped"))
     if finding is None:
         return None
-    took = f"{shortened[0].name} of process {shortened[0].tid} took only {shortened[0].outcome.split()[-1]} bytes"
+    took = stated(
+        "{name} of process {tid} took only {taken} bytes",
+        name=shortened[0].name,
+        tid=shortened[0].tid,
+        taken=shortened[0].outcome.split()[-1],
+    )
     return Finding(
         finding.rule,
         finding.expected,
@@ -106,8 +120,10 @@ def short_message_stands_alone(case: Case) -> Finding | None:
             continue
         head = different.got[:_TELLING]
         if head in earlier:
-            expected = f"{size_of(sent)} come back, and nothing of an earlier message behind them"
-            got = f"behind them {client} got {size_of(different.got)} of an earlier message"
+            expected = stated("{size} come back, and nothing of an earlier message behind them", size=size_of(sent))
+            got = stated(
+                "behind them {client} got {size} of an earlier message", client=client, size=size_of(different.got)
+            )
             return Finding("STREAM-08", expected, got, difference=_shown_at(case, client, different.offset))
     return None
 
@@ -121,8 +137,13 @@ def clients_are_kept_apart(case: Case) -> Finding | None:
         for offset, byte in enumerate(transcript.received(client)):
             others = [name for name, sent in transcript.sent.items() if byte in sent]
             if byte not in own and others:
-                got = f"byte {offset} of what {client} got is one that {others[0]} had sent"
-                expected = "each client gets its own bytes and nobody else's"
+                got = stated(
+                    "byte {offset} of what {client} got is one that {others} had sent",
+                    offset=offset,
+                    client=client,
+                    others=others[0],
+                )
+                expected = stated("each client gets its own bytes and nobody else's")
                 return Finding("STREAM-09", expected, got, difference=_shown_at(case, client, offset))
     return None
 
@@ -135,7 +156,7 @@ def everybody_gets_their_own(case: Case) -> Finding | None:
         turned_away = transcript.end(client) is not None and not transcript.received(client)
         if not transcript.connected(client) or (turned_away and transcript.server_ended is None):
             continue
-        finding = _difference(case, client, "STREAM-10", "each of the clients gets its own bytes back")
+        finding = _difference(case, client, "STREAM-10", stated("each of the clients gets its own bytes back"))
         if finding is not None:
             return finding
     return None
@@ -150,8 +171,12 @@ def echo_goes_on(case: Case) -> Finding | None:
         before = len(transcript.scenario.sent_by(client)) - len(last.data)
         received = transcript.received(client)
         if before and received and len(received) <= before:
-            got = f"after {size_of(received)} nothing more came back{_how_it_ended(transcript, client)}"
-            return _finding(case, client, "STREAM-11", "every message of a connection comes back", got)
+            got = stated(
+                "after {size} nothing more came back{ended}",
+                size=size_of(received),
+                ended=_how_it_ended(transcript, client),
+            )
+            return _finding(case, client, "STREAM-11", stated("every message of a connection comes back"), got)
     return None
 
 
@@ -180,12 +205,14 @@ def _difference(case: Case, client: str, rule: str, expected: str) -> Finding | 
     different = echo.difference(case.transcript.sent.get(client, b""), case.transcript.received(client))
     if different is None:
         return None
-    got = f"{client}: {different.line()}"
+    got = joined((client, different.line()), ": ")
     if different.kind != "missing":
         return Finding(rule, expected, got, difference=_shown_at(case, client, different.offset))
-    got += _how_it_ended(case.transcript, client)
+    got = joined((got, _how_it_ended(case.transcript, client)), "")
     finding = _finding(case, client, rule, expected, got, _shown_at(case, client, different.offset))
-    return replace(finding, evidence=(*finding.evidence, _LINES)) if _waits_for_newline(case, client) else finding
+    return (
+        replace(finding, evidence=(*finding.evidence, stated(_LINES))) if _waits_for_newline(case, client) else finding
+    )
 
 
 def _waits_for_newline(case: Case, client: str) -> bool:
@@ -203,7 +230,7 @@ def _finding(
     ended = transcript.end(client) is not None or transcript.server_ended is not None
     evidence = list(silence.where) if silence is not None else []
     if transcript.server_ended is not None and transcript.output.strip():
-        evidence.append(f"its last words: {transcript.output.strip()[-300:]}")
+        evidence.append(stated("its last words: {output}", output=transcript.output.strip()[-300:]))
     proven = ended or (silence is not None and silence.proven)
     return Finding(rule, expected, got, tuple(evidence), difference, proven)
 
@@ -213,9 +240,13 @@ def _shown_at(case: Case, client: str, offset: int) -> Difference:
 
 
 def _how_it_ended(transcript: Transcript, client: str) -> str:
-    end = {"FIN": ", then the connection was closed", "RST": ", then the connection was reset", None: ""}
-    gone = f"; {transcript.server_ended.line()}" if transcript.server_ended is not None else ""
-    return end[transcript.end(client)] + gone
+    end = {
+        "FIN": stated(", then the connection was closed"),
+        "RST": stated(", then the connection was reset"),
+        None: "",
+    }
+    gone = joined(("", how_it_ended(transcript.server_ended)), "; ") if transcript.server_ended is not None else ""
+    return joined((end[transcript.end(client)], gone), "")
 
 
 # -- the end of a connection ----------------------------------------------------------------------------------------
@@ -235,4 +266,7 @@ def _got_all(transcript: Transcript, client: str) -> bool:
 
 
 def _holders(side: ClientSide) -> tuple[str, ...]:
-    return tuple(f"process {pid} has it open as descriptor {descriptor}" for pid, descriptor in side.holders)
+    return tuple(
+        stated("process {pid} has it open as descriptor {descriptor}", pid=pid, descriptor=descriptor)
+        for pid, descriptor in side.holders
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 
+from gatecrash.language import stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.service import Unserved, as_finding, unserved
 from gatecrash.transcript import Event, ServerEnded, Transcript
@@ -25,9 +26,15 @@ def late_client_is_served_like_the_first(case: Case) -> Finding | None:
             continue
         if number == 1:
             return None
-        served = f"{number - 1} client{' was' if number == 2 else 's were'} served"
-        finding = as_finding("LIFE-04", "the server serves its hundredth client like its first", missing)
-        return None if finding is None else replace(finding, got=f"{served}, then {finding.got}")
+        served = (
+            stated("1 client was served") if number == 2 else stated("{number} clients were served", number=number - 1)
+        )
+        finding = as_finding("LIFE-04", stated("the server serves its hundredth client like its first"), missing)
+        return (
+            None
+            if finding is None
+            else replace(finding, got=stated("{served}, then {got}", served=served, got=finding.got))
+        )
     return None
 
 
@@ -50,7 +57,7 @@ def departure_costs_one_connection(case: Case) -> Finding | None:
     """
     if _died_of_sending(case.transcript):
         return None
-    return _last_is_served("LIFE-05", case, "a client is served after others have left in the middle")
+    return _last_is_served("LIFE-05", case, stated("a client is served after others have left in the middle"))
 
 
 def _died_of_sending(transcript: Transcript) -> bool:
@@ -61,13 +68,15 @@ def _died_of_sending(transcript: Transcript) -> bool:
 @oracle("LIFE-06")
 def departure_before_the_answer_costs_one_connection(case: Case) -> Finding | None:
     """After a client has left just before it was answered, a good one is served."""
-    return _last_is_served("LIFE-06", case, "a client is served after another has left before its answer was sent")
+    return _last_is_served(
+        "LIFE-06", case, stated("a client is served after another has left before its answer was sent")
+    )
 
 
 @oracle("LIFE-09")
 def stop_and_continue_is_survived(case: Case) -> Finding | None:
     """After SIGSTOP and SIGCONT a new client is served."""
-    return _last_is_served("LIFE-09", case, "a client is served after the server was stopped and went on")
+    return _last_is_served("LIFE-09", case, stated("a client is served after the server was stopped and went on"))
 
 
 def _last_is_served(rule: str, case: Case, expected: str) -> Finding | None:
@@ -80,13 +89,15 @@ def _last_is_served(rule: str, case: Case, expected: str) -> Finding | None:
 @oracle("LIFE-10")
 def half_a_request_blocks_nobody(case: Case) -> Finding | None:
     """The good client is served although others stopped in the middle of their requests."""
-    return _served_beside("LIFE-10", case, "a client is served although another has sent half a request and waits")
+    return _served_beside(
+        "LIFE-10", case, stated("a client is served although another has sent half a request and waits")
+    )
 
 
 @oracle("LIFE-11")
 def slow_reader_blocks_nobody(case: Case) -> Finding | None:
     """The good client is served although another one does not read what it asked for."""
-    return _served_beside("LIFE-11", case, "a client is served although another one does not read its answer")
+    return _served_beside("LIFE-11", case, stated("a client is served although another one does not read its answer"))
 
 
 def _served_beside(rule: str, case: Case, expected: str) -> Finding | None:

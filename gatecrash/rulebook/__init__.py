@@ -12,7 +12,7 @@ from importlib.resources import files
 
 from gatecrash.contract import Contract
 from gatecrash.errors import EngineFault, UsageError
-from gatecrash.language import current, did_you_mean, say
+from gatecrash.language import did_you_mean, say
 from gatecrash.rulebook.applies import NEEDS, Applies, applicable
 from gatecrash.rulebook.entry import Area, Level, Mistake, Rule, in_language, read_area
 
@@ -25,6 +25,7 @@ __all__ = [
     "Rule",
     "Rulebook",
     "applicable",
+    "in_language",
     "load",
 ]
 
@@ -116,18 +117,9 @@ class Rulebook:
         return f" {did_you_mean(words)}" if words else ""
 
 
-def load() -> Rulebook:
-    """The rulebook that comes with Gatecrash, in the language that is spoken.
-
-    Raises EngineFault, naming file, rule and field, if it is damaged.
-    """
-    return _read(current())
-
-
 @cache
-def _read(language: str) -> Rulebook:
-    if language != "en":
-        return Rulebook(Area(area.name, tuple(map(in_language, area.rules))) for area in _read("en").areas)
+def load() -> Rulebook:
+    """The rulebook that comes with Gatecrash. Raises EngineFault, naming file, rule and field, if it is damaged."""
     folder = files(__name__)
     areas = []
     for name in AREAS:

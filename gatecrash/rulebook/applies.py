@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gatecrash.contract import Contract
-from gatecrash.language import marked, say, translated
+from gatecrash.language import joined, marked, stated
 
 PROTOCOL_NAMES: Final = {
     "http": "HTTP",
@@ -96,14 +96,14 @@ def applicable(rule: HasApplies, contract: Contract) -> str | None:
     """None when the rule applies to the contract; else the reason it does not, as half a sentence."""
     applies = rule.applies
     if contract.protocol not in applies.protocols:
-        names = say(" or ").join(translated(PROTOCOL_NAMES[name]) for name in applies.protocols)
-        spoken = translated(PROTOCOL_NAMES[contract.protocol])
-        return say("it is a rule for {names}, and this server speaks {spoken}", names=names, spoken=spoken)
+        names = joined((stated(PROTOCOL_NAMES[name]) for name in applies.protocols), stated(" or "))
+        spoken = stated(PROTOCOL_NAMES[contract.protocol])
+        return stated("it is a rule for {names}, and this server speaks {spoken}", names=names, spoken=spoken)
     if applies.models and contract.concurrency not in applies.models:
-        names = say(" or ").join(translated(MODEL_NAMES[name]) for name in applies.models)
+        names = joined((stated(MODEL_NAMES[name]) for name in applies.models), stated(" or "))
         if contract.concurrency == "unknown":
-            missing = say("this one's model is unknown; write concurrency in gatecrash.toml")
-            return say("it is a rule for {names} servers, and {missing}", names=names, missing=missing)
-        model = translated(MODEL_NAMES[contract.concurrency])
-        return say("it is a rule for {names} servers, and this one is {model}", names=names, model=model)
-    return next((translated(NEEDS[need].missing) for need in applies.needs if not NEEDS[need].met(contract)), None)
+            missing = stated("this one's model is unknown; write concurrency in gatecrash.toml")
+            return stated("it is a rule for {names} servers, and {missing}", names=names, missing=missing)
+        model = stated(MODEL_NAMES[contract.concurrency])
+        return stated("it is a rule for {names} servers, and this one is {model}", names=names, model=model)
+    return next((stated(NEEDS[need].missing) for need in applies.needs if not NEEDS[need].met(contract)), None)

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast, get_args
 
 from gatecrash.contract import MODELS, PROTOCOLS
 from gatecrash.errors import EngineFault
-from gatecrash.language import translated
+from gatecrash.language import spoken
 from gatecrash.rulebook.applies import NEEDS, Applies
 
 Level = Literal["MUST", "SHOULD", "MAY"]
@@ -92,7 +92,7 @@ def flowing(text: str) -> str:
 
 def _translated(text: str) -> str:
     key = flowing(text)
-    said = translated(key)
+    said = spoken(key)
     return text if said == key else said
 
 
