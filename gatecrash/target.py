@@ -171,7 +171,7 @@ def _command(text: str) -> tuple[Target, Path]:
     elif not os.access(first, os.X_OK):
         raise UsageError(_no_target(first))
     else:
-        words[0] = str(first.resolve())
+        words[0] = os.path.abspath(first)  # not where a link leads: a virtual environment's python is one
     return Target("command", text, tuple(words), cwd=here), here
 
 
@@ -337,7 +337,7 @@ def _in_folder(word: str, folder: Path) -> str:
             hint = f'; write "./{word}" for the one in the folder' if (folder / word).exists() else ""
             raise TargetError(f"{FILE_NAME} says command = {word!r}, which is not a command in PATH{hint}.")
         return word
-    path = (folder / word).resolve()
+    path = Path(os.path.abspath(folder / word))
     if not path.is_file():
         raise TargetError(f"{FILE_NAME} starts {word}, and {path} does not exist after the build.")
     return str(path)

@@ -431,3 +431,10 @@ def test_a_build_that_never_ends_is_ended_with_all_it_started(here: Path) -> Non
 def test_a_target_is_plain_data() -> None:
     assert Target("command", "x", ("x",), cwd=Path("/")) == Target("command", "x", ("x",), cwd=Path("/"))
     assert os.path.isabs(Target("command", "x").cwd)
+
+
+def test_a_command_keeps_the_link_it_names_for_a_virtual_environment_is_one(tmp_path: Path) -> None:
+    link = tmp_path / "python"
+    link.symlink_to(sys.executable)
+    target, _ = resolve(f"{link} server.py {{port}}")
+    assert target.argv[0] == str(link)
