@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import signal
 import sys
 from importlib import import_module
@@ -33,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     0 conforming, 1 not, 2 interrupted, 3 our fault, 4 usage, 5 nothing ran, 6 the target did not build or start.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that has no UTF-8 gets escapes, and not a traceback
+            stream.reconfigure(errors="backslashreplace")
     try:
         asked, given = _language(given)
         language.use(asked)

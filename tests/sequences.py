@@ -91,15 +91,15 @@ def flood(clients: int) -> Transcript:
     return transcript(*parts)
 
 
-def hostile() -> tuple[Transcript, Finding]:
-    """A transcript in which every stranger's text and bytes are meant to do harm."""
-    sentence = f"process 7 ({HOSTILE}) is blocked in {HOSTILE} on descriptor 3 ({HOSTILE})"
-    parts = [*asked(HOSTILE, HOSTILE_BYTES * 50), *asked("B", None, where=(sentence,))]
+def hostile(words: str = HOSTILE) -> tuple[Transcript, Finding]:
+    """A transcript in which every name, every stranger's text and all bytes are meant to do harm."""
+    sentence = f"process 7 ({words}) is blocked in {words} on descriptor 3 ({words})"
+    parts = [*asked(words, HOSTILE_BYTES * 50), *asked("B", None, where=(sentence,))]
     steps: list[Part] = [
         *parts,
-        (Settle(HOSTILE), [Looked(0, HOSTILE, look(where=(sentence,)))]),
+        (Settle(words), [Looked(0, words, look(where=(sentence,)))]),
     ]
-    return transcript(*steps), Finding("ACC-01", HOSTILE, f"B got {HOSTILE}", (sentence, HOSTILE))
+    return transcript(*steps), Finding("ACC-01", words, f"B got {words}", (sentence, words))
 
 
 def nothing() -> Transcript:

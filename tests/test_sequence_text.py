@@ -91,7 +91,7 @@ def test_a_caret_stands_under_the_wrong_byte() -> None:
 
 
 def test_names_that_do_not_fit_are_shortened_then_numbered_and_told_in_full() -> None:
-    usual, narrow = "\n".join(lines(CROWDED)), "\n".join(lines(CROWDED, width=40))
+    usual, narrow = "\n".join(lines(CROWDED, None)), "\n".join(lines(CROWDED, None, width=40))
     assert "c1 is child 1, process 11" in usual
     assert "c1 is" not in narrow
     assert "9 is child 1, process 11" in narrow
