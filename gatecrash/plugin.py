@@ -6,6 +6,7 @@ With --target it judges that target; without, every reference server of the tree
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -14,22 +15,28 @@ from typing import Any
 
 import pytest
 
-from gatecrash.errors import GatecrashError
+from gatecrash.baseline import Baseline
+from gatecrash.baseline_file import read_baseline
+from gatecrash.errors import GatecrashError, UsageError
 from gatecrash.judging import verdict_without_trying
 from gatecrash.orphans import die_with_parent
 from gatecrash.profiles import Profile, profile, seconds
 from gatecrash.pytest_entry import is_free, names_target
+from gatecrash.pytest_reports import PROPERTY, TOLD, Gatherer
 from gatecrash.references import Judged, judged_targets
+from gatecrash.reports import formats
 from gatecrash.rulebook import Rule, load
+from gatecrash.run import Run, Wishes
 from gatecrash.text import safe_text
 from gatecrash.tree import tree_root
 from gatecrash.trial import RuleBroken, Trial
 from gatecrash.verdicts import Verdict
+from gatecrash.workers import default_workers
 from gatecrash.workshop import Workshop
 
-_PROPERTY = "gatecrash"
 _RUN_FOLDER = pytest.StashKey[Path]()
 _TAKEN = pytest.StashKey[list[str]]()
+_BASELINE = pytest.StashKey[Baseline]()
 
 
 #: What each option is called, and how pytest is told of it. Their values are kept under names of our own (`_asked`),
@@ -60,6 +67,13 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "default": 5.0,
         "help": "seconds before a wait that proves nothing is given up",
     },
+    "--gatecrash-report": {
+        "metavar": "FORMAT=FILE",
+        "action": "append",
+        "default": [],
+        "help": "write a report of the target: junit=gate.xml; may be repeated",
+    },
+    "--baseline": {"metavar": "FILE", "help": "known failures, which fail nothing"},
     "--plain-only": {"action": "store_true", "default": False, "help": "leave the sanitized build out"},
 }
 
@@ -109,11 +123,46 @@ def pytest_configure(config: pytest.Config) -> None:
     _profile(config)
     config.addinivalue_line("markers", "rule(id): the rule a suite test tries")
     config.addinivalue_line("markers", "xdist_group(name): the tests that one worker of pytest-xdist runs")
+    try:
+        config.stash[_BASELINE] = read_baseline(Path(known)) if (known := _asked(config, "--baseline")) else Baseline()
+        gatherer = None if hasattr(config, "workerinput") else _gatherer(config)
+    except GatecrashError as error:
+        raise pytest.UsageError(str(error)) from None
     if not hasattr(config, "workerinput"):
-        config.stash[_RUN_FOLDER] = Workshop.new_folder()
+        config.stash[_RUN_FOLDER] = gatherer.run.folder if gatherer is not None else Workshop.new_folder()
+        if gatherer is not None:
+            config.pluginmanager.register(gatherer, "gatecrash-reports")
     else:
         die_with_parent()
         config.stash[_RUN_FOLDER] = Path(config.workerinput["gatecrash_run"])
+
+
+def _gatherer(config: pytest.Config) -> Gatherer | None:
+    """Who writes the reports of a run with a target. Raises UsageError for one that could not be written."""
+    target = _asked(config, "--target")
+    reports = tuple(formats.requested(text) for text in _asked(config, "--gatecrash-report"))
+    if target is None:
+        if reports:
+            raise UsageError("--gatecrash-report needs --target: it is the report of one target.")
+        return None
+    wishes = Wishes(
+        target=target,
+        rules=load().select(_asked(config, "--only"), _asked(config, "--skip")),
+        named=target,
+        profile=_profile(config).name,
+        arena=_asked(config, "--arena"),
+        patience=_asked(config, "--patience"),
+        contract=_asked(config, "--contract"),
+        strict=_asked(config, "--strict-rules"),
+        baseline=config.stash[_BASELINE] if _asked(config, "--baseline") else None,
+    )
+    return Gatherer(Run(wishes, Workshop.new_folder()), reports)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """`-n auto`: what this process may use, by affinity and its control group's quota; not the host's cores."""
+    return None if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") else default_workers()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -214,12 +263,12 @@ def trial(request: pytest.FixtureRequest, judged: Judged, workshop: Workshop) ->
     if made.verdict is not None:
         _note(request.node, made.verdict)
         if made.verdict.outcome == "inconclusive":
-            request.node.user_properties.append(("gatecrash-inconclusive", made.verdict.reason))
+            request.node.user_properties.append(("gatecrash-inconclusive", str(made.verdict.reason)))
     request.node.user_properties.append(("gatecrash-seconds", round(time.monotonic() - started, 3)))
 
 
 def _note(node: pytest.Item, verdict: Verdict) -> None:
-    node.user_properties.append((_PROPERTY, verdict.to_json()))
+    node.user_properties.append((PROPERTY, json.dumps(verdict.to_json())))
 
 
 # -- what is reported -----------------------------------------------------------------------------------------------
@@ -233,7 +282,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if isinstance(broken, RuleBroken):
         rule = load().get(broken.finding.rule)
         report.longrepr = _told(rule, broken)
-        if rule.level != "MUST" and not _asked(item.config, "--strict-rules"):
+        setattr(report, TOLD, True)
+        known = item.config.stash[_BASELINE].excuse(Verdict(rule.id, "fail", finding=broken.finding))
+        if known is not None:
+            report.outcome, report.wasxfail = "skipped", safe_text(f"known failure (baseline) {known.reason}".rstrip())
+        elif rule.level != "MUST" and not _asked(item.config, "--strict-rules"):
             report.outcome, report.wasxfail = "skipped", f"{rule.id} is a {rule.level}"
     return report
 

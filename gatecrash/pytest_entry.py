@@ -12,7 +12,19 @@ from itertools import pairwise
 import pytest
 
 #: The options of `gatecrash.plugin` that take a value.
-WITH_VALUE = frozenset({"--target", "--contract", "--profile", "--only", "--skip", "--arena", "--patience"})
+WITH_VALUE = frozenset(
+    {
+        "--target",
+        "--contract",
+        "--profile",
+        "--only",
+        "--skip",
+        "--arena",
+        "--patience",
+        "--baseline",
+        "--gatecrash-report",
+    }
+)
 
 
 @pytest.hookimpl(tryfirst=True)
