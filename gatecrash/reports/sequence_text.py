@@ -164,7 +164,13 @@ class _Sheet:
 
     def _above(self, number: int, row: Row, words: Words, at: int, style: str) -> None:
         """A label on lines of its own, with carets under what is wrong in it."""
-        parts = wrapped(words, self.width - _GUTTER - 2)
+        room = self.width - _GUTTER - 2
+        parts = wrapped(words, room)
+        if len(parts) > 1 and not isinstance(row, Band) and row.note:
+            note = (Span(f"({row.note})"),)  # not torn apart, while it fits on a line
+            parts = [*wrapped(_label(replace(row, note="")), room), *wrapped(note, room)]
+            if _length(parts[-2]) + 1 + _length(parts[-1]) <= room:
+                parts[-2:] = [(*parts[-2], Span(" "), *parts[-1])]
         begin = max(_GUTTER, min(at, self.width - max(map(_length, parts))))
         for part in parts:
             line = self.blank(number)

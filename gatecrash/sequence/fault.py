@@ -12,6 +12,7 @@ from gatecrash.transcript import Got, Transcript
 from gatecrash.verdicts import Difference, Finding
 
 _PROCESS = re.compile(r"\bprocess (\d+)")
+_UNENDED = re.compile(r"\b(closed|reset|nothing more|stays open|bytes?)\b(?! of body)")
 _WORD = re.compile(r"(?<![\w\"'])([A-Z]+\d*)(?='s\b|\b[:,]? )")
 _ZOMBIES = re.compile(r"\bzombies: ([\d, ]+)")
 
@@ -76,17 +77,23 @@ def _culprits(evidence: tuple[str, ...]) -> frozenset[str]:
 
 
 def _foreign(transcript: Transcript, finding: Finding, blamed: set[str]) -> frozenset[int]:
-    """Datagrams the finding quotes as what a client got, though not one byte of them is said to be wrong."""
+    """What a client got that is wrong as such, though not one byte of it is said to be: a datagram that the finding
+    quotes, an answer whose status it tells and that ended as answers end.
+    """
     if finding.difference is not None:
         return frozenset()
+    other_answer = "status " in finding.got and not _UNENDED.search(finding.got)
     return frozenset(
         index
         for index, event in enumerate(transcript.events)
         if isinstance(event, Got)
-        and event.source_port is not None
         and event.client in blamed
-        and f"got {shown(event.data)}" in finding.got
+        and (other_answer if event.source_port is None else _quoted(event, finding.got))
     )
+
+
+def _quoted(event: Got, got: str) -> bool:
+    return f"got {shown(event.data)}" in got or f"from port {event.source_port}" in got
 
 
 def _named(clients: tuple[str, ...], words: str) -> set[str]:

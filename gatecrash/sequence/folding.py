@@ -17,6 +17,7 @@ MOST_CLIENTS = 6
 MOST_CHILDREN = 5
 MOST_ROWS = 70
 CROWD, CHILDREN = "clients", "children"
+_CROWDED = 12
 _LONGEST_BLOCK = 12
 _NAME = 16
 _AROUND = 3
@@ -54,7 +55,8 @@ def _clients(cast: Cast, fault: Fault, used: set[str]) -> tuple[list[Lane], list
     names = [name for name in cast.clients if client(name) in used]
     if len(names) <= MOST_CLIENTS:
         return [_client(name) for name in names], []
-    preferred = [*(name for name in names if fault.blames(name)), names[0], names[-1], names[1], names[-2], names[2]]
+    ends = [names[0], names[-1], names[1]] + ([] if len(names) > _CROWDED else [names[-2], names[2]])
+    preferred = [*(name for name in names if fault.blames(name)), *ends]
     alone = set(list(dict.fromkeys(preferred))[: MOST_CLIENTS - 1])
     crowd = [name for name in names if name not in alone]
     title = f"{_short(crowd[0])} … {_short(crowd[-1])}"

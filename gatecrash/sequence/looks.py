@@ -22,6 +22,7 @@ _STILL = {
 }
 
 
+_NAMED = 4
 _MANY = 4096  # bytes: fewer may only wait for an acknowledgement that the kernel delays
 
 
@@ -33,6 +34,7 @@ class Known:
     live: set[int] = field(default_factory=set)
     zombies: set[int] = field(default_factory=set)
     descriptors: dict[int, int] = field(default_factory=dict)
+    threads: dict[int, int] = field(default_factory=dict)
     main: int | None = None
 
     def alive(self, who: Who, serving: set[int] | None = None) -> tuple[str, ...]:
@@ -63,6 +65,7 @@ def draw(drawing: Drawing, event: Looked) -> None:
     _queue(drawing, look)
     _holders(drawing, look)
     _descriptors(drawing, look)
+    _threads(drawing, look)
     _ports(drawing, look)
     blamed = event is drawing.last_look and not drawing.missed
     drawing.blocked(look.where, blamed=blamed, spinning=look.still == "spinning")
@@ -101,11 +104,14 @@ def _queue(drawing: Drawing, look: Snapshot) -> None:
                      f"backlog {look.listener.backlog}", bad=bad)  # fmt: skip
     elif look.listener is None and look.running:
         drawing.mark(KERNEL, "queue", "nobody listens", bad="listening socket" in drawing.fault.got)
+    stuck: dict[tuple[bool, str], list[str]] = {}
     for side in look.connections:
-        state = _stuck(side)
-        if state:
+        if state := _stuck(side):
             bad = side.client in drawing.fault.named and not drawing.fault.bytes
-            drawing.mark(KERNEL, "unread", f"{side.client}: {state}", bad=bad)
+            stuck.setdefault((bad, state), []).append(side.client)
+    for (bad, state), names in stuck.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        drawing.mark(KERNEL, "unread", f"{', '.join(names[:_NAMED])}{more}: {state}", bad=bad)
 
 
 def _stuck(side: ClientSide) -> str:
@@ -120,10 +126,12 @@ def _stuck(side: ClientSide) -> str:
 
 
 def _ports(drawing: Drawing, look: Snapshot) -> None:
-    """Another port than the one that was asked for, and a backlog that is the fault."""
+    """Another port than the one that was asked for; an address or a backlog that is the fault."""
     if look.asked_port and look.ports and look.asked_port not in look.ports:
         there = ", ".join(map(str, look.ports[:4]))
         drawing.mark(SERVER, "started", f"listens on port {there}, not on {look.asked_port}", bad=drawing.fault.found)
+    if look.listener is not None and look.listener.address in set(drawing.fault.got.split()):
+        drawing.mark(KERNEL, "queue", f"listens on {look.listener.address} alone", bad=True)
     if "backlog" in drawing.fault.got and look.listener is not None:
         words = f"room for {look.listener.backlog} in the accept queue"
         drawing.mark(KERNEL, "queue", words, "backlog of listen()", bad=True)
@@ -157,3 +165,13 @@ def _descriptors(drawing: Drawing, look: Snapshot) -> None:
                 drawing.cast.lane_of(pid), "descriptors", f"{count} descriptors open (before: {before})", bad=bad
             )
         drawing.known.descriptors[pid] = count
+
+
+def _threads(drawing: Drawing, look: Snapshot) -> None:
+    """How many threads a process has, when that has changed and threads are what is asked about."""
+    for entry in look.processes:
+        before = drawing.known.threads.get(entry.pid)
+        drawing.known.threads[entry.pid] = entry.threads
+        if before not in (None, entry.threads) and "threads" in drawing.fault.got:
+            words = f"{entry.threads} threads (before: {before})"
+            drawing.mark(drawing.cast.lane_of(entry.pid), "threads", words, bad=entry.threads > (before or 0))

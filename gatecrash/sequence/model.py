@@ -14,7 +14,7 @@ Fate = Literal["arrives", "unread", "lost"]
 MarkKind = Literal[
     "plan", "held", "released", "never-held", "failed", "shortened", "frozen", "thawed", "signalled", "forked",
     "blocked", "spinning", "zombie", "gone", "died", "silence", "unproven", "queue", "full", "unread", "printed",
-    "started", "library", "descriptors", "holds", "dropped", "misused", "sanitizer",
+    "started", "library", "descriptors", "threads", "holds", "dropped", "misused", "sanitizer",
 ]  # fmt: skip
 BandKind = Literal["look", "folded"]
 PeriodKind = Literal["frozen", "held", "absent", "dead"]
