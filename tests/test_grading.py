@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from gatecrash.contract_file import read_contract, read_grading
 from gatecrash.errors import UsageError
 from gatecrash.grading import Score, number, score, shown, whole_points
+from gatecrash.grading_file import GradingTable
 from gatecrash.reports.marking import folded, rows
 from gatecrash.rulebook import load
 from gatecrash.scheme import Scheme
@@ -71,6 +73,16 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     )
     assert scheme is not None
     assert Scheme.from_json(scheme.to_json()) == scheme
+
+
+def test_the_documentation_has_every_key_and_its_example_is_right(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "contract.md").read_text()
+    example = next(block for block in page.split("```") if block.startswith("toml\n[grading]"))
+    scheme = read(tmp_path, example.removeprefix("toml"))
+    assert scheme is not None
+    assert scheme.rules == {"FORK-02": 5, "RESP-1*": Fraction("1.5")}
+    table = page.split("## Points: [grading]")[1]
+    assert [key for key in GradingTable.model_fields if not re.search(rf"\| .*\b{key}\b.* \|", table)] == []
 
 
 def test_a_file_without_the_table_has_no_scheme(tmp_path: Path) -> None:

@@ -153,6 +153,23 @@ def test_check_prints_the_points_of_the_course_and_not_of_the_submission(tmp_pat
     assert json.loads((tmp_path / "result.json").read_text())["max-score"] == 8
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "code", "graded", "plain"),
+    [
+        (every("fail"), 1, 0, 1),
+        (every("pass"), 0, 0, 0),
+        (every("inconclusive", ACC_01="pass"), 0, 3, 0),
+        (every("not_applicable"), 5, 5, 5),
+    ],
+)
+def test_without_a_score_a_graded_run_never_exits_with_zero(
+    outcomes: dict[str, Outcome], code: int, graded: int, plain: int
+) -> None:
+    run = record(outcomes)
+    assert check._Grader(asked=True, graded=True, ignored=None).code(run, code) == graded
+    assert check._Grader(asked=True, graded=False, ignored=None).code(run, code) == plain
+
+
 def test_a_graded_server_that_does_not_build_exits_with_zero(tmp_path: Path) -> None:
     (tmp_path / "server.py").write_text("def :\n")
     run = checked(tmp_path, "server.py", "--graded")

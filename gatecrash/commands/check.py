@@ -169,7 +169,7 @@ def run(options: argparse.Namespace) -> int:
     last_run.save(record, wishes.target, wishes.contract)
     code = _show(record, options, console)
     grader.tell(console, record)
-    return 0 if grader.is_success(record) else code
+    return grader.code(record, code)
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,12 @@ class _Grader:
     def is_success(self, record: RunRecord) -> bool:
         """Whether this run is one because it has a score."""
         return self.graded and score(record, record.grading or Scheme()).valid
+
+    def code(self, record: RunRecord, code: int) -> int:
+        """The exit code: where a score is the success, there is none without one, whatever the verdicts are."""
+        if not self.graded:
+            return code
+        return 0 if self.is_success(record) else code if code > 1 else 3
 
     def tell(self, console: Console, record: RunRecord) -> None:
         """The line with the points."""
