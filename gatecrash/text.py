@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gatecrash.language import stated
+
 _NAMED = {0x0D: "\\r", 0x0A: "\\n", 0x09: "\\t", 0x5C: "\\\\", 0x22: '\\"'}
 
 
@@ -20,7 +22,7 @@ def shown(data: bytes, *, limit: int = 72) -> str:
 
 def size_of(data: bytes) -> str:
     """The size in words: "1 byte", "27 bytes"."""
-    return f"{len(data)} byte{'' if len(data) == 1 else 's'}"
+    return stated("1 byte") if len(data) == 1 else stated("{count} bytes", count=len(data))
 
 
 def safe_text(text: str) -> str:

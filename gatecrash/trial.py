@@ -16,6 +16,7 @@ from hypothesis.strategies import SearchStrategy
 from gatecrash.contract import Contract
 from gatecrash.errors import TargetError
 from gatecrash.instruments.ticks import Haste
+from gatecrash.language import stated
 from gatecrash.leaks import leaks_of
 from gatecrash.lines import fitted
 from gatecrash.offer import plain_request
@@ -187,7 +188,13 @@ class Trial:
         never = shown == 0
         return self._verdict(
             "inconclusive" if never else "fail",
-            reason=f"{broken.finding.got}: seen twice, but in none of {self.profile.replays} replays" if never else "",
+            reason=stated(
+                "{got}: seen twice, but in none of {replays} replays",
+                got=broken.finding.got,
+                replays=self.profile.replays,
+            )
+            if never
+            else "",
             finding=broken.finding,
             scenario=broken.scenario,
             transcript=broken.transcript,
@@ -209,7 +216,9 @@ class Trial:
         if self.unproved:
             finding = self.unproved[0]
             return self._verdict(
-                "inconclusive", reason=f"{finding.got}, but patience ran out before it was proven", finding=finding
+                "inconclusive",
+                reason=stated("{got}, but patience ran out before it was proven", got=finding.got),
+                finding=finding,
             )
         return self._verdict("pass")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gatecrash.contract import Contract
+from gatecrash.language import Sentence
 from gatecrash.scenario import Scenario
 from gatecrash.transcript import Transcript
 
@@ -87,6 +88,7 @@ class Verdict:
                 else [difference.expected.decode("latin-1"), difference.got.decode("latin-1"), difference.offset],
             }
         return {
+            "said": {text: text.to_json() for text in self._texts() if isinstance(text, Sentence)},
             "rule": self.rule,
             "outcome": self.outcome,
             "reason": self.reason,
@@ -99,19 +101,29 @@ class Verdict:
             "build": self.build,
         }
 
+    def _texts(self) -> tuple[str, ...]:
+        found = self.finding
+        return (self.reason,) if found is None else (self.reason, found.expected, found.got, *found.evidence)
+
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Verdict:
         """The verdict that `to_json` wrote."""
         from gatecrash import saved_transcript
 
         values = dict(row)
+        said = {text: Sentence.from_json(made) for text, made in values.pop("said", {}).items()}
+        values["reason"] = said.get(values["reason"], values["reason"])
         if values["transcript"] is not None:
             values["transcript"] = saved_transcript.from_json(values["transcript"])
         if values["finding"] is not None:
             f = dict(values["finding"])
             difference = f.pop("difference")
             values["finding"] = Finding(
-                **{**f, "evidence": tuple(f["evidence"])},
+                **{
+                    **f,
+                    **{name: said.get(f[name], f[name]) for name in ("expected", "got")},
+                    "evidence": tuple(said.get(line, line) for line in f["evidence"]),
+                },
                 difference=None
                 if difference is None
                 else Difference(difference[0].encode("latin-1"), difference[1].encode("latin-1"), difference[2]),

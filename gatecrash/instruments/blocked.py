@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from gatecrash.instruments import procfs
 from gatecrash.instruments.census import Census, Task
 from gatecrash.instruments.syscalls import ON_A_DESCRIPTOR
+from gatecrash.language import joined, marked, stated
 
 _POLLFD = struct.Struct("=ihh")
 _MOST_WATCHED = 64  # descriptors looked up of one poll set
@@ -15,17 +16,17 @@ _MOST_SHOWN = 6
 _POLL = frozenset({"poll", "ppoll"})
 _SELECT = frozenset({"select", "pselect6"})
 _EPOLL = frozenset({"epoll_wait", "epoll_pwait", "epoll_pwait2"})
-_KINDS = {"socket": "a socket", "pipe": "a pipe", "anon_inode": "a kernel object"}
+_KINDS = {"socket": marked("a socket"), "pipe": marked("a pipe"), "anon_inode": marked("a kernel object")}
 _WAITS_FOR = {
-    "wait4": "waiting for a child to end",
-    "waitid": "waiting for a child to end",
-    "vfork": "waiting for the new child to exec",
-    "futex": "waiting for another thread",
-    "pause": "waiting for a signal",
-    "rt_sigsuspend": "waiting for a signal",
-    "rt_sigtimedwait": "waiting for a signal",
-    "nanosleep": "sleeping",
-    "clock_nanosleep": "sleeping",
+    "wait4": marked("waiting for a child to end"),
+    "waitid": marked("waiting for a child to end"),
+    "vfork": marked("waiting for the new child to exec"),
+    "futex": marked("waiting for another thread"),
+    "pause": marked("waiting for a signal"),
+    "rt_sigsuspend": marked("waiting for a signal"),
+    "rt_sigtimedwait": marked("waiting for a signal"),
+    "nanosleep": marked("sleeping"),
+    "clock_nanosleep": marked("sleeping"),
 }
 
 
@@ -36,49 +37,76 @@ def blocked_where(task: Task, census: Census, sockets: Mapping[int, str] | None 
     """
     who = _who(task)
     if task.state == "R" or task.call == "running":
-        return f"{who} is running"
-    verb = "stopped" if task.state == "T" else "blocked"
+        return stated("{who} is running", who=who)
+    verb = stated("stopped") if task.state == "T" else stated("blocked")
     limit = "" if task.timed is None else _limit(task.timed)
     if task.call == "?":
-        return f"{who} is {verb} in a call the kernel does not let us see"
-    return f"{who} is {verb} in {task.call}{_on(task, census, sockets or {})}{limit}"
+        return stated("{who} is {verb} in a call the kernel does not let us see", who=who, verb=verb)
+    return stated(
+        "{who} is {verb} in {call}{on}{limit}",
+        who=who,
+        verb=verb,
+        call=task.call,
+        on=_on(task, census, sockets or {}),
+        limit=limit,
+    )
 
 
 def _who(task: Task) -> str:
     name = procfs.read(f"/proc/{task.pid}/comm").decode("utf-8", "backslashreplace").strip()
-    process = f"process {task.pid}" + (f" ({name})" if name else "")
-    return process if task.tid == task.pid else f"thread {task.tid} of {process}"
+    process = (
+        stated("process {pid} ({name})", pid=task.pid, name=name) if name else stated("process {pid}", pid=task.pid)
+    )
+    return process if task.tid == task.pid else stated("thread {tid} of {process}", tid=task.tid, process=process)
 
 
 def _limit(seconds: float) -> str:
-    return f", for at most {seconds:g} s" if seconds < float("inf") else ", for a time we cannot read"
+    return (
+        stated(", for at most {seconds:g} s", seconds=seconds)
+        if seconds < float("inf")
+        else stated(", for a time we cannot read")
+    )
 
 
 def _on(task: Task, census: Census, sockets: Mapping[int, str]) -> str:
     if task.call in _WAITS_FOR:
-        return f", {_WAITS_FOR[task.call]}"
+        return joined(("", stated(_WAITS_FOR[task.call])))
     watched = _watched(task)
     if watched is None and task.call not in ON_A_DESCRIPTOR:
         return ""
     descriptors = census.descriptors(task.pid)
     if watched is None:
         number = task.args[0] & 0xFFFFFFFF
-        return f" on {_named((number,), descriptors, sockets)}" if number in descriptors else f" on descriptor {number}"
-    return f", watching {_named(watched, descriptors, sockets)}" if watched else ", watching nothing"
+        return (
+            stated(" on {named}", named=_named((number,), descriptors, sockets))
+            if number in descriptors
+            else stated(" on descriptor {number}", number=number)
+        )
+    return (
+        stated(", watching {named}", named=_named(watched, descriptors, sockets))
+        if watched
+        else stated(", watching nothing")
+    )
 
 
 def _named(numbers: Iterable[int], descriptors: Mapping[int, str], sockets: Mapping[int, str]) -> str:
-    shown = [f"{number} ({_kind(descriptors.get(number, 'closed'), sockets)})" for number in numbers]
+    shown = [joined((f"{number} (", _kind(descriptors.get(number, "closed"), sockets), ")"), "") for number in numbers]
     more = len(shown) - _MOST_SHOWN
-    several = "descriptors" if len(shown) > 1 else "descriptor"
-    return f"{several} {', '.join(shown[:_MOST_SHOWN])}" + (f" and {more} more" if more > 0 else "")
+    listed = joined(shown[:_MOST_SHOWN])
+    named = (
+        stated("descriptors {listed}", listed=listed)
+        if len(shown) > 1
+        else stated("descriptor {listed}", listed=listed)
+    )
+    return stated("{named} and {more} more", named=named, more=more) if more > 0 else named
 
 
 def _kind(target: str, sockets: Mapping[int, str]) -> str:
     kind, _, rest = target.partition(":[")
     if kind == "socket" and rest[:-1].isdigit():
-        return sockets.get(int(rest[:-1]), _KINDS["socket"])
-    return _KINDS.get(target.partition(":")[0], target)
+        return sockets.get(int(rest[:-1]), stated(_KINDS["socket"]))
+    known = _KINDS.get(target.partition(":")[0])
+    return target if known is None else stated(known)
 
 
 def _watched(task: Task) -> tuple[int, ...] | None:

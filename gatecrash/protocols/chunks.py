@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from gatecrash.language import stated
 from gatecrash.protocols.head import Problem
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(;[^\r\n]*)?\r\n")
@@ -28,16 +29,16 @@ def read_chunks(data: bytes, start: int) -> Chunks:
     while True:
         size_line = _SIZE_LINE.match(data, position)
         if size_line is None:
-            return _stopped(data, parts, position, "a chunk size in hexadecimal and CRLF")
+            return _stopped(data, parts, position, stated("a chunk size in hexadecimal and CRLF"))
         size, content = int(size_line[1], 16), size_line.end()
         if size == 0:
             return _behind_trailers(data, parts, content)
         parts.append(data[content : content + size])
         position = content + size
         if position > len(data):
-            return _stopped(data, parts, len(data), f"a chunk of {size} bytes")
+            return _stopped(data, parts, len(data), stated("a chunk of {size} bytes", size=size))
         if not data.startswith(b"\r\n", position):
-            return _stopped(data, parts, position, f"CRLF behind a chunk of {size} bytes")
+            return _stopped(data, parts, position, stated("CRLF behind a chunk of {size} bytes", size=size))
         position += 2
 
 
@@ -46,7 +47,7 @@ def _behind_trailers(data: bytes, parts: list[bytes], position: int) -> Chunks:
         return Chunks(b"".join(parts), position + 2, True, False, None)
     end = data.find(b"\r\n\r\n", position)
     if end < 0:
-        return _stopped(data, parts, position, "an empty line behind the last chunk")
+        return _stopped(data, parts, position, stated("an empty line behind the last chunk"))
     return Chunks(b"".join(parts), end + 4, True, False, None)
 
 

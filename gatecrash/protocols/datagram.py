@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gatecrash.language import joined, stated
 from gatecrash.protocols import echo
 from gatecrash.protocols.echo import Kind
 from gatecrash.text import shown, size_of
@@ -27,10 +28,15 @@ class Difference:
     def line(self) -> str:
         """The difference as one sentence without a full stop."""
         if self.expected is None:
-            return f"a datagram came that nobody is owed: {_named(self.got)}"
+            return stated("a datagram came that nobody is owed: {named}", named=_named(self.got))
         if self.detail is None:
-            return f"no answer came to the datagram {_named(self.expected)}"
-        return f"the answer to {_named(self.expected)} is {_named(self.got)}: {self.detail.line()}"
+            return stated("no answer came to the datagram {named}", named=_named(self.expected))
+        return stated(
+            "the answer to {named} is {came}: {line}",
+            named=_named(self.expected),
+            came=_named(self.got),
+            line=self.detail.line(),
+        )
 
 
 def complete(sent: Sequence[bytes], received: Sequence[bytes]) -> bool:
@@ -68,4 +74,4 @@ def _left_over(these: Sequence[bytes], others: Sequence[bytes]) -> list[tuple[in
 
 
 def _named(data: bytes | None) -> str:
-    return "nothing" if data is None else f"{shown(data)} ({size_of(data)})"
+    return stated("nothing") if data is None else joined((shown(data), " (", size_of(data), ")"), "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from gatecrash.language import stated
 from gatecrash.text import shown, size_of
 
 Kind = Literal["missing", "changed", "extra"]
@@ -22,10 +23,17 @@ class Difference:
     def line(self) -> str:
         """The difference as one sentence without a full stop."""
         if self.kind == "missing":
-            return f"{size_of(self.expected)} did not come back: {shown(self.expected)}"
+            return stated(
+                "{size} did not come back: {expected}", size=size_of(self.expected), expected=shown(self.expected)
+            )
         if self.kind == "extra":
-            return f"{size_of(self.got)} came that nobody sent: {shown(self.got)}"
-        return f"byte {self.offset} should begin {shown(self.expected)} but begins {shown(self.got)}"
+            return stated("{size} came that nobody sent: {got}", size=size_of(self.got), got=shown(self.got))
+        return stated(
+            "byte {offset} should begin {expected} but begins {got}",
+            offset=self.offset,
+            expected=shown(self.expected),
+            got=shown(self.got),
+        )
 
 
 def complete(sent: bytes, received: bytes) -> bool:

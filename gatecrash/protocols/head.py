@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from gatecrash.language import stated
+
 _STATUS_LINE = re.compile(rb"HTTP/\d\.\d \d{3} [\t\x20-\x7e\x80-\xff]*")  # RFC 9112, section 4
 _LENIENT_STATUS_LINE = re.compile(rb"HTTP/(\d+(?:\.\d+)?)[ \t]*(\d{3})[ \t]*(.*)", re.DOTALL)
 _FIELD_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)")  # RFC 9110, section 5
@@ -58,7 +60,7 @@ def read_head(received: bytes, start: int, *, ended: bool) -> Head:
         line = received[position:] if last else received[position:newline]
         content = line.removesuffix(b"\r")
         if not last and content == line:
-            head.note("bare-lf", newline, received[position : newline + 1], "CRLF at the end of every line")
+            head.note("bare-lf", newline, received[position : newline + 1], stated("CRLF at the end of every line"))
         if not content:
             head.end, head.complete = newline + 1, True
             return head
@@ -81,14 +83,14 @@ def _without_empty_line(head: Head, received: bytes, body_start: int | None) -> 
         "no-empty-line",
         head.end,
         received[head.end : head.end + 40],
-        "an empty line (CRLF) behind the header lines",
+        stated("an empty line (CRLF) behind the header lines"),
     )
     return head
 
 
 def _read_status_line(head: Head, line: bytes) -> None:
     if not _STATUS_LINE.fullmatch(line):
-        head.note("status-line", head.start, line, "a status line like HTTP/1.1 200 OK")
+        head.note("status-line", head.start, line, stated("a status line like HTTP/1.1 200 OK"))
     match = _LENIENT_STATUS_LINE.fullmatch(line)
     if match:
         head.version, head.status, head.reason = match[1].decode(), int(match[2]), match[3]
@@ -98,7 +100,7 @@ def _read_field_line(head: Head, line: bytes, offset: int) -> bool:
     """Takes the field in; False when the line has none."""
     strict = _FIELD_LINE.fullmatch(line)
     if not strict:
-        head.note("field-line", offset, line, "a header line like Content-Type: text/html")
+        head.note("field-line", offset, line, stated("a header line like Content-Type: text/html"))
     match = strict or _LENIENT_FIELD_LINE.fullmatch(line)
     if match is None or line.startswith((b" ", b"\t")):
         return False

@@ -14,6 +14,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
+from gatecrash.language import marked, stated
 from gatecrash.protocols.chunks import read_chunks
 from gatecrash.protocols.head import Head, Problem, read_head
 
@@ -22,7 +23,7 @@ Framing = Literal["length", "chunked", "close", "none"]
 _ANSWER_START = re.compile(rb"HTTP/\d")
 # Date, Server, ETag, Connection and the like may differ between answers that say the same.
 _TELLING_FIELDS = ("content-type", "location", "allow", "content-encoding")
-_NOTHING = "nothing behind the end of the answer"
+_NOTHING = marked("nothing behind the end of the answer")
 _BODILESS_STATUSES = frozenset({204, 304})
 
 
@@ -112,7 +113,7 @@ class _Reader:
         if rest and not (under_way or named or self._may_begin_an_answer(rest)):
             another = _ANSWER_START.match(rest) is not None
             kind = "extra-answer" if another else "trailing-bytes"
-            self.problems.append(Problem(kind, self.position, rest, _NOTHING))
+            self.problems.append(Problem(kind, self.position, rest, stated(_NOTHING)))
         return rest
 
     def _at_an_answer(self) -> bool:
@@ -123,7 +124,7 @@ class _Reader:
         if not rest or self._may_begin_an_answer(rest):
             return False
         kind = "trailing-bytes" if self.answers else "status-line"
-        expected = _NOTHING if self.answers else "a status line like HTTP/1.1 200 OK"
+        expected = stated(_NOTHING) if self.answers else stated("a status line like HTTP/1.1 200 OK")
         found = _ANSWER_START.search(rest)
         stray = rest[: found.start()] if found else rest
         self.problems.append(Problem(kind, self.position, stray, expected))
@@ -159,15 +160,17 @@ class _Reader:
         length = _length(head.fields)
         if len(lengths) > 1:
             got = b", ".join(lengths)
-            self.problems.append(Problem("duplicate-length", head.start, got, "one Content-Length"))
+            self.problems.append(Problem("duplicate-length", head.start, got, stated("one Content-Length")))
         elif lengths and length is None:
-            self.problems.append(Problem("bad-length", head.start, lengths[0], "a Content-Length of decimal digits"))
+            self.problems.append(
+                Problem("bad-length", head.start, lengths[0], stated("a Content-Length of decimal digits"))
+            )
         if method == "HEAD" or head.status in _BODILESS_STATUSES or head.status // 100 == 1:
             return "none"
         coding = _last(head.fields, b"transfer-encoding")
         if coding is not None:
             if lengths:
-                expected = "Content-Length or Transfer-Encoding, not both"
+                expected = stated("Content-Length or Transfer-Encoding, not both")
                 self.problems.append(Problem("length-and-chunked", head.start, lengths[0], expected))
             return "chunked" if coding.lower().split(b",")[-1].strip() == b"chunked" else "close"
         return "close" if length is None else "length"
@@ -186,7 +189,9 @@ class _Reader:
         length = _length(head.fields) or 0
         body = self.received[head.end : head.end + length]
         if len(body) < length and self.ended:
-            expected = f"{length} bytes of body, as Content-Length says; {len(body)} came"
+            expected = stated(
+                "{length} bytes of body, as Content-Length says; {count} came", length=length, count=len(body)
+            )
             self.problems.append(Problem("body-short", len(self.received), body[-40:], expected))
         return body, head.end + len(body), len(body) == length
 
