@@ -308,3 +308,47 @@ def test_a_transcript_of_nothing_is_a_server_alone() -> None:
 
 def test_the_picture_of_a_transcript_is_the_same_every_time() -> None:
     assert drawn(ZOMBIES, ZOMBIES_FOUND) == drawn(replace(ZOMBIES), ZOMBIES_FOUND)
+
+
+def test_an_answer_with_another_status_is_wrong_and_not_its_end() -> None:
+    finding = Finding("RESP-18", "", "A got status 200 where a lone client gets 404")
+    assert [row.kind for row in drawn(answered(b"HTTP/1.1 200 OK\r\n\r\n"), finding).rows if row.bad] == ["segment"]
+
+
+def test_a_reset_behind_a_whole_answer_is_wrong_and_not_the_answer() -> None:
+    parts = asked("A", b"")[:2]
+    played = transcript(*parts, (Receive("A"), [Got(0, "A", b"HTTP/1.1 200 OK\r\n\r\n"), Ended(0, "A", "RST")]))
+    finding = Finding("RESP-13", "", "A got status 200, and then a reset instead of the end")
+    assert [row.kind for row in drawn(played, finding).rows if row.bad] == ["rst"]
+
+
+@pytest.mark.parametrize(
+    ("got", "kind", "words"),
+    [
+        ("it listens on 127.0.0.1 alone", "queue", "listens on 127.0.0.1 alone"),
+        ("the kernel keeps a backlog of 5 for it", "queue", "room for 5 in the accept queue"),
+    ],
+)
+def test_what_is_wrong_with_the_listening_socket_is_shown_at_a_look(got: str, kind: str, words: str) -> None:
+    picture = drawn(transcript((Settle("start"), [Looked(0, "start", look())])), Finding("ACC-13", "", got))
+    assert [(row.kind, text_of(row.words)) for row in picture.rows if row.bad] == [(kind, words)]
+
+
+def test_descriptors_that_do_not_come_back_are_counted_between_looks() -> None:
+    parts: list[Part] = [
+        (Settle("once"), [Looked(0, "once", look(descriptors=4))]),
+        (Settle("twice"), [Looked(0, "twice", look(descriptors=8))]),
+    ]
+    finding = Finding("RES-01", "", "4 more after 4 clients", ("process 7: descriptor 5 is socket:[9]",))
+    mark = the(drawn(transcript(*parts), finding), "descriptors")
+    assert (text_of(mark.words), mark.bad) == ("8 descriptors open (before: 4)", True)
+
+
+def test_who_stands_in_the_accept_queue_is_named() -> None:
+    waiting = ClientSide("B", "ESTABLISHED", False, 18, 0, 0, ())
+    parts: list[Part] = [
+        (Connect("B"), [Connected(0, "B")]),
+        (Settle(), [Looked(0, "", look(depth=1, connections=(waiting,)))]),
+    ]
+    mark = the(drawn(transcript(*parts), Finding("ACC-02", "", "B got not a byte")), "queue")
+    assert (text_of(mark.words), mark.bad) == ("1 in the accept queue: B", True)
