@@ -106,7 +106,7 @@ def printed(environment: dict[str, str], *, terminal: bool) -> str:
 
 
 def test_colours_are_for_terminals_and_off_with_no_color() -> None:
-    assert "\x1b[1;31m" in printed({}, terminal=True)
+    assert "\x1b[1;31mnothing more can come" in printed({}, terminal=True)
     assert "\x1b[1;31m" not in printed({"NO_COLOR": "1"}, terminal=True)
     assert "\x1b" not in printed({}, terminal=False)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -88,8 +89,11 @@ class _Line:
     def finished(self) -> Text:
         """The line with its styles."""
         line = Text()
-        for letter, style in zip(self.cells, self.styles, strict=True):
-            line.append(letter, style or None)
+        at = 0
+        for style, same in groupby(self.styles):
+            end = at + len(list(same))
+            line.append("".join(self.cells[at:end]), style or None)
+            at = end
         return line
 
 
