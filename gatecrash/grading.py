@@ -9,8 +9,9 @@ from fractions import Fraction
 from typing import Protocol
 
 from gatecrash.record import Judgement, RunRecord
-from gatecrash.rulebook import Rule, load
+from gatecrash.rulebook import Rule, applicable, load
 from gatecrash.scheme import Scheme, Unsure
+from gatecrash.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _unseen(mark: Mark, record: RunRecord) -> bool:
 
 @dataclass(frozen=True)
 class _Draft:
-    """A rule before it is known what a unit of weight is worth."""
+    """A rule before it is known what a unit of weight is worth. `pending`: a run was cut short before it."""
 
     judgement: Judgement
     weight: Fraction
@@ -109,6 +110,7 @@ class _Draft:
     extra: bool
     why: str
     blames: Rule | None = None
+    pending: bool = False
 
     @property
     def in_total(self) -> bool:
@@ -117,8 +119,30 @@ class _Draft:
 
 def _marks(record: RunRecord, scheme: Scheme) -> tuple[Mark, ...]:
     drafts = [_draft(judgement, record, scheme) for judgement in record.judgements]
-    worth, spoilers = _worth(drafts, scheme), _spoilers(drafts, scheme)
+    # What is not known yet may still be lost: until then it takes its part of the total, and nobody has earned it.
+    all_drafts = [*drafts, *_pending(record, scheme)]
+    worth, spoilers = _worth(all_drafts, scheme), _spoilers(all_drafts, scheme)
     return tuple(_mark(draft, worth, spoilers, scheme) for draft in drafts)
+
+
+def _pending(record: RunRecord, scheme: Scheme) -> list[_Draft]:
+    """The rules that a run which was cut short did not come to, those that do not apply left out."""
+    if not record.interrupted:
+        return []
+    known = {judgement.rule.id for judgement in record.judgements}
+    waiting = [r for r in load().rules if r.id not in known and applicable(r, record.prepared.contract) is None]
+    return [
+        _Draft(
+            Judgement(rule, Verdict(rule.id, "inconclusive")),
+            scheme.weight(rule),
+            counted=True,
+            held=False,
+            extra=scheme.is_extra(rule),
+            why="not judged",
+            pending=True,
+        )
+        for rule in waiting
+    ]
 
 
 def _draft(judgement: Judgement, record: RunRecord, scheme: Scheme) -> _Draft:
@@ -175,7 +199,7 @@ def _worth(drafts: list[_Draft], scheme: Scheme) -> dict[str, Fraction]:
     }
 
 
-def _mark(draft: _Draft, worth: Mapping[str, Fraction], spoilers: Mapping[str, Rule], scheme: Scheme) -> Mark:
+def _mark(draft: _Draft, worth: Mapping[str, Fraction], spoilers: Mapping[str, _Draft], scheme: Scheme) -> Mark:
     rule = draft.judgement.rule
     unit = worth[rule.area] or (max(worth.values()) if draft.extra else Fraction())
     possible = draft.weight * unit if draft.counted else Fraction()
@@ -184,7 +208,8 @@ def _mark(draft: _Draft, worth: Mapping[str, Fraction], spoilers: Mapping[str, R
     if draft.weight == 0 and draft.counted:
         why += ": carries no points"
     elif draft.held and spoilt is not None:
-        why += f", but {spoilt.id} does not, and {_WHOLE[scheme.scheme]}"
+        lost = "was not judged" if spoilt.pending else "does not"
+        why += f", but {spoilt.judgement.rule.id} {lost}, and {_WHOLE[scheme.scheme]}"
     return Mark(
         judgement=draft.judgement,
         weight=draft.weight,
@@ -195,21 +220,21 @@ def _mark(draft: _Draft, worth: Mapping[str, Fraction], spoilers: Mapping[str, R
         extra=draft.extra,
         hidden=scheme.is_hidden(rule),
         why=why,
-        blames=draft.blames or (spoilt if draft.held else None),
+        blames=draft.blames or (spoilt.judgement.rule if draft.held and spoilt is not None else None),
     )
 
 
 _WHOLE = {"by-area": "an area counts only as a whole", "all-or-nothing": "only the whole counts", "by-rule": ""}
 
 
-def _spoilers(drafts: list[_Draft], scheme: Scheme) -> dict[str, Rule]:
+def _spoilers(drafts: list[_Draft], scheme: Scheme) -> dict[str, _Draft]:
     """For each area the first rule whose loss takes the points of the others along."""
-    lost = [draft.judgement.rule for draft in drafts if draft.in_total and not draft.held]
+    lost = [draft for draft in drafts if draft.in_total and not draft.held]
     if scheme.scheme == "by-rule" or not lost:
         return {}
     if scheme.scheme == "all-or-nothing":
         return {draft.judgement.rule.area: lost[0] for draft in drafts}
-    return {rule.area: rule for rule in reversed(lost)}
+    return {draft.judgement.rule.area: draft for draft in reversed(lost)}
 
 
 # -- showing --------------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def record(
         for rule in load().rules
         if rule.id in outcomes
     )
-    prepared = Prepared("server.c", Contract(), {}, error=error)
+    prepared = Prepared("server.c", Contract(protocol="http", concurrency="fork"), {}, error=error)
     return RunRecord(
         "server.c", prepared, missing or {}, judged, 2.5, "quick", fault, interrupted, "server.c", grading=grading
     )

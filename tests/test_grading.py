@@ -15,7 +15,7 @@ from gatecrash.errors import UsageError
 from gatecrash.grading import Score, number, score, shown, whole_points
 from gatecrash.grading_file import GradingTable
 from gatecrash.reports.marking import folded, rows
-from gatecrash.rulebook import load
+from gatecrash.rulebook import applicable, load
 from gatecrash.scheme import Scheme
 from gatecrash.verdicts import Outcome
 from tests.grading_records import every, record
@@ -272,6 +272,26 @@ def test_a_failure_of_ours_is_no_score(changes: dict[str, object], words: str) -
     assert not found.valid
     assert words.replace("99", str(len(load().rules))) in found.reason
     assert found.line().startswith("Points: none.")
+
+
+@pytest.mark.parametrize("scheme", ["by-rule", "by-area", "all-or-nothing"])
+def test_half_a_run_never_shows_more_than_the_whole_will(scheme: str) -> None:
+    asked = Scheme.from_json(Scheme().to_json() | {"scheme": scheme})
+    contract = record({}).prepared.contract
+    applying = [rule.id for rule in load().rules if applicable(rule, contract) is None]
+    outcomes = every("not_applicable") | dict.fromkeys(applying, "pass")
+    outcomes |= {"RESP-03": "fail", "FORK-01": "inconclusive"}
+    whole = score(record(outcomes), asked).points
+    before = Fraction(0)
+    for known in range(0, len(outcomes), 11):
+        part = dict(list(outcomes.items())[:known])
+        points = score(record(part, interrupted=True), asked).points
+        assert before <= points <= whole
+        before = points
+    only = score(record({"ACC-01": "pass"}, interrupted=True), asked)
+    assert only.points < 3
+    if scheme == "by-area":
+        assert only.marks[0].why.startswith("holds, but ACC-02 was not judged, and an area counts")
 
 
 def test_a_machine_that_sees_too_little_gives_no_score() -> None:
