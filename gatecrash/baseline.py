@@ -13,6 +13,7 @@ from gatecrash.verdicts import Verdict
 #: What differs from run to run in a sentence: numbers, quoted bytes, a client's letter.
 _CHANGING = re.compile(r'"(?:[^"\\]|\\.)*"|\b(?:0x)?[0-9]+\w*|\b[A-Z]{1,2}(?=\b|\'s\b)')
 _DIGITS = 16
+_MOST = 1000  # characters that count
 
 
 def fingerprint(verdict: Verdict) -> str:
@@ -21,7 +22,7 @@ def fingerprint(verdict: Verdict) -> str:
     They are of the rule and of what was expected, without numbers, bytes and clients' names: the same whenever the
     same demand of the rule is not met, wherever its source has moved to and whichever client showed it.
     """
-    expected = "" if verdict.finding is None else _CHANGING.sub("_", verdict.finding.expected)
+    expected = "" if verdict.finding is None else _CHANGING.sub("_", verdict.finding.expected[:_MOST])
     said = f"{verdict.rule}\0{' '.join(expected.split())}"
     return hashlib.sha256(said.encode("utf-8", "backslashreplace")).hexdigest()[:_DIGITS]
 

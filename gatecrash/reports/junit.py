@@ -10,7 +10,7 @@ import re
 from xml.etree import ElementTree
 
 from gatecrash.record import RunRecord
-from gatecrash.reports.cases import Case, Trouble, cases, one_line, source_place, troubles
+from gatecrash.reports.cases import Case, Trouble, bounded, cases, one_line, source_place, troubles
 
 #: What XML 1.0 has no way to write, not even as a reference (2.2, Char).
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -27,7 +27,7 @@ def render(record: RunRecord) -> str:
     time = f"{max(0.0, record.seconds):.3f}"
     top = ElementTree.Element("testsuites", {"name": "gatecrash", "time": time, **counts})
     skipped = sum(one.status in ("known", "advice", "unjudged") for one in rows)
-    named = _clean(f"gatecrash {one_line(record.target)}")
+    named = _clean(f"gatecrash {one_line(bounded(record.target, 300))}")
     suite = ElementTree.SubElement(top, "testsuite", {"name": named, **counts, "skipped": str(skipped), "time": time})
     for trouble in lacking:
         _add_trouble(suite, record, trouble)

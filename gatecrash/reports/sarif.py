@@ -9,11 +9,10 @@ from urllib.parse import quote
 from gatecrash import __version__
 from gatecrash.baseline import fingerprint
 from gatecrash.record import RunRecord
-from gatecrash.reports.cases import Case, Place, Trouble, cases, troubles
+from gatecrash.reports.cases import Case, Place, Trouble, bounded, cases, troubles
 from gatecrash.rulebook import Rule, load
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-_HOME = "https://pypi.org/project/gatecrash/"
 _LEVELS = {"MUST": "error", "SHOULD": "warning", "MAY": "note"}
 
 
@@ -39,7 +38,7 @@ def render(record: RunRecord) -> str:
         "columnKind": "unicodeCodePoints",
         "invocations": [_invocation(record, lacking)],
         "results": [_result(one, numbers[one.rule.id]) for one in rows],
-        "properties": {"target": record.target, "profile": record.profile, "summary": record.summary},
+        "properties": {"target": bounded(record.target, 300), "profile": record.profile, "summary": record.summary},
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
