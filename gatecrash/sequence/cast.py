@@ -122,7 +122,7 @@ def cast_of(transcript: Transcript) -> Cast:
     names = {place.pid: place.name for place in places}
     names.update({entry.pid: entry.name for look in looks for entry in look.processes})
     return Cast(
-        clients=transcript.scenario.clients,
+        clients=tuple(dict.fromkeys((*transcript.scenario.clients, *_heard(transcript)))),
         datagram=any(isinstance(step, SendDatagram | ReceiveDatagrams) for step in transcript.scenario.steps),
         observed=_observed(transcript),
         mains=mains,
@@ -133,6 +133,11 @@ def cast_of(transcript: Transcript) -> Cast:
         descriptors=_descriptors(looks),
         prefork=any(place.call.startswith("accept") and place.pid not in mains for place in places),
     )
+
+
+def _heard(transcript: Transcript) -> Iterator[str]:
+    """Clients of events: the steps name them all, unless a saved transcript was tampered with."""
+    yield from (str(name) for event in transcript.events if (name := getattr(event, "client", None)) is not None)
 
 
 def _sentences(transcript: Transcript) -> Iterator[str]:

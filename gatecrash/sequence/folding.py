@@ -104,9 +104,11 @@ def _moved(row: Row, moves: dict[str, str]) -> Row:
             words = row.words
             if row.kind == "accept" and client(text_of(words).removeprefix("accept ")) in moves:
                 words = plain("accept")
-            return replace(row, start=moves.get(row.start, row.start), end=moves.get(row.end, row.end), words=words)
+            start, end = moves.get(row.start, row.start), moves.get(row.end, row.end)
+            return replace(row, start=start, end=end, words=words, note=text_of(plain(row.note)))
         case Mark():
-            return replace(row, lanes=tuple(dict.fromkeys(moves.get(key, key) for key in row.lanes)))
+            lanes = tuple(dict.fromkeys(moves.get(key, key) for key in row.lanes))
+            return replace(row, lanes=lanes, note=text_of(plain(row.note)))
     return row
 
 
