@@ -47,7 +47,9 @@ def _summary(record: RunRecord, *, left_out: int) -> str:
     more = f"; {left_out} broken rules more are in the job summary" if left_out else ""
     fixed = "".join(f"; {one.rule} holds again: remove it from the baseline" for one in record.fixed)
     kind = "error" if record.exit_code(strict=record.strict) else "notice"
-    return _command(kind, {"title": f"Gatecrash: {one_line(bounded(record.target, 300))}"}, f"{counts(record)}{more}{fixed}")
+    return _command(
+        kind, {"title": f"Gatecrash: {one_line(bounded(record.target, 300))}"}, f"{counts(record)}{more}{fixed}"
+    )
 
 
 def _command(kind: str, facts: dict[str, str], message: str) -> str:
