@@ -22,7 +22,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from gatecrash.launch import Launch, Target
-from gatecrash.namespaces import become_subreaper, descendants, enter_namespaces, soft_to_hard, write_file
+from gatecrash.namespaces import (
+    become_subreaper,
+    children_by_asking,
+    descendants,
+    enter_namespaces,
+    soft_to_hard,
+    write_file,
+)
 
 FINISHED_KEPT = 16  # dead targets whose output can still be asked for
 MESSAGE_SIZE = 200_000  # below the default SO_SNDBUF of a Unix socket (212992)
@@ -43,6 +50,7 @@ class Broker:
         self.targets: dict[int, Target] = {}
         self.ended: dict[int, int] = {}  # statuses of targets otherwise forgotten
         self.serial = 0
+        self.oldest = 0  # the first process started since none was left
         self.poll = select.poll()
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.wake = wake_read
@@ -124,6 +132,7 @@ class Broker:
             os.close(descriptor)
         os.set_blocking(out_read, False)
         self.serial += 1
+        self.oldest = self.oldest or pid
         target = self.targets[self.serial] = Target(pid, stdin_write, out_read)
         self.poll.register(out_read, select.POLLIN)
         with hear:
@@ -255,6 +264,7 @@ class Broker:
             try:
                 self.bury(*os.waitpid(-1, 0))
             except ChildProcessError:
+                self.oldest = 0
                 return
             self.reap()
 
@@ -265,9 +275,15 @@ class Broker:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)
             return
-        for pid in reversed(descendants(os.getpid())):
+        for pid in reversed(self.below()):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
+
+    def below(self) -> list[int]:
+        """Every process below this one; where /proc is masked its children, who leave it theirs when they end."""
+        if os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
+            return descendants(os.getpid())
+        return children_by_asking(self.oldest) if self.oldest else []
 
 
 def main() -> None:

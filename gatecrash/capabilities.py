@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from gatecrash.arena import Arena
 from gatecrash.errors import GatecrashError
-from gatecrash.instruments import gates
-from gatecrash.instruments.census import Census
+from gatecrash.instruments import gates, procfs
 from gatecrash.instruments.queues import Queues
 
 
@@ -59,12 +58,12 @@ def capabilities() -> tuple[Capability, ...]:
     )
 
 
-def _refusal(attempt: Callable[[], None]) -> str | None:
+def _refusal(attempt: Callable[[], str | None]) -> str | None:
+    """What `attempt` says, or why it failed."""
     try:
-        attempt()
+        return attempt()
     except (GatecrashError, OSError) as error:
         return str(error)
-    return None
 
 
 def _namespace() -> None:
@@ -77,9 +76,9 @@ def _queues() -> None:
         Queues(arena.netlink()).listeners()
 
 
-def _census() -> None:
+def _census() -> str | None:
     with Arena.open() as arena:
-        Census(arena.broker_pid).tasks()
+        return procfs.refused(arena.broker_pid)
 
 
 def _compiler() -> str | None:

@@ -10,7 +10,7 @@ from gatecrash.instruments import gates
 from gatecrash.lines import fitted
 from gatecrash.oracles import oracle_of
 from gatecrash.probes import probe_of
-from gatecrash.remote import REASON, UNSEEN, unseen_here
+from gatecrash.remote import UNSEEN
 from gatecrash.rulebook import Rule, applicable, load
 from gatecrash.scenario import Scenario
 from gatecrash.site import Site
@@ -23,19 +23,14 @@ _DISPENSABLE = frozenset({"queues", "quiescence"})
 
 @cache
 def missing_here() -> dict[str, str]:
-    """The instruments this machine refuses, each with the reason."""
-    unseen = unseen_here()
-    if unseen is not None:
-        return dict.fromkeys(UNSEEN, unseen)
+    """The instruments this machine refuses although it shows sockets and processes, each with the reason."""
     reasons = {"gates": gates.available()}
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
-def missing_instruments(*, remote: bool = False) -> dict[str, str]:
-    """The instruments that cannot be used, on this machine or on a server that runs already, with the reason."""
-    if remote:
-        return dict.fromkeys(UNSEEN, REASON)
-    return missing_here()
+def missing_instruments(unseen: str | None) -> dict[str, str]:
+    """The instruments that cannot be used, with the reason. `unseen`: why only the wire is seen (`Site.unseen`)."""
+    return missing_here() if unseen is None else dict.fromkeys(UNSEEN, unseen)
 
 
 class Prerequisites:
@@ -91,7 +86,7 @@ def verdict_without_trying(
     reason = applicable(rule, site.contract)
     if reason is not None:
         return Verdict(rule.id, "not_applicable", reason, build=build)
-    missing = missing_instruments(remote=site.arena.kind == "remote")
+    missing = missing_instruments(site.unseen)
     dispensable = _DISPENSABLE if site.remote and "quiescence" in rule.instruments else frozenset()
     for instrument in rule.instruments:
         if instrument in missing and instrument not in dispensable:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from gatecrash.arena import Arena
 from gatecrash.errors import TargetError, Unavailable
-from gatecrash.instruments import queues
+from gatecrash.instruments import procfs, queues
 from gatecrash.instruments.census import ProcessEntry, Task
 from gatecrash.instruments.queues import Connection, DatagramSocket, Listener
 from gatecrash.process import Output
@@ -27,13 +27,23 @@ _SECONDS_BETWEEN_TRIALS = 0.02
 WIRE_PATIENCE = 1.0
 
 
+def unseen_in(arena: Arena) -> str | None:
+    """Why only the wire of any target in this arena can be seen; None where the kernel tells of sockets and processes.
+
+    The arena's broker is the process that is looked at: it is there, it is ours, and it stands where the target will.
+    """
+    refused = _sockets_refused()
+    if refused is not None:
+        return f"this machine does not tell of its sockets ({refused}), so only the wire is seen"
+    refused = procfs.refused(arena.broker_pid)
+    if refused is not None:
+        return f"this machine does not tell of its processes ({refused}), so only the wire is seen"
+    return None
+
+
 @cache
-def unseen_here() -> str | None:
-    """Why only the wire of any target can be seen on this machine; None where the kernel tells of its sockets."""
-    refused = queues.available()
-    return (
-        None if refused is None else f"this machine does not tell of its sockets ({refused}), so only the wire is seen"
-    )
+def _sockets_refused() -> str | None:
+    return queues.available()
 
 
 class Wire:

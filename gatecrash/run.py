@@ -55,7 +55,7 @@ class Run:
     @property
     def missing(self) -> dict[str, str]:
         """The instruments that cannot be used on this target, with the reason."""
-        return missing_instruments(remote=self.prepared.arena == "remote") if self.prepared.arena else {}
+        return missing_instruments(self.prepared.unseen) if self.prepared.arena else {}
 
     def prepare(self) -> Prepared:
         """Build and discover. Raises TargetError when the target does not build or come to listen, UsageError."""

@@ -42,6 +42,8 @@ class Prepared:
     address: str = ""
     backlog: int | None = None
     arena: str = ""
+    #: Why only the wire was seen; None where processes and sockets were, too.
+    unseen: str | None = None
     #: The path of the source file, where the target is one.
     source: str | None = None
     error: str | None = None
@@ -169,12 +171,13 @@ class Workshop:
                 launch, how = _plain(target, folder)
                 with Site({"plain": launch}, contract, arena=self.arena, patience=self.patience) as site:
                     found = discover(site, _source_text(target))
-                    kind = site.arena.kind
+                    kind, unseen = site.arena.kind, site.unseen
             except TargetError as error:
                 return Prepared(target.name, contract, {}, error=str(error))
             other, said = sanitized.result() if sanitized is not None else (None, "")
         launches = {"plain": launch} if other is None else {"plain": launch, "sanitized": other}
-        return _prepared(target, found, launches, (how, said) if said else (how,), kind)
+        prepared = _prepared(target, found, launches, (how, said) if said else (how,))
+        return replace(prepared, arena=kind, unseen=unseen)
 
     def _may_sanitize(self, target: Target) -> bool:
         return self.sanitized and target.language == "c" and target.address is None
@@ -203,9 +206,7 @@ def _plain(target: Target, folder: Path) -> tuple[Launch, str]:
     return Launch(tuple(built.argv), target.cwd, dict(target.env)), built.how
 
 
-def _prepared(
-    target: Target, found: Discovery, launches: Mapping[str, Launch], how: tuple[str, ...], kind: str
-) -> Prepared:
+def _prepared(target: Target, found: Discovery, launches: Mapping[str, Launch], how: tuple[str, ...]) -> Prepared:
     return Prepared(
         name=target.name,
         contract=found.contract,
@@ -214,7 +215,6 @@ def _prepared(
         notes=tuple(found.notes),
         address=found.address,
         backlog=found.backlog,
-        arena=kind,
         source=None if target.source is None else str(target.source),
     )
 

@@ -1,15 +1,22 @@
 """A machine that refuses: calls that fail with EPERM for a command and all it starts, as in a hardened container.
 
-Run as `python -m tests.refusing NAME COMMAND …`. The filter is the kernel's own (seccomp(2)), so what is tested is
-what happens there, and not what a replaced function says.
+Run as `python -m tests.refusing NAME COMMAND …`. The filter is the kernel's own (seccomp(2)), and a /proc with nothing
+in it is mounted (mount(2)), so what is tested is what happens there, and not what a replaced function says. A kernel
+that refuses tracing everywhere (Yama's ptrace_scope 3) cannot be made and undone: for `census` the interpreter itself
+refuses to open /proc/PID/task/TID/syscall (an audit hook, PEP 578), in this process and those it forks.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import re
+import runpy
 import struct
 import sys
+
+from gatecrash.namespaces import CLONE_NEWNS, CLONE_NEWUSER, MS_PRIVATE, MS_REC, checked, libc, write_file
 
 _AMD64 = os.uname().machine == "x86_64"
 _SECCOMP, _SOCKET = (317, 41) if _AMD64 else (277, 198)
@@ -19,6 +26,11 @@ REFUSED: dict[str, tuple[int, dict[int, int]]] = {
     "gates": (_SECCOMP, {}),
     "queues": (_SOCKET, {0: _AF_NETLINK, 2: _NETLINK_SOCK_DIAG}),
 }
+#: Every machine there is here.
+MACHINES = (*REFUSED, "census", "proc")
+#: The exit status that says that this machine cannot be made here.
+CANNOT_BE_MADE = 77
+_CALL_OF_ANOTHER = re.compile(r"/proc/\d+/task/\d+/syscall")
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 # Classic BPF (linux/filter.h, linux/seccomp.h): load a word of struct seccomp_data, compare, return.
 _LOAD, _IS_EQUAL, _RETURN = 0x20, 0x15, 0x06
@@ -37,12 +49,42 @@ def refuse(instrument: str) -> None:
     program += [(_RETURN, 0, 0, _FAIL_EPERM), (_RETURN, 0, 0, _ALLOW)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in program))
     whole = struct.pack("@HP", len(program), ctypes.addressof(code))
-    libc = ctypes.CDLL(None, use_errno=True)
     for words in ((_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), (_PR_SET_SECCOMP, _MODE_FILTER, whole, 0, 0)):
         if libc.prctl(*words) != 0:
             raise OSError(ctypes.get_errno(), "prctl")
 
 
+def mask_proc() -> None:
+    """From now on /proc is empty for this process and its descendants. Raises OSError where that is refused."""
+    uid, gid = os.geteuid(), os.getegid()
+    checked(libc.unshare(CLONE_NEWUSER | CLONE_NEWNS), "unshare")
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+        write_file(f"/proc/self/{name}", text)
+    checked(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "mount")
+    checked(libc.mount(b"none", b"/proc", b"tmpfs", 0, None), "mount")
+
+
+def run_untold(module: str, arguments: list[str]) -> None:
+    """Run a module in this process, which is not told what calls other processes are in."""
+
+    def refuse_to_open(event: str, given: tuple[object, ...]) -> None:
+        if event == "open" and _CALL_OF_ANOTHER.fullmatch(str(given[0])):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), given[0])
+
+    sys.addaudithook(refuse_to_open)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
 if __name__ == "__main__":
-    refuse(sys.argv[1])
+    if sys.argv[1] == "census":
+        after = sys.argv.index("-m") + 1
+        run_untold(sys.argv[after], sys.argv[after + 1 :])
+    elif sys.argv[1] == "proc":
+        try:
+            mask_proc()
+        except OSError:
+            sys.exit(CANNOT_BE_MADE)
+    else:
+        refuse(sys.argv[1])
     os.execvp(sys.argv[2], sys.argv[2:])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,18 +12,31 @@ from typing import Any
 
 import pytest
 
+from gatecrash.instruments import procfs
 from gatecrash.tree import tree_root
-from tests.refusing import REFUSED
+from tests.refusing import CANNOT_BE_MADE, MACHINES
 
 SERVERS = tree_root() / "servers"
+
+
+def on(refused: str, *arguments: str, cache: Path) -> subprocess.CompletedProcess[str]:
+    """A command of Gatecrash where an instrument is refused."""
+    command = [sys.executable, "-m", "tests.refusing", refused, sys.executable, "-P", "-m", "gatecrash", *arguments]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    done = subprocess.run(
+        command, cwd=tree_root(), env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    if done.returncode == CANNOT_BE_MADE:
+        pytest.skip("no mount of one's own here")
+    return done
 
 
 def checked(folder: Path, refused: str, server: str, only: str) -> tuple[subprocess.CompletedProcess[str], Any]:
     """`gatecrash check` where an instrument is refused: how it ended, and each rule's verdict and reason."""
     report = folder / "report.json"
-    command = [sys.executable, "-m", "tests.refusing", refused, sys.executable, "-P", "-m", "gatecrash", "check"]
-    command += [str(SERVERS / server), f"--only={only}", "--jobs=1", f"--report=json={report}"]
-    done = subprocess.run(command, cwd=tree_root(), capture_output=True, text=True, timeout=120, check=False)
+    done = on(
+        refused, "check", str(SERVERS / server), f"--only={only}", "--jobs=1", f"--report=json={report}", cache=folder
+    )
     assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
     rows = json.loads(report.read_text())["verdicts"]
     return done, {row["rule"]: (row["verdict"], (row["evidence"] or {}).get("reason", "")) for row in rows}
@@ -54,6 +69,22 @@ def checked(folder: Path, refused: str, server: str, only: str) -> tuple[subproc
             "this machine does not tell of its sockets",
             id="queues-udp",
         ),
+        pytest.param(
+            "census",
+            "python/http_iterative.py",
+            "ACC-01,ACC-02,ACC-07,RESP-01,RESP-02,LIFE-02",
+            {"ACC-07", "LIFE-02"},
+            "this machine does not tell of its processes (/proc/PID/syscall: Permission denied)",
+            id="census",
+        ),
+        pytest.param(
+            "proc",
+            "python/http_iterative.py",
+            "ACC-01,RESP-01,LIFE-02",
+            {"LIFE-02"},
+            "this machine does not tell of its processes (/proc/PID/status: No such file or directory)",
+            id="proc",
+        ),
     ],
 )
 def test_the_rules_of_the_wire_hold_and_the_others_are_not_observable(
@@ -67,22 +98,71 @@ def test_the_rules_of_the_wire_hold_and_the_others_are_not_observable(
     assert reason in done.stdout
 
 
-@pytest.mark.parametrize("refused", sorted(REFUSED))
+@pytest.mark.parametrize("refused", sorted(set(MACHINES) - {"proc"}))
 def test_what_is_broken_on_the_wire_is_still_found(tmp_path: Path, refused: str) -> None:
-    done, verdicts = checked(tmp_path, refused, "faulty/two_answers_for_404.py", "RESP")
+    done, verdicts = checked(tmp_path, refused, "faulty/two_answers_for_404.py", "RESP-01,RESP-23")
     assert done.returncode == 1
     assert "fail" in {verdict for verdict, _ in verdicts.values()}
 
 
-@pytest.mark.parametrize("refused", sorted(REFUSED))
+@pytest.mark.parametrize("refused", sorted(set(MACHINES) - {"proc"}))
 def test_nothing_that_can_be_seen_is_no_conformance(tmp_path: Path, refused: str) -> None:
     done, _ = checked(tmp_path, refused, "python/http_iterative.py", "ACC-07")
     assert done.returncode == 5
     assert "was not judged" in done.stdout
 
 
-@pytest.mark.parametrize("refused", sorted(REFUSED))
-def test_the_doctor_says_what_is_refused(refused: str) -> None:
-    command = [sys.executable, "-m", "tests.refusing", refused, sys.executable, "-P", "-m", "gatecrash", "doctor"]
+@pytest.mark.parametrize("refused", MACHINES)
+def test_the_doctor_says_what_is_refused(tmp_path: Path, refused: str) -> None:
+    done = on(refused, "doctor", cache=tmp_path)
+    said = [line.split()[1] for line in done.stdout.splitlines() if line.split()[:1] == ["no"]]
+    assert said == (["arena", "census"] if refused == "proc" else [refused])
+
+
+_DAEMON = """
+import os, sys
+from gatecrash.arena import Arena
+from pathlib import Path
+noted = Path(sys.argv[1])
+with Arena.open(kind="loopback") as arena:
+    script = "(setsid sh -c 'echo $$; exec sleep 1000' > {noted} &) ; exec sleep 1000".format(noted=noted)
+    arena.spawn(["sh", "-c", script], env={"PATH": os.defpath})
+    while not noted.exists() or not noted.read_text().endswith(chr(10)):
+        os.sched_yield()
+    arena.clear()
+    try:
+        os.kill(int(noted.read_text()), 0)
+    except ProcessLookupError:
+        print("gone")
+"""
+
+
+def test_without_proc_a_daemon_in_a_session_of_its_own_is_ended_too(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.refusing", "proc", sys.executable, "-c", _DAEMON, str(tmp_path / "noted")]
     done = subprocess.run(command, cwd=tree_root(), capture_output=True, text=True, timeout=60, check=False)
-    assert [line.split()[1] for line in done.stdout.splitlines() if line.split()[:1] == ["no"]] == [refused]
+    if done.returncode == CANNOT_BE_MADE:
+        pytest.skip("no mount of one's own here")
+    assert (done.stdout, done.stderr) == ("gone\n", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        pytest.param("syscall", b"", "/proc/PID/syscall: it is empty", id="an empty call"),
+        pytest.param(
+            "status", b"Name:\tserver\nState:\tS (sleeping)\n", "/proc/PID/status: it has no line PPid", id="status"
+        ),
+        pytest.param("schedstat", b"", "/proc/PID/schedstat: it does not hold three numbers", id="no times"),
+    ],
+)
+def test_a_file_that_does_not_tell_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, said: str
+) -> None:
+    assert procfs.refused(os.getpid()) is None
+    (tmp_path / name).write_bytes(content)
+    path = f"/proc/{os.getpid()}/task/{os.getpid()}/{name}"
+    really_open = builtins.open
+    monkeypatch.setattr(
+        builtins, "open", lambda file, *a, **k: really_open(tmp_path / name if file == path else file, *a, **k)
+    )
+    assert procfs.refused(os.getpid()) == said

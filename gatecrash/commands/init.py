@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
             prepared = workshop.prepare(absolute(options.target) or options.target)
     finally:
         Workshop.remove_folder(folder)
-    terminal.header(Console(highlight=False, soft_wrap=True), prepared, missing_instruments())
+    terminal.header(Console(highlight=False, soft_wrap=True), prepared, missing_instruments(prepared.unseen))
     target, _ = resolve(absolute(options.target))
     output.write_text(write_contract(prepared.contract, target))
     print(f"wrote {output}; change what is not as it should be, then run gatecrash check {options.target}")

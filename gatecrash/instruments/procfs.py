@@ -4,14 +4,64 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 _VANISHED = frozenset({errno.ENOENT, errno.ESRCH})
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 _THREADS_LINK_BASE = 2
 _ONE_PAGE = 4000
+_NUMBERS_IN_SCHEDSTAT = 3
 
 DENIED = b"denied"
+
+#: The lines of /proc/PID/status that the census reads.
+_STATUS_LINES = ("Name", "State", "PPid", "Threads", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt")
+_STATUS_COUNTERS = ("voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
+
+
+def refused(pid: int) -> str | None:
+    """What this machine does not tell of the living process `pid`, by the file and the reason; None when it tells all.
+
+    Asked of a process that is certainly there. A sandbox may leave files out or empty, a container may mask them, and
+    `syscall` is refused where tracing is (proc(5), ptrace(2): "Ptrace access mode checking").
+    """
+    for name, complaint in _CHECKS.items():
+        path = f"task/{pid}/{name}"
+        try:
+            with open(f"/proc/{pid}/{path}", "rb", buffering=0) as file:
+                lacking = complaint(file.read())
+        except OSError as error:
+            lacking = error.strerror or str(error)
+        if lacking is not None:
+            return f"/proc/PID/{name}: {lacking}"
+    try:
+        os.listdir(f"/proc/{pid}/fd")
+    except OSError as error:
+        return f"/proc/PID/fd: {error.strerror or error}"
+    return None
+
+
+def _complaint_of_status(content: bytes) -> str | None:
+    titles = {line.partition(b":")[0].decode("ascii", "replace") for line in content.splitlines()}
+    lacking = [name for name in (*_STATUS_LINES, *_STATUS_COUNTERS) if name not in titles]
+    return f"it has no line {lacking[0]}" if lacking else None
+
+
+def _complaint_of_syscall(content: bytes) -> str | None:
+    return None if content.strip() else "it is empty"
+
+
+def _complaint_of_schedstat(content: bytes) -> str | None:
+    return None if len(content.split()) == _NUMBERS_IN_SCHEDSTAT else "it does not hold three numbers"
+
+
+#: What is wrong with the content of a file of /proc/PID/task/TID; None when it can be used. `children` may be empty.
+_CHECKS: dict[str, Callable[[bytes], str | None]] = {
+    "status": _complaint_of_status,
+    "syscall": _complaint_of_syscall,
+    "schedstat": _complaint_of_schedstat,
+    "children": lambda content: None,
+}
 
 
 def read(path: str) -> bytes:
