@@ -27,6 +27,7 @@ from typing import Any, Literal, NamedTuple, Self
 from gatecrash.broker import ETH_P_ALL, MESSAGE_SIZE, NETLINK_SOCK_DIAG
 from gatecrash.errors import EngineFault, TargetError, Unavailable
 from gatecrash.instruments.seccomp import build_filter
+from gatecrash.language import say
 from gatecrash.process import Process
 
 Kind = Literal["namespace", "loopback"]
@@ -314,10 +315,19 @@ def _launch_failure(program: str, folder: str, stage: str, code: int) -> TargetE
     if stage == "seccomp":
         return Unavailable("trapping system calls", f"seccomp: {reason}")
     if stage == "chdir":
-        return TargetError(f"Cannot start the target in {folder}: {reason}. Does that folder exist?")
+        return TargetError(
+            say("Cannot start the target in {folder}: {reason}. Does that folder exist?", folder=folder, reason=reason)
+        )
     if stage == "exec":
         return TargetError(
-            f"Cannot execute {program} (in {folder}): {reason}. "
-            "Is it built, executable, and for a script: does its first line name an interpreter?"
+            say(
+                "Cannot execute {program} (in {folder}): {reason}. Is it built, executable, and for a script: "
+                "does its first line name an interpreter?",
+                program=program,
+                folder=folder,
+                reason=reason,
+            )
         )
-    return TargetError(f"Cannot start {program}: {reason} (while {stage}).")
+    return TargetError(
+        say("Cannot start {program}: {reason} (while {stage}).", program=program, reason=reason, stage=stage)
+    )

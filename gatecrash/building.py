@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gatecrash.errors import TargetError, Unavailable
+from gatecrash.language import say
 from gatecrash.text import safe_text
 
 C_SUFFIXES = frozenset({".c"})
@@ -45,8 +46,12 @@ def compile_source(source: Path, program: Path, *, sanitize: bool = False) -> st
     if compiler is None:
         names = C_COMPILERS if source.suffix in C_SUFFIXES else CXX_COMPILERS
         raise TargetError(
-            f"{source.name} has to be compiled, and there is no compiler (looked for {', '.join(names)}). "
-            "Install one (Debian: apt install build-essential), or give a command that starts the built program."
+            say(
+                "{name} has to be compiled, and there is no compiler (looked for {names}). Install one (Debian: "
+                "apt install build-essential), or give a command that starts the built program.",
+                name=source.name,
+                names=", ".join(names),
+            )
         )
     flags = ["-std=gnu11"] if source.suffix in C_SUFFIXES else []
     flags += ["-O1", "-g", "-pthread"]
@@ -60,8 +65,18 @@ def compile_source(source: Path, program: Path, *, sanitize: bool = False) -> st
         _check_sanitizers(compiler, source.suffix, program.parent)
     hint = ""
     if "undefined reference" in output or "undefined symbol" in output:
-        hint = "\nIf it consists of several files or needs a library, put a Makefile beside it and name the folder."
-    raise TargetError(f"{source.name} does not compile. {shlex.join(command)} says:\n{output}{hint}")
+        hint = say(
+            "\nIf it consists of several files or needs a library, put a Makefile beside it and name the folder."
+        )
+    raise TargetError(
+        say(
+            "{name} does not compile. {names} says:\n{output}{hint}",
+            name=source.name,
+            names=shlex.join(command),
+            output=output,
+            hint=hint,
+        )
+    )
 
 
 def _check_sanitizers(compiler: str, suffix: str, folder: Path) -> None:
@@ -70,8 +85,10 @@ def _check_sanitizers(compiler: str, suffix: str, folder: Path) -> None:
     probe.write_text("int main(void) { return 0; }\n" if suffix in C_SUFFIXES else "int main() { return 0; }\n")
     status, output = run([compiler, *SANITIZERS, "-o", str(folder / "probe"), str(probe)], cwd=folder)
     if status != 0:
-        reason = next((line for line in output.splitlines() if line.strip()), "it says nothing")
-        raise Unavailable("a sanitized build", f"{Path(compiler).name} cannot do it: {reason}")
+        reason = next((line for line in output.splitlines() if line.strip()), say("it says nothing"))
+        raise Unavailable(
+            say("a sanitized build"), say("{name} cannot do it: {reason}", name=Path(compiler).name, reason=reason)
+        )
 
 
 def check_python(source: Path) -> None:
@@ -81,13 +98,21 @@ def check_python(source: Path) -> None:
             warnings.simplefilter("ignore")  # what Python thinks of its style is not ours to say
             compile(source.read_bytes(), str(source), "exec")
     except (SyntaxError, ValueError) as error:
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        line = say(", line {lineno}", lineno=error.lineno) if isinstance(error, SyntaxError) and error.lineno else ""
         shown = f"\n{(error.text or '').rstrip()}" if isinstance(error, SyntaxError) and error.text else ""
         reason = error.msg if isinstance(error, SyntaxError) else error
         version = ".".join(map(str, sys.version_info[:2]))
-        advice = "Correct it, or give the command that starts it by another Python."
+        advice = say("Correct it, or give the command that starts it by another Python.")
         raise TargetError(
-            f"{source.name}{line} is not Python {version}: {reason}. {advice}{safe_text(shown)}"
+            say(
+                "{name}{line} is not Python {version}: {reason}. {advice}{shown}",
+                name=source.name,
+                line=line,
+                version=version,
+                reason=reason,
+                advice=advice,
+                shown=safe_text(shown),
+            )
         ) from None
 
 
@@ -99,13 +124,23 @@ def run_make(folder: Path) -> tuple[str, Path | None]:
     make = shutil.which("make")
     if make is None:
         raise TargetError(
-            f"{folder.name} has a Makefile, and make is not installed. Install it (Debian: apt install make), "
-            "or give a command that starts the built program."
+            say(
+                "{name} has a Makefile, and make is not installed. Install it (Debian: apt install make), or "
+                "give a command that starts the built program.",
+                name=folder.name,
+            )
         )
     before = _programs(folder)
     status, output = run([make], cwd=folder)
     if status != 0:
-        raise TargetError(f"make failed in {folder} (exit status {status}). It says:\n{output}")
+        raise TargetError(
+            say(
+                "make failed in {folder} (exit status {status}). It says:\n{output}",
+                folder=folder,
+                status=status,
+                output=output,
+            )
+        )
     after = _programs(folder)
     changed = [path for path, when in after.items() if before.get(path) != when]
     candidates = changed or list(after)
@@ -143,7 +178,14 @@ def run_build(command: str, folder: Path) -> str:
     """Run a contract's build command in a shell; the command. Raises TargetError with its output when it fails."""
     status, output = run(["/bin/sh", "-c", command], cwd=folder)
     if status != 0:
-        raise TargetError(f"the build command failed (exit status {status}): {command}\nIt says:\n{output}")
+        raise TargetError(
+            say(
+                "the build command failed (exit status {status}): {command}\nIt says:\n{output}",
+                status=status,
+                command=command,
+                output=output,
+            )
+        )
     return command
 
 
@@ -159,14 +201,20 @@ def run(command: Sequence[str], *, cwd: Path, limit: float = TIME_LIMIT) -> tupl
             start_new_session=True,
         )
     except OSError as error:
-        raise TargetError(f"{command[0]} cannot be run: {error.strerror}.") from None
+        raise TargetError(
+            say("{command} cannot be run: {strerror}.", command=command[0], strerror=error.strerror)
+        ) from None
     with process:
         try:
             output, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise TargetError(
-                f"{shlex.join(command)} did not end within {limit:g} seconds. Run it by hand to see what it waits for."
+                say(
+                    "{names} did not end within {limit:g} seconds. Run it by hand to see what it waits for.",
+                    names=shlex.join(command),
+                    limit=limit,
+                )
             ) from None
     text = safe_text(output[:_MOST_OUTPUT].decode("utf-8", "replace").expandtabs())
     return process.returncode, text.rstrip("\n")

@@ -19,12 +19,13 @@ from pydantic.fields import FieldInfo
 from gatecrash.contract import Concurrency, Contract, Echo, Protocol
 from gatecrash.errors import UsageError
 from gatecrash.grading_file import GradingTable, parse
+from gatecrash.language import marked, say, spoken
 from gatecrash.scheme import Scheme
 
 FILE_NAME = "gatecrash.toml"
 
-_Path = Annotated[str, Field(pattern=r"^/\S*$", description='a path that begins with "/", in quotes')]
-_YesNo = Annotated[bool, Field(description="true or false")]
+_Path = Annotated[str, Field(pattern=r"^/\S*$", description=marked('a path that begins with "/", in quotes'))]
+_YesNo = Annotated[bool, Field(description=marked("true or false"))]
 
 
 def _ip_address(text: str) -> str:
@@ -42,8 +43,8 @@ def misplaced(command: str) -> str | None:
     if wrong is None:
         return None
     near = get_close_matches(wrong.lower(), ["port"], n=1, cutoff=0.6)
-    hint = "Did you mean {port}?" if near else "Write what it stands for; {port} is where the port goes."
-    return f"{{{wrong}}} is not known, only {{port}} is replaced. {hint}"
+    hint = say("Did you mean {{port}}?") if near else say("Write what it stands for; {{port}} is where the port goes.")
+    return say("{{{wrong}}} is not known, only {{port}} is replaced. {hint}", wrong=wrong, hint=hint)
 
 
 def _command(text: str) -> str:
@@ -53,7 +54,9 @@ def _command(text: str) -> str:
 
 
 _Command = Annotated[str, AfterValidator(_command)]
-_Address = Annotated[str, AfterValidator(_ip_address), Field(description='an IP address in quotes, as in "127.0.0.1"')]
+_Address = Annotated[
+    str, AfterValidator(_ip_address), Field(description=marked('an IP address in quotes, as in "127.0.0.1"'))
+]
 
 
 class _Table(BaseModel):
@@ -61,13 +64,13 @@ class _Table(BaseModel):
 
 
 class _Target(_Table):
-    build: str | None = Field(default=None, min_length=1, description="a shell command in quotes")
+    build: str | None = Field(default=None, min_length=1, description=marked("a shell command in quotes"))
     command: _Command | None = Field(
-        default=None, min_length=1, description="a command in quotes, with {port} where the port goes"
+        default=None, min_length=1, description=marked("a command in quotes, with {port} where the port goes")
     )
-    cwd: str | None = Field(default=None, min_length=1, description="a folder in quotes")
+    cwd: str | None = Field(default=None, min_length=1, description=marked("a folder in quotes"))
     env: dict[str, str] = Field(default={}, description='a table of texts, as in env = { MODE = "test" }')
-    port: int | None = Field(default=None, ge=1, le=65535, description="a port from 1 to 65535")
+    port: int | None = Field(default=None, ge=1, le=65535, description=marked("a port from 1 to 65535"))
     address: _Address | None = None
 
 
@@ -77,8 +80,8 @@ class _Contract(_Table):
         default=None, description=", ".join(f'"{word}"' for word in get_args(Concurrency))
     )
     echo: Echo | None = Field(default=None, description=", ".join(f'"{word}"' for word in get_args(Echo)))
-    workers: int | None = Field(default=None, ge=1, le=1024, description="a whole number from 1 to 1024")
-    min_backlog: int | None = Field(default=None, ge=0, le=65535, description="a whole number from 0 to 65535")
+    workers: int | None = Field(default=None, ge=1, le=1024, description=marked("a whole number from 1 to 1024"))
+    min_backlog: int | None = Field(default=None, ge=0, le=65535, description=marked("a whole number from 0 to 65535"))
     one_shot: _YesNo | None = None
     child_closes_listener: _YesNo | None = None
 
@@ -92,7 +95,9 @@ class _Http(_Table):
 
 
 class _Udp(_Table):
-    max_datagram: int | None = Field(default=None, ge=1, le=65507, description="a size in bytes from 1 to 65507")
+    max_datagram: int | None = Field(
+        default=None, ge=1, le=65507, description=marked("a size in bytes from 1 to 65507")
+    )
 
 
 class _File(_Table):
@@ -139,11 +144,15 @@ def _read(path: Path) -> tuple[_File, Scheme | None]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {_reason(error)}. `gatecrash init` writes one.") from None
+        raise UsageError(
+            say("{path} cannot be read: {reason}. `gatecrash init` writes one.", path=path, reason=_reason(error))
+        ) from None
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not TOML: {error}. A line is: key = value, texts in quotes.") from None
+        raise UsageError(
+            say("{path} is not TOML: {error}. A line is: key = value, texts in quotes.", path=path, error=error)
+        ) from None
     lines = _lines(text)
     mistakes: set[tuple[int, str]] = set()
     scheme = None
@@ -155,7 +164,11 @@ def _read(path: Path) -> tuple[_File, Scheme | None]:
         scheme, wrong = parse(table["grading"])
         mistakes |= {(_line_of(one.keys, lines), one.text) for one in wrong}
     if mistakes:
-        raise UsageError("\n".join(f"{path}, line {line}: {said}" for line, said in sorted(mistakes)))
+        raise UsageError(
+            "\n".join(
+                say("{path}, line {line}: {said}", path=path, line=line, said=said) for line, said in sorted(mistakes)
+            )
+        )
     return parsed, scheme
 
 
@@ -165,7 +178,7 @@ def _line_of(keys: tuple[str, ...], lines: Mapping[tuple[str, ...], int]) -> int
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
+    return (error.strerror or str(error)) if isinstance(error, OSError) else say("it is not UTF-8 text")
 
 
 def _contract(parsed: _File) -> Contract:
@@ -193,7 +206,7 @@ def _mistake(error: Any, table: dict[str, Any], lines: Mapping[tuple[str, ...], 
     if error["type"] == "extra_forbidden":
         return line, _unknown(keys, table)
     if len(keys) == 1:
-        return line, f"{keys[0]} = {_shown(table.get(keys[0]))}; it must be a table: [{keys[0]}]."
+        return line, say("{key} = {shown}; it must be a table: [{key}].", key=keys[0], shown=_shown(table.get(keys[0])))
     return line, _bad_value(keys, table)
 
 
@@ -203,18 +216,24 @@ def _unknown(keys: tuple[str, ...], table: dict[str, Any]) -> str:
         near = get_close_matches(keys[0], _TABLES, n=1, cutoff=0.6)
         homes = [name for name, model in _TABLES.items() if keys[0] in model.model_fields]
         if homes:
-            return f"{keys[0]} belongs under [{homes[0]}]."
+            return say("{key} belongs under [{home}].", key=keys[0], home=homes[0])
         shown = f"[{keys[0]}]" if isinstance(table.get(keys[0]), dict) else keys[0]
-        hint = f" Did you mean '[{near[0]}]'?" if near else ""
-        return f"{shown} is not known.{hint} Known are {', '.join(known)}."
+        hint = say(" Did you mean '[{near}]'?", near=near[0]) if near else ""
+        return say("{shown} is not known.{hint} Known are {names}.", shown=shown, hint=hint, names=", ".join(known))
     section, key = keys[:2]
     fields = _TABLES[section].model_fields
     homes = [name for name, model in _TABLES.items() if key in model.model_fields]
     if homes:
-        return f"{key} belongs under [{homes[0]}], not under [{section}]."
+        return say("{key} belongs under [{home}], not under [{section}].", key=key, home=homes[0], section=section)
     near = get_close_matches(key, fields, n=1, cutoff=0.6)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    return f"{key} is not known in [{section}].{hint} Known are {', '.join(fields)}."
+    hint = say(" Did you mean '{near}'?", near=near[0]) if near else ""
+    return say(
+        "{key} is not known in [{section}].{hint} Known are {names}.",
+        key=key,
+        section=section,
+        hint=hint,
+        names=", ".join(fields),
+    )
 
 
 _WORDS = {"protocol": get_args(Protocol), "concurrency": get_args(Concurrency), "echo": get_args(Echo)}
@@ -224,31 +243,36 @@ def _bad_value(keys: tuple[str, ...], table: dict[str, Any]) -> str:
     section, key = keys[:2]
     value = table[section][key]
     if len(keys) == 3:
-        return f"{key}.{keys[2]} = {_shown(value[keys[2]])}; allowed is a text in quotes."
+        return say(
+            "{key}.{name} = {shown}; allowed is a text in quotes.", key=key, name=keys[2], shown=_shown(value[keys[2]])
+        )
     if key == "command" and isinstance(value, str) and (wrong := misplaced(value)) is not None:
         return f"{key} = {_shown(value)}; {wrong}"
     field = _TABLES[section].model_fields[key]
     words = _WORDS.get(key, ())
     near = get_close_matches(value.lower(), words, n=1, cutoff=0.5) if words and isinstance(value, str) else []
-    hint = f' Did you mean "{near[0]}"?' if near else ""
-    return f"{key} = {_shown(value)}; allowed {'are' if words else 'is'} {_allowed(field)}.{hint}"
+    hint = say(' Did you mean "{near}"?', near=near[0]) if near else ""
+    said = {"key": key, "shown": _shown(value), "allowed": _allowed(field), "hint": hint}
+    if words:
+        return say("{key} = {shown}; allowed are {allowed}.{hint}", **said)
+    return say("{key} = {shown}; allowed is {allowed}.{hint}", **said)
 
 
 def _allowed(field: FieldInfo) -> str:
     """The description of a field; pydantic keeps that of `Annotated[...] | None` one level down."""
     if field.description:
-        return field.description
+        return spoken(field.description)
     for option in get_args(field.annotation):
         for extra in getattr(option, "__metadata__", ()):
             if isinstance(extra, FieldInfo) and extra.description:
-                return extra.description
-    return "another value"
+                return spoken(extra.description)
+    return say("another value")
 
 
 def _shown(value: object) -> str:
     if isinstance(value, (str, bool, int, float)):
         return json.dumps(value, ensure_ascii=False)
-    return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else str(value)
+    return say("a table") if isinstance(value, dict) else say("a list") if isinstance(value, list) else str(value)
 
 
 _HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]")

@@ -11,6 +11,7 @@ from difflib import SequenceMatcher
 from gatecrash.contract import Concurrency, Contract, Protocol
 from gatecrash.errors import Unavailable
 from gatecrash.instruments import gates
+from gatecrash.language import say
 from gatecrash.offer import ask, get_request
 from gatecrash.protocols import http
 from gatecrash.scenario import (
@@ -81,7 +82,11 @@ def _listening(site: Site, found: Discovery) -> None:
     if len(found.ports) > 1:
         others = ", ".join(str(p) for p in found.ports if p != port)
         found.notes.append(
-            f"It listens on more than one port; {port} is judged, not {others} (a contract can say which)."
+            say(
+                "It listens on more than one port; {port} is judged, not {others} (a contract can say which).",
+                port=port,
+                others=others,
+            )
         )
     look = player_settle.look("start")
     caught = next((p.caught for p in look.processes if p.pid == look.main), 0) if look else 0
@@ -90,12 +95,19 @@ def _listening(site: Site, found: Discovery) -> None:
     _learn(site, found, takes_port=takes_port or port == swapped, handles_signals=bool(caught & ~_LIBRARY_SIGNALS))
     placed = site.remote or any("{port}" in word for word in site.launches["plain"].argv)
     if not takes_port and port != swapped:
-        told = f"It was told port {site.asked} and listens" if placed else "Its command has no {port}, and it listens"
-        found.notes.append(f"{told} on {port}: the port is taken to be fixed in the program.")
+        told = (
+            say("It was told port {asked} and listens", asked=site.asked)
+            if placed
+            else say("Its command has no {{port}}, and it listens")
+        )
+        found.notes.append(say("{told} on {port}: the port is taken to be fixed in the program.", told=told, port=port))
         _learn(site, found, port=port)
     elif not placed and site.contract.port is None:
         found.notes.append(
-            f"Its command has no {{port}}, and it listens on the {port} that PORT in its environment says."
+            say(
+                "Its command has no {{port}}, and it listens on the {port} that PORT in its environment says.",
+                port=port,
+            )
         )
 
 
@@ -109,12 +121,18 @@ def _protocol(site: Site, found: Discovery, source_text: str) -> None:
     protocol = _udp_protocol(site) if server.datagram else _stream_protocol(site, found)
     if protocol is None:
         protocol = _guess(source_text, server)
-        nothing = "took a datagram and" if server.datagram else "accepted a connection and"
+        nothing = say("took a datagram and") if server.datagram else say("accepted a connection and")
         found.notes.append(
-            f"It {nothing} answered nothing; it is judged as the {_SPOKEN[protocol]} server it is taken for."
+            say(
+                "It {nothing} answered nothing; it is judged as the {spoken} server it is taken for.",
+                nothing=nothing,
+                spoken=_SPOKEN[protocol],
+            )
         )
     elif protocol == "none":
-        found.notes.append("What it says is neither HTTP nor an echo: the rules of an answer's content do not apply.")
+        found.notes.append(
+            say("What it says is neither HTTP nor an echo: the rules of an answer's content do not apply.")
+        )
     _learn(site, found, protocol=protocol)
 
 
@@ -150,7 +168,7 @@ def _spoken(sent: bytes, received: bytes, found: Discovery) -> Protocol:
         return "http"
     if _alike(sent, received):
         return "echo"
-    found.notes.append(f"To a GET request it said {shown(received)}.")
+    found.notes.append(say("To a GET request it said {received}.", received=shown(received)))
     return "none"
 
 
@@ -185,7 +203,7 @@ def _http(site: Site, found: Discovery) -> None:
     first, answer = _get(site, found.contract.path)
     if answer is None:
         if "protocol" in found.contract.written:
-            found.notes.append(f"To GET {found.contract.path} it gave no answer that is HTTP.")
+            found.notes.append(say("To GET {path} it gave no answer that is HTTP.", path=found.contract.path))
         return
     if "path" not in found.contract.written and answer.status >= 400:
         for path in _PATHS[1:]:

@@ -13,7 +13,9 @@ class Unavailable(GatecrashError):
     """This machine refuses an instrument. `capability` names it, `reason` is the kernel's word."""
 
     def __init__(self, capability: str, reason: str) -> None:
-        super().__init__(f"{capability} is not available here: {reason}")
+        from gatecrash.language import say  # which has errors of its own to raise
+
+        super().__init__(say("{capability} is not available here: {reason}", capability=capability, reason=reason))
         self.capability = capability
         self.reason = reason
 

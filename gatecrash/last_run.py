@@ -12,6 +12,7 @@ from typing import Any
 from gatecrash import __version__
 from gatecrash.baseline import Baseline
 from gatecrash.errors import UsageError
+from gatecrash.language import say
 from gatecrash.record import Judgement, RunRecord
 from gatecrash.rulebook import load as rulebook
 from gatecrash.scenario import Scenario
@@ -34,7 +35,7 @@ class LastRun:
             if judgement.rule.id == rule and judgement.verdict.scenario is not None:
                 return judgement.verdict.scenario, judgement.verdict
         known = ", ".join(j.rule.id for j in self.record.broken) or "none"
-        raise UsageError(f"the last run did not break {rule}; it broke {known}.")
+        raise UsageError(say("the last run did not break {rule}; it broke {known}.", rule=rule, known=known))
 
 
 def save(record: RunRecord, target: str, contract: str | None) -> None:
@@ -69,8 +70,8 @@ def load(target: str | None) -> LastRun:
         if row["gatecrash"] != __version__:
             raise ValueError(row["gatecrash"])
     except (OSError, ValueError, KeyError, TypeError):
-        what = target if target is not None else "any target"
-        raise UsageError(f"no run of {what} is remembered; run `gatecrash check` on it first.") from None
+        what = target if target is not None else say("any target")
+        raise UsageError(say("no run of {what} is remembered; run `gatecrash check` on it first.", what=what)) from None
     verdicts = [Verdict.from_json(one) for one in row["verdicts"]]
     record = RunRecord(
         target=row["prepared"]["name"],

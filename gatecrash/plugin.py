@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
+from gatecrash import language
 from gatecrash.baseline import Baseline
 from gatecrash.baseline_file import read_baseline
 from gatecrash.errors import GatecrashError, UsageError
 from gatecrash.judging import verdict_without_trying
+from gatecrash.language import say, spoken
 from gatecrash.orphans import die_with_parent
 from gatecrash.profiles import Profile, profile, seconds
 from gatecrash.pytest_entry import is_free, names_target
@@ -124,6 +126,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "rule(id): the rule a suite test tries")
     config.addinivalue_line("markers", "xdist_group(name): the tests that one worker of pytest-xdist runs")
     try:
+        if _asked(config, "--target") is not None:
+            language.use(None)
         config.stash[_BASELINE] = read_baseline(Path(known)) if (known := _asked(config, "--baseline")) else Baseline()
         gatherer = None if hasattr(config, "workerinput") else _gatherer(config)
     except GatecrashError as error:
@@ -255,7 +259,7 @@ def trial(request: pytest.FixtureRequest, judged: Judged, workshop: Workshop) ->
     given = verdict_without_trying(rule, bench.site, bench.prerequisites, judged.build)
     if given is not None:
         _note(request.node, given)
-        pytest.skip(f"{rule.id} {given.outcome.replace('_', ' ')}: {given.reason}")
+        pytest.skip(f"{rule.id} {given.outcome.replace('_', ' ')}: {spoken(given.reason)}")
     made = Trial(rule, bench.site, _profile(request.config), build=judged.build)
     yield made
     for other in made.others.values():
@@ -293,6 +297,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 def _told(rule: Rule, broken: RuleBroken) -> str:
     finding = broken.finding
-    lines = [f"{rule.id} {rule.level}: {rule.title}", str(broken.scenario)]
-    lines += [f"expected: {finding.expected}", f"got:      {finding.got}", *finding.evidence]
+    lines = [f"{rule.id} {rule.level}: {spoken(rule.title)}", str(broken.scenario)]
+    lines += [say("expected: {expected}", expected=finding.expected), say("got:      {got}", got=finding.got)]
+    lines += map(spoken, finding.evidence)
     return safe_text("\n".join(lines))

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gatecrash import transcript as events_of
 from gatecrash.errors import UsageError
+from gatecrash.language import say
 from gatecrash.scenario import Scenario
 from gatecrash.transcript import Event, Transcript
 
@@ -35,7 +36,9 @@ def from_json(row: dict[str, Any]) -> Transcript:
         events = tuple(_event(dict(event)) for event in row["events"])
         return Transcript(Scenario.from_json(row["scenario"]), events, str(row["output"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"a saved transcript cannot be read: {error}. Judge the target again.") from None
+        raise UsageError(
+            say("a saved transcript cannot be read: {error}. Judge the target again.", error=error)
+        ) from None
 
 
 def _event(row: dict[str, Any]) -> Event:

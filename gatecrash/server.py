@@ -21,6 +21,7 @@ from gatecrash.instruments import quiescence
 from gatecrash.instruments.census import Census
 from gatecrash.instruments.gates import Gates
 from gatecrash.instruments.queues import DatagramSocket, Listener, Queues
+from gatecrash.language import say
 from gatecrash.process import Process
 
 Address = tuple[str, int]
@@ -174,7 +175,7 @@ class Server:
         """Where a client reaches it. Raises TargetError when it does not listen."""
         chosen = self._chosen()
         if chosen is None:
-            raise TargetError("the target does not listen; start it by hand and see whether it does.")
+            raise TargetError(say("the target does not listen; start it by hand and see whether it does."))
         reachable = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(chosen.address, chosen.address)
         return (reachable.removeprefix("::ffff:"), chosen.port)
 

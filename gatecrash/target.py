@@ -28,13 +28,14 @@ from gatecrash.building import (
 from gatecrash.contract import Contract
 from gatecrash.contract_file import FILE_NAME, TargetSection, misplaced, read_contract
 from gatecrash.errors import TargetError, Unavailable, UsageError
+from gatecrash.language import marked, say, spoken
 from gatecrash.tree import tree_root
 
 Language = Literal["c", "python", "other"]
 SOURCE_SUFFIXES = C_SUFFIXES | CXX_SUFFIXES | {".py"}
 _HEADERS = frozenset({".h", ".hh", ".hpp", ".hxx"})
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>\d+)")
-_USAGE = "Give a source file, a folder, a command, or HOST:PORT; `gatecrash check --help` shows examples."
+_USAGE = marked("Give a source file, a folder, a command, or HOST:PORT; `gatecrash check --help` shows examples.")
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def resolve(text: str | None, contract_path: Path | None = None) -> tuple[Target
     if text is None:
         target, place = _reference(), None
     elif not text.strip():
-        raise UsageError(f"The target is empty. {_USAGE}")
+        raise UsageError(say("The target is empty. {usage}", usage=spoken(_USAGE)))
     else:
         target, place = _named(text)
     found = contract_path or (place / FILE_NAME if place and (place / FILE_NAME).is_file() else None)
@@ -121,17 +122,34 @@ def _file(path: Path, arguments: list[str]) -> tuple[Target, Path]:
 def _no_target(path: Path) -> str:
     """Why a file that is there cannot be a target, and what can."""
     if is_program(path):
-        return f"{path.name} is a program that is not executable. Make it so: chmod +x {_from_here(path)}"
+        return say(
+            "{name} is a program that is not executable. Make it so: chmod +x {from_here}",
+            name=path.name,
+            from_here=_from_here(path),
+        )
     if path.name in MAKEFILES:
-        return f"{path.name} is a Makefile. Name the folder it is in: gatecrash check {_from_here(path.parent)}"
+        return say(
+            "{name} is a Makefile. Name the folder it is in: gatecrash check {from_here}",
+            name=path.name,
+            from_here=_from_here(path.parent),
+        )
     if path.name == FILE_NAME:
-        return f"{path.name} is a contract. Name the folder it is in, or the target, and this file with --contract."
+        return say(
+            "{name} is a contract. Name the folder it is in, or the target, and this file with --contract.",
+            name=path.name,
+        )
     if path.suffix in _HEADERS:
-        return (
-            f"{path.name} is a header, and no program by itself. Name the source file, or the folder with a Makefile."
+        return say(
+            "{name} is a header, and no program by itself. Name the source file, or the folder with a Makefile.",
+            name=path.name,
         )
     kinds = " ".join(sorted(SOURCE_SUFFIXES))
-    return f"{path.name} is neither source that Gatecrash builds ({kinds}) nor a program. {_USAGE}"
+    return say(
+        "{name} is neither source that Gatecrash builds ({kinds}) nor a program. {usage}",
+        name=path.name,
+        kinds=kinds,
+        usage=spoken(_USAGE),
+    )
 
 
 def _from_here(path: Path) -> str:
@@ -148,17 +166,19 @@ def _source(path: Path, arguments: list[str]) -> Target:
 
 def _address(text: str, host: str, port: int) -> Target:
     if not 1 <= port <= 65535:
-        raise UsageError(f"{text} has port {port}; a port is a number from 1 to 65535.")
+        raise UsageError(say("{text} has port {port}; a port is a number from 1 to 65535.", text=text, port=port))
     return Target("address", text, address=(host, port))
 
 
 def _command(text: str) -> tuple[Target, Path]:
     if (wrong := misplaced(text)) is not None:
-        raise UsageError(f"The command {text!r}: {wrong}")
+        raise UsageError(say("The command {text!r}: {wrong}", text=text, wrong=wrong))
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise UsageError(f"The command {text!r} cannot be split into words: {error}. Check its quotes.") from None
+        raise UsageError(
+            say("The command {text!r} cannot be split into words: {error}. Check its quotes.", text=text, error=error)
+        ) from None
     first = Path(words[0]).expanduser()
     if first.is_file() and first.suffix in SOURCE_SUFFIXES and not os.access(first, os.X_OK):
         return _file(first.resolve(), words[1:])
@@ -178,17 +198,24 @@ def _command(text: str) -> tuple[Target, Path]:
 def _not_found(word: str, text: str) -> str:
     path = Path(word).expanduser()
     if path.is_file():
-        return f"{word} is a file here, and not a command in PATH; write ./{text} for the file."
+        return say(
+            "{word} is a file here, and not a command in PATH; write ./{text} for the file.", word=word, text=text
+        )
     if path.exists():
-        return f"{word} is neither a file nor a folder. {_USAGE}"
+        return say("{word} is neither a file nor a folder. {usage}", word=word, usage=spoken(_USAGE))
     parent = path.parent
     if not parent.is_dir():
-        return f"{word} does not exist: there is no folder {parent}. {_USAGE}"
+        return say(
+            "{word} does not exist: there is no folder {parent}. {usage}",
+            word=word,
+            parent=parent,
+            usage=spoken(_USAGE),
+        )
     near = _near(path)
-    hint = f"Did you mean {near}?" if near is not None else _USAGE
+    hint = say("Did you mean {near}?", near=near) if near is not None else spoken(_USAGE)
     if "/" in word or path.suffix in SOURCE_SUFFIXES:
-        return f"{word} does not exist. {hint}"
-    return f"{word} is not a file or folder here, and not a command in PATH. {hint}"
+        return say("{word} does not exist. {hint}", word=word, hint=hint)
+    return say("{word} is not a file or folder here, and not a command in PATH. {hint}", word=word, hint=hint)
 
 
 def _near(path: Path) -> str | None:
@@ -211,7 +238,9 @@ def _reference() -> Target:
     compiled, script = servers / "c" / "http_fork.c", servers / "python" / "http_fork.py"
     chosen = compiled if compiled.is_file() and find_compiler(".c") else script
     if not chosen.is_file():
-        raise UsageError(f"The reference servers are missing ({chosen}). {_USAGE}")
+        raise UsageError(
+            say("The reference servers are missing ({chosen}). {usage}", chosen=chosen, usage=spoken(_USAGE))
+        )
     return replace(_source(chosen, []), name=f"{chosen.name} (reference server)")
 
 
@@ -224,7 +253,12 @@ def _apply(target: Target, section: TargetSection, home: Path) -> Target:
         cwd = (home / section.cwd).resolve()
         if not cwd.is_dir():
             raise UsageError(
-                f"{FILE_NAME} says cwd = {section.cwd!r}, and {cwd} is not a folder. Create or correct it."
+                say(
+                    "{file_name} says cwd = {cwd!r}, and {folder} is not a folder. Create or correct it.",
+                    file_name=FILE_NAME,
+                    cwd=section.cwd,
+                    folder=cwd,
+                )
             )
         target = replace(target, cwd=cwd)
     target = replace(target, env={**target.env, **section.env})
@@ -254,11 +288,21 @@ def _folder_with(target: Target, section: TargetSection) -> Target:
     sources = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in SOURCE_SUFFIXES)
     if len(sources) == 1:
         return replace(_source(sources[0], []), cwd=target.cwd, env=target.env)
-    held = f"it holds {', '.join(path.name for path in sources[:5])}" if sources else "it holds no source file"
-    advice = "Name one of them" if sources else "Name the folder with the server's source"
+    held = (
+        say("it holds {names}", names=", ".join(path.name for path in sources[:5]))
+        if sources
+        else say("it holds no source file")
+    )
+    advice = say("Name one of them") if sources else say("Name the folder with the server's source")
     raise UsageError(
-        f"{target.name} is a folder without a Makefile and without a command in a {FILE_NAME}, and {held}. {advice}, "
-        f'or write a {FILE_NAME} there with [target] and command = "./server {{port}}".'
+        say(
+            "{name} is a folder without a Makefile and without a command in a {file_name}, and {held}. {advice}, "
+            'or write a {file_name} there with [target] and command = "./server {{port}}".',
+            name=target.name,
+            file_name=FILE_NAME,
+            held=held,
+            advice=advice,
+        )
     )
 
 
@@ -266,7 +310,14 @@ def _split(command: str) -> list[str]:
     try:
         return shlex.split(command)
     except ValueError as error:
-        raise UsageError(f"{FILE_NAME}: the command {command!r} cannot be split into words: {error}.") from None
+        raise UsageError(
+            say(
+                "{file_name}: the command {command!r} cannot be split into words: {error}.",
+                file_name=FILE_NAME,
+                command=command,
+                error=error,
+            )
+        ) from None
 
 
 def _with_plain_port(command: str | None) -> str | None:
@@ -283,28 +334,32 @@ def build(target: Target, folder: Path, *, sanitize: bool = False) -> Built:
     target or the compiler does not allow it. Raises TargetError, with the compiler's words, when it does not build.
     """
     if sanitize and (target.language != "c" or target.source is None):
-        raise Unavailable("a sanitized build", "only a C or C++ source file that Gatecrash compiles can have one")
+        raise Unavailable(
+            say("a sanitized build"), say("only a C or C++ source file that Gatecrash compiles can have one")
+        )
     folder.mkdir(parents=True, exist_ok=True)
     if target.kind == "source" and target.source is not None:
         return _build_source(target, target.source, folder, sanitize=sanitize)
     if target.kind == "folder":
         return _build_folder(target, target.folder or target.cwd)
     if target.kind == "address":
-        return Built((), f"running already at {target.name}")
-    return Built(target.argv, f"started as {shlex.join(target.argv)}")
+        return Built((), say("running already at {name}", name=target.name))
+    return Built(target.argv, say("started as {names}", names=shlex.join(target.argv)))
 
 
 def _build_source(target: Target, source: Path, folder: Path, *, sanitize: bool) -> Built:
     if target.language == "python":
         check_python(source)
-        return Built((sys.executable, str(source), *target.argv), f"run with {sys.executable}")
+        return Built(
+            (sys.executable, str(source), *target.argv), say("run with {executable}", executable=sys.executable)
+        )
     program = folder.resolve() / source.stem
     how = compile_source(source, program, sanitize=sanitize)
     return Built((str(program), *target.argv), how)
 
 
 def _build_folder(target: Target, folder: Path) -> Built:
-    how, program = "started without a build", None
+    how, program = say("started without a build"), None
     if target.build_command is not None:
         how = run_build(target.build_command, folder)
     elif any((folder / name).is_file() for name in MAKEFILES):
@@ -318,15 +373,23 @@ def _build_folder(target: Target, folder: Path) -> Built:
 
 def _which_program(name: str, how: str, found: tuple[str, ...]) -> str:
     """Why no program could be chosen after a build, and the next step."""
-    written = f"a {FILE_NAME} there with [target] and command ="
+    written = say("a {file_name} there with [target] and command =", file_name=FILE_NAME)
     if not found:
-        return (
-            f"There is no program in {name} after {how}. Let {how} build the server into that folder, or write "
-            f'{written} "./path/to/server {{port}}".'
+        return say(
+            "There is no program in {name} after {how}. Let {how} build the server into that folder, or write "
+            '{written} "./path/to/server {{port}}".',
+            name=name,
+            how=how,
+            written=written,
         )
-    return (
-        f"It is not clear which program of {name} is the server: the folder holds {', '.join(found)} after {how}. "
-        f'Write {written} "./{found[0]} {{port}}".'
+    return say(
+        "It is not clear which program of {name} is the server: the folder holds {names} after {how}. Write "
+        '{written} "./{found} {{port}}".',
+        name=name,
+        names=", ".join(found),
+        how=how,
+        written=written,
+        found=found[0],
     )
 
 
@@ -334,10 +397,24 @@ def _in_folder(word: str, folder: Path) -> str:
     """The program of a contract's command: a path is taken from the folder, a bare name from PATH."""
     if "/" not in word:
         if shutil.which(word) is None:
-            hint = f'; write "./{word}" for the one in the folder' if (folder / word).exists() else ""
-            raise TargetError(f"{FILE_NAME} says command = {word!r}, which is not a command in PATH{hint}.")
+            hint = say('; write "./{word}" for the one in the folder', word=word) if (folder / word).exists() else ""
+            raise TargetError(
+                say(
+                    "{file_name} says command = {word!r}, which is not a command in PATH{hint}.",
+                    file_name=FILE_NAME,
+                    word=word,
+                    hint=hint,
+                )
+            )
         return word
     path = Path(os.path.abspath(folder / word))
     if not path.is_file():
-        raise TargetError(f"{FILE_NAME} starts {word}, and {path} does not exist after the build.")
+        raise TargetError(
+            say(
+                "{file_name} starts {word}, and {path} does not exist after the build.",
+                file_name=FILE_NAME,
+                word=word,
+                path=path,
+            )
+        )
     return str(path)

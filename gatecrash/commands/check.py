@@ -19,6 +19,7 @@ from gatecrash.commands import absolute
 from gatecrash.commands.points import grading_asked, unused_grading
 from gatecrash.errors import GatecrashError, UsageError
 from gatecrash.grading import score
+from gatecrash.language import say, spoken
 from gatecrash.record import RunRecord
 from gatecrash.references import default_target
 from gatecrash.reports import formats, terminal
@@ -91,7 +92,7 @@ def _jobs(text: str) -> int:
     except ValueError:
         number = 0
     if not 1 <= number <= 256:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of workers; give one from 1 to 256")
+        raise argparse.ArgumentTypeError(say("{text!r} is not a number of workers; give one from 1 to 256", text=text))
     return number
 
 
@@ -101,7 +102,9 @@ def _seconds(text: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number <= 600:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time; give seconds, above 0 and at most 600")
+        raise argparse.ArgumentTypeError(
+            say("{text!r} is not a time; give seconds, above 0 and at most 600", text=text)
+        )
     return number
 
 
@@ -131,14 +134,18 @@ class Progress:
         if self.live is not None:
             self.live.update(self._line())
         elif verdict.outcome == "fail" and verdict.rule not in known:
-            self.console.print(terminal.plain(f"  broken: {verdict.rule} {load().get(verdict.rule).title}"))
+            self.console.print(
+                terminal.plain(
+                    say("  broken: {rule} {title}", rule=verdict.rule, title=spoken(load().get(verdict.rule).title))
+                )
+            )
 
     def _line(self) -> Text:
         merged = merge(self.verdicts)
         broken = sorted(v.rule for v in merged.values() if v.outcome == "fail")
-        line = Text(f"  {len(merged)} of {self.total} rules")
+        line = Text(say("  {count} of {total} rules", count=len(merged), total=self.total))
         if broken:
-            line.append(f", broken: {' '.join(broken)}", "bold red")
+            line.append(say(", broken: {names}", names=" ".join(broken)), "bold red")
         return line
 
 
@@ -221,15 +228,17 @@ def _known(options: argparse.Namespace) -> Baseline | None:
 def _renew(record: RunRecord, path: Path, console: Console) -> RunRecord:
     """Write the baseline after a run that came to its end; the run is then judged by it."""
     if record.error is not None or record.fault is not None or record.interrupted:
-        console.print(Text("The baseline is left as it was: this run did not judge every rule.", "yellow"))
+        console.print(Text(say("The baseline is left as it was: this run did not judge every rule."), "yellow"))
         return record
     before = record.baseline or Baseline()
     renewed = before.renewed(judgement.verdict for judgement in record.judgements)
     try:
         path.write_text(written(renewed), encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"the baseline {path} could not be written: {error.strerror}.") from None
-    console.print(terminal.plain(f"  baseline: {path} lists {len(renewed.known)} known"))
+        raise UsageError(
+            say("the baseline {path} could not be written: {strerror}.", path=path, strerror=error.strerror)
+        ) from None
+    console.print(terminal.plain(say("  baseline: {path} lists {count} known", path=path, count=len(renewed.known))))
     return replace(record, baseline=renewed)
 
 
@@ -257,7 +266,9 @@ def _failed_last(rules: tuple[Rule, ...], target: str) -> tuple[Rule, ...]:
     failed = {judgement.rule.id for judgement in last_run.load(target).record.broken}
     chosen = tuple(rule for rule in rules if rule.id in failed)
     if not chosen:
-        raise UsageError("--only-failed: the last run of this target broke none of the chosen rules; leave it out.")
+        raise UsageError(
+            say("--only-failed: the last run of this target broke none of the chosen rules; leave it out.")
+        )
     return chosen
 
 
@@ -295,7 +306,9 @@ def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> i
     terminal.failures(console, record, options.target or "")
     terminal.baseline(console, record)
     if record.fault is not None:
-        console.print(Text("Gatecrash itself failed; this says nothing of the target. Its last words:", "bold yellow"))
+        console.print(
+            Text(say("Gatecrash itself failed; this says nothing of the target. Its last words:"), "bold yellow")
+        )
         console.print(terminal.plain(record.fault))
     terminal.closing(console, record, strict=options.strict)
     return record.exit_code(strict=options.strict)

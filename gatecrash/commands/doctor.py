@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from gatecrash.capabilities import capabilities
+from gatecrash.language import say, spoken
+from gatecrash.reports.terminal import column
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +21,12 @@ def run(options: argparse.Namespace) -> int:
     """Print the list; 0 when all that is needed is there."""
     console = Console(highlight=False, soft_wrap=True)
     found = capabilities()
+    widest = max(cell_len(say("yes")), cell_len(say("no"))) + 1
     for one in found:
-        mark = ("yes", "green") if one.reason is None else ("no", "yellow")
-        console.print(Text.assemble(("  "), (f"{mark[0]:<4}", mark[1]), (f"{one.name:<22}", "bold"), one.what))
+        mark = (say("yes"), "green") if one.reason is None else (say("no"), "yellow")
+        console.print(
+            Text.assemble(("  "), (column(mark[0], widest), mark[1]), (f"{one.name:<22}", "bold"), spoken(one.what))
+        )
         if one.reason is not None:
-            console.print(Text(f"      {one.reason}. {one.without}", "yellow"))
+            console.print(Text(f"      {spoken(one.reason)}. {spoken(one.without)}", "yellow"))
     return 0

@@ -7,8 +7,9 @@ import argparse
 from rich.console import Console
 from rich.text import Text
 
+from gatecrash.language import say
 from gatecrash.reports.terminal import show_code
-from gatecrash.rulebook import Mistake, Rule, load
+from gatecrash.rulebook import Mistake, Rule, in_language, load
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the rule."""
-    show(Console(highlight=False, width=min(Console().width, 96)), load().get(options.rule))
+    show(Console(highlight=False, width=min(Console().width, 96)), in_language(load().get(options.rule)))
     return 0
 
 
@@ -26,25 +27,26 @@ def show(console: Console, rule: Rule) -> None:
     """One rule, whole."""
     console.print(Text.assemble((f"{rule.id}  ", "bold cyan"), (rule.title, "bold"), f"  ({rule.level})"))
     console.print(Text(rule.source, "dim"))
-    for heading, text in (("", rule.statement), ("Why", rule.why), ("How it is tried", rule.how)):
+    for heading, text in (("", rule.statement), (say("Why"), rule.why), (say("How it is tried"), rule.how)):
         console.print(Text(f"\n{heading}" if heading else "", "bold"), end="\n" if heading else "")
         console.print(Text(" ".join(text.split())))
     for mistake in rule.mistakes:
         _mistake(console, mistake)
     if rule.after:
+        after = ", ".join(rule.after)
+        one = say("Judged only when {after} holds.", after=after)
         console.print(
-            Text(f"\nJudged only when {', '.join(rule.after)} hold{'s' if len(rule.after) == 1 else ''}.", "dim")
+            Text("\n" + (one if len(rule.after) == 1 else say("Judged only when {after} hold.", after=after)), "dim")
         )
     if rule.faulty:
-        console.print(
-            Text(f"Try it on a server that breaks it: gatecrash check servers/faulty/{rule.faulty[0]}", "dim")
-        )
+        command = f"gatecrash check servers/faulty/{rule.faulty[0]}"
+        console.print(Text(say("Try it on a server that breaks it: {command}", command=command), "dim"))
 
 
 def _mistake(console: Console, mistake: Mistake) -> None:
-    console.print(Text("\nA usual mistake", "bold"))
+    console.print(Text("\n" + say("A usual mistake"), "bold"))
     console.print(Text(" ".join(mistake.text.split())))
-    for name, language, code in (("In C", "c", mistake.c), ("In Python", "python", mistake.python)):
+    for name, language, code in ((say("In C"), "c", mistake.c), (say("In Python"), "python", mistake.python)):
         if code:
             console.print(Text(f"\n{name}:", "dim"))
             show_code(console, code, language)

@@ -14,6 +14,7 @@ from gatecrash import last_run
 from gatecrash.commands import absolute
 from gatecrash.errors import UsageError
 from gatecrash.grading import Mark, Score, score, shown
+from gatecrash.language import say
 from gatecrash.reports.terminal import plain
 from gatecrash.reports.words import OUTCOME_WORDS
 from gatecrash.rulebook import load
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     scheme = grading_asked(options.grading, None) or record.grading
     found = score(record, scheme or Scheme())
     console = Console(highlight=False, soft_wrap=True)
-    console.print(plain(f"Points of {record.target} ({record.profile})", "bold"))
+    console.print(plain(say("Points of {target} ({profile})", target=record.target, profile=record.profile), "bold"))
     console.print(plain(_basis(scheme), "dim"))
     console.print()
     if found.error is not None:
@@ -61,7 +62,12 @@ def grading_asked(grading: str | None, contract: str | None) -> Scheme | None:
 
     scheme = read_grading(Path(grading if grading is not None else contract or ""))
     if scheme is None and grading is not None:
-        raise UsageError(f"--grading {grading}: the file has no [grading] table. `total = 100` under it is enough.")
+        raise UsageError(
+            say(
+                "--grading {grading}: the file has no [grading] table. `total = 100` under it is enough.",
+                grading=grading,
+            )
+        )
     return scheme
 
 
@@ -79,7 +85,7 @@ def unused_grading(target: str) -> str | None:
 
 def _basis(scheme: Scheme | None) -> str:
     if scheme is None:
-        return "No [grading] was given: 100 points, every MUST weighs the same, a SHOULD is advice."
+        return say("No [grading] was given: 100 points, every MUST weighs the same, a SHOULD is advice.")
     return f"[grading] {scheme.scheme}, {shown(scheme.total)} points"
 
 
@@ -97,7 +103,7 @@ def _table(found: Score) -> Table:
 
 
 def _cells(mark: Mark) -> tuple[str, ...]:
-    notes = [mark.why, *(["extra credit"] if mark.extra else []), *(["hidden"] if mark.hidden else [])]
+    notes = [mark.why, *([say("extra credit")] if mark.extra else []), *(["hidden"] if mark.hidden else [])]
     return (
         mark.rule.id,
         OUTCOME_WORDS[mark.judgement.verdict.outcome],
@@ -127,5 +133,5 @@ def _left_out(console: Console, found: Score) -> None:
         console.print(plain(f"  {why}: {' '.join(ids)}", "dim"))
     lost = len(load().rules) - len(found.marks)
     if lost:
-        console.print(plain(f"  not part of this run: {lost} rules", "dim"))
+        console.print(plain(say("  not part of this run: {lost} rules", lost=lost), "dim"))
     console.print()

@@ -9,9 +9,10 @@ from rich.text import Text
 
 from gatecrash import last_run
 from gatecrash.commands import absolute
+from gatecrash.language import say
 from gatecrash.oracles import oracle_of
 from gatecrash.oracles.invariants import broken_invariants
-from gatecrash.reports.terminal import plain
+from gatecrash.reports.terminal import column, plain
 from gatecrash.rulebook import load
 from gatecrash.scenario import Scenario
 from gatecrash.site import Site
@@ -45,7 +46,12 @@ def run(options: argparse.Namespace) -> int:
     finally:
         Workshop.remove_folder(folder)
     console.print(
-        Text(f"{rule.id} was broken {broken} of {max(1, options.times)} times", "bold red" if broken else "bold green")
+        Text(
+            say(
+                "{rule} was broken {broken} of {times} times", rule=rule.id, broken=broken, times=max(1, options.times)
+            ),
+            "bold red" if broken else "bold green",
+        )
     )
     return 1 if broken else 0
 
@@ -59,8 +65,8 @@ def _once(console: Console, site: Site, scenario: Scenario, rule: str, build: st
         finding = oracle_of(rule)(case)
     console.print(plain(str(transcript)))
     if finding is not None:
-        console.print(Text.assemble(("expected  ", "green"), plain(finding.expected)))
-        console.print(Text.assemble(("got       ", "red"), plain(finding.got)))
+        console.print(Text.assemble((column(say("expected"), 10), "green"), plain(finding.expected)))
+        console.print(Text.assemble((column(say("got"), 10), "red"), plain(finding.got)))
         for line in finding.evidence:
-            console.print(plain(f"  {line}"))
+            console.print(Text.assemble("  ", plain(line)))
     return finding is not None

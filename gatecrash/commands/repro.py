@@ -9,6 +9,7 @@ from pathlib import Path
 from gatecrash import last_run
 from gatecrash.commands import absolute
 from gatecrash.errors import UsageError
+from gatecrash.language import say
 from gatecrash.reproduction import script
 from gatecrash.rulebook import load
 
@@ -35,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
         path.write_text(text)
         path.chmod(0o755)
     except OSError as error:
-        raise UsageError(f"--output {name}: it cannot be written: {error.strerror}.") from None
-    print(f"{path} is written. Start the server, then: python3 {path} PORT")
+        raise UsageError(
+            say("--output {name}: it cannot be written: {strerror}.", name=name, strerror=error.strerror)
+        ) from None
+    print(say("{path} is written. Start the server, then: python3 {path} PORT", path=path))
     return 0

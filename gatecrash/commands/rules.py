@@ -7,6 +7,7 @@ import argparse
 from rich.console import Console
 from rich.text import Text
 
+from gatecrash.language import spoken
 from gatecrash.rulebook import load
 
 
@@ -23,5 +24,5 @@ def run(options: argparse.Namespace) -> int:
         if rule.area != area:
             area = rule.area
             console.print(Text(f"\n{area}", "bold"))
-        console.print(Text.assemble((f"  {rule.id:<10}", "cyan"), (f"{rule.level:<7}", "dim"), rule.title))
+        console.print(Text.assemble((f"  {rule.id:<10}", "cyan"), (f"{rule.level:<7}", "dim"), spoken(rule.title)))
     return 0

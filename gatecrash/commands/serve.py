@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from gatecrash.errors import UsageError
+from gatecrash.language import say
 from gatecrash.target import build, resolve
 from gatecrash.tree import tree_root
 from gatecrash.workshop import Workshop
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         target, _ = resolve(str(path))
         built = build(target, folder)
         command = [word.replace("{port}", str(options.port)) for word in built.argv]
-        print(f"{path.name} on port {options.port}; Ctrl-C ends it", flush=True)
+        print(say("{name} on port {port}; Ctrl-C ends it", name=path.name, port=options.port), flush=True)
         return subprocess.call(command)
     finally:
         Workshop.remove_folder(folder)
@@ -52,6 +53,8 @@ def _named(name: str, known: dict[str, Path]) -> Path:
     wanted = [path for key, path in known.items() if name in (key, path.stem, path.name)]
     if not wanted:
         near = get_close_matches(name, known, n=3)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise UsageError(f"there is no server {name!r}.{hint} `gatecrash serve` lists them all.")
+        hint = say(" Did you mean {names}?", names=" or ".join(near)) if near else ""
+        raise UsageError(
+            say("there is no server {name!r}.{hint} `gatecrash serve` lists them all.", name=name, hint=hint)
+        )
     return wanted[0]

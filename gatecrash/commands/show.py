@@ -10,6 +10,7 @@ from rich.text import Text
 
 from gatecrash import last_run
 from gatecrash.commands import absolute
+from gatecrash.language import say, spoken
 from gatecrash.last_run import LastRun
 from gatecrash.record import Judgement
 from gatecrash.reports import terminal
@@ -39,7 +40,14 @@ def _columns(words: str) -> int:
     except ValueError:
         number = 0
     if not _NARROWEST <= number <= _WIDEST:
-        raise argparse.ArgumentTypeError(f"{words!r} is not a width; give columns, from {_NARROWEST} to {_WIDEST}")
+        raise argparse.ArgumentTypeError(
+            say(
+                "{words!r} is not a width; give columns, from {narrowest} to {widest}",
+                words=words,
+                narrowest=_NARROWEST,
+                widest=_WIDEST,
+            )
+        )
     return number
 
 
@@ -66,12 +74,12 @@ def shown_target(saved: LastRun) -> str:
 def show(console: Console, judgement: Judgement, target: str, width: int) -> None:
     """The diagram of one broken rule, then what was expected and what came, with the evidence."""
     rule, verdict = judgement.rule, judgement.verdict
-    console.print(Text.assemble((rule.id, "bold red"), "  ", terminal.plain(rule.title, "bold")))
+    console.print(Text.assemble((rule.id, "bold red"), "  ", terminal.plain(spoken(rule.title), "bold")))
     console.print()
     again = f"gatecrash replay {rule.id} {target}".rstrip()
     if verdict.transcript is None:
         console.print(
-            Text.assemble("What was seen is too large to be kept. Play it again: ", terminal.plain(again, "cyan"))
+            Text.assemble(say("What was seen is too large to be kept. Play it again: "), terminal.plain(again, "cyan"))
         )
     else:
         ascii_only = not console.encoding.lower().startswith("utf")
@@ -80,19 +88,23 @@ def show(console: Console, judgement: Judgement, target: str, width: int) -> Non
     terminal.expected_and_got(console, judgement)
     terminal.evidence(console, verdict.finding.evidence if verdict.finding is not None else ())
     console.print()
-    console.print(Text.assemble("See it again: ", terminal.plain(again, "cyan")))
-    console.print(Text.assemble("Read about it: ", (f"gatecrash explain {rule.id}", "cyan")))
+    console.print(Text.assemble(say("See it again: "), terminal.plain(again, "cyan")))
+    console.print(Text.assemble(say("Read about it: "), (f"gatecrash explain {rule.id}", "cyan")))
 
 
 def _list(console: Console, saved: LastRun) -> None:
     broken = saved.record.broken
     if not broken:
-        console.print(terminal.plain(f"The last run of {saved.record.target} broke no rule: there is nothing to draw."))
+        console.print(
+            terminal.plain(
+                say("The last run of {target} broke no rule: there is nothing to draw.", target=saved.record.target)
+            )
+        )
         return
-    console.print(terminal.plain(f"The last run of {saved.record.target} broke:"))
+    console.print(terminal.plain(say("The last run of {target} broke:", target=saved.record.target)))
     for judgement in broken:
         console.print(
-            Text.assemble("  ", (f"{judgement.rule.id:<10}", "bold red"), terminal.plain(judgement.rule.title))
+            Text.assemble("  ", (f"{judgement.rule.id:<10}", "bold red"), terminal.plain(spoken(judgement.rule.title)))
         )
     first = f"gatecrash show {broken[0].rule.id} {shown_target(saved)}".rstrip()
-    console.print(Text.assemble("Draw one: ", terminal.plain(first, "cyan")))
+    console.print(Text.assemble(say("Draw one: "), terminal.plain(first, "cyan")))

@@ -15,6 +15,7 @@ from gatecrash import last_run
 from gatecrash.changes import Changes
 from gatecrash.commands import absolute
 from gatecrash.errors import TargetError, UsageError
+from gatecrash.language import say
 from gatecrash.profiles import PROFILES
 from gatecrash.record import RunRecord
 from gatecrash.reports import terminal
@@ -38,7 +39,9 @@ def run(options: argparse.Namespace) -> int:
     """0 when its user ends it."""
     path = Path(options.target)
     if not path.exists():
-        raise UsageError(f"{options.target} is not a file or a folder; watch needs one whose changes it can see.")
+        raise UsageError(
+            say("{target} is not a file or a folder; watch needs one whose changes it can see.", target=options.target)
+        )
     wishes = Wishes(
         target=str(absolute(options.target)),
         rules=load().select(options.only, options.skip),
@@ -66,7 +69,7 @@ def _rounds(wishes: Wishes, changes: Changes, console: Console) -> None:
             broken = tuple(judgement.rule.id for judgement in record.broken) or broken
             _tell(console, record, number)
         names = changes.wait()
-        console.print(terminal.plain(f"saved: {', '.join(names)}", "dim"))
+        console.print(terminal.plain(say("saved: {names}", names=", ".join(names)), "dim"))
 
 
 def _round(wishes: Wishes, changes: Changes, console: Console, *, first: tuple[str, ...]) -> RunRecord | None:
@@ -101,7 +104,13 @@ def _tell(console: Console, record: RunRecord, number: int) -> None:
     rules = [judgement.rule for judgement in record.judgements]
     console.print(board(record.prepared.name, rules, verdicts, judging=False))
     if record.fault is not None:
-        console.print(terminal.plain(f"Gatecrash itself failed: {record.fault}", "bold yellow"))
+        console.print(terminal.plain(say("Gatecrash itself failed: {fault}", fault=record.fault), "bold yellow"))
     clock = time.strftime("%H:%M:%S")
-    told = f"round {number} at {clock}: {len(record.broken)} broken, {record.summary['pass']} hold"
+    told = say(
+        "round {number} at {clock}: {count} broken, {summary} hold",
+        number=number,
+        clock=clock,
+        count=len(record.broken),
+        summary=record.summary["pass"],
+    )
     console.print(Text(f"{told} ({record.seconds:.1f} s)", "bold red" if record.broken else "bold green"))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from gatecrash.language import say, spoken
 from gatecrash.rulebook import Rule, load
 from gatecrash.text import safe_text
 from gatecrash.verdicts import Outcome, Verdict
@@ -26,13 +27,17 @@ def board(title: str, rules: Iterable[Rule], verdicts: Mapping[str, Verdict], *,
     """The board now: a line an area with a mark a rule, then each broken rule with what was seen."""
     rows = list(rules)
     known = [rule for rule in rows if rule.id in verdicts]
-    state = f"judging, {len(known)} of {len(rows)} rules" if judging else "waiting for a file to be saved (Ctrl-C ends)"
+    state = (
+        say("judging, {count} of {total} rules", count=len(known), total=len(rows))
+        if judging
+        else say("waiting for a file to be saved (Ctrl-C ends)")
+    )
     lines = [Text.assemble((safe_text(title), "bold"), ("  " + state, "dim"))]
     lines += [_area(area, rows, verdicts) for area in dict.fromkeys(rule.area for rule in rows)]
     broken = [verdicts[rule.id] for rule in rows if rule.id in verdicts and verdicts[rule.id].outcome == "fail"]
     lines += [_broken(verdict) for verdict in broken[:_MOST_BROKEN]]
     if len(broken) > _MOST_BROKEN:
-        lines.append(Text(f"  and {len(broken) - _MOST_BROKEN} more", "dim"))
+        lines.append(Text(say("  and {number} more", number=len(broken) - _MOST_BROKEN), "dim"))
     return Group(*lines)
 
 
@@ -47,7 +52,7 @@ def _area(area: str, rules: list[Rule], verdicts: Mapping[str, Verdict]) -> Text
 
 def _broken(verdict: Verdict) -> Text:
     got = verdict.finding.got if verdict.finding is not None else verdict.reason
-    title = load().get(verdict.rule).title
+    title = spoken(load().get(verdict.rule).title)
     return Text.assemble(
-        (f"  {verdict.rule:<10} ", "bold red"), title, (f"\n             {safe_text(got)[:300]}", "dim")
+        (f"  {verdict.rule:<10} ", "bold red"), title, (f"\n             {safe_text(spoken(got))[:300]}", "dim")
     )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.text import Text
 
 from gatecrash.contract import Contract
+from gatecrash.language import Sentence, joined, marked, say, spoken
 from gatecrash.record import Judgement, RunRecord
 from gatecrash.reports import words
 from gatecrash.reports.differing import side_by_side
-from gatecrash.rulebook import Mistake
+from gatecrash.rulebook import Mistake, in_language
 from gatecrash.text import safe_text
 from gatecrash.workshop import Prepared
 
@@ -24,31 +26,38 @@ _STYLES = {
     "inconclusive": "yellow",
     "not_applicable": "dim",
 }
+_UNJUDGED = {"inconclusive": marked("inconclusive"), "not_observable": marked("not observable")}
 _MOST_EVIDENCE = 12
 
 
 def plain(text: str, style: str = "") -> Text:
-    """Text of anybody's: control characters escaped, never read as markup."""
-    return Text(safe_text(text), style)
+    """Text of anybody's: control characters escaped, never read as markup; a sentence of ours in our reader's words."""
+    return Text(safe_text(spoken(text) if isinstance(text, Sentence) else text), style)
+
+
+def column(text: str, width: int) -> str:
+    """The text, filled up to so many columns of a terminal: a Korean letter takes two."""
+    return text + " " * max(0, width - cell_len(text))
 
 
 def header(console: Console, prepared: Prepared, missing: dict[str, str]) -> None:
     """What is judged: the target, how it was built, where it listens, what was discovered, what cannot be seen."""
-    console.print(plain(f"Gatecrash judges {prepared.name}", "bold"))
+    console.print(plain(say("Gatecrash judges {name}", name=prepared.name), "bold"))
     for line in prepared.how_built:
-        console.print(_labelled("built", line))
-    backlog = "" if prepared.backlog is None else f", backlog {prepared.backlog}"
-    console.print(_labelled("listens", f"{prepared.address}{backlog}, {words.PLACES[prepared.arena]}"))
-    console.print(_labelled("discovered", words.discovered(prepared.contract)))
+        console.print(_labelled(say("built"), line))
+    backlog = [] if prepared.backlog is None else [say("backlog {backlog}", backlog=prepared.backlog)]
+    listens = ", ".join([prepared.address, *backlog, spoken(words.PLACES[prepared.arena])])
+    console.print(_labelled(say("listens"), listens))
+    console.print(_labelled(say("discovered"), words.discovered(prepared.contract)))
     for note in prepared.notes:
-        console.print(_labelled("note", note))
+        console.print(_labelled(say("note"), note))
     for name, reason in missing.items():
-        console.print(_labelled("missing", f"{name}: {reason}"))
+        console.print(_labelled(say("missing"), joined((name, reason), ": ")))
     console.print()
 
 
 def _labelled(label: str, text: str) -> Text:
-    return Text.assemble((f"  {label:<11}", "dim"), plain(text))
+    return Text.assemble((f"  {column(label, 11)}", "dim"), plain(text))
 
 
 def areas(console: Console, record: RunRecord) -> None:
@@ -62,15 +71,22 @@ def areas(console: Console, record: RunRecord) -> None:
 def _area_line(area: str, rows: list[Judgement]) -> Text:
     by = {name: [j.rule.id for j in rows if j.verdict.outcome == name] for name in _STYLES}
     if len(by["not_applicable"]) == len(rows):
-        return Text(f"  {area:<11} does not apply", "dim")
+        return Text(f"  {area:<11} {say('does not apply')}", "dim")
     sure = by["pass"] and not by["inconclusive"]
     mark = ("✗", "bold red") if by["fail"] else ("✓", "green") if sure else ("–", "yellow")
-    line = Text.assemble(mark, f" {area:<11} ", (f"{len(by['pass'])} hold", "green" if by["pass"] else "dim"))
-    for name, word in (("fail", "broken"), ("inconclusive", "inconclusive"), ("not_observable", "not observable here")):
+    line = Text.assemble(
+        mark, f" {area:<11} ", (say("{count} hold", count=len(by["pass"])), "green" if by["pass"] else "dim")
+    )
+    counts = {
+        "fail": say("{count} broken", count=len(by["fail"])),
+        "inconclusive": say("{count} inconclusive", count=len(by["inconclusive"])),
+        "not_observable": say("{count} not observable here", count=len(by["not_observable"])),
+    }
+    for name, counted in counts.items():
         if by[name]:
-            line.append(f", {len(by[name])} {word}: {' '.join(by[name])}", _STYLES[name])
+            line.append(f", {counted}: {' '.join(by[name])}", _STYLES[name])
     if by["not_applicable"]:
-        line.append(f", {len(by['not_applicable'])} do not apply", "dim")
+        line.append(", " + say("{count} do not apply", count=len(by["not_applicable"])), "dim")
     return line
 
 
@@ -79,7 +95,7 @@ def unjudged(console: Console, record: RunRecord) -> None:
     reasons: dict[str, list[str]] = {}
     for judgement in record.judgements:
         if judgement.verdict.outcome in ("inconclusive", "not_observable"):
-            said = f"{judgement.verdict.outcome.replace('_', ' ')}: {judgement.verdict.reason}"
+            said = f"{spoken(_UNJUDGED[judgement.verdict.outcome])}: {spoken(judgement.verdict.reason)}"
             reasons.setdefault(said, []).append(judgement.rule.id)
     for said, rules in reasons.items():
         console.print(Text.assemble((f"  {' '.join(rules)} ", "yellow"), plain(said, "dim")))
@@ -99,23 +115,25 @@ def failures(console: Console, record: RunRecord, replay_target: str) -> None:
 def baseline(console: Console, record: RunRecord) -> None:
     """The failures that are known, a line each, and those that are fixed."""
     for rule, known in record.excused.items():
-        title = next(j.rule.title for j in record.judgements if j.rule.id == rule)
+        title = next(spoken(j.rule.title) for j in record.judgements if j.rule.id == rule)
         reason = f" ({known.reason})" if known.reason else ""
-        console.print(Text.assemble((f"  {rule} known: ", "yellow"), plain(f"{title}{reason}", "dim")))
+        console.print(
+            Text.assemble((f"  {say('{rule} known:', rule=rule)} ", "yellow"), plain(f"{title}{reason}", "dim"))
+        )
     for known in record.fixed:
-        console.print(Text(f"  {known.rule} holds again: remove it from the baseline", "green"))
+        console.print(Text("  " + say("{rule} holds again: remove it from the baseline", rule=known.rule), "green"))
     if record.excused or record.fixed:
         console.print()
 
 
 def failure(console: Console, judgement: Judgement, contract: Contract, replay_target: str) -> None:
     """One broken rule: the scenario, expected and got, the evidence, the usual mistake, how to see it again."""
-    rule, verdict = judgement.rule, judgement.verdict
-    console.rule(Text(f"{rule.id}  {rule.level}  broken", "bold red"), align="left", style="red")
+    rule, verdict = in_language(judgement.rule), judgement.verdict
+    console.rule(Text(f"{rule.id}  {rule.level}  {say('broken')}", "bold red"), align="left", style="red")
     console.print(plain(rule.title, "bold"))
     console.print(plain(rule.source, "dim"))
     if verdict.scenario is not None:
-        console.print("\nThe smallest client that shows it:")
+        console.print(Text("\n" + say("The smallest client that shows it:")))
         for line in str(verdict.scenario).splitlines():
             console.print(plain(f"  {line}"))
     expected_and_got(console, judgement)
@@ -123,14 +141,18 @@ def failure(console: Console, judgement: Judgement, contract: Contract, replay_t
     _mistakes(console, rule.mistakes, contract)
     console.print()
     if verdict.confirmed is not None:
-        console.print(Text.assemble("Replayed on fresh servers: ", (words.confirmed(verdict.confirmed), "bold")))
+        console.print(
+            Text.assemble(say("Replayed on fresh servers: "), (spoken(words.confirmed(verdict.confirmed)), "bold"))
+        )
     console.print(
-        Text.assemble("See it again: ", (safe_text(f"gatecrash replay {rule.id} {replay_target}".rstrip()), "cyan"))
+        Text.assemble(
+            say("See it again: "), (safe_text(f"gatecrash replay {rule.id} {replay_target}".rstrip()), "cyan")
+        )
     )
     if verdict.transcript is not None:
         drawn = safe_text(f"gatecrash show {rule.id} {replay_target}".rstrip())
-        console.print(Text.assemble("Draw it: ", (drawn, "cyan")))
-    console.print(Text.assemble("Read about it: ", (f"gatecrash explain {rule.id}", "cyan")))
+        console.print(Text.assemble(say("Draw it: "), (drawn, "cyan")))
+    console.print(Text.assemble(say("Read about it: "), (f"gatecrash explain {rule.id}", "cyan")))
     console.print()
 
 
@@ -140,12 +162,12 @@ def expected_and_got(console: Console, judgement: Judgement) -> None:
     if finding is None:
         return
     console.print()
-    console.print(Text.assemble(("expected  ", "green"), plain(finding.expected)))
-    console.print(Text.assemble(("got       ", "red"), plain(finding.got)))
+    console.print(Text.assemble((column(say("expected"), 10), "green"), plain(finding.expected)))
+    console.print(Text.assemble((column(say("got"), 10), "red"), plain(finding.got)))
     if finding.difference is not None:
         expected, got, caret = side_by_side(finding.difference)
-        console.print(Text.assemble(("  expected ", "dim"), expected), soft_wrap=True)
-        console.print(Text.assemble(("  got      ", "dim"), got), soft_wrap=True)
+        console.print(Text.assemble((f"  {column(say('expected'), 9)}", "dim"), expected), soft_wrap=True)
+        console.print(Text.assemble((f"  {column(say('got'), 9)}", "dim"), got), soft_wrap=True)
         console.print(Text.assemble("           ", (caret, "bold red")), soft_wrap=True)
 
 
@@ -154,18 +176,19 @@ def evidence(console: Console, lines: Iterable[str]) -> None:
     rows = list(lines)
     if not rows:
         return
-    console.print("\nSeen from outside:")
+    console.print(Text("\n" + say("Seen from outside:")))
     for line in rows[:_MOST_EVIDENCE]:
-        console.print(plain(f"  {line}"))
+        console.print(Text.assemble("  ", plain(line)))
     if len(rows) > _MOST_EVIDENCE:
-        console.print(Text(f"  and {len(rows) - _MOST_EVIDENCE} lines more (--report json=FILE has them all)", "dim"))
+        more = say("and {count} lines more (--report json=FILE has them all)", count=len(rows) - _MOST_EVIDENCE)
+        console.print(Text(f"  {more}", "dim"))
 
 
 def _mistakes(console: Console, mistakes: tuple[Mistake, ...], contract: Contract) -> None:
     if not mistakes:
         return
     mistake = mistakes[0]
-    console.print(Text.assemble("\n", ("The usual mistake: ", "bold"), mistake.text.strip()))
+    console.print(Text.assemble("\n", (say("The usual mistake: "), "bold"), mistake.text.strip()))
     in_python = contract.source == "python"
     show_code(console, mistake.python if in_python else mistake.c, "python" if in_python else "c")
 
@@ -188,9 +211,9 @@ def closing(console: Console, record: RunRecord, *, strict: bool) -> None:
     style = {0: "bold green", 1: "bold red"}.get(code, "bold yellow")
     console.print(
         Text.assemble(
-            (safe_text(f"{record.prepared.name} {words.closing(code)}"), style),
-            f": {words.counts(record)} ({record.seconds:.1f} s, {record.profile})",
+            (safe_text(f"{record.prepared.name} {spoken(words.closing(code))}"), style),
+            f": {spoken(words.counts(record))} ({record.seconds:.1f} s, {record.profile})",
         )
     )
     if code == 0 and any(j.rule.id not in record.excused for j in record.broken):
-        console.print(Text("A broken SHOULD is advice; with --strict it fails the run.", "dim"))
+        console.print(Text(say("A broken SHOULD is advice; with --strict it fails the run."), "dim"))

@@ -5,83 +5,86 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gatecrash.contract import Contract
+from gatecrash.language import joined, marked, stated
 from gatecrash.record import RunRecord
 from gatecrash.verdicts import Outcome
 
 PLACES = {
-    "namespace": "in a private network of its own",
-    "loopback": "on the shared loopback (namespaces are refused here)",
-    "remote": "where it runs already",
+    "namespace": marked("in a private network of its own"),
+    "loopback": marked("on the shared loopback (namespaces are refused here)"),
+    "remote": marked("where it runs already"),
 }
 #: What a verdict is called.
 OUTCOME_WORDS: Mapping[Outcome, str] = {
-    "pass": "holds",
-    "fail": "broken",
-    "inconclusive": "inconclusive",
-    "not_observable": "not observable here",
-    "not_applicable": "does not apply",
+    "pass": marked("holds"),
+    "fail": marked("broken"),
+    "inconclusive": marked("inconclusive"),
+    "not_observable": marked("not observable here"),
+    "not_applicable": marked("does not apply"),
 }
 _SPOKEN = {
-    "http": "HTTP",
-    "echo": "TCP echo",
-    "udp": "UDP echo",
-    "greeting": "speaks first, unasked",
-    "none": "neither HTTP nor an echo",
+    "http": marked("HTTP"),
+    "echo": marked("TCP echo"),
+    "udp": marked("UDP echo"),
+    "greeting": marked("speaks first, unasked"),
+    "none": marked("neither HTTP nor an echo"),
 }
 _MODELS = {
-    "iterative": "iterative, one client at a time",
-    "fork": "forks a child for each connection",
-    "prefork": "preforked workers",
-    "thread": "a thread for each connection",
-    "event_loop": "event loop",
-    "unknown": "model not known",
+    "iterative": marked("iterative, one client at a time"),
+    "fork": marked("forks a child for each connection"),
+    "prefork": marked("preforked workers"),
+    "thread": marked("a thread for each connection"),
+    "event_loop": marked("event loop"),
+    "unknown": marked("model not known"),
 }
 _CLOSINGS = {
-    0: "conforms",
-    1: "does not conform",
-    2: "was not judged to the end: interrupted",
-    3: "was not judged: a fault of Gatecrash",
-    5: "was not judged",
-    6: "was not judged: it did not build or start",
+    0: marked("conforms"),
+    1: marked("does not conform"),
+    2: marked("was not judged to the end: interrupted"),
+    3: marked("was not judged: a fault of Gatecrash"),
+    5: marked("was not judged"),
+    6: marked("was not judged: it did not build or start"),
 }
 
 
 def discovered(contract: Contract) -> str:
     """What is known of a target: protocol, model, what its contract says."""
-    facts = [_SPOKEN[contract.protocol]]
+    facts = [stated(_SPOKEN[contract.protocol])]
     if contract.protocol != "udp":
-        facts.append(_MODELS[contract.concurrency])
+        facts.append(stated(_MODELS[contract.concurrency]))
     if contract.workers:
-        facts.append(f"{contract.workers} workers")
+        facts.append(stated("{number} workers", number=contract.workers))
     if contract.protocol == "http":
-        facts.append("keeps connections" if contract.persistent else "one answer a connection")
+        facts.append(stated("keeps connections") if contract.persistent else stated("one answer a connection"))
     if contract.written:
-        facts.append(f"from the contract: {', '.join(sorted(contract.written))}")
-    return "; ".join(facts)
+        facts.append(stated("from the contract: {names}", names=", ".join(sorted(contract.written))))
+    return joined(facts, "; ")
 
 
 def closing(code: int) -> str:
     """What an exit code says of a target: "conforms", "does not conform"."""
-    return _CLOSINGS[code]
+    return stated(_CLOSINGS[code])
 
 
 def counts(record: RunRecord) -> str:
     """How many rules got which verdict, those that none got left out."""
     summary = record.summary
-    words = [f"{summary['pass']} rules hold", f"{summary['fail']} broken"]
+    broken = stated("{count} broken", count=summary["fail"])
     if record.excused:
-        words[-1] += f" ({len(record.excused)} known)"
-    for name, word in (
-        ("inconclusive", "inconclusive"),
-        ("not_observable", "not observable here"),
-        ("not_applicable", "do not apply"),
-    ):
-        if summary[name]:
-            words.append(f"{summary[name]} {word}")
-    return ", ".join(words)
+        broken = stated("{broken} ({count} known)", broken=broken, count=len(record.excused))
+    words = [stated("{count} rules hold", count=summary["pass"]), broken]
+    if summary["inconclusive"]:
+        words.append(stated("{count} inconclusive", count=summary["inconclusive"]))
+    if summary["not_observable"]:
+        words.append(stated("{count} not observable here", count=summary["not_observable"]))
+    if summary["not_applicable"]:
+        words.append(stated("{count} do not apply", count=summary["not_applicable"]))
+    return joined(words)
 
 
 def confirmed(times: tuple[int, int]) -> str:
     """How often a failure was seen again: "always (3/3)", "2 of 3"."""
     shown, played = times
-    return f"always ({shown}/{played})" if shown == played else f"{shown} of {played}"
+    if shown == played:
+        return stated("always ({shown}/{played})", shown=shown, played=played)
+    return stated("{shown} of {played}", shown=shown, played=played)
