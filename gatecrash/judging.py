@@ -7,6 +7,7 @@ from functools import cache
 
 from gatecrash.errors import TargetError, Unavailable
 from gatecrash.instruments import gates
+from gatecrash.language import stated
 from gatecrash.lines import fitted
 from gatecrash.oracles import oracle_of
 from gatecrash.probes import probe_of
@@ -65,18 +66,19 @@ class Prerequisites:
         try:
             finding = self._probed(rule, played)
             if finding is not None and finding.conclusive:  # once is no proof: a trial's failures are seen again, too
-                finding = self._probed(rule, played)
+                finding = self._probed(rule, played, sure=True)
         except (TargetError, Unavailable) as error:
             return str(error)
         if finding is None:
             return None
-        said = "is broken" if finding.conclusive else "could not be proven here"
-        return f"{rule} {said} ({finding.got}), so this cannot be seen"
+        if finding.conclusive:
+            return stated("{rule} is broken ({got}), so this cannot be seen", rule=rule, got=finding.got)
+        return stated("{rule} could not be proven here ({got}), so this cannot be seen", rule=rule, got=finding.got)
 
-    def _probed(self, rule: str, played: Scenario) -> Finding | None:
+    def _probed(self, rule: str, played: Scenario, *, sure: bool = False) -> Finding | None:
         """What the rule's oracle finds when its probe is played on a fresh server."""
         self.site.learn_plain(played)
-        return oracle_of(rule)(self.site.case(self.site.play(played, fresh=True)))
+        return oracle_of(rule)(self.site.case(self.site.play(played, fresh=True, sure=sure)))
 
 
 def verdict_without_trying(
@@ -91,10 +93,13 @@ def verdict_without_trying(
     for instrument in rule.instruments:
         if instrument in missing and instrument not in dispensable:
             lack = missing[instrument]
-            verb = "are" if instrument in ("gates", "queues") else "is"
-            return Verdict(rule.id, "not_observable", f"{instrument} {verb} not available here: {lack}", build=build)
+            if instrument in ("gates", "queues"):
+                said = stated("{instrument} are not available here: {lack}", instrument=instrument, lack=lack)
+            else:
+                said = stated("{instrument} is not available here: {lack}", instrument=instrument, lack=lack)
+            return Verdict(rule.id, "not_observable", said, build=build)
     if build == "plain" and "c_source" in rule.applies.needs:
-        return Verdict(rule.id, "not_observable", "only a build with the sanitizers shows it", build=build)
+        return Verdict(rule.id, "not_observable", stated("only a build with the sanitizers shows it"), build=build)
     blocked = prerequisites.broken(rule)
     if blocked is not None:
         return Verdict(rule.id, "not_observable", blocked, build=build)

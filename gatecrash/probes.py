@@ -155,7 +155,7 @@ def datagrams(*messages: tuple[str, bytes], queued: bool = False) -> Scenario:
 
 def told_to_end(contract: Contract) -> Scenario:
     """SIGTERM while nobody is there."""
-    return scenario(Settle("before SIGTERM"), Signal("parent", "SIGTERM"), Settle("after SIGTERM"))
+    return scenario(Settle("before SIGTERM"), Signal("parent", "SIGTERM"), Settle("after SIGTERM", spin=2.0))
 
 
 def leaves_in_the_middle(contract: Contract) -> Scenario:

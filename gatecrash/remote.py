@@ -15,12 +15,13 @@ from gatecrash.errors import TargetError, Unavailable
 from gatecrash.instruments import procfs, queues
 from gatecrash.instruments.census import ProcessEntry, Task
 from gatecrash.instruments.queues import Connection, DatagramSocket, Listener
+from gatecrash.language import say, stated
 from gatecrash.process import Output
 from gatecrash.server import PATIENCE_TO_LISTEN, Address, Launch, Server, Sockets
 
 #: What cannot be seen of a running server, by the instruments' names.
 UNSEEN = ("arena", "census", "gates", "quiescence", "queues")
-REASON = "the target runs already, so only its wire is seen; give Gatecrash the program to start it itself"
+REASON = stated("the target runs already, so only its wire is seen; give Gatecrash the program to start it itself")
 _TRIAL_SECONDS = 2.0
 _SECONDS_BETWEEN_TRIALS = 0.02
 #: Seconds of silence after which a wait is given up: nothing would be proven by more.
@@ -34,10 +35,14 @@ def unseen_in(arena: Arena) -> str | None:
     """
     refused = _sockets_refused()
     if refused is not None:
-        return f"this machine does not tell of its sockets ({refused}), so only the wire is seen"
+        return stated(
+            "this machine does not tell of its sockets ({refused}), so only the wire is seen", refused=refused
+        )
     refused = procfs.refused(arena.broker_pid)
     if refused is not None:
-        return f"this machine does not tell of its processes ({refused}), so only the wire is seen"
+        return stated(
+            "this machine does not tell of its processes ({refused}), so only the wire is seen", refused=refused
+        )
     return None
 
 
@@ -110,7 +115,7 @@ class RemoteServer(Server):
 
     def __init__(self, wire: Wire, launch: Launch, *, datagram: bool) -> None:
         if launch.address is None:
-            raise TargetError("a running server needs an address: HOST:PORT.")
+            raise TargetError(say("a running server needs an address: HOST:PORT."))
         self.arena = wire  # type: ignore[assignment]
         self.launch = launch
         self.process = _Unseen()  # type: ignore[assignment]
@@ -131,7 +136,13 @@ class RemoteServer(Server):
         try:
             return socket.gethostbyname(address[0]), address[1]
         except OSError as error:
-            raise TargetError(f"the host {address[0]!r} is not known ({error.strerror}); check its name.") from None
+            raise TargetError(
+                say(
+                    "the host {address!r} is not known ({strerror}); check its name.",
+                    address=address[0],
+                    strerror=error.strerror,
+                )
+            ) from None
 
     def wait_until_listening(self, patience: float = _TRIAL_SECONDS) -> bool:
         """Whether something takes connections there. Raises TargetError when not."""
@@ -141,8 +152,15 @@ class RemoteServer(Server):
             socket.create_connection(self.address, timeout=patience).close()
         except OSError as error:
             host, port = self.address
-            why = error.strerror or "no answer"
-            raise TargetError(f"nothing takes connections at {host}:{port} ({why}); start the server first.") from None
+            why = error.strerror or say("no answer")
+            raise TargetError(
+                say(
+                    "nothing takes connections at {host}:{port} ({why}); start the server first.",
+                    host=host,
+                    port=port,
+                    why=why,
+                )
+            ) from None
         return True
 
     def find_sockets(self) -> bool:

@@ -120,7 +120,7 @@ def _shrink_buffers(step: SmallBuffers, stage: Stage) -> None:
 
 @act.register
 def _settle(step: Settle, stage: Stage) -> None:
-    still = stage.waiter.settle(step.within, early=True)
+    still = stage.waiter.settle(step.within, early=True, spin=step.spin)
     for client in stage.streams.values():
         stage.take(client)
     stage.record(Looked(stage.index, step.label, stage.observer.look(still)))

@@ -10,6 +10,7 @@ from gatecrash.arena import Arena
 from gatecrash.contract import Contract
 from gatecrash.errors import TargetError
 from gatecrash.instruments.ticks import Haste, Lore, Ticks
+from gatecrash.language import say
 from gatecrash.player import Player
 from gatecrash.protocols import http
 from gatecrash.remote import REASON, WIRE_PATIENCE, RemoteServer, UnseenServer, Wire, unseen_in
@@ -22,6 +23,8 @@ from gatecrash.watch import Watch
 
 #: In a namespace every target can have the same port; 9157 is 0x23C5, 50467 when its bytes are swapped.
 ASKED_PORT = 9157
+#: Seconds. The longest pause that servers in common use make by themselves after an error is 1 s (asyncio's accept).
+_LINGER = 2.5
 #: Not the module's own generator: Hypothesis seeds that for every example, and all workers would draw the same ports.
 _CHANCE = random.SystemRandom()
 
@@ -135,14 +138,23 @@ class Site:
     # -- playing ------------------------------------------------------------------------------------------------
 
     def play(
-        self, played: Scenario, *, build: str = "plain", fresh: bool = False, haste: Haste = "patient"
+        self,
+        played: Scenario,
+        *,
+        build: str = "plain",
+        fresh: bool = False,
+        haste: Haste = "patient",
+        sure: bool = False,
     ) -> Transcript:
-        """Play a scenario on the running (or a fresh) server; on a fresh one no look is early, whatever `haste`."""
+        """Play a scenario on the running (or a fresh) server; on a fresh one no look is early, whatever `haste`.
+
+        `sure`: somebody may be blamed for what is seen, so a server that wakes by itself is watched for longer.
+        """
         if fresh and self._worn and any(isinstance(step, StartOnTakenPort) for step in played.steps):
             self._new_arena()  # or TIME_WAIT might keep us from taking the port
         start = self.fresh if fresh else self.server
         lore = self._lore.setdefault((build, played.traps), Lore())
-        ticks = Ticks(lore, "patient" if fresh else haste)
+        ticks = Ticks(lore, "patient" if fresh else haste, linger=min(_LINGER, self.patience / 2) if sure else 0.0)
         return self.play_on(start(build, played.traps), played, ticks)
 
     def play_on(self, server: Server, played: Scenario, ticks: Ticks | None = None) -> Transcript:
@@ -199,7 +211,9 @@ def _free_port(arena: Arena | Wire) -> int:
             except OSError:
                 continue
             return port
-    raise TargetError("no free port was found between 10000 and 32000 on the shared loopback; stop what uses them.")
+    raise TargetError(
+        say("no free port was found between 10000 and 32000 on the shared loopback; stop what uses them.")
+    )
 
 
 def why_not_listening(server: Server) -> str:
@@ -207,10 +221,14 @@ def why_not_listening(server: Server) -> str:
     status = server.process.exit_status()
     output = server.process.output()
     words = safe_text((output.head + output.tail).decode("utf-8", "replace")).strip()[-600:]
-    said = "It printed nothing." if not words else "It printed:\n    " + words.replace("\n", "\n    ")
+    said = say("It printed nothing.") if not words else say("It printed:\n    ") + words.replace("\n", "\n    ")
     if status is None:
-        advice = "Check that it calls listen(), and which arguments it needs."
-        return f"the target runs but never listened on any port. {advice} {said}"
-    how = f"exited with status {status}" if status >= 0 else f"was ended by signal {-status}"
-    advice = "If it needs arguments, give them in a command: gatecrash check './server {port} DOCROOT'."
-    return f"the target {how} before it listened on any port. {advice} {said}"
+        advice = say("Check that it calls listen(), and which arguments it needs.")
+        return say("the target runs but never listened on any port. {advice} {said}", advice=advice, said=said)
+    how = (
+        say("exited with status {status}", status=status)
+        if status >= 0
+        else say("was ended by signal {status}", status=-status)
+    )
+    advice = say("If it needs arguments, give them in a command: gatecrash check './server {{port}} DOCROOT'.")
+    return say("the target {how} before it listened on any port. {advice} {said}", how=how, advice=advice, said=said)

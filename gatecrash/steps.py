@@ -289,11 +289,15 @@ class SmallBuffers(Step):
 
 @dataclass(frozen=True)
 class Settle(Step):
-    """Wait until nothing more happens by itself (at most `within` seconds), and look at the whole server."""
+    """Wait until nothing more happens by itself (at most `within` seconds), and look at the whole server.
+
+    A process that has used `spin` seconds of processor time for nothing is taken to go on so (None: a quarter).
+    """
 
     kind: ClassVar[str] = "settle"
     label: str = ""
     within: float | None = None
+    spin: float | None = None
 
     def line(self) -> str:
         limit = "" if self.within is None else f", {self.within:g} s at most"

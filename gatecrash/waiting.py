@@ -69,8 +69,18 @@ class Waiter:
         self.patience = patience
         self.ticks = ticks or Ticks()
 
-    def settle(self, patience: float | None = None, *, wait_out: bool = True, early: bool = False) -> Stillness:
-        """Wait until the server is still, or patience (seconds) runs out; `early`: `ticks` may say that it is."""
+    def settle(
+        self,
+        patience: float | None = None,
+        *,
+        wait_out: bool = True,
+        early: bool = False,
+        spin: float | None = None,
+    ) -> Stillness:
+        """Wait until the server is still, or patience (seconds) runs out; `early`: `ticks` may say that it is.
+
+        `spin`: seconds of processor time after which it counts as spinning.
+        """
         if not self.server.observable:
             return quiescence.Restless(())
         return quiescence.settle(
@@ -80,6 +90,7 @@ class Waiter:
             pump=self.server.pump,
             wait_out=wait_out,
             ticks=self.ticks if early else replace(self.ticks, haste="patient"),
+            spin=spin,
         )
 
     def until_readable(self, sock: socket.socket, *, at_once: bool = False, early: bool = False) -> Waited:

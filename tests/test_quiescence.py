@@ -16,6 +16,7 @@ import pytest
 from gatecrash.instruments import procfs, sockdiag
 from gatecrash.instruments.queues import Queues
 from gatecrash.instruments.quiescence import Quiet, Resting, Restless, Spinning, Stillness, blocked_where, settle
+from gatecrash.instruments.ticks import Ticks
 from tests.nursery import Nursery, compiled, running_nursery, until
 
 ITERATIVE = """
@@ -331,3 +332,27 @@ def test_a_one_process_server_settles_in_less_than_a_millisecond(nursery: Nurser
         settle(nursery.census, no_queues)
         costs.append(time.perf_counter() - start)
     assert min(costs) < 0.001
+
+
+def test_a_tick_may_hide_a_later_one_so_whoever_is_blamed_is_watched_for_longer(
+    nursery: Nursery, queues: Queues
+) -> None:
+    port = nursery.python(
+        "import select, socket\nlistening = socket.create_server(('127.0.0.1', 0))\n"
+        "print(listening.getsockname()[1], flush=True)\n"
+        "connection, _ = listening.accept()\n"
+        "for _ in range(10): select.poll().poll(50)\n"
+        "connection.sendall(b'late')\nwhile True: select.poll().poll(50)"
+    )
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        still = settle(nursery.census, looking_at(queues, port), ticks=Ticks(linger=1.5))
+        assert isinstance(still, Quiet)
+        assert client.recv(10, socket.MSG_DONTWAIT) == b"late"
+
+
+def test_work_that_ends_is_no_spin_where_more_is_asked_for(nursery: Nursery) -> None:
+    nursery.python(
+        "import time\nprint(1, flush=True)\nuntil = time.process_time() + 0.6\n"
+        "while time.process_time() < until: pass\nimport signal\nsignal.pause()"
+    )
+    assert isinstance(settle(nursery.census, no_queues, patience=30, spin=2.0), Quiet)

@@ -56,7 +56,11 @@ class Resting:
 
 @dataclass(frozen=True)
 class Spinning:
-    """`task` wanted a CPU for the share `share` of at least a quarter of a second in which no queue changed."""
+    """`task` used a CPU for a quarter of a second, or as long as was asked, while no queue changed.
+
+    In that time it wanted one for the share `share`. Its own use counts: on a loaded machine a moment's work is
+    wanted for long.
+    """
 
     task: Task
     share: float
@@ -118,16 +122,19 @@ def settle(
     pump: Callable[[], int] | None = None,
     wait_out: bool = True,
     ticks: Ticks | None = None,
+    spin: float | None = None,
 ) -> Stillness:
     """Wait until every task of `census` provably sleeps, at most `patience` seconds.
 
     `look_at_queues` says what the kernel holds for the sockets of interest; `pump` answers trapped system
     calls and says how many. With `wait_out`, timed waits are watched until each has ended once and the tasks
     are back where they were; without, they give `Resting` at once. `ticks` remembers what came of it, and may say
-    that it need not be done again.
+    that it need not be done again. `spin`: seconds of processor time after which a task counts as spinning.
     """
     deadline = time.monotonic() + patience
-    return _Settling(census, look_at_queues, deadline, pump or (lambda: 0), ticks or Ticks()).run(wait_out)
+    return _Settling(census, look_at_queues, deadline, pump or (lambda: 0), ticks or Ticks(), spin or _SPIN_WINDOW).run(
+        wait_out
+    )
 
 
 class _Lesson:
@@ -155,12 +162,13 @@ class _Settling:
     deadline: float
     pump: Callable[[], int]
     ticks: Ticks
+    least: float = _SPIN_WINDOW
     nap: float = _FIRST_NAP
     yields: int = 0
     spin: _SpinWatch = field(init=False)
 
     def __post_init__(self) -> None:
-        self.spin = _SpinWatch(self.census)
+        self.spin = _SpinWatch(self.census, self.least)
 
     def run(self, wait_out: bool) -> Stillness:
         rest = self._rest()
@@ -199,7 +207,7 @@ class _Settling:
                 return rest
             now = time.monotonic()
             waiting = {tid for tid in waiting if rest.runs[tid] == start.runs[tid] or now < ends[tid]}
-            if not waiting:
+            if not waiting and now - began >= self.ticks.linger:
                 lesson.learn(rest, idle=True)
                 return Quiet(rest.tasks, rest.queues)
             if time.monotonic() > self.deadline:
@@ -322,17 +330,18 @@ def _held_at_a_gate(task: Task) -> bool:
 
 
 class _SpinWatch:
-    """How long each task has wanted a CPU since the queues last changed."""
+    """How long each task has wanted and used a CPU since the queues last changed."""
 
-    def __init__(self, census: Census) -> None:
+    def __init__(self, census: Census, least: float) -> None:
         self.census = census
+        self.least = least
         self.start = 0.0
         self.next_look = 0.0
-        self.wanted: dict[int, int] = {}
+        self.before: dict[int, Task] = {}
         self.queues: Hashable = None
 
     def restart(self) -> None:
-        self.wanted = {}
+        self.before = {}
 
     def look(self, look_at_queues: Callable[[], Hashable]) -> Spinning | None:
         now = time.monotonic()
@@ -342,18 +351,21 @@ class _SpinWatch:
         queues, tasks = look_at_queues(), self.census.tasks()
         now = time.monotonic()
         elapsed = now - self.start
-        if not self.wanted or queues != self.queues:
+        if not self.before or queues != self.queues:
             self.start, self.queues = now, queues
-            self.wanted = {task.tid: task.cpu_ns + task.wait_ns for task in tasks}
+            self.before = {task.tid: task for task in tasks}
             return None
         if elapsed < _SPIN_WINDOW:
             return None
+        wanting = False
         for task in tasks:
-            wanted = task.cpu_ns + task.wait_ns - self.wanted.get(task.tid, task.cpu_ns + task.wait_ns)
-            share = wanted / 1e9 / elapsed
-            if share >= _SPIN_SHARE:
+            before = self.before.get(task.tid, task)
+            used = task.cpu_ns - before.cpu_ns
+            share = (used + task.wait_ns - before.wait_ns) / 1e9 / elapsed
+            wanting = wanting or share >= _SPIN_SHARE
+            if share >= _SPIN_SHARE and used / 1e9 >= self.least * _SPIN_SHARE:
                 return Spinning(task, min(share, 1.0))
-        if elapsed > _SPIN_RESTART:
+        if elapsed > _SPIN_RESTART and not wanting:
             self.restart()
         return None
 

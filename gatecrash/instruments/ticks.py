@@ -81,6 +81,9 @@ class Ticks:
     haste: Haste = "patient"
     situation: Callable[[], Situation] = Situation
     early: bool = False  # a look was early since this was last unset
+    #: Seconds for which a server that wakes by itself is watched at least before silence is called proven: the tick
+    #: that comes first may hide a later one. A loop that ticks each 0.1 s, and has put accept off for 1 s, looks idle.
+    linger: float = 0.0
 
     def state(self, tasks: Iterable[Task], zombies: int) -> State:
         """The state that a rest of these tasks is."""

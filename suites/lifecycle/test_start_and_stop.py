@@ -10,6 +10,9 @@ from gatecrash.trial import Trial
 from strategies import client_names
 from strategies.visits import VISITS, visit
 
+#: Seconds of processor time: shutting down is work, for an interpreter as for a cache that is written out.
+_SHUTDOWN = 2.0
+
 
 @pytest.mark.rule("LIFE-01")
 def test_a_failed_start_is_told_by_the_exit_status(trial: Trial) -> None:
@@ -34,7 +37,9 @@ def _histories() -> st.SearchStrategy[list[str]]:
 def _terminated(contract: Contract, ways: list[str]) -> Scenario:
     names = client_names(len(ways))
     served = (_came_and_went(name, contract, way) for name, way in zip(names, ways, strict=True))
-    return scenario(*served, Settle("before SIGTERM"), Signal("parent", "SIGTERM"), Settle("after SIGTERM"))
+    return scenario(
+        *served, Settle("before SIGTERM"), Signal("parent", "SIGTERM"), Settle("after SIGTERM", spin=_SHUTDOWN)
+    )
 
 
 def _came_and_went(name: str, contract: Contract, way: str) -> tuple[Step, ...]:
