@@ -146,8 +146,9 @@ def _gatherer(config: pytest.Config) -> Gatherer | None:
     target = _asked(config, "--target")
     reports = tuple(formats.requested(text) for text in _asked(config, "--gatecrash-report"))
     if target is None:
-        if reports:
-            raise UsageError("--gatecrash-report needs --target: it is the report of one target.")
+        asked = [name for name in ("--gatecrash-report", "--baseline") if _asked(config, name)]
+        if asked:
+            raise UsageError(f"{asked[0]} needs --target: it is about one target.")
         return None
     wishes = Wishes(
         target=target,
