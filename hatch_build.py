@@ -1,4 +1,7 @@
-"""Puts suites, strategies and servers into the wheel under gatecrash/_bundle; an editable install uses the checkout."""
+"""Puts suites, strategies, servers and the rules' pages into the wheel under gatecrash/_bundle.
+
+An editable install uses the checkout.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_CARRIED = ("conftest.py", "suites", "strategies", "servers")
+_CARRIED = ("conftest.py", "suites", "strategies", "servers", "docs/rules")
 
 
 class BundleHook(BuildHookInterface):  # type: ignore[type-arg]

@@ -22,7 +22,7 @@ from gatecrash.grading import score
 from gatecrash.language import say, spoken
 from gatecrash.record import RunRecord
 from gatecrash.references import default_target
-from gatecrash.reports import formats, terminal
+from gatecrash.reports import formats, links, terminal
 from gatecrash.rulebook import Rule, load
 from gatecrash.run import Run, Wishes
 from gatecrash.scheme import Scheme
@@ -56,6 +56,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FORMAT=FILE",
         help="write a report: json=result.json; may be repeated",
+    )
+    parser.add_argument(
+        "--docs",
+        metavar="URL",
+        help="where docs/rules is, for links in reports (default: GATECRASH_DOCS, else no links)",
     )
     parser.add_argument(
         "--baseline",
@@ -152,6 +157,7 @@ class Progress:
 def run(options: argparse.Namespace) -> int:
     """Judge the target; returns the exit code."""
     reports = [formats.requested(text) for text in options.report]
+    links.use(options.docs)
     known = _known(options)
     wishes = _wishes(options, known)
     grader = _grader(options, reports, wishes)

@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from gatecrash.errors import UsageError
 from gatecrash.language import say
+from gatecrash.reports.rule_page import pages
 from gatecrash.reports.terminal import show_code
 from gatecrash.rulebook import Mistake, Rule, in_language, load
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("rule", metavar="ID", help="a rule's id, such as ACC-02")
+    parser.add_argument("rule", metavar="ID", nargs="?", help="a rule's id, such as ACC-02")
+    parser.add_argument("--all", action="store_true", help="write a page for every rule, with --output")
+    parser.add_argument("--output", metavar="FOLDER", help="where the pages of --all go, as Markdown")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the rule."""
+    """Print the rule, or write all of them."""
+    if options.all != (options.output is not None) or options.all == (options.rule is not None):
+        raise UsageError(say("give a rule's id, as in gatecrash explain ACC-02, or --all and --output FOLDER."))
+    if options.all:
+        return _write(Path(options.output))
     show(Console(highlight=False, width=min(Console().width, 96)), in_language(load().get(options.rule)))
+    return 0
+
+
+def _write(folder: Path) -> int:
+    """Write the pages of docs/rules; files of other names are left alone."""
+    written = pages(load())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in written.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        said = say("{folder} cannot be written: {reason}.", folder=str(folder), reason=error.strerror)
+        raise UsageError(said) from None
+    print(say("{count} pages are in {folder}", count=len(written), folder=str(folder)))
     return 0
 
 

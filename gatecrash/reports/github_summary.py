@@ -6,6 +6,7 @@ import re
 
 from gatecrash.record import RunRecord
 from gatecrash.reports.cases import Case, Trouble, bounded, cases, one_line, troubles
+from gatecrash.reports.links import rule_link
 from gatecrash.reports.words import closing, counts
 
 APPEND = True
@@ -61,7 +62,9 @@ def _fixed(record: RunRecord) -> str:
 
 def _broken(one: Case) -> str:
     head = f"<b>{one.rule.id}</b> {one.rule.level} {_HEADINGS[one.status]}: {_html(one.rule.title)}"
-    said = f"{_plain(one_line(one.message))}\n\n{_block(one.details)}"
+    link = rule_link(one.rule.id)
+    more = "" if link is None else f"\n[About {one.rule.id}]({link})\n"
+    said = f"{_plain(one_line(one.message))}\n\n{_block(one.details)}{more}"
     return f"<details><summary>{head}</summary>\n\n{said}\n</details>\n\n"
 
 

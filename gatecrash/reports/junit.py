@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 from gatecrash.record import RunRecord
 from gatecrash.reports.cases import Case, Trouble, bounded, cases, one_line, source_place, troubles
+from gatecrash.reports.links import rule_link
 
 #: What XML 1.0 has no way to write, not even as a reference (2.2, Char).
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -46,8 +47,9 @@ def _add(suite: ElementTree.Element, one: Case) -> None:
         "time": f"{max(0.0, one.seconds):.3f}",
     }
     case = ElementTree.SubElement(suite, "testcase", facts)
+    link = rule_link(one.rule.id)
     if one.status == "failed":
-        _say(case, "failure", one.rule.level, one.message, one.details)
+        _say(case, "failure", one.rule.level, one.message, "\n".join(filter(None, (one.details, link))))
     elif one.status == "advice":
         _say(case, "skipped", "advice", f"advice, fails nothing: {one.message}", one.details)
     elif one.status in ("known", "unjudged"):

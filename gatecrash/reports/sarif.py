@@ -10,6 +10,7 @@ from gatecrash import __version__
 from gatecrash.baseline import fingerprint
 from gatecrash.record import RunRecord
 from gatecrash.reports.cases import Case, Place, Trouble, bounded, cases, troubles
+from gatecrash.reports.links import rule_link
 from gatecrash.rulebook import Rule, load
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -44,8 +45,10 @@ def render(record: RunRecord) -> str:
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
+    link = rule_link(rule.id)
     return {
         "id": rule.id,
+        **({} if link is None else {"helpUri": link}),
         "name": "".join(word[:1].upper() + word[1:] for word in _words(rule.title)),
         "shortDescription": {"text": f"{rule.title}."},
         "fullDescription": {"text": rule.statement.strip()},
