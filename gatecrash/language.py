@@ -114,7 +114,7 @@ def _spoken(value: object) -> object:
 
 
 def _translated(text: str) -> str:
-    return text if _current == "en" else catalogue(_current).get(text, text)
+    return text if _current == "en" else said_by_catalogue(_current).get(text, text)
 
 
 def did_you_mean(near: Sequence[str]) -> str:
@@ -128,16 +128,16 @@ def marked(text: str) -> str:
 
 
 @cache
-def catalogue(language: str) -> Mapping[str, str]:
+def said_by_catalogue(language: str) -> Mapping[str, str]:
     """All texts of one language by their English. Raises EngineFault when the catalogue is damaged.
 
     The .po file is read as it is: nothing has to be compiled after a change, and nothing can be out of date.
     """
     source = files("gatecrash") / "locale" / language / "LC_MESSAGES" / "gatecrash.po"
-    return dict(_entries(source.read_text(encoding="utf-8")))
+    return dict(entries(source.read_text(encoding="utf-8")))
 
 
-def _entries(text: str) -> Iterator[tuple[str, str]]:
+def entries(text: str) -> Iterator[tuple[str, str]]:
     """The entries of a .po file: the part of the format that Babel writes for entries without context and plural."""
     parts = {"msgid": "", "msgstr": ""}
     field = ""

@@ -1,0 +1,281 @@
+"""What is said to people is also said in Korean: all of it, with its values and its English terms."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import string
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+
+from gatecrash import language
+from gatecrash.cli import main
+from gatecrash.contract import Contract
+from gatecrash.errors import EngineFault, UsageError
+from gatecrash.language import Sentence, joined, said_by_catalogue, say, spoken, stated
+from gatecrash.rulebook import applicable, in_language, load
+from gatecrash.verdicts import Finding, Verdict
+from tests.catalogue import LANGUAGES, TEMPLATE, po_file, read, template, written
+
+GLOSSARY = Path(__file__).parents[1] / "docs" / "korean.md"
+#: Particles whose form depends on the sound before them; nobody knows it of a value.
+_PARTICLE = re.compile(r"(?<!})}(은|는|이|가|을|를|과|와|으로|로)(?![가-힣])")
+_HANGUL = re.compile(r"[가-힣]")
+
+
+@pytest.fixture
+def korean() -> Iterator[None]:
+    language.use("ko")
+    yield
+    language.use("en")
+
+
+@pytest.fixture
+def english() -> Iterator[None]:
+    yield
+    language.use("en")
+
+
+def entries(code: str) -> dict[str, str]:
+    return {str(message.id): str(message.string or "") for message in read(po_file(code)) if message.id}
+
+
+def texts(catalog: Catalog) -> list[object]:
+    return [message.id for message in catalog if message.id]
+
+
+def places(text: str) -> set[str]:
+    """The places for values, each with how the value is written."""
+    found = {(name, spec, how) for _, name, spec, how in string.Formatter().parse(text) if name is not None}
+    return {f"{name}!{how}:{spec}" for name, spec, how in found}
+
+
+# -- the catalogues -------------------------------------------------------------------------------------------------
+
+
+def test_the_template_has_what_the_sources_say() -> None:
+    assert texts(read(TEMPLATE)) == texts(template()), "run `python -m tests.catalogue`"
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_a_catalogue_has_every_sentence_and_no_other(code: str) -> None:
+    known = read(po_file(code))
+    assert texts(known) == texts(template()), "run `python -m tests.catalogue`"
+    assert not known.obsolete
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_every_sentence_is_translated(code: str) -> None:
+    assert [message.id for message in read(po_file(code)) if message.id and (not message.string or message.fuzzy)] == []
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_no_value_is_lost_in_translation(code: str) -> None:
+    """`s` is the English plural's."""
+    lost = []
+    for sentence, said in entries(code).items():
+        wanted, there = places_or_none(sentence), places_or_none(said)
+        if wanted is not None and (there is None or wanted - there - {"s!None:"} or there - wanted):
+            lost.append((sentence, said))
+    assert lost == []
+
+
+def places_or_none(text: str) -> set[str] | None:
+    """None for a text that is no template: code in a rule's prose."""
+    try:
+        return places(text)
+    except ValueError:
+        return None
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_a_translation_begins_and_ends_with_the_blanks_of_its_sentence(code: str) -> None:
+    """A comma may stand for the blank before a word like "on"."""
+
+    def ends(text: str) -> tuple[bool, bool]:
+        return text[0] in " \n,", text[-1] in " \n"
+
+    assert [sentence for sentence, said in entries(code).items() if ends(sentence) != ends(said)] == []
+
+
+def test_no_particle_depends_on_a_value() -> None:
+    assert [said for said in entries("ko").values() if _PARTICLE.search(said)] == []
+
+
+def test_korean_entries_are_korean() -> None:
+    """Names are the same in every language, and so are values that stand by themselves."""
+    plain = {sentence: re.sub(r"HTTP|prefork|{\w+}", "", said) for sentence, said in entries("ko").items()}
+    assert [sentence for sentence, said in plain.items() if not _HANGUL.search(said) and said.strip(" ,:")] == []
+
+
+def test_terms_keep_the_english_word() -> None:
+    terms = re.findall(r"^\| ([a-z][a-z -]+) \| .*\(\1\)", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(terms) >= 30
+    lacking = [
+        (term, said)
+        for sentence, said in entries("ko").items()
+        for term in terms
+        if re.search(rf"(?<![\w-]){term}s?(?![\w-])", sentence, re.IGNORECASE) and term not in said
+    ]
+    assert lacking == []
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_our_reader_of_catalogues_reads_what_babel_reads(code: str) -> None:
+    assert said_by_catalogue(code) == entries(code)
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_a_catalogue_is_kept_as_babel_writes_it(code: str) -> None:
+    assert written(read(po_file(code))) == po_file(code).read_bytes(), "run `python -m tests.catalogue`"
+
+
+def test_a_damaged_catalogue_is_a_fault_of_ours() -> None:
+    with pytest.raises(EngineFault, match="line 2 is no gettext"):
+        dict(language.entries('msgid "a"\nmsgstr b\n'))
+
+
+# -- which language -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"LANG": "ko_KR.UTF-8"}, "ko"),
+        ({"LANG": "ko"}, "ko"),
+        ({"LANG": "ko_KR.eucKR"}, "ko"),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": "ko_KR.UTF-8"}, "ko"),
+        ({"LANG": "ko_KR.UTF-8", "LC_ALL": "C"}, "en"),
+        ({"LANG": "ko_KR.UTF-8", "LC_MESSAGES": "en_GB.UTF-8"}, "en"),
+        ({"LANG": "C.UTF-8", "LANGUAGE": "ko:en"}, "ko"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LANG": ""}, "en"),
+        ({}, "en"),
+        ({"LANG": "ko_KR.UTF-8", "GATECRASH_LANG": "en"}, "en"),
+        ({"GATECRASH_LANG": "Korean"}, "ko"),
+    ],
+)
+@pytest.mark.usefixtures("english")
+def test_the_language_is_that_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], meant: str
+) -> None:
+    for name in ("GATECRASH_LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    language.use(None)
+    assert language.current() == meant
+
+
+@pytest.mark.usefixtures("english")
+def test_what_is_asked_for_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATECRASH_LANG", "ko")
+    language.use("en")
+    assert language.current() == "en"
+
+
+@pytest.mark.parametrize(("asked", "near"), [("kor", "Did you mean ko?"), ("xx", "en (English), ko (한국어)")])
+def test_an_unknown_language_is_refused_with_those_there_are(asked: str, near: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(near)) as refused:
+        language.use(asked)
+    assert f"--lang: there is no language '{asked}'." in str(refused.value)
+
+
+def test_an_unknown_language_of_the_environment_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATECRASH_LANG", "korea")
+    with pytest.raises(UsageError, match="GATECRASH_LANG: there is no language 'korea'"):
+        language.use(None)
+
+
+@pytest.mark.parametrize("arguments", [["--lang", "ko", "rules", "fork"], ["rules", "fork", "--lang=ko"]])
+@pytest.mark.usefixtures("english")
+def test_the_option_stands_before_or_behind_the_command(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 0
+    assert "자식(child) 하나가 연결 하나를 처리한다" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("english")
+def test_a_mistake_in_the_command_is_told_in_the_language(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--lang", "ko", "explain", "ACC-99"]) == 4
+    assert "'ACC-99' 규칙은 없다. 혹시" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("english")
+def test_an_unknown_language_ends_the_command_as_a_mistake_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rules", "--lang", "kor"]) == 4
+    assert "Did you mean ko?" in capsys.readouterr().err
+
+
+def test_a_terminal_that_has_no_korean_letters_shows_escapes_and_not_a_traceback() -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "GATECRASH_LANG": "ko"}
+    command = [sys.executable, "-m", "gatecrash", "rules", "memory"]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "\\uc11c\\ubc84" in shown.stdout
+
+
+# -- sentences ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("korean")
+def test_a_stated_sentence_is_english_and_is_spoken_in_the_language() -> None:
+    sentence = stated("{client} got {described}", client="A", described=stated("1 byte"))
+    assert sentence == "A got 1 byte"
+    assert spoken(sentence) == "A에게 온 것: 1바이트"
+
+
+@pytest.mark.usefixtures("korean")
+def test_a_value_is_never_a_template_and_never_looked_up() -> None:
+    hostile = "{client.__class__} zombie {0}"
+    assert spoken(stated("it was sent {data}", data=hostile)) == f"보낸 것: {hostile}"
+    assert say("it was sent {data}", data="zombie") == "보낸 것: zombie"
+
+
+@pytest.mark.usefixtures("korean")
+def test_joined_sentences_are_spoken_each_by_itself() -> None:
+    both = joined(("A", stated("1 byte"), "zombie"), "; ")
+    assert (both, spoken(both)) == ("A; 1 byte; zombie", "A; 1바이트; zombie")
+
+
+@pytest.mark.usefixtures("korean")
+def test_a_sentence_passes_from_process_to_process_and_through_a_file() -> None:
+    sentence = stated("{name} failed with {error}", name="send", error=stated("1 byte"))
+    for copy in (pickle.loads(pickle.dumps(sentence)), Sentence.from_json(json.loads(json.dumps(sentence.to_json())))):
+        assert (copy, spoken(copy)) == (sentence, spoken(sentence))
+
+
+@pytest.mark.usefixtures("korean")
+def test_a_remembered_verdict_is_spoken_like_a_fresh_one() -> None:
+    finding = Finding("ACC-01", stated("not a byte"), stated("1 byte"), (stated("sleeping"), "a line of a stranger"))
+    verdict = Verdict("ACC-01", "inconclusive", stated("no answer"), finding)
+    again = Verdict.from_json(json.loads(json.dumps(verdict.to_json())))
+    assert again == verdict
+    assert again.finding is not None
+    spoken_again = [spoken(text) for text in (again.reason, again.finding.expected, *again.finding.evidence)]
+    assert spoken_again == ["대답 없음", "바이트 없음", "자는 중(sleeping)", "a line of a stranger"]
+
+
+@pytest.mark.usefixtures("korean")
+def test_the_reason_a_rule_does_not_apply_is_spoken() -> None:
+    reason = applicable(load().get("RESP-01"), Contract(protocol="echo"))
+    assert reason is not None
+    assert spoken(reason) == "HTTP에 대한 규칙인데, 이 서버가 말하는 것은 TCP 에코(echo)"
+
+
+@pytest.mark.usefixtures("korean")
+@pytest.mark.parametrize("id", [rule.id for rule in load().rules])
+def test_every_rule_is_explained_in_the_language(id: str) -> None:
+    rule, original = in_language(load().get(id)), load().get(id)
+    for text in (rule.title, rule.statement, rule.why, rule.how, *(mistake.text for mistake in rule.mistakes)):
+        assert _HANGUL.search(text), text
+    assert [(m.c, m.python) for m in rule.mistakes] == [(m.c, m.python) for m in original.mistakes]
+    assert (rule.id, rule.level, rule.source) == (original.id, original.level, original.source)
