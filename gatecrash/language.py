@@ -1,8 +1,7 @@
 """The language people are spoken to in: English, or Korean from the gettext catalogue in `locale/`.
 
-It is chosen once, before anything is said; worker processes are forked after that and speak the same. Ids, verdict
-words in JSON, the steps of a scenario and the events of a transcript are Gatecrash's own language, and are the same
-in every tongue.
+It is chosen once, before anything is said; worker processes are forked after that and speak the same. Ids, levels and
+the events of a transcript are Gatecrash's own language, and are the same in every tongue.
 
 What a run finds is English in every record, file and protocol between programs: `stated` makes such a sentence, which
 remembers how it was made, and `spoken` says it in the language of the reader where a face shows it. What is only ever

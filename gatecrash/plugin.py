@@ -298,7 +298,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 def _told(rule: Rule, broken: RuleBroken) -> str:
     finding = broken.finding
-    lines = [f"{rule.id} {rule.level}: {spoken(rule.title)}", str(broken.scenario)]
+    lines = [f"{rule.id} {rule.level}: {spoken(rule.title)}"]
+    lines += (f"{number:2}. {spoken(step.line())}" for number, step in enumerate(broken.scenario.steps, 1))
     lines += [say("expected: {expected}", expected=finding.expected), say("got:      {got}", got=finding.got)]
     lines += map(spoken, finding.evidence)
     return safe_text("\n".join(lines))

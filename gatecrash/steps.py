@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from gatecrash.language import joined, stated
 from gatecrash.text import shown, size_of
 
 Until = Literal["message", "announced", "end", "silence"]
@@ -25,6 +26,16 @@ class Step:
         raise NotImplementedError
 
 
+def _next(call: str, times: int) -> str:
+    return (
+        stated("next {call}", call=call) if times == 1 else stated("next {times} {call} calls", times=times, call=call)
+    )
+
+
+def _labelled(line: str, label: str) -> str:
+    return joined((line, f"({label})"), " ") if label else line
+
+
 @dataclass(frozen=True)
 class Connect(Step):
     """`client` opens a connection (the kernel completes it, whatever the server does)."""
@@ -34,7 +45,9 @@ class Connect(Step):
     small_window: bool = False
 
     def line(self) -> str:
-        return f"{self.client} connects" + (" with a small receive window" if self.small_window else "")
+        if self.small_window:
+            return stated("{client} connects with a small receive window", client=self.client)
+        return stated("{client} connects", client=self.client)
 
 
 @dataclass(frozen=True)
@@ -48,8 +61,14 @@ class Send(Step):
     read_meanwhile: bool = True  # take what comes while the send queue is full, so that neither side waits for ever
 
     def line(self) -> str:
-        waits = ", waits until it is read" if self.until_read else ""
-        return f"{self.client} sends {shown(self.data)} ({size_of(self.data)}){waits}"
+        waits = stated(", waits until it is read") if self.until_read else ""
+        return stated(
+            "{client} sends {data} ({size}){waits}",
+            client=self.client,
+            data=shown(self.data),
+            size=size_of(self.data),
+            waits=waits,
+        )
 
 
 @dataclass(frozen=True)
@@ -66,14 +85,19 @@ class Receive(Step):
 
     def line(self) -> str:
         if self.at_most is not None:
-            return f"{self.client} reads at most {self.at_most} byte{'' if self.at_most == 1 else 's'}"
+            return stated(
+                "{client} reads at most {at_most} byte{s}",
+                client=self.client,
+                at_most=self.at_most,
+                s="" if self.at_most == 1 else "s",
+            )
         target = {
-            "message": "its answer",
-            "announced": "its answer, and the end if the answer announces it",
-            "end": "until the server closes",
-            "silence": "until nothing more can come",
+            "message": stated("its answer"),
+            "announced": stated("its answer, and the end if the answer announces it"),
+            "end": stated("until the server closes"),
+            "silence": stated("until nothing more can come"),
         }
-        return f"{self.client} reads {target[self.until]}"
+        return stated("{client} reads {target}", client=self.client, target=target[self.until])
 
 
 @dataclass(frozen=True)
@@ -84,7 +108,7 @@ class HalfClose(Step):
     client: str
 
     def line(self) -> str:
-        return f"{self.client} half-closes (sends FIN, goes on reading)"
+        return stated("{client} half-closes (sends FIN, goes on reading)", client=self.client)
 
 
 @dataclass(frozen=True)
@@ -95,7 +119,7 @@ class Close(Step):
     client: str
 
     def line(self) -> str:
-        return f"{self.client} closes"
+        return stated("{client} closes", client=self.client)
 
 
 @dataclass(frozen=True)
@@ -106,7 +130,7 @@ class Reset(Step):
     client: str
 
     def line(self) -> str:
-        return f"{self.client} resets the connection"
+        return stated("{client} resets the connection", client=self.client)
 
 
 @dataclass(frozen=True)
@@ -118,7 +142,12 @@ class SendDatagram(Step):
     data: bytes
 
     def line(self) -> str:
-        return f"{self.client} sends the datagram {shown(self.data)} ({size_of(self.data)})"
+        return stated(
+            "{client} sends the datagram {data} ({size})",
+            client=self.client,
+            data=shown(self.data),
+            size=size_of(self.data),
+        )
 
 
 @dataclass(frozen=True)
@@ -131,8 +160,13 @@ class ReceiveDatagrams(Step):
 
     def line(self) -> str:
         if self.count is None:
-            return f"{self.client} takes every datagram that comes"
-        return f"{self.client} waits for {self.count} datagram{'s' if self.count != 1 else ''}"
+            return stated("{client} takes every datagram that comes", client=self.client)
+        return stated(
+            "{client} waits for {count} datagram{s}",
+            client=self.client,
+            count=self.count,
+            s="s" if self.count != 1 else "",
+        )
 
 
 @dataclass(frozen=True)
@@ -147,8 +181,16 @@ class AskWithRequests(Step):
     session: bool = False
 
     def line(self) -> str:
-        often = "" if self.times == 1 else f" {self.times} times{', in one session' if self.session else ''}"
-        return f"{self.client}, the library requests, asks {self.method} {self.path}{often}"
+        often: str = "" if self.times == 1 else stated(" {times} times", times=self.times)
+        if self.times > 1 and self.session:
+            often = stated(" {times} times, in one session", times=self.times)
+        return stated(
+            "{client}, the library requests, asks {method} {path}{often}",
+            client=self.client,
+            method=self.method,
+            path=self.path,
+            often=often,
+        )
 
 
 @dataclass(frozen=True)
@@ -159,7 +201,9 @@ class Freeze(Step):
     who: Who = "all"
 
     def line(self) -> str:
-        return "the server is frozen" if self.who == "all" else f"the server's {self.who} is frozen"
+        if self.who == "all":
+            return stated("the server is frozen")
+        return stated("the server's {who} is frozen", who=self.who)
 
 
 @dataclass(frozen=True)
@@ -169,7 +213,7 @@ class Thaw(Step):
     kind: ClassVar[str] = "thaw"
 
     def line(self) -> str:
-        return "the server goes on"
+        return stated("the server goes on")
 
 
 @dataclass(frozen=True)
@@ -182,8 +226,8 @@ class Fail(Step):
     times: int = 1
 
     def line(self) -> str:
-        which = f"next {self.call}" if self.times == 1 else f"next {self.times} {self.call} calls"
-        return f"the server's {which} will fail with {self.error}"
+        which = _next(self.call, self.times)
+        return stated("the server's {which} will fail with {error}", which=which, error=self.error)
 
 
 @dataclass(frozen=True)
@@ -194,7 +238,7 @@ class Watch(Step):
     call: Family
 
     def line(self) -> str:
-        return f"the server's {self.call} calls are watched"
+        return stated("the server's {call} calls are watched", call=self.call)
 
 
 @dataclass(frozen=True)
@@ -206,8 +250,8 @@ class Hold(Step):
     times: int = 1
 
     def line(self) -> str:
-        which = f"next {self.call}" if self.times == 1 else f"next {self.times} {self.call} calls"
-        return f"the server's {which} will be held"
+        which = _next(self.call, self.times)
+        return stated("the server's {which} will be held", which=which)
 
 
 @dataclass(frozen=True)
@@ -218,7 +262,7 @@ class AwaitHeld(Step):
     count: int = 1
 
     def line(self) -> str:
-        return "wait until the server is held there"
+        return stated("wait until the server is held there")
 
 
 @dataclass(frozen=True)
@@ -228,7 +272,7 @@ class Release(Step):
     kind: ClassVar[str] = "release"
 
     def line(self) -> str:
-        return "the held call goes on"
+        return stated("the held call goes on")
 
 
 @dataclass(frozen=True)
@@ -240,7 +284,9 @@ class Shorten(Step):
     times: int = 1
 
     def line(self) -> str:
-        return f"the server's next send will take only {self.size} byte{'s' if self.size != 1 else ''}"
+        return stated(
+            "the server's next send will take only {size} byte{s}", size=self.size, s="s" if self.size != 1 else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -252,8 +298,12 @@ class Signal(Step):
     name: str
 
     def line(self) -> str:
-        targets = {"parent": "the parent", "child": "every child", "serving": "every child that serves a client"}
-        return f"{targets.get(self.who, 'every process')} gets {self.name}"
+        targets = {
+            "parent": stated("the parent"),
+            "child": stated("every child"),
+            "serving": stated("every child that serves a client"),
+        }
+        return stated("{who} gets {name}", who=targets.get(self.who, stated("every process")), name=self.name)
 
 
 @dataclass(frozen=True)
@@ -264,7 +314,7 @@ class LimitDescriptors(Step):
     spare: int = 0
 
     def line(self) -> str:
-        return f"the server may open {self.spare} descriptors more (RLIMIT_NOFILE)"
+        return stated("the server may open {spare} descriptors more (RLIMIT_NOFILE)", spare=self.spare)
 
 
 @dataclass(frozen=True)
@@ -274,7 +324,7 @@ class LiftLimit(Step):
     kind: ClassVar[str] = "lift-limit"
 
     def line(self) -> str:
-        return "the server may open descriptors again"
+        return stated("the server may open descriptors again")
 
 
 @dataclass(frozen=True)
@@ -284,7 +334,7 @@ class SmallBuffers(Step):
     kind: ClassVar[str] = "small-buffers"
 
     def line(self) -> str:
-        return "the kernel buffers little of what is sent (net.ipv4.tcp_wmem)"
+        return stated("the kernel buffers little of what is sent (net.ipv4.tcp_wmem)")
 
 
 @dataclass(frozen=True)
@@ -300,8 +350,8 @@ class Settle(Step):
     spin: float | None = None
 
     def line(self) -> str:
-        limit = "" if self.within is None else f", {self.within:g} s at most"
-        return f"wait until the server is quiet{limit}, and look" + (f" ({self.label})" if self.label else "")
+        limit = "" if self.within is None else stated(", {within:g} s at most", within=self.within)
+        return _labelled(stated("wait until the server is quiet{limit}, and look", limit=limit), self.label)
 
 
 @dataclass(frozen=True)
@@ -312,7 +362,7 @@ class ReadOutput(Step):
     label: str = ""
 
     def line(self) -> str:
-        return "what the server has printed is read" + (f" ({self.label})" if self.label else "")
+        return _labelled(stated("what the server has printed is read"), self.label)
 
 
 @dataclass(frozen=True)
@@ -322,7 +372,7 @@ class Restart(Step):
     kind: ClassVar[str] = "restart"
 
     def line(self) -> str:
-        return "the server gets SIGTERM and is started again on the same port"
+        return stated("the server gets SIGTERM and is started again on the same port")
 
 
 @dataclass(frozen=True)
@@ -332,7 +382,7 @@ class StartSecond(Step):
     kind: ClassVar[str] = "start-second"
 
     def line(self) -> str:
-        return "a second server is started on the same port"
+        return stated("a second server is started on the same port")
 
 
 @dataclass(frozen=True)
@@ -342,7 +392,7 @@ class StartOnTakenPort(Step):
     kind: ClassVar[str] = "start-on-taken-port"
 
     def line(self) -> str:
-        return "the server is started while its port is taken"
+        return stated("the server is started while its port is taken")
 
 
 STEPS: tuple[type[Step], ...] = (

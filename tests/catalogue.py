@@ -15,6 +15,8 @@ from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment
+from jinja2.ext import extract_from_ast
 
 from gatecrash.rulebook import AREAS
 from gatecrash.rulebook.entry import TEXTS, flowing
@@ -35,7 +37,7 @@ def po_file(language: str) -> Path:
 def said() -> dict[str, list[str]]:
     """Every sentence of the sources, in their order, and the files it stands in."""
     found: dict[str, list[str]] = {}
-    for file, sentence in [*_of_the_rulebook(), *_of_the_code()]:
+    for file, sentence in [*_of_the_rulebook(), *_of_the_code(), *_of_the_page()]:
         files = found.setdefault(sentence, [])
         if file not in files:
             files.append(file)
@@ -61,6 +63,14 @@ def _of_the_code() -> Iterator[tuple[str, str]]:
         for node in nodes:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in keywords:
                 yield from ((_name(file), text) for text in _sentences(node, file))
+
+
+def _of_the_page() -> Iterator[tuple[str, str]]:
+    """What the templates of the HTML report say."""
+    for file in sorted(PACKAGE.rglob("*.html")):
+        tree = Environment().parse(file.read_text(encoding="utf-8"))
+        for _, _, sentence in extract_from_ast(tree, gettext_functions=("say",), babel_style=False):
+            yield from ((_name(file), one) for one in (sentence if isinstance(sentence, tuple) else (sentence,)) if one)
 
 
 def _sentences(call: ast.Call, file: Path) -> Iterator[str]:

@@ -134,8 +134,8 @@ def failure(console: Console, judgement: Judgement, contract: Contract, replay_t
     console.print(plain(rule.source, "dim"))
     if verdict.scenario is not None:
         console.print(Text("\n" + say("The smallest client that shows it:")))
-        for line in str(verdict.scenario).splitlines():
-            console.print(plain(f"  {line}"))
+        for number, step in enumerate(verdict.scenario.steps, 1):
+            console.print(Text.assemble(f"  {number:2}. ", plain(step.line())))
     expected_and_got(console, judgement)
     evidence(console, verdict.finding.evidence if verdict.finding is not None else ())
     _mistakes(console, rule.mistakes, contract)
