@@ -17,6 +17,7 @@ from gatecrash.record import RunRecord
 #: Each format's module in gatecrash.reports, imported when it is asked for.
 FORMATS = {
     "json": "json_report",
+    "html": "html_report",
     "junit": "junit",
     "gitlab": "junit",  # the same file: GitLab reads the xunit1 family, with `file` of each case
     "sarif": "sarif",

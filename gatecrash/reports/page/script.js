@@ -1,0 +1,119 @@
+// Filter, search, folding, theme and copying. Without it the page shows everything.
+"use strict";
+(() => {
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const one = (selector) => document.querySelector(selector);
+  const root = document.documentElement;
+
+  for (const control of all(".control")) control.hidden = false;
+
+  // -- theme: kept in the page alone, so that it needs no storage -------------------------------------------------
+  const theme = one("#theme");
+  const preferred = matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : preferred.matches);
+  const nameTheme = () => {
+    theme.textContent = isDark() ? theme.dataset.light : theme.dataset.dark;
+  };
+  theme.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    nameTheme();
+  });
+  preferred.addEventListener("change", nameTheme);
+  nameTheme();
+
+  // -- folding: everything is open in the file, for readers without scripts and for paper --------------------------
+  const folds = all("details");
+  const fold = () => folds.forEach((details) => (details.open = false));
+  let before = [];
+  addEventListener("beforeprint", () => {
+    before = folds.filter((details) => !details.open);
+    before.forEach((details) => (details.open = true));
+  });
+  addEventListener("afterprint", () => before.forEach((details) => (details.open = false)));
+  fold();
+
+  // -- filter -------------------------------------------------------------------------------------------------------
+  const form = one("#filters");
+  const rules = all("[data-rule]");
+  const words = new Map(rules.map((rule) => [rule, wordsOf(rule)]));
+
+  function wordsOf(rule) {
+    const failure = document.getElementById(rule.dataset.rule);
+    const whole = rule.textContent + (rule.dataset.verdict === "fail" && failure ? failure.textContent : "");
+    return whole.toLowerCase();
+  }
+
+  function chosen(by) {
+    return new Set(all(`[data-by="${by}"][aria-pressed="true"]`, form).map((button) => button.dataset.value));
+  }
+
+  function filter() {
+    const wanted = ["verdict", "level", "area"].map((by) => [by, chosen(by)]);
+    const asked = one("#search").value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const rule of rules) {
+      const fits =
+        wanted.every(([by, values]) => values.size === 0 || values.has(rule.dataset[by])) &&
+        asked.every((word) => words.get(rule).includes(word));
+      rule.hidden = !fits;
+      shown += fits ? 1 : 0;
+    }
+    for (const group of all("[data-group]")) group.hidden = !all("[data-rule]", group).some((rule) => !rule.hidden);
+    const found = one("#found");
+    found.textContent = found.dataset.said.replace("{shown}", shown).replace("{total}", rules.length);
+    one("#nothing").hidden = shown > 0;
+    one("#all").hidden = shown === rules.length;
+  }
+
+  if (form) {
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("input", filter);
+    form.addEventListener("reset", () => {
+      for (const button of all("[aria-pressed]", form)) button.setAttribute("aria-pressed", "false");
+      setTimeout(filter);
+    });
+    for (const button of all("[data-by]", form)) {
+      button.addEventListener("click", () => {
+        button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+        filter();
+      });
+    }
+    filter();
+  }
+
+  // -- links to a rule: shown and opened, whatever the filter hides -------------------------------------------------
+  function reveal() {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const rule = target && target.closest("[data-rule]");
+    if (!rule) return;
+    if (rule.hidden) form.reset();
+    rule.hidden = false;
+    rule.closest("[data-group]").hidden = false;
+    rule.open = true;
+    rule.scrollIntoView({ block: "start" });
+  }
+  addEventListener("hashchange", reveal);
+  // A link to the place one is at already changes no hash.
+  addEventListener("click", (event) => {
+    const link = event.target.closest('a[href^="#"]');
+    if (link && link.hash === location.hash) reveal();
+  });
+  reveal();
+
+  // -- copying: the clipboard may be refused (a mail's preview); then the text is selected ---------------------------
+  for (const button of all(".copy")) {
+    const name = button.textContent;
+    button.addEventListener("click", async () => {
+      const source = document.getElementById(button.dataset.from);
+      let copied = true;
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+      } catch {
+        getSelection().selectAllChildren(source);
+        copied = document.execCommand("copy");
+      }
+      button.textContent = copied ? button.dataset.done : button.dataset.failed;
+      setTimeout(() => (button.textContent = name), 2000);
+    });
+  }
+})();

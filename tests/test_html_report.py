@@ -1,0 +1,112 @@
+"""The HTML report: whole, valid, and nothing of a hostile server's in it can run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from typing import get_args
+
+import html5lib
+import pytest
+
+from gatecrash.contract import Contract
+from gatecrash.record import Judgement, RunRecord
+from gatecrash.reports import html_report
+from gatecrash.reports.byte_diff import sides
+from gatecrash.rulebook import load
+from gatecrash.scenario import Connect, Receive, Send, scenario
+from gatecrash.transcript import Connected, Got, Sent, Transcript
+from gatecrash.verdicts import Difference, Finding, Outcome, Verdict
+from gatecrash.workshop import Prepared
+
+HOSTILE = "</script></pre><img src=x onerror=alert(1)>\x1b[31m\x00\u202eevil\ud800" + "A" * 200_000
+BYTES = HOSTILE[:70].encode("utf-8", "surrogatepass")
+
+
+def _record(*verdicts: Verdict, error: str | None = None, fault: str | None = None, ended: bool = False) -> RunRecord:
+    prepared = Prepared(f"<b>{'x' * 300}", Contract(protocol="http"), {}, notes=(HOSTILE,), error=error)
+    judged = tuple(Judgement(load().get(one.rule), one) for one in verdicts)
+    return RunRecord("x", prepared, {"gates": HOSTILE}, judged, 1.0, "quick", fault, ended, named="a b'c.c")
+
+
+def _failure(rule: str) -> Verdict:
+    played = scenario(Connect("A"), Send("A", BYTES), Receive("A"))
+    seen = Transcript(played, (Connected(0, "A"), Sent(1, "A", BYTES, True, None), Got(2, "A", BYTES * 2)))
+    finding = Finding(rule, HOSTILE, HOSTILE, (HOSTILE,) * 100, Difference(b"ok\r\n", BYTES, 0))
+    return Verdict(rule, "fail", finding=finding, scenario=played, transcript=seen, confirmed=(3, 3))
+
+
+def _parsed(record: RunRecord) -> tuple[str, object]:
+    page = html_report.render(record)
+    return page, html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(page)
+
+
+RECORDS = {
+    "every verdict": _record(
+        _failure("ACC-01"),
+        _failure("FORK-02"),
+        *(
+            Verdict(rule, outcome, reason=HOSTILE)
+            for rule, outcome in zip(("RESP-01", "RESP-02", "RESP-03", "RESP-04"), get_args(Outcome), strict=False)
+            if outcome != "fail"
+        ),
+    ),
+    "no failure": _record(Verdict("ACC-01", "pass")),
+    "it did not build": _record(error=HOSTILE),
+    "a fault of ours": _record(Verdict("ACC-01", "pass"), fault=HOSTILE),
+    "interrupted": _record(Verdict("ACC-01", "pass"), ended=True),
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_page_is_strict_html_with_unique_ids_and_no_stray_characters(name: str) -> None:
+    page, tree = _parsed(RECORDS[name])
+    ids = [element.get("id") for element in tree.iter() if element.get("id")]  # type: ignore[attr-defined]
+    assert len(ids) == len(set(ids))
+    assert {j.rule.id for j in RECORDS[name].judgements} <= set(ids)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", page)
+    assert len(page) < 2_000_000
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_nothing_but_our_own_script_is_in_it_and_nothing_is_loaded(name: str) -> None:
+    page, tree = _parsed(RECORDS[name])
+    elements = list(tree.iter())  # type: ignore[attr-defined]
+    assert not [e for e in elements if e.tag in ("img", "link", "iframe", "object", "embed", "base")]
+    assert not [key for e in elements for key in e.keys() if str(key).startswith("on") or key in ("src", "style")]  # noqa: SIM118
+    links = [e.get("href") for e in elements if e.get("href")]
+    assert all(link.startswith(("#", "data:text/x-python;")) for link in links)
+    assert page.count("<script") == 1
+    for tag in ("script", "style"):
+        text = page.split(f"<{tag}>", 1)[1].split(f"</{tag}>", 1)[0]
+        assert base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() in page.replace("&#43;", "+")
+
+
+def test_a_run_without_verdicts_says_why() -> None:
+    assert "did not build or start" in html_report.render(_record(error="server.c:3: error: expected ';'"))
+    assert "expected &#39;;&#39;" in html_report.render(_record(error="server.c:3: error: expected ';'"))
+    assert "a fault of Gatecrash" in html_report.render(RECORDS["a fault of ours"])
+    assert "interrupted" in html_report.render(RECORDS["interrupted"])
+
+
+def test_a_failure_has_its_diagram_its_fix_and_its_command() -> None:
+    page = html_report.render(RECORDS["every verdict"])
+    assert page.count('<svg xmlns="http://www.w3.org/2000/svg" class="seq"') == 2
+    assert 'data-lane="client:A"' in page
+    assert "always (3/3)" in page
+    assert "gatecrash replay ACC-01" in page
+
+
+def test_the_byte_where_two_answers_part_is_marked_whatever_is_left_out() -> None:
+    expected, got = sides(Difference(b"a" * 5000 + b"b", b"a" * 5000 + b"\n" + b"c" * 5000, 5000))
+    assert (expected.before, got.before) == (4936, 4936)
+    assert [run.text for run in got.runs if run.kind == "first"] == ["\\n"]
+    assert [run.title for run in got.runs if run.kind == "first"] == ["byte 5000: 0x0a, line feed"]
+    assert got.after == 4681
+
+
+def test_a_side_that_ends_early_says_so() -> None:
+    expected, got = sides(Difference(b"abc", b"abcd", 3))
+    assert expected.ends
+    assert not got.ends
