@@ -20,7 +20,7 @@ from gatecrash.transcript import Connected, Got, Sent, Transcript
 from gatecrash.verdicts import Difference, Finding, Outcome, Verdict
 from gatecrash.workshop import Prepared
 
-HOSTILE = "</script></pre><img src=x onerror=alert(1)>\x1b[31m\x00\u202eevil\ud800" + "A" * 200_000
+HOSTILE = "</script></pre><img src=x onerror=alert(1)>\x1b[31m\x00\u202eevil\ud800" + "A" * 50_000
 BYTES = HOSTILE[:70].encode("utf-8", "surrogatepass")
 
 
@@ -33,7 +33,7 @@ def _record(*verdicts: Verdict, error: str | None = None, fault: str | None = No
 def _failure(rule: str) -> Verdict:
     played = scenario(Connect("A"), Send("A", BYTES), Receive("A"))
     seen = Transcript(played, (Connected(0, "A"), Sent(1, "A", BYTES, True, None), Got(2, "A", BYTES * 2)))
-    finding = Finding(rule, HOSTILE, HOSTILE, (HOSTILE,) * 100, Difference(b"ok\r\n", BYTES, 0))
+    finding = Finding(rule, HOSTILE, HOSTILE, (HOSTILE,) * 60, Difference(b"ok\r\n", BYTES, 0))
     return Verdict(rule, "fail", finding=finding, scenario=played, transcript=seen, confirmed=(3, 3))
 
 

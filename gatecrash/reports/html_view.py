@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -258,10 +258,7 @@ def _counted(rows: Sequence[Row]) -> str:
     counts = [(name, sum(row.outcome == name for row in rows)) for name in SYMBOLS]
     if counts[-1][1] == len(rows):
         return say("does not apply")
-    said = (
-        (n, spoken(plural.get(name, "") if n > 1 and name in plural else words.OUTCOME_WORDS[name]))
-        for name, n in counts
-    )
+    said = ((n, spoken(plural[name] if n > 1 and name in plural else words.OUTCOME_WORDS[name])) for name, n in counts)
     return ", ".join(say("{count} {verdict}", count=n, verdict=verdict) for n, verdict in said if n)
 
 
@@ -328,7 +325,11 @@ def _replay(rule: str, named: str) -> str:
 def _diagram(verdict: Verdict) -> Markup | None:
     if verdict.transcript is None:
         return None
-    drawn = diagram(verdict.transcript, verdict.finding, verdict.rule)
+    finding = verdict.finding
+    if finding is not None:  # the diagram looks for each sentence in each event: so much as the page shows, no more
+        evidence = tuple(line[:LONGEST] for line in finding.evidence[:_MOST_EVIDENCE])
+        finding = replace(finding, expected=finding.expected[:LONGEST], got=finding.got[:LONGEST], evidence=evidence)
+    drawn = diagram(verdict.transcript, finding, verdict.rule)
     return Markup(svg(drawn, id_prefix=f"seq-{verdict.rule}"))  # svg escapes
 
 
