@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
+from gatecrash.language import joined, marked, stated
 from gatecrash.record import Judgement, RunRecord
 from gatecrash.rulebook import Rule, applicable, load
 from gatecrash.scheme import Scheme, Unsure
@@ -56,9 +57,16 @@ class Score:
     def line(self) -> str:
         """One line for people: "Points: 87.5 of 100"."""
         if not self.valid:
-            return f"Points: none. {self.reason}"
-        extra = f" (with {shown(self.extra)} of extra credit)" if self.extra else ""
-        return f"Points: {shown(self.points)} of {shown(self.maximum)}{extra}"
+            return stated("Points: none. {reason}", reason=self.reason)
+        points, maximum = shown(self.points), shown(self.maximum)
+        if not self.extra:
+            return stated("Points: {points} of {maximum}", points=points, maximum=maximum)
+        return stated(
+            "Points: {points} of {maximum} (with {extra} of extra credit)",
+            points=points,
+            maximum=maximum,
+            extra=shown(self.extra),
+        )
 
 
 def score(record: RunRecord, scheme: Scheme) -> Score:
@@ -73,20 +81,22 @@ def score(record: RunRecord, scheme: Scheme) -> Score:
 
 def _why_none(record: RunRecord, scheme: Scheme, marks: tuple[Mark, ...]) -> str:
     if record.fault is not None:
-        return "Gatecrash itself failed, which says nothing of the submission."
+        return stated("Gatecrash itself failed, which says nothing of the submission.")
     if record.interrupted:
-        rules = "1 rule" if len(marks) == 1 else f"{len(marks)} rules"
-        return f"The run was cut short after {rules}."
+        if len(marks) == 1:
+            return stated("The run was cut short after 1 rule.")
+        return stated("The run was cut short after {count} rules.", count=len(marks))
     if not any(mark.possible and not mark.extra for mark in marks):
-        return "No rule that counts could be judged."
+        return stated("No rule that counts could be judged.")
     kept = [mark for mark in marks if mark.weight and not mark.extra]
     unseen = sum((m.weight for m in kept if _unseen(m, record)), Fraction())
     applying = sum((m.weight for m in kept if m.judgement.verdict.outcome != "not_applicable"), Fraction())
     judged = 100 * (applying - unseen)
     if judged < scheme.least_judged * applying:
-        return (
-            f"Only {shown(judged / applying)} % of what applies could be judged on this machine "
-            f"(least_judged = {shown(scheme.least_judged)})."
+        return stated(
+            "Only {percent} % of what applies could be judged on this machine (least_judged = {least}).",
+            percent=shown(judged / applying),
+            least=shown(scheme.least_judged),
         )
     return ""
 
@@ -149,20 +159,32 @@ def _draft(judgement: Judgement, record: RunRecord, scheme: Scheme) -> _Draft:
     rule, outcome = judgement.rule, judgement.verdict.outcome
     weight, extra = scheme.weight(rule), scheme.is_extra(rule)
     if outcome in ("pass", "fail"):
-        return _Draft(judgement, weight, True, outcome == "pass", extra, "holds" if outcome == "pass" else "broken")
+        return _Draft(
+            judgement,
+            weight,
+            True,
+            outcome == "pass",
+            extra,
+            stated("holds") if outcome == "pass" else stated("broken"),
+        )
     blockers = _blockers(judgement, record)
     fate: Unsure = scheme.blocked if blockers else getattr(scheme, outcome)
-    said = f"cannot be seen while {blockers[0]} is broken" if blockers else _SAID[outcome]
+    said = stated("cannot be seen while {rule} is broken", rule=blockers[0]) if blockers else stated(_SAID[outcome])
+    why = joined((said, stated(_FATES[fate])), ": ")
     blames = load().get(blockers[0]) if blockers else None
-    return _Draft(judgement, weight, fate != "exclude", fate == "earn", extra, f"{said}: {_FATES[fate]}", blames)
+    return _Draft(judgement, weight, fate != "exclude", fate == "earn", extra, why, blames)
 
 
 _SAID = {
-    "not_applicable": "does not apply",
-    "not_observable": "not observable here",
-    "inconclusive": "inconclusive",
+    "not_applicable": marked("does not apply"),
+    "not_observable": marked("not observable here"),
+    "inconclusive": marked("inconclusive"),
 }
-_FATES: Mapping[Unsure, str] = {"exclude": "not counted", "earn": "counted as holding", "lose": "earns nothing"}
+_FATES: Mapping[Unsure, str] = {
+    "exclude": marked("not counted"),
+    "earn": marked("counted as holding"),
+    "lose": marked("earns nothing"),
+}
 
 
 def _blockers(judgement: Judgement, record: RunRecord) -> list[str]:
@@ -206,10 +228,13 @@ def _mark(draft: _Draft, worth: Mapping[str, Fraction], spoilers: Mapping[str, _
     spoilt = None if draft.extra else spoilers.get(rule.area)
     why = draft.why
     if draft.weight == 0 and draft.counted:
-        why += ": carries no points"
+        why = joined((why, stated("carries no points")), ": ")
     elif draft.held and spoilt is not None:
-        lost = "was not judged" if spoilt.pending else "does not"
-        why += f", but {spoilt.judgement.rule.id} {lost}, and {_WHOLE[scheme.scheme]}"
+        values = {"why": why, "rule": spoilt.judgement.rule.id, "whole": stated(_WHOLE[scheme.scheme])}
+        if spoilt.pending:
+            why = stated("{why}, but {rule} was not judged, and {whole}", **values)
+        else:
+            why = stated("{why}, but {rule} does not, and {whole}", **values)
     return Mark(
         judgement=draft.judgement,
         weight=draft.weight,
@@ -224,7 +249,11 @@ def _mark(draft: _Draft, worth: Mapping[str, Fraction], spoilers: Mapping[str, _
     )
 
 
-_WHOLE = {"by-area": "an area counts only as a whole", "all-or-nothing": "only the whole counts", "by-rule": ""}
+_WHOLE = {
+    "by-area": marked("an area counts only as a whole"),
+    "all-or-nothing": marked("only the whole counts"),
+    "by-rule": "",
+}
 
 
 def _spoilers(drafts: list[_Draft], scheme: Scheme) -> dict[str, _Draft]:

@@ -14,7 +14,7 @@ from gatecrash import last_run
 from gatecrash.commands import absolute
 from gatecrash.errors import UsageError
 from gatecrash.grading import Mark, Score, score, shown
-from gatecrash.language import say
+from gatecrash.language import say, spoken
 from gatecrash.reports.terminal import plain
 from gatecrash.reports.words import OUTCOME_WORDS
 from gatecrash.rulebook import load
@@ -86,16 +86,16 @@ def unused_grading(target: str) -> str | None:
 def _basis(scheme: Scheme | None) -> str:
     if scheme is None:
         return say("No [grading] was given: 100 points, every MUST weighs the same, a SHOULD is advice.")
-    return f"[grading] {scheme.scheme}, {shown(scheme.total)} points"
+    return say("[grading] {scheme}, {total} points", scheme=scheme.scheme, total=shown(scheme.total))
 
 
 def _table(found: Score) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("rule", "verdict"):
+    for name in (say("rule"), say("verdict")):
         table.add_column(name, no_wrap=True)
-    for name in ("weight", "earned", "of"):
+    for name in (say("weight"), say("earned"), say("of")):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("why", overflow="fold")
+    table.add_column(say("why"), overflow="fold")
     for mark in found.marks:
         if mark.counted and (mark.weight or not mark.held):
             table.add_row(*_cells(mark))
@@ -103,10 +103,11 @@ def _table(found: Score) -> Table:
 
 
 def _cells(mark: Mark) -> tuple[str, ...]:
-    notes = [mark.why, *([say("extra credit")] if mark.extra else []), *(["hidden"] if mark.hidden else [])]
+    notes = [spoken(mark.why), *([say("extra credit")] if mark.extra else [])]
+    notes += [say("hidden")] if mark.hidden else []
     return (
         mark.rule.id,
-        OUTCOME_WORDS[mark.judgement.verdict.outcome],
+        spoken(OUTCOME_WORDS[mark.judgement.verdict.outcome]),
         shown(mark.weight),
         shown(mark.earned),
         "+" if mark.extra else shown(mark.possible),
@@ -121,7 +122,16 @@ def _areas(console: Console, found: Score) -> None:
         possible = sum((mark.possible for mark in marks if not mark.extra), Fraction())
         earned = sum((mark.earned for mark in marks), Fraction())
         if possible or earned:
-            console.print(plain(f"  {area:<11} {shown(earned):>7} of {shown(possible)}"))
+            console.print(
+                plain(
+                    say(
+                        "  {area:<11} {earned:>7} of {possible}",
+                        area=area,
+                        earned=shown(earned),
+                        possible=shown(possible),
+                    )
+                )
+            )
 
 
 def _left_out(console: Console, found: Score) -> None:
@@ -130,7 +140,7 @@ def _left_out(console: Console, found: Score) -> None:
         if not mark.counted and mark.weight:
             reasons.setdefault(mark.why, []).append(mark.rule.id)
     for why, ids in reasons.items():
-        console.print(plain(f"  {why}: {' '.join(ids)}", "dim"))
+        console.print(plain(f"  {spoken(why)}: {' '.join(ids)}", "dim"))
     lost = len(load().rules) - len(found.marks)
     if lost:
         console.print(plain(say("  not part of this run: {lost} rules", lost=lost), "dim"))
