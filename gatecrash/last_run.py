@@ -69,11 +69,15 @@ def load(target: str | None) -> LastRun:
         row: dict[str, Any] = json.loads(path.read_text())
         if row["gatecrash"] != __version__:
             raise ValueError(row["gatecrash"])
+        return LastRun(_record(row), row["target"], row["contract"])
     except (OSError, ValueError, KeyError, TypeError):
         what = target if target is not None else say("any target")
         raise UsageError(say("no run of {what} is remembered; run `gatecrash check` on it first.", what=what)) from None
+
+
+def _record(row: dict[str, Any]) -> RunRecord:
     verdicts = [Verdict.from_json(one) for one in row["verdicts"]]
-    record = RunRecord(
+    return RunRecord(
         target=row["prepared"]["name"],
         prepared=Prepared.from_json(row["prepared"]),
         missing=row["missing"],
@@ -83,7 +87,6 @@ def load(target: str | None) -> LastRun:
         grading=None if row.get("grading") is None else Scheme.from_json(row["grading"]),
         **{name: row[name] for name in ("seconds", "profile", "fault", "interrupted", "named")},
     )
-    return LastRun(record, row["target"], row["contract"])
 
 
 def _folder() -> Path:

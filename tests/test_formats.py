@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash import last_run
+from gatecrash import __version__, last_run
 from gatecrash.contract import Contract
 from gatecrash.errors import UsageError
 from gatecrash.record import RunRecord
@@ -91,9 +91,12 @@ def test_a_run_is_remembered_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         remembered.broken("LIFE-01")
 
 
-def test_a_run_that_another_version_saved_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("saved", ['{"gatecrash": "0.0.0"}', f'{{"gatecrash": "{__version__}"}}', "{", "[]"])
+def test_a_run_that_cannot_be_read_is_not_remembered(
+    saved: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "gatecrash").mkdir()
-    (tmp_path / "gatecrash" / "last.json").write_text('{"gatecrash": "0.0.0"}')
+    (tmp_path / "gatecrash" / "last.json").write_text(saved)
     with pytest.raises(UsageError, match="no run of any target is remembered"):
         last_run.load(None)

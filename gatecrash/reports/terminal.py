@@ -202,7 +202,7 @@ def show_code(console: Console, code: str | None, language: str) -> None:
         console.print(Padding(Syntax(text, language, background_color="default", word_wrap=True), (0, 0, 0, 2)))
         return
     for line in text.splitlines():
-        console.print(Text(f"  {line}"))
+        console.print(Text(f"  {line}"), soft_wrap=True)  # a line of code that is folded is wrong
 
 
 def closing(console: Console, record: RunRecord, *, strict: bool) -> None:
