@@ -10,6 +10,7 @@ from gatecrash.arena import Arena
 from gatecrash.errors import GatecrashError
 from gatecrash.instruments import gates, procfs
 from gatecrash.instruments.queues import Queues
+from gatecrash.language import say
 
 
 @dataclass(frozen=True)
@@ -27,32 +28,32 @@ def capabilities() -> tuple[Capability, ...]:
     return (
         Capability(
             "arena",
-            "a private network and process space for each target",
-            "Targets run on the shared loopback.",
+            say("a private network and process space for each target"),
+            say("Targets run on the shared loopback."),
             _refusal(_namespace),
         ),
         Capability(
             "queues",
-            "accept queues and what the server has read (sock_diag)",
-            "Only the wire is judged.",
+            say("accept queues and what the server has read (sock_diag)"),
+            say("Only the wire is judged."),
             _refusal(_queues),
         ),
         Capability(
             "census",
-            "processes, descriptors and where they block (/proc)",
-            "Only the wire is judged.",
+            say("processes, descriptors and where they block (/proc)"),
+            say("Only the wire is judged."),
             _refusal(_census),
         ),
         Capability(
             "gates",
-            "system calls held or made to fail (seccomp notification)",
-            "Rules that need a failing call are not observable.",
+            say("system calls held or made to fail (seccomp notification)"),
+            say("Rules that need a failing call are not observable."),
             gates.available(),
         ),
         Capability(
             "C compiler",
-            "builds C targets and the C reference servers",
-            "Only Python targets and commands can be judged.",
+            say("builds C targets and the C reference servers"),
+            say("Only Python targets and commands can be judged."),
             _compiler(),
         ),
     )
@@ -83,4 +84,4 @@ def _census() -> str | None:
 
 def _compiler() -> str | None:
     found = next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), None)
-    return None if found else "neither cc, gcc nor clang is on the PATH"
+    return None if found else say("neither cc, gcc nor clang is on the PATH")

@@ -19,6 +19,7 @@ from gatecrash.contract import Contract
 from gatecrash.discovery import Discovery, discover
 from gatecrash.errors import TargetError, Unavailable
 from gatecrash.judging import Prerequisites
+from gatecrash.language import say
 from gatecrash.sanitizers import sanitizer_environment
 from gatecrash.server import Launch
 from gatecrash.site import Site
@@ -192,14 +193,14 @@ class Workshop:
         except Unavailable as error:
             return None, str(error)
         except TargetError as error:
-            return None, f"the sanitized build failed, so it is left out: {error}"
+            return None, say("the sanitized build failed, so it is left out: {error}", error=error)
         return Launch(tuple(built.argv), target.cwd, dict(target.env)), built.how
 
 
 def _plain(target: Target, folder: Path) -> tuple[Launch, str]:
     """The build that is judged. Raises TargetError with the compiler's words."""
     if target.address is not None:
-        return Launch((), target.cwd, address=target.address), "nothing: it runs already"
+        return Launch((), target.cwd, address=target.address), say("nothing: it runs already")
     from gatecrash.target import build
 
     built = build(target, folder / "plain")

@@ -12,6 +12,7 @@ from gatecrash.contract_file import write_contract
 from gatecrash.course import write_gradescope
 from gatecrash.errors import UsageError
 from gatecrash.judging import missing_instruments
+from gatecrash.language import say
 from gatecrash.reports import terminal
 from gatecrash.target import resolve
 from gatecrash.workshop import Workshop
@@ -34,10 +35,15 @@ def run(options: argparse.Namespace) -> int:
     if options.target == "gradescope":
         return _gradescope(Path(options.folder or "gradescope"), force=options.force)
     if options.folder is not None:
-        raise UsageError(f"init takes one target; {options.folder} is one too many. --output names the file to write.")
+        raise UsageError(
+            say(
+                "init takes one target; {folder} is one too many. --output names the file to write.",
+                folder=options.folder,
+            )
+        )
     output = Path(options.output)
     if output.exists() and not options.force:
-        raise UsageError(f"{output} exists already; --force overwrites it.")
+        raise UsageError(say("{output} exists already; --force overwrites it.", output=output))
     folder = Workshop.new_folder()
     try:
         with Workshop(folder) as workshop:
@@ -47,14 +53,24 @@ def run(options: argparse.Namespace) -> int:
     terminal.header(Console(highlight=False, soft_wrap=True), prepared, missing_instruments(prepared.unseen))
     target, _ = resolve(absolute(options.target))
     output.write_text(write_contract(prepared.contract, target))
-    print(f"wrote {output}; change what is not as it should be, then run gatecrash check {options.target}")
+    print(
+        say(
+            "wrote {output}; change what is not as it should be, then run gatecrash check {target}",
+            output=output,
+            target=options.target,
+        )
+    )
     return 0
 
 
 def _gradescope(folder: Path, *, force: bool) -> int:
     for path in write_gradescope(folder, force=force):
-        print(f"wrote {path}")
+        print(say("wrote {path}", path=path))
     print(
-        f"say in {folder / 'gatecrash.toml'} what is promised and what it is worth; {folder / 'README.md'} has the rest"
+        say(
+            "say in {contract} what is promised and what it is worth; {readme} has the rest",
+            contract=folder / "gatecrash.toml",
+            readme=folder / "README.md",
+        )
     )
     return 0
