@@ -10,21 +10,22 @@ from importlib import import_module
 
 from gatecrash import __version__, language
 from gatecrash.errors import GatecrashError
+from gatecrash.language import marked, say, spoken
 
 #: Each is a module of gatecrash.commands, imported when it is the one that runs: the others' imports take longer
 #: than it takes to print a rule.
 _COMMANDS = {
-    "check": "judge a target: which rules of accept, fork and response it breaks",
-    "watch": "judge again whenever a source is saved, the broken rules first",
-    "explain": "a rule: what it asks, why, the usual mistakes and their fixes",
-    "rules": "the rulebook, a line a rule",
-    "points": "how the score of the last run came about",
-    "show": "draw what happened when the last run broke a rule",
-    "replay": "play the scenario again that broke a rule",
-    "repro": "write a Python file that shows a broken rule without Gatecrash",
-    "doctor": "what can be observed on this machine",
-    "init": "write the contract (gatecrash.toml) that discovery finds",
-    "serve": "run a reference server, or a faulty one",
+    "check": marked("judge a target: which rules of accept, fork and response it breaks"),
+    "watch": marked("judge again whenever a source is saved, the broken rules first"),
+    "explain": marked("a rule: what it asks, why, the usual mistakes and their fixes"),
+    "rules": marked("the rulebook, a line a rule"),
+    "points": marked("how the score of the last run came about"),
+    "show": marked("draw what happened when the last run broke a rule"),
+    "replay": marked("play the scenario again that broke a rule"),
+    "repro": marked("write a Python file that shows a broken rule without Gatecrash"),
+    "doctor": marked("what can be observed on this machine"),
+    "init": marked("write the contract (gatecrash.toml) that discovery finds"),
+    "serve": marked("run a reference server, or a faulty one"),
 }
 
 
@@ -57,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"gatecrash: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print(language.say("gatecrash: interrupted; everything it started is ended."), file=sys.stderr)
+        print(say("gatecrash: interrupted; everything it started is ended."), file=sys.stderr)
         return 2
     except BrokenPipeError:
         return 0
@@ -74,22 +75,44 @@ def _language(given: list[str]) -> tuple[str | None, list[str]]:
 
 def _add_lang(parser: argparse.ArgumentParser) -> None:
     known = " or ".join(language.LANGUAGES)
-    parser.add_argument("--lang", metavar="LANGUAGE", help=f"{known} (default: the locale's, as LANG names it)")
+    parser.add_argument(
+        "--lang", metavar="LANGUAGE", help=say("{known} (default: the locale's, as LANG names it)", known=known)
+    )
 
 
 def _parser(given: list[str]) -> argparse.ArgumentParser:
     """The parser, with the options of the one command that is named."""
-    parser = argparse.ArgumentParser(prog="gatecrash", description="The rudest client your server will ever meet.")
+    parser = argparse.ArgumentParser(prog="gatecrash", description=say("The rudest client your server will ever meet."))
     parser.add_argument("--version", action="version", version=f"gatecrash {__version__}")
     _add_lang(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     named = next((word for word in given if word in _COMMANDS), None)
     for name, sentence in _COMMANDS.items():
-        command = commands.add_parser(name, help=sentence, description=sentence[0].upper() + sentence[1:] + ".")
+        said = spoken(sentence)
+        command = commands.add_parser(name, help=said, description=said[0].upper() + said[1:] + ".")
         if name == named:
             import_module(f"gatecrash.commands.{name}").add(command)
             _add_lang(command)
+            _speak(command)
+    _speak(parser)
     return parser
+
+
+#: What argparse says of itself where --help is asked for.
+_OF_ARGPARSE = (
+    marked("show this help message and exit"),
+    marked("show program's version number and exit"),
+    marked("positional arguments"),
+    marked("options"),
+)
+
+
+def _speak(parser: argparse.ArgumentParser) -> None:
+    """Say what --help shows in the language that is spoken; the commands write it in English."""
+    for action in parser._actions:
+        action.help = spoken(action.help) if action.help else action.help
+    for group in parser._action_groups:
+        group.title = spoken(group.title) if group.title else group.title
 
 
 if __name__ == "__main__":

@@ -61,6 +61,8 @@ def _of_the_code() -> Iterator[tuple[str, str]]:
         if file.name == "language.py":
             keywords = set(KEYWORDS)
         for node in nodes:
+            if isinstance(node, ast.Call) and file.parent.name == "commands":
+                yield from ((_name(file), text) for text in _helps(node))
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in keywords:
                 yield from ((_name(file), text) for text in _sentences(node, file))
 
@@ -71,6 +73,13 @@ def _of_the_page() -> Iterator[tuple[str, str]]:
         tree = Environment().parse(file.read_text(encoding="utf-8"))
         for _, _, sentence in extract_from_ast(tree, gettext_functions=("say",), babel_style=False):
             yield from ((_name(file), one) for one in (sentence if isinstance(sentence, tuple) else (sentence,)) if one)
+
+
+def _helps(call: ast.Call) -> Iterator[str]:
+    """What --help says of an option."""
+    for one in call.keywords:
+        if one.arg == "help" and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str):
+            yield one.value.value
 
 
 def _sentences(call: ast.Call, file: Path) -> Iterator[str]:
