@@ -11,6 +11,7 @@ from typing import Any
 
 from gatecrash.baseline import Baseline, Known
 from gatecrash.errors import UsageError
+from gatecrash.language import say
 from gatecrash.reports.formats import why_not_writable
 from gatecrash.rulebook import load
 from gatecrash.text import safe_text
@@ -32,18 +33,30 @@ def read_baseline(path: Path) -> Baseline:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
+        reason = (error.strerror or str(error)) if isinstance(error, OSError) else say("it is not UTF-8 text")
         raise UsageError(
-            f"the baseline {path} cannot be read: {reason}. `gatecrash check TARGET --write-baseline FILE` writes one."
+            say(
+                "the baseline {path} cannot be read: {reason}. `gatecrash check TARGET --write-baseline FILE` "
+                "writes one.",
+                path=path,
+                reason=reason,
+            )
         ) from None
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not TOML: {error}. A line is: key = value, texts in quotes.") from None
+        raise UsageError(
+            say("{path} is not TOML: {error}. A line is: key = value, texts in quotes.", path=path, error=error)
+        ) from None
     reading = _Reading(text)
     baseline = reading.baseline(table)
     if reading.mistakes:
-        raise UsageError("\n".join(f"{path}, line {line}: {said}" for line, said in sorted(reading.mistakes)))
+        raise UsageError(
+            "\n".join(
+                say("{path}, line {line}: {said}", path=path, line=line, said=said)
+                for line, said in sorted(reading.mistakes)
+            )
+        )
     return baseline
 
 
@@ -61,10 +74,12 @@ class _Reading:
         for key in table:
             if key != "known":
                 line = next((n for n, one in enumerate(self._lines, 1) if key in one), 1)
-                self.mistakes.append((line, f"{_shown(key)} is not known. An entry begins with [[known]]."))
+                self.mistakes.append(
+                    (line, say("{shown} is not known. An entry begins with [[known]].", shown=_shown(key)))
+                )
         rows = table.get("known", [])
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            self.mistakes.append((1, "known must be entries: [[known]], then rule, fingerprint and reason."))
+            self.mistakes.append((1, say("known must be entries: [[known]], then rule, fingerprint and reason.")))
             return Baseline()
         known = [one for number, row in enumerate(rows) if (one := self._entry(number, row)) is not None]
         return Baseline(tuple(sorted(known, key=lambda one: (one.rule, one.fingerprint or ""))))
@@ -76,7 +91,7 @@ class _Reading:
             if wrong is not None:
                 self.mistakes.append((self._line(number, key), wrong))
         if "rule" not in row:
-            self.mistakes.append((self._line(number), "the entry has no rule; write rule = and an id in quotes."))
+            self.mistakes.append((self._line(number), say("the entry has no rule; write rule = and an id in quotes.")))
         if len(self.mistakes) > before:
             return None
         one = Known(row["rule"].upper(), row.get("fingerprint"), row.get("reason", ""))
@@ -88,7 +103,12 @@ class _Reading:
         first = self._seen.setdefault(same, number)
         if first != number:
             where = self._line(first)
-            self.mistakes.append((self._line(number), f"{one.rule} is already known from line {where}; keep one."))
+            self.mistakes.append(
+                (
+                    self._line(number),
+                    say("{rule} is already known from line {where}; keep one.", rule=one.rule, where=where),
+                )
+            )
 
     def _line(self, number: int, key: str | None = None) -> int:
         """The line of an entry, or of a key in it."""
@@ -107,12 +127,20 @@ def _wrong(key: str, value: object) -> str | None:
     """What is wrong with one line of an entry."""
     if key not in _KEYS:
         near = get_close_matches(key, _KEYS, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        return f"{_shown(key)} is not known in [[known]].{hint} Known are {', '.join(_KEYS)}."
+        hint = say(" Did you mean {near}?", near=near[0]) if near else ""
+        return say(
+            "{shown} is not known in [[known]].{hint} Known are {names}.",
+            shown=_shown(key),
+            hint=hint,
+            names=", ".join(_KEYS),
+        )
     if not isinstance(value, str):
-        return f"{key} = {_shown(value)}; it must be a text in quotes."
+        return say("{key} = {shown}; it must be a text in quotes.", key=key, shown=_shown(value))
     if key == "fingerprint" and not _FINGERPRINT.fullmatch(value):
-        return f"fingerprint = {_shown(value)}; it must be 16 hexadecimal digits, as --write-baseline writes them."
+        return say(
+            "fingerprint = {shown}; it must be 16 hexadecimal digits, as --write-baseline writes them.",
+            shown=_shown(value),
+        )
     if key == "rule":
         try:
             load().get(value)
@@ -132,7 +160,7 @@ def to_be_written(path: Path) -> Baseline:
     """
     reason = why_not_writable(path)
     if reason is not None:
-        raise UsageError(f"--write-baseline {path}: it cannot be written: {reason}.")
+        raise UsageError(say("--write-baseline {path}: it cannot be written: {reason}.", path=path, reason=reason))
     return read_baseline(path) if path.exists() else Baseline()
 
 

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from gatecrash.language import say
 from gatecrash.rulebook import load
 from gatecrash.scheme import Partial, Scheme, Shown, Unsure
 
@@ -65,8 +66,14 @@ class _Reader:
             return None
         exact = _exact(value)
         if exact is None or not low <= exact <= high or (above and exact == low):
-            lowest = f"above {low} and at most {high}" if above else f"from {low} to {high}"
-            self.wrong(f"{key} = {_shown(value)}; allowed is a number {lowest}.", key)
+            lowest = (
+                say("above {low} and at most {high}", low=low, high=high)
+                if above
+                else say("from {low} to {high}", low=low, high=high)
+            )
+            self.wrong(
+                say("{key} = {shown}; allowed is a number {lowest}.", key=key, shown=_shown(value), lowest=lowest), key
+            )
             return None
         return exact
 
@@ -77,7 +84,16 @@ class _Reader:
             return value
         near = get_close_matches(value.lower(), allowed, n=1, cutoff=0.5) if isinstance(value, str) else []
         listed = ", ".join(f'"{word}"' for word in allowed)
-        self.wrong(f"{key} = {_shown(value)}; allowed are {listed}.{_hint(near)}", key)
+        self.wrong(
+            say(
+                "{key} = {shown}; allowed are {listed}.{hint}",
+                key=key,
+                shown=_shown(value),
+                listed=listed,
+                hint=_hint(near),
+            ),
+            key,
+        )
         return None
 
     def weights(self, key: str, known: Callable[[str], str | None]) -> dict[str, Fraction]:
@@ -86,7 +102,7 @@ class _Reader:
         if table is None:
             return {}
         if not isinstance(table, dict):
-            self.wrong(f"{key} = {_shown(table)}; it must be a table: [grading.{key}].", key)
+            self.wrong(say("{key} = {shown}; it must be a table: [grading.{key}].", key=key, shown=_shown(table)), key)
             return {}
         found: dict[str, Fraction] = {}
         for name, value in table.items():
@@ -94,10 +110,12 @@ class _Reader:
             if (wrong := known(proper)) is not None:
                 self.wrong(f"{key}.{name} = {_shown(value)}; {wrong}", key, name)
             elif exact is None or not 0 <= exact <= _MOST:
-                allowed = f"allowed is a number from 0 to {_MOST}"
+                allowed = say("allowed is a number from 0 to {most}", most=_MOST)
                 self.wrong(f"{key}.{name} = {_shown(value)}; {allowed}.", key, name)
             elif proper in found:
-                self.wrong(f"{key}.{name}: {proper} has a weight already.", key, name)
+                self.wrong(
+                    say("{key}.{name}: {proper} has a weight already.", key=key, name=name, proper=proper), key, name
+                )
             else:
                 found[proper] = exact
         return found
@@ -109,13 +127,29 @@ class _Reader:
             return ()
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             example = f'{key} = ["RESP-*", "memory", "SHOULD"]'
-            self.wrong(f"{key} = {_shown(value)}; it must be a list of rules, areas or levels: {example}.", key)
+            self.wrong(
+                say(
+                    "{key} = {shown}; it must be a list of rules, areas or levels: {example}.",
+                    key=key,
+                    shown=_shown(value),
+                    example=example,
+                ),
+                key,
+            )
             return ()
         names = []
         for name in value:
             proper = _proper_any(name)
             if proper is None:
-                self.wrong(f"{key} names {_shown(name)}, which is no rule, area or level.{_nearest(name)}", key)
+                self.wrong(
+                    say(
+                        "{key} names {shown}, which is no rule, area or level.{nearest}",
+                        key=key,
+                        shown=_shown(name),
+                        nearest=_nearest(name),
+                    ),
+                    key,
+                )
             else:
                 names.append(proper)
         return tuple(names)
@@ -150,21 +184,27 @@ def _contradictions(reader: _Reader, scheme: Scheme) -> None:
     shown = Scheme(hidden=scheme.visible)
     both = [rule.id for rule in rules if Scheme(hidden=scheme.hidden).is_hidden(rule) and shown.is_hidden(rule)]
     if both:
-        more = f" and {len(both) - 1} more" if len(both) > 1 else ""
-        reader.wrong(f"hidden and visible both name {both[0]}{more}; a rule is one or the other.", "visible")
+        more = say(" and {number} more", number=len(both) - 1) if len(both) > 1 else ""
+        reader.wrong(
+            say("hidden and visible both name {both}{more}; a rule is one or the other.", both=both[0], more=more),
+            "visible",
+        )
     if not any(scheme.weight(rule) for rule in rules if not scheme.is_extra(rule)):
-        reader.wrong("no rule that counts has a weight above 0, so nobody could earn a point.")
+        reader.wrong(say("no rule that counts has a weight above 0, so nobody could earn a point."))
     elif scheme.scheme == "by-area" and not any(
         scheme.weight(rule) and scheme.areas.get(rule.area, 1) for rule in rules if not scheme.is_extra(rule)
     ):
-        reader.wrong("no area that counts has a weight above 0, so nobody could earn a point.", "areas")
+        reader.wrong(say("no area that counts has a weight above 0, so nobody could earn a point."), "areas")
 
 
 def _problem(reader: _Reader) -> str | None:
     value = reader.table.get("problem")
     if value is None or (isinstance(value, str) and 0 < len(value.strip()) <= 100 and value.isprintable()):
         return value
-    reader.wrong(f"problem = {_shown(value)}; allowed is a name in quotes, of at most 100 characters.", "problem")
+    reader.wrong(
+        say("problem = {shown}; allowed is a name in quotes, of at most 100 characters.", shown=_shown(value)),
+        "problem",
+    )
     return None
 
 
@@ -199,11 +239,11 @@ def _proper_any(name: str) -> str | None:
 
 def _elsewhere(name: str) -> str | None:
     if name.lower() in _areas():
-        return f"{name.lower()} is an area and belongs under [grading.areas]."
+        return say("{lower} is an area and belongs under [grading.areas].", lower=name.lower())
     if name.upper() in _LEVELS:
-        return f"{name.upper()} is a level and belongs under [grading.levels]."
+        return say("{upper} is a level and belongs under [grading.levels].", upper=name.upper())
     if name.upper() in _ids():
-        return f"{name.upper()} is a rule and belongs under [grading.rules]."
+        return say("{upper} is a rule and belongs under [grading.rules].", upper=name.upper())
     return None
 
 
@@ -211,21 +251,25 @@ def _no_rule(name: str) -> str | None:
     if any(fnmatchcase(id, name) for id in _ids()):
         return None
     near = get_close_matches(name, _ids(), n=1, cutoff=0.6)
-    return _elsewhere(name) or f"there is no such rule.{_hint(near)} `gatecrash rules` lists them all."
+    return _elsewhere(name) or say("there is no such rule.{hint} `gatecrash rules` lists them all.", hint=_hint(near))
 
 
 def _no_area(name: str) -> str | None:
     if name in _areas():
         return None
     near = get_close_matches(name, _areas(), n=1, cutoff=0.5)
-    return _elsewhere(name) or f"there is no such area.{_hint(near)} The areas are {', '.join(_areas())}."
+    return _elsewhere(name) or say(
+        "there is no such area.{hint} The areas are {names}.", hint=_hint(near), names=", ".join(_areas())
+    )
 
 
 def _no_level(name: str) -> str | None:
     if name in _LEVELS:
         return None
     near = get_close_matches(name, _LEVELS, n=1, cutoff=0.5)
-    return _elsewhere(name) or f"there is no such level.{_hint(near)} The levels are {', '.join(_LEVELS)}."
+    return _elsewhere(name) or say(
+        "there is no such level.{hint} The levels are {names}.", hint=_hint(near), names=", ".join(_LEVELS)
+    )
 
 
 def _nearest(name: str) -> str:
@@ -234,10 +278,10 @@ def _nearest(name: str) -> str:
 
 
 def _hint(near: list[str]) -> str:
-    return f' Did you mean "{near[0]}"?' if near else ""
+    return say(' Did you mean "{near}"?', near=near[0]) if near else ""
 
 
 def _shown(value: object) -> str:
     if isinstance(value, (str, bool, int, float)):
         return json.dumps(value)
-    return "a table" if isinstance(value, dict) else "a list" if isinstance(value, list) else str(value)
+    return say("a table") if isinstance(value, dict) else say("a list") if isinstance(value, list) else str(value)

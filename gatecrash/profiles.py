@@ -6,6 +6,7 @@ import argparse
 from dataclasses import dataclass
 
 from gatecrash.errors import UsageError
+from gatecrash.language import say
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ PROFILES = {
 def profile(name: str) -> Profile:
     """The profile of this name. Raises UsageError for one that does not exist."""
     if name not in PROFILES:
-        raise UsageError(f"there is no profile {name!r}; known are {', '.join(PROFILES)}.")
+        raise UsageError(say("there is no profile {name!r}; known are {names}.", name=name, names=", ".join(PROFILES)))
     return PROFILES[name]
 
 
@@ -52,5 +53,7 @@ def seconds(text: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number <= 600:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time; give seconds, above 0 and at most 600")
+        raise argparse.ArgumentTypeError(
+            say("{text!r} is not a time; give seconds, above 0 and at most 600", text=text)
+        )
     return number

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from gatecrash.errors import UsageError
+from gatecrash.language import say
 from gatecrash.record import RunRecord
 
 #: Each format's module in gatecrash.reports, imported when it is asked for.
@@ -74,7 +75,9 @@ class Report:
             else:
                 _replace(self.path, data)
         except OSError as error:
-            raise UsageError(f"the report {self.path} could not be written: {error.strerror}.") from None
+            raise UsageError(
+                say("the report {path} could not be written: {strerror}.", path=self.path, strerror=error.strerror)
+            ) from None
 
 
 def requested(text: str) -> Report:
@@ -82,27 +85,34 @@ def requested(text: str) -> Report:
     kind, _, name = text.partition("=")
     if kind not in FORMATS or not name:
         near = get_close_matches(kind, FORMATS, n=1, cutoff=0.5) if kind not in FORMATS else []
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = say(" Did you mean {near}?", near=near[0]) if near else ""
         raise UsageError(
-            f"--report {text}: expected FORMAT=FILE with one of the formats {', '.join(sorted(FORMATS))}.{hint}"
+            say(
+                "--report {text}: expected FORMAT=FILE with one of the formats {names}.{hint}",
+                text=text,
+                names=", ".join(sorted(FORMATS)),
+                hint=hint,
+            )
         )
     path = Path(name)
     reason = why_not_writable(path)
     if reason is not None:
-        raise UsageError(f"--report {text}: {name} cannot be written: {reason}.")
+        raise UsageError(
+            say("--report {text}: {name} cannot be written: {reason}.", text=text, name=name, reason=reason)
+        )
     return Report(kind, path.absolute())
 
 
 def why_not_writable(path: Path) -> str | None:
     """Why a file cannot be written; None when it can."""
     if path.is_dir():
-        return "it is a folder; name a file in it"
+        return say("it is a folder; name a file in it")
     if not path.parent.is_dir():
-        return f"there is no folder {path.parent}"
+        return say("there is no folder {parent}", parent=path.parent)
     if path.exists() and not os.access(path, os.W_OK):
-        return "its permissions forbid it"
+        return say("its permissions forbid it")
     if not path.exists() and not os.access(path.parent, os.W_OK):
-        return f"the permissions of the folder {path.parent} forbid it"
+        return say("the permissions of the folder {parent} forbid it", parent=path.parent)
     return None
 
 
