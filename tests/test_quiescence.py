@@ -356,3 +356,14 @@ def test_work_that_ends_is_no_spin_where_more_is_asked_for(nursery: Nursery) -> 
         "while time.process_time() < until: pass\nimport signal\nsignal.pause()"
     )
     assert isinstance(settle(nursery.census, no_queues, patience=30, spin=2.0), Quiet)
+
+
+def test_a_long_sleep_of_one_thread_does_not_hide_that_another_ends_the_process(nursery: Nursery) -> None:
+    nursery.python(
+        "import os, threading, time\nthreading.Thread(target=time.sleep, args=(900,), daemon=True).start()\n"
+        "print(1, flush=True)\ntime.sleep(0.3)\nos._exit(0)"
+    )
+    assert isinstance(settle(nursery.census, no_queues, patience=30), Resting)
+    still = settle(nursery.census, no_queues, patience=30, spin=2.0)
+    assert isinstance(still, Quiet)
+    assert not still.tasks

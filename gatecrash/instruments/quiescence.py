@@ -129,12 +129,14 @@ def settle(
     `look_at_queues` says what the kernel holds for the sockets of interest; `pump` answers trapped system
     calls and says how many. With `wait_out`, timed waits are watched until each has ended once and the tasks
     are back where they were; without, they give `Resting` at once. `ticks` remembers what came of it, and may say
-    that it need not be done again. `spin`: seconds of processor time after which a task counts as spinning.
+    that it need not be done again. `spin`: seconds of processor time after which a task counts as spinning, where the
+    server is expected to end by itself: then a task's long sleep is watched as long as patience lasts.
     """
     deadline = time.monotonic() + patience
-    return _Settling(census, look_at_queues, deadline, pump or (lambda: 0), ticks or Ticks(), spin or _SPIN_WINDOW).run(
-        wait_out
-    )
+    settling = _Settling(census, look_at_queues, deadline, pump or (lambda: 0), ticks or Ticks())
+    if spin is not None:
+        settling.spin.least, settling.to_the_end = spin, True
+    return settling.run(wait_out)
 
 
 class _Lesson:
@@ -162,13 +164,13 @@ class _Settling:
     deadline: float
     pump: Callable[[], int]
     ticks: Ticks
-    least: float = _SPIN_WINDOW
+    to_the_end: bool = False
     nap: float = _FIRST_NAP
     yields: int = 0
     spin: _SpinWatch = field(init=False)
 
     def __post_init__(self) -> None:
-        self.spin = _SpinWatch(self.census, self.least)
+        self.spin = _SpinWatch(self.census)
 
     def run(self, wait_out: bool) -> Stillness:
         rest = self._rest()
@@ -177,14 +179,19 @@ class _Settling:
         while timed := rest.timed():
             if self.ticks.take_for_idle(rest.tasks, len(rest.zombies)):
                 break
-            longest = max(task.timed or 0.0 for task in timed)
-            if not wait_out or longest > self.deadline - time.monotonic():
+            longest, left = max(task.timed or 0.0 for task in timed), self.deadline - time.monotonic()
+            if not wait_out or left < 0 or (longest > left and not self.to_the_end):
                 return rest.resting()
-            later = self._wait_out(rest)
+            later = self._wait_out(rest) if longest <= left else self._after_a_nap()
             if isinstance(later, Quiet | Resting | Spinning | Restless):
                 return later
             rest = later
         return Quiet(rest.tasks, rest.queues)
+
+    def _after_a_nap(self) -> _Rest | Stillness:
+        """What a moment brings, where one task sleeps for long and others may be about to end the process."""
+        _sleep(_WAIT_OUT_NAP)
+        return self._rest()
 
     def _wait_out(self, start: _Rest) -> _Rest | Stillness:
         """Quiet when all timed waits of `start` ended once and nothing else changed; else the changed rest.
@@ -332,9 +339,9 @@ def _held_at_a_gate(task: Task) -> bool:
 class _SpinWatch:
     """How long each task has wanted and used a CPU since the queues last changed."""
 
-    def __init__(self, census: Census, least: float) -> None:
+    def __init__(self, census: Census) -> None:
         self.census = census
-        self.least = least
+        self.least = _SPIN_WINDOW
         self.start = 0.0
         self.next_look = 0.0
         self.before: dict[int, Task] = {}
