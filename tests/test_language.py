@@ -25,8 +25,8 @@ from gatecrash.verdicts import Finding, Verdict
 from tests.catalogue import LANGUAGES, TEMPLATE, po_file, read, template, written
 
 GLOSSARY = Path(__file__).parents[1] / "docs" / "korean.md"
-#: Particles whose form depends on the sound before them; nobody knows it of a value.
-_PARTICLE = re.compile(r"(?<!})}(은|는|이|가|을|를|과|와|으로|로)(?![가-힣])")
+#: Particles whose form depends on the sound before them; nobody knows it of a value, but of a size (바이트).
+_PARTICLE = re.compile(r"(?<!})(?<!{size)(?<!{rest)}(은|는|이|가|을|를|과|와|으로|로)(?![가-힣])")
 _HANGUL = re.compile(r"[가-힣]")
 
 
