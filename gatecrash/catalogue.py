@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -32,11 +32,15 @@ class Property:
 
 @cache
 def properties() -> tuple[Property, ...]:
-    """Every property of every suite, in the order of files and lines. Raises EngineFault for one without a rule."""
+    """Every property of every suite, those of basic rules before what builds on them: a rule that was tried needs
+    no probe. Raises EngineFault for one without a rule.
+    """
     root = tree_root()
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
-    return tuple(one for path in sorted((root / "suites").rglob("test_*.py")) for one in _properties_of(_load(path)))
+    found = [one for path in sorted((root / "suites").rglob("test_*.py")) for one in _properties_of(_load(path))]
+    place = {rule.id: number for number, rule in enumerate(load().in_order())}
+    return tuple(sorted(found, key=lambda one: place[one.rule]))
 
 
 def _load(path: Path) -> ModuleType:
@@ -80,5 +84,12 @@ def judge(bench: Bench, build: str, profile_of: Callable[[Rule], Profile | None]
     for one in properties():
         tried = profile_of(load().get(one.rule))
         if tried is not None:
-            verdicts += try_property(one, bench, build, tried)
+            new = try_property(one, bench, build, tried)
+            bench.prerequisites.hold(holding(new))
+            verdicts += new
     return verdicts
+
+
+def holding(verdicts: Iterable[Verdict]) -> set[str]:
+    """The rules that were tried on the plain build, and hold: what builds on them can be seen."""
+    return {verdict.rule for verdict in verdicts if verdict.outcome == "pass" and verdict.build == "plain"}

@@ -215,6 +215,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the rules that --only and --skip leave; with --target, keep nothing but the suites."""
     only, skip = _asked(config, "--only"), _asked(config, "--skip")
+    place = {rule.id: number for number, rule in enumerate(load().in_order())}
+    suites = iter(
+        sorted((item for item in items if _kept(item, set(place))), key=lambda item: place[_rule_of(item).id])
+    )
+    # Basic rules come first: a rule that was tried, and holds, needs no probe where others build on it.
+    items[:] = [next(suites) if _kept(item, set(place)) else item for item in items]
     if not only and not skip and _asked(config, "--target") is None:
         return
     try:
@@ -267,6 +273,8 @@ def trial(request: pytest.FixtureRequest, judged: Judged, workshop: Workshop) ->
         _note(request.node, other)
     if made.verdict is not None:
         _note(request.node, made.verdict)
+        if made.verdict.outcome == "pass" and judged.build == "plain":
+            bench.prerequisites.hold([rule.id])
         if made.verdict.outcome == "inconclusive":
             request.node.user_properties.append(("gatecrash-inconclusive", str(made.verdict.reason)))
     request.node.user_properties.append(("gatecrash-seconds", round(time.monotonic() - started, 3)))

@@ -19,7 +19,7 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 from types import TracebackType
 
-from gatecrash.catalogue import properties, try_property
+from gatecrash.catalogue import holding, properties, try_property
 from gatecrash.orphans import die_with_parent
 from gatecrash.profiles import Profile
 from gatecrash.verdicts import Verdict
@@ -121,7 +121,7 @@ class Crew:
             for line in wait(list(busy)):
                 worker = busy[line]  # type: ignore[index]
                 result = self._hear(worker)
-                self._held |= {v.rule for v in result.verdicts if v.outcome == "pass" and v.build == "plain"}
+                self._held |= holding(result.verdicts)
                 self._hand_out(worker, waiting)
                 yield result
         for order in waiting:
