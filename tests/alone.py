@@ -27,7 +27,7 @@ def written(verdict: Verdict, contract: Contract, folder: Path) -> Path | None:
     return path
 
 
-def status(path: Path, launch: Launch, contract: Contract, *, times: int = 3) -> tuple[int, str]:
+def status(path: Path, launch: Launch, contract: Contract, *, times: int = 12) -> tuple[int, str]:
     """The script's exit status against a freshly started server, and what it printed."""
     with Site({"plain": launch}, contract, arena="loopback") as site:
         host, port = site.fresh().address
@@ -41,7 +41,7 @@ REFERENCES = {"http": "http_fork", "echo": "echo_fork", "udp": "udp_echo"}
 
 
 def unlike(verdict: Verdict, prepared: Prepared, references: dict[str, Launch], folder: Path) -> str:
-    """What is wrong with the script of a broken rule; nothing where it shows the fault, and on a correct server none."""
+    """What is wrong with the script of a broken rule: it must show the fault, and find none in a correct server."""
     contract = prepared.contract
     path = written(verdict, contract, folder)
     if path is None:

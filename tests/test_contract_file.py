@@ -160,7 +160,8 @@ def test_an_empty_file_promises_nothing(tmp_path: Path) -> None:
         ("[udp]\nmax_datagram = 65508", "line 2: max_datagram = 65508; allowed is a size in bytes from 1 to 65507."),
         (
             "[contrac]\nprotocol = 'http'",
-            "line 1: [contrac] is not known. Did you mean '[contract]'? Known are [target], [contract], [http], [udp], [grading].",
+            "line 1: [contrac] is not known. Did you mean '[contract]'? "
+            "Known are [target], [contract], [http], [udp], [grading].",
         ),
         ("protocol = 'http'", "line 1: protocol belongs under [contract]."),
         ("colour = 'red'", "line 1: colour is not known. Known are [target], [contract], [http], [udp], [grading]."),

@@ -225,7 +225,7 @@ def test_a_task_woken_for_nothing_has_not_ended_its_timed_wait(nursery: Nursery,
 
 def test_timed_waits_that_never_repeat_prove_nothing(nursery: Nursery) -> None:
     nursery.python("import select\nprint(1, flush=True)\nn = 20\nwhile True:\n    select.poll().poll(n)\n    n += 20")
-    assert isinstance(settle(nursery.census, no_queues, patience=0.6), Resting)
+    assert isinstance(settle(nursery.census, no_queues, patience=0.6), Resting | Restless)
 
 
 def test_an_unreadable_call_is_never_quiet(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
