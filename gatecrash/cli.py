@@ -6,11 +6,13 @@ import argparse
 import io
 import signal
 import sys
+import traceback
 from importlib import import_module
 
 from gatecrash import __version__, language
 from gatecrash.errors import GatecrashError
 from gatecrash.language import marked, say, spoken
+from gatecrash.text import safe_text
 
 #: Each is a module of gatecrash.commands, imported when it is the one that runs: the others' imports take longer
 #: than it takes to print a rule.
@@ -62,6 +64,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 0
+    except Exception as fault:  # noqa: BLE001 - a fault of ours must never read as "does not conform"
+        traceback.print_exc()
+        print(say("Gatecrash itself failed: {fault}", fault=safe_text(repr(fault))), file=sys.stderr)
+        return 3
     return code
 
 

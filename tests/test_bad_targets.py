@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gatecrash import cli
 from gatecrash.building import find_compiler
 
 
@@ -91,3 +92,15 @@ def test_a_contract_with_mistakes_names_file_line_key_and_what_is_allowed(tmp_pa
     assert done.returncode == 4
     for word in ("gatecrash.toml", "line 2", "htpp", "http", "line 3", "concurency", "concurrency"):
         assert word in done.stderr, done.stderr
+
+
+def test_a_fault_of_ours_never_reads_as_a_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(options: object) -> int:
+        raise ZeroDivisionError("a bug of ours\x1b[31m")
+
+    monkeypatch.setattr("gatecrash.commands.rules.run", fails)
+    assert cli.main(["rules"]) == 3
+    said = capsys.readouterr().err
+    assert "Gatecrash itself failed: ZeroDivisionError" in said.splitlines()[-1]

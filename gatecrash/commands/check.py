@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -35,7 +36,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target", nargs="?", help="a .c, .cpp or .py file, a folder, a command (with {port}), or HOST:PORT"
     )
-    parser.add_argument("--profile", default="quick", choices=("quick", "default", "thorough"), help="how long to try")
+    parser.add_argument(
+        "--profile",
+        default=os.environ.get("GATECRASH_PROFILE", "quick"),
+        choices=("quick", "default", "thorough"),
+        help="how long to try",
+    )
     parser.add_argument(
         "--only", action="append", default=[], metavar="IDS", help="rules or areas to try: ACC-03, fork, RES-*"
     )
