@@ -27,7 +27,9 @@ _PENDING = (1, 100, 1000, 4096, 10000, 16384)  # bytes: they fit in the socket b
 
 @pytest.mark.rule("STREAM-04")
 def test_what_is_pending_at_a_half_close_still_comes_back(trial: Trial) -> None:
-    drawn = st.tuples(st.lists(st.sampled_from(_PENDING), min_size=1, max_size=3), st.booleans())
+    # Frozen is the simpler choice: what depends on who comes first shows every time.
+    frozen = st.sampled_from((True, False))
+    drawn = st.tuples(st.lists(st.sampled_from(_PENDING), min_size=1, max_size=3), frozen)
     trial.verify(drawn.map(lambda facts: _half_closes(*facts)))
 
 
