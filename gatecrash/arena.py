@@ -249,15 +249,21 @@ class Arena:
         nofile = min(nofile, hard)
         report_fd = max(3, min(nofile, hard - 1))  # beyond anything the target will open itself
         code = build_filter(traps, exempt=report_fd) if traps else b""
-        answer, descriptors = self._ask(
-            "spawn",
-            argv=list(argv),
-            cwd=folder,
-            env=dict(env),
-            nofile=nofile,
-            report_fd=report_fd,
-            filter=code.hex(),
-        )
+        try:
+            answer, descriptors = self._ask(
+                "spawn",
+                argv=list(argv),
+                cwd=folder,
+                env=dict(env),
+                nofile=nofile,
+                report_fd=report_fd,
+                filter=code.hex(),
+            )
+        except OSError as error:
+            raise EngineFault(
+                f"Cannot start {argv[0]}: {error.strerror}. Is the machine out of processes or memory? "
+                "End what uses them up, or run fewer workers."
+            ) from error
         if failure := answer.get("failure"):
             raise _launch_failure(argv[0], folder, failure["stage"], failure["errno"])
         gates_fd = descriptors[1] if traps else None

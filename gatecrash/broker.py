@@ -1,6 +1,6 @@
 """The process inside an arena: starts targets, buries them, hands out sockets, drains their output.
 
-`arena.py` runs `main` in an interpreter of its own, without site-packages; this file and the two it imports need the
+`arena.py` runs `main` in an interpreter of its own, without site-packages; this file and the three it imports need the
 standard library only. In a namespace arena it is pid 1: when it dies the kernel kills everything else. On the shared
 loopback it is a child subreaper, so orphans come back to it and can be killed too. It answers one request at a time on
 a SOCK_SEQPACKET socket (JSON, descriptors by SCM_RIGHTS) and never speaks first after its greeting. End of file on that
@@ -18,15 +18,18 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
+from gatecrash.growth import AT_LEAST, Growth
 from gatecrash.launch import Launch, Target
 from gatecrash.namespaces import (
     become_subreaper,
     children_by_asking,
     descendants,
     enter_namespaces,
+    groups_of,
     soft_to_hard,
     write_file,
 )
@@ -34,6 +37,7 @@ from gatecrash.namespaces import (
 FINISHED_KEPT = 16  # dead targets whose output can still be asked for
 MESSAGE_SIZE = 200_000  # below the default SO_SNDBUF of a Unix socket (212992)
 NETLINK_SOCK_DIAG, ETH_P_ALL = 4, 3
+GROWTH_SECONDS = 0.02  # between two looks at how many processes there are: some hundred forks
 
 
 class TesterGone(Exception):
@@ -51,6 +55,9 @@ class Broker:
         self.ended: dict[int, int] = {}  # statuses of targets otherwise forgotten
         self.serial = 0
         self.oldest = 0  # the first process started since none was left
+        self.oldest_serial = 0
+        self.growth = Growth()
+        self.look_again = 0.0
         self.poll = select.poll()
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.wake = wake_read
@@ -63,7 +70,8 @@ class Broker:
         """Until the tester closes its end, or dies."""
         self.reply({"ready": True}, speak_for=os.getpid())
         while True:
-            ready = [descriptor for descriptor, _ in self.poll.poll()]
+            ready = [descriptor for descriptor, _ in self.poll.poll(GROWTH_SECONDS * 1000 if self.oldest else None)]
+            self.contain()
             if self.wake in ready:
                 os.read(self.wake, 4096)
                 self.reap()
@@ -85,6 +93,7 @@ class Broker:
         operation = {
             "spawn": self.spawn,
             "status": self.tell_status,
+            "overrun": self.tell_overrun,
             "output": self.tell_output,
             "sockets": self.make_sockets,
             "open": self.open_file,
@@ -132,7 +141,9 @@ class Broker:
             os.close(descriptor)
         os.set_blocking(out_read, False)
         self.serial += 1
-        self.oldest = self.oldest or pid
+        if not self.oldest:
+            self.oldest, self.oldest_serial = pid, self.serial
+            self.growth.restart()
         target = self.targets[self.serial] = Target(pid, stdin_write, out_read)
         self.poll.register(out_read, select.POLLIN)
         with hear:
@@ -189,6 +200,25 @@ class Broker:
         for target in self.targets.values():
             if target.pid == pid and target.status is None:
                 target.status = os.waitstatus_to_exitcode(status)
+
+    def contain(self) -> None:
+        """End everything when there are far more processes than clients account for."""
+        now = time.monotonic()
+        if not self.oldest or now < self.look_again:
+            return
+        self.look_again = now + GROWTH_SECONDS
+        if not self.growth.to_count:
+            return
+        processes = len(self.below(most=self.growth.allowed))
+        if processes > self.growth.allowed:
+            for serial, target in self.targets.items():
+                target.overrun = processes if serial >= self.oldest_serial else target.overrun
+            self.kill_all()
+
+    def tell_overrun(self, request: Mapping[str, Any]) -> None:
+        """How many processes there were when they were ended for being too many; 0 when they never were."""
+        target = self.targets.get(request["serial"])
+        self.reply({"processes": 0 if target is None else target.overrun})
 
     def tell_status(self, request: Mapping[str, Any]) -> None:
         """Its exit status; the tester asks when the pidfd says that it is dead, so this hardly waits."""
@@ -275,14 +305,22 @@ class Broker:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)
             return
+        # Every target leads a session of its own, so that groups hold nobody else. A group is killed at once, under the
+        # lock that fork takes; one by one, or when all of them are looked for first, processes that fork outrun us.
+        for group in groups_of(self.below(most=AT_LEAST)) - {os.getpgrp()}:
+            with contextlib.suppress(OSError):
+                os.killpg(group, signal.SIGKILL)
         for pid in reversed(self.below()):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
 
-    def below(self) -> list[int]:
-        """Every process below this one; where /proc is masked its children, who leave it theirs when they end."""
+    def below(self, most: int | None = None) -> list[int]:
+        """Every process below this one, or the first of them when there are more than `most`.
+
+        Where /proc is masked: its children, who leave it theirs when they end.
+        """
         if os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
-            return descendants(os.getpid())
+            return descendants(os.getpid(), most)
         return children_by_asking(self.oldest) if self.oldest else []
 
 

@@ -137,6 +137,7 @@ class Target:
         self.stdin: int | None = stdin  # open and silent
         self.pipe: int | None = output
         self.status: int | None = None
+        self.overrun = 0  # how many processes there were when the broker ended them for being too many
         self.head, self.tail, self.total = bytearray(), bytearray(), 0
 
     def drain(self, rounds: int = 1) -> None:

@@ -113,11 +113,11 @@ def _is_child(pid: int) -> bool:
     return True
 
 
-def descendants(root: int) -> list[int]:
-    """Every process below `root`, by /proc/PID/task/TID/children (proc(5))."""
+def descendants(root: int, most: int | None = None) -> list[int]:
+    """Every process below `root`, by /proc/PID/task/TID/children (proc(5)); with `most`, some more than that many."""
     found: list[int] = []
     waiting = [root]
-    while waiting:
+    while waiting and (most is None or len(found) <= most):
         pid = waiting.pop()
         try:
             for task in os.listdir(f"/proc/{pid}/task"):
@@ -127,4 +127,13 @@ def descendants(root: int) -> list[int]:
                 waiting += children
         except OSError:
             continue  # gone meanwhile
+    return found
+
+
+def groups_of(pids: list[int]) -> set[int]:
+    """The process groups of those that still live (getpgid(2))."""
+    found: set[int] = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            found.add(os.getpgid(pid))
     return found

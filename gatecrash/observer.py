@@ -116,7 +116,7 @@ class Observer:
         if status is not None and not self.server.running():
             output = self.server.process.output()
             self.output = safe_text((output.head + output.tail).decode("utf-8", "replace"))[-4000:]
-            events.append(ServerEnded(step, status, self.output))
+            events.append(ServerEnded(step, status, self.output, self.server.process.overrun()))
         return events
 
     @property

@@ -62,6 +62,13 @@ class Process:
                 self._status = answer["status"]
         return self._status
 
+    def overrun(self) -> int:
+        """How many processes there were, zombies included, when the arena ended them for being too many; else 0.
+
+        Too many are 1024 and four for each client, or a quarter of all the machine has numbers for (growth.py).
+        """
+        return int(self._ask("overrun", serial=self._serial)[0]["processes"])
+
     def output(self) -> Output:
         """All it has written until now, and whatever its children wrote."""
         answer, (memory,) = self._ask("output", serial=self._serial)

@@ -104,6 +104,9 @@ class _Unseen:
     def exit_status(self) -> int | None:
         return None
 
+    def overrun(self) -> int:
+        return 0
+
     def output(self) -> Output:
         return Output(b"", b"", 0)
 

@@ -219,6 +219,13 @@ def _free_port(arena: Arena | Wire) -> int:
 def why_not_listening(server: Server) -> str:
     """One plain sentence on what was seen instead of a listening socket, with what it printed and the next step."""
     status = server.process.exit_status()
+    overrun = server.process.overrun()
+    if overrun:
+        return say(
+            "the target had {overrun} processes before any client came, and was ended before it had more. "
+            "Look for a fork in a loop that nothing stops.",
+            overrun=overrun,
+        )
     output = server.process.output()
     words = safe_text((output.head + output.tail).decode("utf-8", "replace")).strip()[-600:]
     said = say("It printed nothing.") if not words else say("It printed:\n    ") + words.replace("\n", "\n    ")

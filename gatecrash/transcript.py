@@ -260,12 +260,18 @@ class DatagramsDropped(Event):
 
 @dataclass(frozen=True)
 class ServerEnded(Event):
-    """The server is gone: its exit code, or minus the signal that ended it."""
+    """The server is gone: its exit code, or minus the signal that ended it.
+
+    `overrun` is how many processes it had when it was ended for having far more than its clients account for (else 0).
+    """
 
     status: int
     output: str = ""
+    overrun: int = 0
 
     def line(self) -> str:
+        if self.overrun:
+            return f"the server was ended when it had {self.overrun} processes"
         how = f"exited with status {self.status}" if self.status >= 0 else f"was ended by signal {-self.status}"
         return f"the server {how}"
 

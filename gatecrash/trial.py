@@ -33,6 +33,9 @@ _FRESH_TRIES = 3
 #: Zombies of one look are held against those of a later one, made while more was known: no look may see too many.
 _COUNT_ZOMBIES = frozenset({"FORK-03"})
 
+#: A server that breaks it is ended in the middle: nothing more can be seen.
+_OVERRUN = "RES-06"
+
 
 class RuleBroken(AssertionError):
     """A rule is broken by the target; carries the finding, the scenario and its transcript."""
@@ -59,6 +62,7 @@ class Trial:
         self._shrink_until: float | None = None
         self._started = time.monotonic()
         self._fresh = False
+        self._overrun = ""  # why this rule cannot be seen: the server forks without end
         self._haste: Haste = "careful" if rule.id in _COUNT_ZOMBIES else "hasty"
         self.verdict: Verdict | None = None
 
@@ -114,7 +118,7 @@ class Trial:
     def _example(self, played: Scenario) -> None:
         if played in self._broken:
             raise self._broken[played]
-        if self._out_of_time():
+        if self._overrun or self._out_of_time():
             return
         try:
             broken = self._seen(played)
@@ -183,6 +187,8 @@ class Trial:
 
     def _note_other(self, finding: Finding, played: Scenario, transcript: Transcript) -> None:
         """An invariant broke under another rule's scenario: reported once under its own rule, then muted."""
+        if finding.rule == _OVERRUN and self.rule.id != _OVERRUN:
+            self._overrun = stated("{rule} is broken ({got}), so this cannot be seen", rule=_OVERRUN, got=finding.got)
         if finding.rule != self.rule.id and finding.rule not in self.others:
             self.others[finding.rule] = Verdict(
                 finding.rule, "fail", finding=finding, scenario=played, transcript=transcript, build=self.build
@@ -220,6 +226,8 @@ class Trial:
         return shown
 
     def _held(self) -> Verdict:
+        if self._overrun:
+            return self._verdict("not_observable", reason=self._overrun)
         if self.unproved:
             finding = self.unproved[0]
             return self._verdict(

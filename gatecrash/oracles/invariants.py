@@ -1,4 +1,6 @@
-"""What must hold after every scenario, whatever rule was being tried: nothing crashed, no sanitizer spoke."""
+"""What must hold after every scenario, whatever rule was being tried: nothing crashed, no sanitizer spoke, the number
+of processes stayed within bounds.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,17 @@ def broken_invariants(case: Case) -> list[Finding]:
     reports = [e for e in case.transcript.events if isinstance(e, SanitizerReport)]
     findings = [sanitizer_finding(e) for e in reports]
     crash = None if reports else memory_fault(case.transcript)
-    return findings + ([crash] if crash is not None else [])
+    overrun = runaway(case.transcript)
+    return findings + [found for found in (crash, overrun) if found is not None]
+
+
+def runaway(transcript: Transcript) -> Finding | None:
+    """The finding that the arena had to end the server because it forked without end."""
+    ended = transcript.server_ended
+    if ended is None or not ended.overrun:
+        return None
+    got = stated("it had {number} processes, zombies included, and was ended before it had more", number=ended.overrun)
+    return Finding("RES-06", stated("no more processes than its clients account for"), got)
 
 
 def sanitizer_finding(event: SanitizerReport) -> Finding:
@@ -50,7 +62,10 @@ def memory_fault(transcript: Transcript) -> Finding | None:
 
 
 def true_reason(case: Case, finding: Finding) -> Finding:
-    """A client that was not served because the server crashed: the crash is the finding."""
+    """A client that was not served because the server crashed, or had to be ended: that is the finding."""
+    overrun = runaway(case.transcript)
+    if overrun is not None:
+        return overrun
     if finding.rule in _OWN_CRASHES:
         return finding
     crash = memory_fault(case.transcript)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from gatecrash.language import stated
 from gatecrash.oracles import oracle
+from gatecrash.oracles.invariants import runaway
 from gatecrash.oracles.service import as_finding, unserved
 from gatecrash.scenario import Connect, Scenario, Settle
 from gatecrash.transcript import Snapshot, TracedCall, Transcript
@@ -134,3 +135,9 @@ def _failed(transcript: Transcript) -> tuple[TracedCall, ...]:
 
 def _error(call: TracedCall) -> str:
     return call.outcome.removeprefix("failed ")
+
+
+@oracle("RES-06")
+def processes_stay_with_clients(case: Case) -> Finding | None:
+    """The arena had to end the server because it forked without end."""
+    return runaway(case.transcript)

@@ -330,7 +330,8 @@ class Drawing:
         if self.restarted and event.status in (-signal.SIGTERM, -signal.SIGKILL):
             return  # the end we made ourselves, between two lives
         self.dead = True
-        self.mark(SERVER, "died", _death(event.status), bad=self.fault.found)
+        how = f"ended at {event.overrun} processes" if event.overrun else _death(event.status)
+        self.mark(SERVER, "died", how, bad=self.fault.found)
 
     @event.register
     def _started(self, event: seen.Started, index: int) -> None:

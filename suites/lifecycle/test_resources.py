@@ -5,7 +5,21 @@ from hypothesis import strategies as st
 
 from gatecrash.contract import Contract
 from gatecrash.offer import ask, plain_request
-from gatecrash.scenario import Close, Connect, Fail, Receive, Reset, Scenario, Send, Settle, Step, scenario
+from gatecrash.scenario import (
+    Close,
+    Connect,
+    Fail,
+    HalfClose,
+    LiftLimit,
+    LimitDescriptors,
+    Receive,
+    Reset,
+    Scenario,
+    Send,
+    Settle,
+    Step,
+    scenario,
+)
 from gatecrash.trial import Trial
 from strategies import client_names, departures, malformed_requests
 from strategies.visits import VISITS, repeated_visits, visit
@@ -13,6 +27,9 @@ from strategies.visits import VISITS, repeated_visits, visit
 _CLIENTS = st.integers(4, 8)
 #: More than the usual pools have threads: one that is filled on demand grows until then, and rightly so.
 _MORE_THAN_A_POOL = st.integers(36, 40)
+
+#: Seconds in which a server that forks without end has made more processes than it may, on a loaded machine even.
+_UNTIL_ENDED = 5.0
 
 
 @pytest.mark.rule("RES-01")
@@ -42,6 +59,11 @@ def test_a_thread_that_cannot_be_started_does_not_end_it(trial: Trial) -> None:
     trial.verify(st.integers(1, 3).map(lambda times: _no_thread(trial.contract, times)))
 
 
+@pytest.mark.rule("RES-06")
+def test_it_does_not_fork_for_nobody(trial: Trial) -> None:
+    trial.verify(st.integers(0, 2).map(lambda clients: _shortage(trial.contract, clients)), examples=3)
+
+
 def _twice(count: int, steps: tuple[Step, ...]) -> Scenario:
     """The same client `count` times, and as often again."""
     names = client_names(2 * count)
@@ -68,3 +90,10 @@ def _no_thread(contract: Contract, times: int) -> Scenario:
     first = (ask(name, contract) for name in unlucky)
     leaving = (Close(name) for name in unlucky)
     return scenario(Fail("thread", "EAGAIN", times), *first, leaving, Settle("failed"), ask(last, contract))
+
+
+def _shortage(contract: Contract, count: int) -> Scenario:
+    """Clients that knock while no descriptor is left; the server is watched until it rests, or is ended."""
+    names = client_names(count)
+    knocking = ((Connect(name), HalfClose(name)) for name in names) if contract.protocol != "udp" else ()
+    return scenario(LimitDescriptors(0), *knocking, Settle("limited", within=_UNTIL_ENDED), LiftLimit())

@@ -1,0 +1,99 @@
+"""A target that forks without end is ended, in either kind of arena, before the machine has no process left."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from gatecrash import growth
+from gatecrash.arena import Arena
+from gatecrash.contract import Contract
+from gatecrash.errors import Unavailable
+from gatecrash.oracles import oracle_of
+from gatecrash.oracles.invariants import broken_invariants, true_reason
+from gatecrash.scenario import Connect, scenario
+from gatecrash.transcript import ServerEnded, Transcript
+from gatecrash.verdicts import Case, Finding
+
+ENV = {"PATH": "/usr/bin:/bin"}
+ONE_AFTER_ANOTHER = "import os\nwhile True:\n    if os.fork() == 0:\n        os._exit(0)\n"
+TWICE_AS_MANY = "import os\nwhile True:\n    os.fork()\n"
+A_FEW = """
+import os, signal
+for _ in range(3):
+    if os.fork() == 0:
+        signal.pause()
+print(flush=True)
+signal.pause()
+"""
+
+
+@pytest.fixture(params=["namespace", "loopback"])
+def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
+    try:
+        opened = Arena.open(kind=request.param)
+    except Unavailable as refusal:
+        pytest.skip(str(refusal))
+    with opened:
+        yield opened
+
+
+@pytest.mark.parametrize("program", [ONE_AFTER_ANOTHER, TWICE_AS_MANY], ids=["zombies", "a bomb"])
+def test_a_target_that_forks_without_end_is_ended(arena: Arena, program: str) -> None:
+    target = arena.spawn([sys.executable, "-I", "-S", "-c", program], env=ENV)
+    assert target.wait(60) == -9
+    assert target.overrun() > growth.AT_LEAST
+    assert arena.spawn(["true"], env=ENV).wait(10) == 0
+
+
+def test_a_target_with_some_children_is_left_alone(arena: Arena) -> None:
+    target = arena.spawn([sys.executable, "-I", "-S", "-c", A_FEW], env=ENV)
+    while not target.output().total:
+        assert target.exit_status() is None
+    assert target.overrun() == 0
+    arena.clear()
+    assert target.overrun() == 0, "we ended it, for no fault of its own"
+
+
+def test_what_is_asked_of_the_next_target_is_not_the_last_ones_affair(arena: Arena) -> None:
+    first = arena.spawn([sys.executable, "-I", "-S", "-c", ONE_AFTER_ANOTHER], env=ENV)
+    assert first.wait(60) == -9
+    second = arena.spawn(["sleep", "1000"], env=ENV)
+    assert second.overrun() == 0
+    assert second.exit_status() is None
+
+
+def test_each_client_accounts_for_some_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    came = iter([100, 100, 150, 100_000_000])
+    monkeypatch.setattr(growth, "arrivals", lambda: next(came))
+    counted = growth.Growth()
+    assert counted.allowed == growth.AT_LEAST
+    assert counted.allowed == growth.AT_LEAST + 200
+    assert growth.AT_LEAST < counted.allowed < 1 << 22, "never more than a part of all numbers"
+
+
+def test_processes_are_counted_when_many_were_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    newest = iter([1000, 1001, 1255, 1256, 1257, 3])
+    monkeypatch.setattr(growth, "last_pid", lambda: next(newest))
+    counted = growth.Growth()
+    assert [counted.to_count for _ in range(5)] == [False, False, True, False, True]
+
+
+def _case(*events: ServerEnded) -> Case:
+    return Case(Transcript(scenario(Connect("A")), events), Contract(protocol="http"))
+
+
+def test_a_server_ended_for_its_many_processes_breaks_one_rule_whatever_was_tried() -> None:
+    case = _case(ServerEnded(0, -9, overrun=1025))
+    assert [finding.rule for finding in broken_invariants(case)] == ["RES-06"]
+    assert oracle_of("RES-06")(case) is not None
+    assert true_reason(case, Finding("LIFE-05", "a client is served", "it was not")).rule == "RES-06"
+
+
+def test_a_server_that_ended_by_itself_does_not() -> None:
+    case = _case(ServerEnded(0, -9))
+    assert broken_invariants(case) == []
+    assert oracle_of("RES-06")(case) is None
+    assert true_reason(case, Finding("LIFE-05", "a client is served", "it was not")).rule == "LIFE-05"
