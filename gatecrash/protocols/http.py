@@ -25,6 +25,7 @@ _ANSWER_START = re.compile(rb"HTTP/\d")
 _TELLING_FIELDS = ("content-type", "location", "allow", "content-encoding")
 _NOTHING = marked("nothing behind the end of the answer")
 _BODILESS_STATUSES = frozenset({204, 304})
+_REMEMBERED_SIZE = 1 << 16  # bytes: what is read of larger streams is not kept
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,21 @@ def read_answers(received: bytes, methods: Sequence[str], *, ended: bool) -> Rea
     "chunk"). Bytes behind the last answer are "trailing-bytes", or "extra-answer" when they begin another
     one.
     """
+    read = _read if len(received) > _REMEMBERED_SIZE else _read_before
+    return read(received, tuple(methods), ended)
+
+
+def _read(received: bytes, methods: tuple[str, ...], ended: bool) -> Reading:
     reader = _Reader(received, ended)
     for method in methods:
         if not reader.read_final_answer(method):
             break
     rest = reader.take_rest()
     return Reading(tuple(reader.answers), tuple(sorted(reader.problems, key=lambda p: p.offset)), rest)
+
+
+#: A server gives the same few answers thousands of times, and each is read by the client and by several oracles.
+_read_before = lru_cache(maxsize=128)(_read)
 
 
 class _Reader:
