@@ -73,7 +73,7 @@ class RunRecord:
         return (self.baseline or Baseline()).fixed(j.verdict for j in self.judgements)
 
     def exit_code(self, *, strict: bool) -> int:
-        """0 conforming, 1 not, 2 interrupted, 3 a fault of ours, 5 nothing was tried, 6 it did not build or start."""
+        """0 conforming, 1 not, 2 interrupted, 3 a fault of ours, 5 nothing judged, 6 it did not build or start."""
         if self.error is not None:
             return 6
         if self.interrupted:
@@ -84,7 +84,7 @@ class RunRecord:
         new = [j.rule.level for j in self.broken if j.rule.id not in excused]
         if "MUST" in new or (strict and ("SHOULD" in new or self.fixed)):
             return 1
-        if not self.broken and not self.summary["pass"] and not self.summary["inconclusive"]:
+        if not self.broken and not self.summary["pass"]:
             return 5
         return 0
 

@@ -16,6 +16,7 @@ from gatecrash.baseline import Baseline, Known, fingerprint
 from gatecrash.baseline_file import read_baseline, to_be_written, written
 from gatecrash.errors import UsageError
 from gatecrash.reports import terminal
+from gatecrash.reports.words import closing
 from gatecrash.tree import tree_root
 from gatecrash.verdicts import Verdict
 from tests.ci_records import failure, record_of
@@ -58,6 +59,19 @@ def test_what_was_not_judged_is_not_fixed(outcome: str) -> None:
     record = record_of(Verdict("FORK-02", outcome), Verdict("ACC-01", "pass"), baseline=known(failure()))  # type: ignore[arg-type]
     assert record.fixed == ()
     assert record.exit_code(strict=True) == 0
+
+
+def test_a_run_without_a_single_verdict_on_its_target_does_not_conform() -> None:
+    unsure = [Verdict("FORK-02", "inconclusive"), Verdict("ACC-01", "not_observable")]
+    assert record_of(*unsure).exit_code(strict=False) == 5
+    assert closing(record_of(*unsure), strict=False) == "was not judged"
+
+
+def test_what_could_not_be_seen_is_said_in_the_closing_sentence() -> None:
+    held = Verdict("ACC-01", "pass")
+    assert closing(record_of(held), strict=False) == "conforms"
+    partly = record_of(held, Verdict("FORK-02", "not_observable"))
+    assert closing(partly, strict=False) == "conforms as far as it could be seen"
 
 
 def test_a_fault_of_ours_is_none_of_the_baselines_business() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from typing import get_args
 
 import html5lib
 import pytest
 
+from gatecrash.baseline import Baseline, Known
 from gatecrash.contract import Contract
 from gatecrash.record import Judgement, RunRecord
 from gatecrash.reports import html_report
@@ -110,3 +112,26 @@ def test_a_side_that_ends_early_says_so() -> None:
     expected, got = sides(Difference(b"abc", b"abcd", 3))
     assert expected.ends
     assert not got.ends
+
+
+def test_a_known_failure_is_marked_and_a_fixed_one_must_go() -> None:
+    knows = Baseline((Known("ACC-01", reason="next week"), Known("RESP-01")))
+    record = replace(_record(_failure("ACC-01"), Verdict("RESP-01", "pass")), baseline=knows)
+    page = html_report.render(record)
+    assert "The baseline knows this failure; it fails no gate. next week" in page
+    assert "RESP-01 holds again: remove it from the baseline" in page
+    assert "knows this failure" not in html_report.render(_record(_failure("ACC-01")))
+
+
+@pytest.mark.parametrize(("strict", "said"), [(False, "conforms"), (True, "does not conform")])
+def test_a_strict_run_says_what_its_exit_code_says(strict: bool, said: str) -> None:
+    advice = next(rule.id for rule in load().rules if rule.level == "SHOULD")
+    record = replace(_record(_failure(advice), Verdict("ACC-01", "pass")), strict=strict)
+    assert re.search(rf"</bdi> {said}</h1>", html_report.render(record))
+
+
+def test_the_key_speaks_of_one_or_of_many() -> None:
+    held = [Verdict(rule, "pass") for rule in ("ACC-01", "ACC-02")]
+    key = r'<p class="key">.*?</p>'
+    assert re.search(r"2 hold\b", *re.findall(key, html_report.render(_record(*held))))
+    assert re.search(r"1 holds\b", *re.findall(key, html_report.render(_record(*held[:1]))))

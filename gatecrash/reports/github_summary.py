@@ -35,7 +35,7 @@ def render(record: RunRecord) -> str:
 
 
 def _head(record: RunRecord) -> str:
-    said = closing(record.exit_code(strict=record.strict))
+    said = closing(record, strict=record.strict)
     target = one_line(bounded(record.target, 300))
     return f"## Gatecrash: {_plain(target)} {said}\n\n{counts(record)} ({record.seconds:.1f} s, {record.profile})\n\n"
 

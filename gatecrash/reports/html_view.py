@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
@@ -71,6 +71,8 @@ class Row:
     word: str
     reason: str
     fixes: tuple[Fix, ...]
+    #: Why the baseline excuses it; None when it does not.
+    known: str | None = None
 
     @property
     def broken(self) -> bool:
@@ -135,6 +137,7 @@ class Page:
     symbol: str
     counts: str
     advice: bool
+    fixed: tuple[str, ...]
     facts: tuple[Fact, ...]
     error: str
     fault: str
@@ -150,9 +153,9 @@ class Page:
 
 def page(record: RunRecord) -> Page:
     """The page of a record."""
-    code = record.exit_code(strict=False)
+    code = record.exit_code(strict=record.strict)
     target = bounded(record.prepared.name, 120)
-    closing = spoken(words.closing(code))
+    closing = spoken(words.closing(record, strict=record.strict))
     tone: Tone = "good" if code == 0 else "bad" if code in (1, 6) else "unsure"
     rows = {j.rule.id: _row(j, record) for j in record.judgements}
     return Page(
@@ -162,7 +165,8 @@ def page(record: RunRecord) -> Page:
         tone=tone,
         symbol={"good": "✓", "bad": "✗", "unsure": "?"}[tone],
         counts=spoken(words.counts(record)) if record.judgements else "",
-        advice=code == 0 and bool(record.broken),
+        advice=code == 0 and any(j.rule.id not in record.excused for j in record.broken),
+        fixed=tuple(one.rule for one in record.fixed),
         facts=_facts(record),
         error=bounded(record.error or ""),
         fault=bounded(record.fault or ""),
@@ -171,7 +175,7 @@ def page(record: RunRecord) -> Page:
         failures=tuple(_failure(j, rows[j.rule.id], record) for j in record.broken),
         unjudged=_unjudged(rows.values()),
         outcomes=tuple(
-            (name, SYMBOLS[name], spoken(words.OUTCOME_WORDS[name]), record.summary[name])
+            (name, SYMBOLS[name], _word(name, record.summary[name]), record.summary[name])
             for name in SYMBOLS
             if record.summary[name]
         ),
@@ -225,6 +229,7 @@ def _row(judgement: Judgement, record: RunRecord) -> Row:
         reason=bounded(judgement.verdict.reason, 1000),
         # What a server cannot break is not explained with a mistake.
         fixes=() if outcome == "not_applicable" else _fixes(rule, record.prepared.contract.source),
+        known=bounded(record.excused[rule.id].reason, 1000) if rule.id in record.excused else None,
     )
 
 
@@ -253,13 +258,17 @@ def _groups(rows: Iterable[Row]) -> tuple[Group, ...]:
     return tuple(Group(area, tuple(some), _counted(some)) for area, some in by_area.items())
 
 
-def _counted(rows: Sequence[Row]) -> str:
+def _word(outcome: Outcome, number: int) -> str:
+    """What so many rules do: "holds", "hold"."""
     plural: dict[str, str] = {"pass": marked("hold"), "not_applicable": marked("do not apply")}
+    return spoken(plural[outcome] if number > 1 and outcome in plural else words.OUTCOME_WORDS[outcome])
+
+
+def _counted(rows: Sequence[Row]) -> str:
     counts = [(name, sum(row.outcome == name for row in rows)) for name in SYMBOLS]
     if counts[-1][1] == len(rows):
         return say("does not apply")
-    said = ((n, spoken(plural[name] if n > 1 and name in plural else words.OUTCOME_WORDS[name])) for name, n in counts)
-    return ", ".join(say("{count} {verdict}", count=n, verdict=verdict) for n, verdict in said if n)
+    return ", ".join(say("{count} {verdict}", count=n, verdict=_word(name, n)) for name, n in counts if n)
 
 
 def _unjudged(rows: Iterable[Row]) -> tuple[Unjudged, ...]:
@@ -325,11 +334,7 @@ def _replay(rule: str, named: str) -> str:
 def _diagram(verdict: Verdict) -> Markup | None:
     if verdict.transcript is None:
         return None
-    finding = verdict.finding
-    if finding is not None:  # the diagram looks for each sentence in each event: so much as the page shows, no more
-        evidence = tuple(line[:LONGEST] for line in finding.evidence[:_MOST_EVIDENCE])
-        finding = replace(finding, expected=finding.expected[:LONGEST], got=finding.got[:LONGEST], evidence=evidence)
-    drawn = diagram(verdict.transcript, finding, verdict.rule)
+    drawn = diagram(verdict.transcript, verdict.finding, verdict.rule)
     return Markup(svg(drawn, id_prefix=f"seq-{verdict.rule}"))  # svg escapes
 
 

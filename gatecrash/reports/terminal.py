@@ -211,7 +211,7 @@ def closing(console: Console, record: RunRecord, *, strict: bool) -> None:
     style = {0: "bold green", 1: "bold red"}.get(code, "bold yellow")
     console.print(
         Text.assemble(
-            (safe_text(f"{record.prepared.name} {spoken(words.closing(code))}"), style),
+            (safe_text(f"{record.prepared.name} {spoken(words.closing(record, strict=strict))}"), style),
             f": {spoken(words.counts(record))} ({record.seconds:.1f} s, {record.profile})",
         )
     )

@@ -61,8 +61,11 @@ def discovered(contract: Contract) -> str:
     return joined(facts, "; ")
 
 
-def closing(code: int) -> str:
-    """What an exit code says of a target: "conforms", "does not conform"."""
+def closing(record: RunRecord, *, strict: bool) -> str:
+    """What the run says of its target: "conforms", "does not conform", "conforms as far as it could be seen"."""
+    code = record.exit_code(strict=strict)
+    if code == 0 and record.summary["not_observable"]:
+        return stated("conforms as far as it could be seen")
     return stated(_CLOSINGS[code])
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gatecrash.sequence.cast import place_of
 from gatecrash.text import shown
 from gatecrash.transcript import Got, Transcript
 from gatecrash.verdicts import Difference, Finding
 
+_MOST_EVIDENCE, _LONGEST = 60, 4000  # sentences, characters in one
 _PROCESS = re.compile(r"\bprocess (\d+)")
 _UNENDED = re.compile(r"\b(closed|reset|nothing more|stays open|bytes?)\b(?! of body)")
 _WORD = re.compile(r"(?<![\w\"'])([A-Z]+\d*)(?='s\b|\b[:,]? )")
@@ -47,6 +48,7 @@ def fault_of(transcript: Transcript, finding: Finding | None) -> Fault:
     """What the finding points at."""
     if finding is None:
         return Fault()
+    finding = _bounded(finding)
     clients = _named(transcript.scenario.clients, finding.got)
     words = "\n".join((finding.got, *finding.evidence))
     clients = clients or _named(transcript.scenario.clients, words)
@@ -67,6 +69,12 @@ def fault_of(transcript: Transcript, finding: Finding | None) -> Fault:
         named=frozenset(name for name in transcript.scenario.clients if name in set(_WORD.findall(words))),
         got=finding.got,
     )
+
+
+def _bounded(finding: Finding) -> Finding:
+    """The finding with no more words than anybody reads: each sentence is looked for in each event."""
+    evidence = tuple(line[:_LONGEST] for line in finding.evidence[:_MOST_EVIDENCE])
+    return replace(finding, expected=finding.expected[:_LONGEST], got=finding.got[:_LONGEST], evidence=evidence)
 
 
 def _culprits(evidence: tuple[str, ...]) -> frozenset[str]:
