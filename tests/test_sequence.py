@@ -352,3 +352,14 @@ def test_who_stands_in_the_accept_queue_is_named() -> None:
     ]
     mark = the(drawn(transcript(*parts), Finding("ACC-02", "", "B got not a byte")), "queue")
     assert (text_of(mark.words), mark.bad) == ("1 in the accept queue: B", True)
+
+
+def test_an_answer_before_the_whole_head_is_wrong_and_not_its_end() -> None:
+    finding = Finding("RESP-03", "", "A got status 200 when it had sent 16 bytes of a head of 35")
+    assert [row.kind for row in drawn(answered(b"HTTP/1.1 200 OK\r\n\r\n"), finding).rows if row.bad] == ["segment"]
+
+
+def test_a_server_that_was_ended_for_its_many_processes_says_so() -> None:
+    ended = (Connect("B"), [ServerEnded(0, -9, overrun=1025)])
+    picture = drawn(transcript(*asked("A", b"x"), ended), Finding("RES-06", "", "it had 1025 processes"))
+    assert text_of(the(picture, "died").words) == "ended at 1025 processes"

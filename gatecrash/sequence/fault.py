@@ -13,7 +13,7 @@ from gatecrash.verdicts import Difference, Finding
 
 _MOST_EVIDENCE, _LONGEST = 60, 4000  # sentences, characters in one
 _PROCESS = re.compile(r"\bprocess (\d+)")
-_UNENDED = re.compile(r"\b(closed|reset|nothing more|stays open|bytes?)\b(?! of body)")
+_UNENDED = re.compile(r"\b(closed|reset|nothing more|stays open|bytes?)\b(?! of (?:body|a head))")
 _WORD = re.compile(r"(?<![\w\"'])([A-Z]+\d*)(?='s\b|\b[:,]? )")
 _ZOMBIES = re.compile(r"\bzombies: ([\d, ]+)")
 
