@@ -5,6 +5,7 @@ Imported by the broker, which runs without site-packages: standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -16,7 +17,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from gatecrash.namespaces import checked, libc
+from gatecrash.namespaces import checked, libc, write_file
 
 KEPT = 64 * 1024  # bytes of output kept at each end
 
@@ -98,6 +99,8 @@ class Launch:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.umask(0o022)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with contextlib.suppress(OSError):  # whoever eats all memory is the one to be killed for it (proc(5))
+            write_file("/proc/self/oom_score_adj", "1000")
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, hard))
 

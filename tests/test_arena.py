@@ -148,6 +148,7 @@ lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
 print(json.dumps({
     "ignored": int(lines["SigIgn"], 16), "blocked": int(lines["SigBlk"], 16),
     "leader": os.getsid(0) == os.getpid(), "umask": os.umask(0), "cwd": os.getcwd(), "env": dict(os.environ),
+    "first_to_be_killed": int(open("/proc/self/oom_score_adj").read()),
     "core": resource.getrlimit(resource.RLIMIT_CORE)[0], "nofile": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     "descriptors": [fd for fd in range(2000) if os.path.exists(f"/proc/self/fd/{fd}")],
     "silent": not select.select([0], [], [], 0)[0],
@@ -165,11 +166,13 @@ def test_a_target_inherits_only_what_it_was_given(arena: Arena, tmp_path: Path) 
     assert ignored.split() == ["SigIgn:", "0000000000000000"]
     assert found["env"].items() >= {**ENV, "CODE": INHERITED}.items()
     assert set(found["env"]) <= {"PATH", "CODE", "PWD", "OLDPWD", "SHLVL", "_", "LC_CTYPE"}  # the shell's and Python's
-    assert {name: found[name] for name in ("blocked", "leader", "umask", "cwd", "core", "nofile", "silent")} == {
+    told = ("blocked", "leader", "umask", "cwd", "first_to_be_killed", "core", "nofile", "silent")
+    assert {name: found[name] for name in told} == {
         "blocked": 0,
         "leader": True,
         "umask": 0o022,
         "cwd": str(tmp_path),
+        "first_to_be_killed": 1000,
         "core": 0,
         "nofile": 100,
         "silent": True,
