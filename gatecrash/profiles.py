@@ -30,7 +30,7 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("glance", examples=3, seconds=2.0, shrink_seconds=0.5, replays=1),
+        Profile("glance", examples=2, seconds=2.0, shrink_seconds=0.5, replays=1),
         Profile("matrix", examples=16, seconds=6.0, shrink_seconds=0.5, replays=1),
         Profile("quick", examples=20, seconds=4.0, shrink_seconds=2.0),
         Profile("default", examples=100, seconds=15.0, shrink_seconds=6.0),
