@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
+from hypothesis.errors import FlakyFailure
 
 from gatecrash.contract import Contract
 from gatecrash.discovery import discover
@@ -78,6 +81,33 @@ def test_a_correct_server_passes_with_every_example_played(tmp_path: Path) -> No
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
     assert trial.verdict is not None
     assert (trial.verdict.outcome, trial.verdict.examples) == ("pass", FEW.examples)
+
+
+def test_a_failure_that_depends_on_luck_is_a_finding_and_no_fault_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hypothesis complains when what held once is broken later; its replays say how often it shows."""
+    with site_of(tmp_path, CUTS_AT_NUL, Contract(protocol="echo", written=frozenset({"protocol"}))) as site:
+        trial = trial_on(site)
+        as_usual = trial._settings
+
+        def flaky(limit: int) -> Callable[[Any], Any]:
+            def run(test: Callable[[], None]) -> Callable[[], None]:
+                def complain() -> None:
+                    with pytest.raises(RuleBroken) as broken:
+                        as_usual(limit)(test)()
+                    raise FlakyFailure("inconsistent results", [broken.value])
+
+                return complain
+
+            return run
+
+        monkeypatch.setattr(trial, "_settings", flaky)
+        with pytest.raises(RuleBroken) as broken:
+            trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
+    assert broken.value.scenario == echoes(b"\x00")
+    assert trial.verdict is not None
+    assert (trial.verdict.outcome, trial.verdict.confirmed) == ("fail", (3, 3))
 
 
 def test_what_others_did_before_is_not_blamed_on_a_scenario(tmp_path: Path) -> None:
