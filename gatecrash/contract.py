@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 Protocol = Literal["http", "echo", "udp", "greeting", "none"]
 Concurrency = Literal["iterative", "fork", "prefork", "thread", "event_loop", "unknown"]
-Echo = Literal["bytes", "lines"]
+Echo = Literal["bytes", "lines", "upper", "other"]
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 MODELS: tuple[str, ...] = get_args(Concurrency)
 CONCURRENT_MODELS = frozenset({"fork", "thread", "event_loop"})
@@ -19,7 +19,8 @@ class Contract:
 
     protocol: Protocol = "none"
     concurrency: Concurrency = "unknown"
-    echo: Echo = "bytes"  # TCP echo: any bytes at once, or lines of text when they have ended
+    #: What comes back: any bytes at once; lines of text when they have ended; text, its letters large; something else.
+    echo: Echo = "bytes"
     persistent: bool = False  # HTTP: the connection is kept after an answer
     path: str = "/"  # HTTP: a target that is known to be answered
     large_path: str | None = None  # HTTP: a target whose answer is larger than 64 KiB

@@ -346,11 +346,7 @@ def _contract_lines(contract: Contract) -> list[str]:
     model = contract.concurrency if contract.concurrency != "unknown" else None
     return [
         _line("protocol", contract.protocol, " | ".join(get_args(Protocol))),
-        *(
-            [_line("echo", contract.echo, "bytes | lines: a line comes back when it has ended")]
-            if contract.protocol == "echo"
-            else []
-        ),
+        *([_line("echo", contract.echo, " | ".join(get_args(Echo)))] if contract.protocol in ("echo", "udp") else []),
         _line("concurrency", model, " | ".join(get_args(Concurrency)), example="fork"),
         *([_line("workers", contract.workers, "processes that accept")] if contract.workers else []),
         _line("min_backlog", contract.min_backlog, "the smallest backlog that is enough"),

@@ -118,7 +118,10 @@ def _protocol(site: Site, found: Discovery, source_text: str) -> None:
     if "protocol" in found.contract.written:
         return
     server = site.server()
-    protocol = _udp_protocol(site) if server.datagram else _stream_protocol(site, found)
+    if "echo" in found.contract.written:  # who says which echo it is says that it is one
+        _learn(site, found, protocol="udp" if server.datagram else "echo")
+        return
+    protocol = _udp_protocol(site, found) if server.datagram else _stream_protocol(site, found)
     if protocol is None:
         protocol = _guess(source_text, server)
         nothing = say("took a datagram and") if server.datagram else say("accepted a connection and")
@@ -145,9 +148,14 @@ def _guess(source_text: str, server: Server) -> Protocol:
     return "http" if "HTTP" in source_text or "echo" not in source_text.lower() else "echo"
 
 
-def _udp_protocol(site: Site) -> Protocol | None:
-    transcript = site.play(scenario(SendDatagram("A", _LINE), ReceiveDatagrams("A")))
-    return "udp" if transcript.datagrams("A") else None
+def _udp_protocol(site: Site, found: Discovery) -> Protocol | None:
+    came = site.play(scenario(SendDatagram("A", _LINE), ReceiveDatagrams("A"))).datagrams("A")
+    if came and not _alike(_LINE, came[0]):
+        told = say("To a line of text it said {received}.", received=shown(came[0]))
+        found.notes.append(told + _hint(_LINE, came[0]))
+        found.notes.append(say("What it answers is no echo: the rules of a datagram echo do not apply."))
+        _learn(site, found, echo="other")
+    return "udp" if came else None
 
 
 def _stream_protocol(site: Site, found: Discovery) -> Protocol | None:
@@ -168,13 +176,29 @@ def _spoken(sent: bytes, received: bytes, found: Discovery) -> Protocol:
         return "http"
     if _alike(sent, received):
         return "echo"
-    found.notes.append(say("To a GET request it said {received}.", received=shown(received)))
+    found.notes.append(say("To a GET request it said {received}.", received=shown(received)) + _hint(sent, received))
     return "none"
 
 
+def _hint(sent: bytes, received: bytes) -> str:
+    """What to write where a course asks for an echo in upper case."""
+    if not _in_another_case(sent, received):
+        return ""
+    return " " + say('If your course asks for an echo in upper case, write echo = "upper" under [contract].')
+
+
+def _in_another_case(sent: bytes, received: bytes) -> bool:
+    """Whether letters were made large, or small, on purpose: an echo that has a mistake leaves them alone."""
+    a, b = sent[: len(received)], received[: len(sent)]
+    alike = next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), len(b))
+    return a[: alike + 4].lower() == b[: alike + 4].lower() and alike < len(b)
+
+
 def _alike(sent: bytes, received: bytes) -> bool:
-    """An echo, even a faulty one: mostly the same bytes, in any case of letters, cut short or padded."""
-    a, b = sent[:2048].lower(), received[:2048].lower()
+    """An echo, even a faulty one: mostly the same bytes, cut short or padded, with nothing of the server's before."""
+    a, b = sent[:2048], received[:2048]
+    if _in_another_case(a, b) or b.find(a[:16]) > 0:
+        return False
     if b.startswith(a[:8]):
         return True
     matching = SequenceMatcher(None, a, b, autojunk=False).find_longest_match().size

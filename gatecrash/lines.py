@@ -1,4 +1,4 @@
-"""Scenarios for an echo that promises lines of text, not bytes: the same clients, who send such lines."""
+"""Scenarios for an echo that promises text, not bytes: the same clients, who send lines of text, or datagrams of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import accumulate
 
 from gatecrash.contract import Contract
-from gatecrash.scenario import HalfClose, Receive, Scenario, Send, Step
+from gatecrash.scenario import HalfClose, Receive, Scenario, Send, SendDatagram, Step
+from gatecrash.transcript import Sent, Transcript
 
 #: Bytes in the longest line, newline included: what a text line of a mail may have (RFC 5321 4.5.3.1.6).
 LONGEST = 1000
@@ -19,9 +20,11 @@ _AS_TEXT = bytes(_FILL if byte in _NO_TEXT else byte for byte in range(256))
 
 
 def fitted(played: Scenario, contract: Contract) -> Scenario:
-    """The scenario as this contract allows it: for an echo of lines, everybody who waits has ended a line."""
-    if contract.protocol != "echo" or contract.echo != "lines":
+    """The scenario as this contract allows it: for an echo of text, everybody who waits has ended a line."""
+    if contract.echo not in ("lines", "upper") or contract.protocol not in ("echo", "udp"):
         return played
+    if contract.protocol == "udp":
+        return Scenario(tuple(_as_text(step) for step in played.steps))
     steps = list(played.steps)
     for client in played.clients:
         own = [(at, step) for at, step in enumerate(steps) if getattr(step, "client", None) == client]
@@ -33,6 +36,19 @@ def fitted(played: Scenario, contract: Contract) -> Scenario:
                 _say(steps, run, ends=step is None or isinstance(step, Receive | HalfClose))
                 run = []
     return Scenario(tuple(steps))
+
+
+def _as_text(step: Step) -> Step:
+    return replace(step, data=step.data.translate(_AS_TEXT)) if isinstance(step, SendDatagram) else step
+
+
+def owed(transcript: Transcript) -> Transcript:
+    """The transcript as if each client had sent what an echo in upper case owes it: as many bytes, letters large."""
+    said = transcript.scenario.steps
+    steps = tuple(replace(s, data=s.data.upper()) if isinstance(s, Send | SendDatagram) else s for s in said)
+    events = tuple(replace(e, data=e.data.upper()) if isinstance(e, Sent) else e for e in transcript.events)
+    sent = {client: data.upper() for client, data in transcript.sent.items()}
+    return replace(transcript, scenario=Scenario(steps), events=events, sent=sent)
 
 
 def _say(steps: list[Step], run: Sequence[tuple[int, Send]], *, ends: bool) -> None:

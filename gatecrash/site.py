@@ -11,6 +11,7 @@ from gatecrash.contract import Contract
 from gatecrash.errors import TargetError
 from gatecrash.instruments.ticks import Haste, Lore, Ticks
 from gatecrash.language import say
+from gatecrash.lines import owed
 from gatecrash.player import Player
 from gatecrash.protocols import http
 from gatecrash.remote import REASON, WIRE_PATIENCE, RemoteServer, UnseenServer, Wire, unseen_in
@@ -171,7 +172,7 @@ class Site:
         """What an oracle needs: the transcript and the plain answers to what its clients sent."""
         wanted = self._asked_in(transcript.scenario)
         plain = {sent: self._plain[sent] for sent in wanted if sent in self._plain}
-        return Case(transcript, self.contract, plain)
+        return Case(owed(transcript) if self.contract.echo == "upper" else transcript, self.contract, plain)
 
     def learn_plain(self, played: Scenario) -> None:
         """Make sure the plain answer to everything the clients of this scenario send is known."""

@@ -117,7 +117,7 @@ def test_an_empty_file_promises_nothing(tmp_path: Path) -> None:
         ),
         (
             "[contract]\necho = 'line'",
-            'line 2: echo = "line"; allowed are "bytes", "lines". Did you mean "lines"?',
+            'line 2: echo = "line"; allowed are "bytes", "lines", "upper", "other". Did you mean "lines"?',
         ),
         ("[contract]\nworkers = 0", "line 2: workers = 0; allowed is a whole number from 1 to 1024."),
         ("[contract]\nworkers = true", "line 2: workers = true; allowed is a whole number from 1 to 1024."),

@@ -218,7 +218,7 @@ def test_a_rule_that_does_not_apply_says_why(id: str, contract: Contract, reason
         ({"instruments": ["ears"]}, "instruments holds ears; allowed are gates, queues"),
         ({"after": "ACC-02"}, "after is 'ACC-02'; it must be a list of words"),
         ({"applies": {"protocols": ["ftp"]}}, "applies: protocols holds ftp; allowed are http"),
-        ({"applies": {"protocols": ["http"], "needs": ["luck"]}}, "needs holds luck; allowed are serves_many"),
+        ({"applies": {"protocols": ["http"], "needs": ["luck"]}}, "needs holds luck; allowed are echoes, serves_many"),
         ({"mistakes": [{"text": "x", "rust": "y"}]}, "mistakes: unknown field rust"),
         ({"mistakes": [{"c": "y"}]}, "mistakes: text is None"),
     ],

@@ -26,6 +26,7 @@ _SPOKEN = {
     "http": marked("HTTP"),
     "echo": marked("TCP echo"),
     "udp": marked("UDP echo"),
+    "udp, no echo": marked("UDP, but no echo"),
     "greeting": marked("speaks first, unasked"),
     "none": marked("neither HTTP nor an echo"),
 }
@@ -49,7 +50,9 @@ _CLOSINGS = {
 
 def discovered(contract: Contract) -> str:
     """What is known of a target: protocol, model, what its contract says."""
-    facts = [stated(_SPOKEN[contract.protocol])]
+    facts = [stated(_SPOKEN["udp, no echo" if _other_datagrams(contract) else contract.protocol])]
+    if contract.echo == "upper":
+        facts.append(stated("in upper case"))
     if contract.protocol != "udp":
         facts.append(stated(_MODELS[contract.concurrency]))
     if contract.workers:
@@ -59,6 +62,10 @@ def discovered(contract: Contract) -> str:
     if contract.written:
         facts.append(stated("from the contract: {names}", names=", ".join(sorted(contract.written))))
     return joined(facts, "; ")
+
+
+def _other_datagrams(contract: Contract) -> bool:
+    return contract.protocol == "udp" and contract.echo == "other"
 
 
 def closing(record: RunRecord, *, strict: bool) -> str:

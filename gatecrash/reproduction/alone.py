@@ -14,7 +14,7 @@ import sys
 import time
 
 if "SCENARIO" not in globals():  # read as a module, for its functions
-    RULE, PROTOCOL, CHECK, SCENARIO, JUDGED = "", "echo", "answers", [], []
+    RULE, PROTOCOL, ECHO, CHECK, SCENARIO, JUDGED = "", "echo", "bytes", "answers", [], []
 
 
 class Client:
@@ -442,12 +442,16 @@ def wrong_answers(clients, plain):
 
 
 def wrong_echo(client, plain):
-    return None if client.got == client.sent else f"back what it sent: {shown(client.sent)}"
+    return None if client.got == owed(client) else f"back what it sent: {shown(owed(client))}"
 
 
 def wrong_datagram(client, plain):
     last = client.datagrams[-1] if client.datagrams else None
-    return None if last == client.sent else f"back the datagram {shown(client.sent)}"
+    return None if last == owed(client) else f"back the datagram {shown(owed(client))}"
+
+
+def owed(client):
+    return client.sent.upper() if ECHO == "upper" else client.sent
 
 
 def wrong_other(client, plain):

@@ -87,6 +87,7 @@ def script(verdict: Verdict, rule: Rule, contract: Contract, target: str = "") -
     data = {
         "RULE": rule.id,
         "PROTOCOL": contract.protocol,
+        "ECHO": contract.echo,
         "CHECK": _CHECK_OF[rule.id],
         "JUDGED": list(_judged(verdict.scenario, contract.protocol)),
         "SCENARIO": [_row(step) for step in verdict.scenario.steps],
@@ -97,7 +98,7 @@ def script(verdict: Verdict, rule: Rule, contract: Contract, target: str = "") -
 
 
 _AS_MODULE = """if "SCENARIO" not in globals():  # read as a module, for its functions
-    RULE, PROTOCOL, CHECK, SCENARIO, JUDGED = "", "echo", "answers", [], []
+    RULE, PROTOCOL, ECHO, CHECK, SCENARIO, JUDGED = "", "echo", "bytes", "answers", [], []
 
 """
 

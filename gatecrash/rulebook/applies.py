@@ -34,6 +34,7 @@ class Need:
 
 
 NEEDS: Final[Mapping[str, Need]] = {
+    "echoes": Need(lambda c: c.echo != "other", marked("what it sends back is not what was sent to it")),
     "serves_many": Need(
         lambda c: not c.one_shot, marked("the contract says that it serves one client and leaves (one_shot)")
     ),
