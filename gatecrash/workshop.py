@@ -186,7 +186,7 @@ class Workshop:
     @staticmethod
     def _sanitized(target: Target, folder: Path) -> tuple[Launch | None, str]:
         """The sanitized build, or why there is none."""
-        from gatecrash.target import build
+        from gatecrash.target_build import build
 
         try:
             built = build(target, folder / "sanitized", sanitize=True)
@@ -201,7 +201,7 @@ def _plain(target: Target, folder: Path) -> tuple[Launch, str]:
     """The build that is judged. Raises TargetError with the compiler's words."""
     if target.address is not None:
         return Launch((), target.cwd, address=target.address), say("nothing: it runs already")
-    from gatecrash.target import build
+    from gatecrash.target_build import build
 
     built = build(target, folder / "plain")
     return Launch(tuple(built.argv), target.cwd, dict(target.env)), built.how

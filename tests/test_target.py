@@ -16,7 +16,8 @@ from gatecrash.building import run
 from gatecrash.contract import Contract
 from gatecrash.contract_file import read_contract, write_contract
 from gatecrash.errors import TargetError, Unavailable, UsageError
-from gatecrash.target import Target, build, resolve
+from gatecrash.target import Target, resolve
+from gatecrash.target_build import build
 
 MAIN = '#include <stdio.h>\nint main(int argc, char **argv) { puts(argc > 1 ? argv[1] : "none"); return 0; }\n'
 CXX = "#include <iostream>\nint main() { std::cout << 7 << std::endl; }\n"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from gatecrash.errors import UsageError
 from gatecrash.language import say
-from gatecrash.target import build, resolve
+from gatecrash.target import resolve
+from gatecrash.target_build import build
 from gatecrash.tree import tree_root
 from gatecrash.workshop import Workshop
 
