@@ -1,0 +1,49 @@
+"""The filter of the gates: it notifies for exactly the calls of its families, on every machine it is made for."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+import pytest
+
+from gatecrash.instruments import seccomp
+from gatecrash.instruments.seccomp import FAMILIES, MACHINES, build_filter
+
+
+def interpret(program: bytes, audit: int, number: int, first: int = 0) -> int:
+    """What the kernel's BPF machine would return (linux/filter.h)."""
+    steps = list(struct.iter_unpack("HBBI", program))
+    data = struct.pack("iIQ6Q", number, audit, 0, first, 0, 0, 0, 0, 0)
+    at = accumulator = 0
+    while True:
+        code, if_true, if_false, value = steps[at]
+        at += 1
+        if code == seccomp.RETURN:
+            return int(value)
+        if code == seccomp.LOAD:
+            (accumulator,) = struct.unpack_from("I", data, value)
+        else:
+            hit = accumulator == value if code == seccomp.IF_EQUAL else accumulator & value
+            at += if_true if hit else if_false
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_filter_notifies_for_exactly_its_family(machine: str, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seccomp, "machine", lambda: MACHINES[machine])
+    audit, calls = MACHINES[machine]
+    program = build_filter(frozenset({family}), exempt=1024)
+    first = seccomp.CLONE_THREAD if family == "thread" else 7
+    notified = {name for name in calls if interpret(program, audit, calls[name], first) == seccomp.RET_USER_NOTIF}
+    assert notified == set(FAMILIES[family]) & set(calls)
+    assert interpret(program, audit, calls["sendmsg"], 1024) == seccomp.RET_ALLOW
+    assert interpret(program, audit ^ 1, calls[next(iter(notified))], first) == seccomp.RET_ALLOW
+    assert interpret(program, audit, 0x40000000 | calls["read"], first) == seccomp.RET_ALLOW  # x32 calls
+
+
+def test_the_other_kind_of_clone_passes() -> None:
+    audit, calls = MACHINES[os.uname().machine]
+    for family, flags in (("fork", seccomp.CLONE_THREAD), ("thread", 0)):
+        program = build_filter(frozenset({family}), exempt=1024)
+        assert interpret(program, audit, calls["clone"], flags) == seccomp.RET_ALLOW
