@@ -26,7 +26,8 @@ class Step:
         raise NotImplementedError
 
 
-def _next(call: str, times: int) -> str:
+def upcoming(call: str, times: int) -> str:
+    """The next so many calls of this family, in words."""
     return (
         stated("next {call}", call=call) if times == 1 else stated("next {times} {call} calls", times=times, call=call)
     )
@@ -226,7 +227,7 @@ class Fail(Step):
     times: int = 1
 
     def line(self) -> str:
-        which = _next(self.call, self.times)
+        which = upcoming(self.call, self.times)
         return stated("the server's {which} will fail with {error}", which=which, error=self.error)
 
 
@@ -250,7 +251,7 @@ class Hold(Step):
     times: int = 1
 
     def line(self) -> str:
-        which = _next(self.call, self.times)
+        which = upcoming(self.call, self.times)
         return stated("the server's {which} will be held", which=which)
 
 

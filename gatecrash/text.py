@@ -17,7 +17,8 @@ def shown(data: bytes, *, limit: int = 72) -> str:
     if len(data) <= limit:
         return f'"{escaped(data)}"'
     keep = limit // 2
-    return f'"{escaped(data[:keep])}" … {len(data) - 2 * keep} bytes … "{escaped(data[-keep:])}"'
+    head, tail = escaped(data[:keep]), escaped(data[-keep:])
+    return stated('"{head}" … {count} bytes … "{tail}"', head=head, count=len(data) - 2 * keep, tail=tail)
 
 
 def size_of(data: bytes) -> str:

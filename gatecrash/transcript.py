@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from gatecrash.instruments.census import ProcessEntry, Task
-from gatecrash.instruments.queues import DatagramSocket, Listener
+from gatecrash.language import marked, spoken, stated
 from gatecrash.scenario import Scenario
+from gatecrash.snapshot import ClientSide as ClientSide
+from gatecrash.snapshot import Snapshot as Snapshot
+from gatecrash.snapshot import Still as Still
 from gatecrash.text import shown
+
+#: What these words of a transcript are called in a sentence.
+_WHY = {"refused": marked("refused"), "queue full": marked("queue full")}
+_STILL = {
+    "quiet": marked("quiet"),
+    "resting": marked("resting"),
+    "spinning": marked("spinning"),
+    "restless": marked("restless"),
+}
+_STARTS = {"restart": marked("restart"), "second": marked("second"), "taken": marked("taken")}
 
 End = Literal["FIN", "RST"]
 Tool = Literal["address", "undefined", "signal"]
-Still = Literal["quiet", "resting", "spinning", "restless"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +47,7 @@ class Connected(Event):
     client: str
 
     def line(self) -> str:
-        return f"{self.client} is connected"
+        return stated("{client} is connected", client=self.client)
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,7 @@ class NotConnected(Event):
     why: Literal["refused", "queue full"]
 
     def line(self) -> str:
-        return f"{self.client} is not connected: {self.why}"
+        return stated("{client} is not connected: {why}", client=self.client, why=stated(_WHY[self.why]))
 
 
 @dataclass(frozen=True)
@@ -62,8 +74,12 @@ class Sent(Event):
     port: int | None = None  # of a datagram: the server's port it was sent to
 
     def line(self) -> str:
-        state = {None: "", True: ", read by the server", False: ", not read by the server"}[self.read]
-        return f"{self.client} sent {shown(self.data)}{state}"
+        data = shown(self.data)
+        if self.read is None:
+            return stated("{client} sent {data}", client=self.client, data=data)
+        if self.read:
+            return stated("{client} sent {data}, read by the server", client=self.client, data=data)
+        return stated("{client} sent {data}, not read by the server", client=self.client, data=data)
 
 
 @dataclass(frozen=True)
@@ -75,7 +91,9 @@ class NotSent(Event):
     error: str
 
     def line(self) -> str:
-        return f"{self.client} could not send {shown(self.data)}: {self.error}"
+        return stated(
+            "{client} could not send {data}: {error}", client=self.client, data=shown(self.data), error=self.error
+        )
 
 
 @dataclass(frozen=True)
@@ -88,7 +106,7 @@ class Got(Event):
     source_port: int | None = None
 
     def line(self) -> str:
-        return f"{self.client} got {shown(self.data)}"
+        return stated("{client} got {data}", client=self.client, data=shown(self.data))
 
 
 @dataclass(frozen=True)
@@ -99,7 +117,9 @@ class Ended(Event):
     how: End
 
     def line(self) -> str:
-        return f"{self.client} saw {'the end of the stream (FIN)' if self.how == 'FIN' else 'a reset (RST)'}"
+        if self.how == "FIN":
+            return stated("{client} saw the end of the stream (FIN)", client=self.client)
+        return stated("{client} saw a reset (RST)", client=self.client)
 
 
 @dataclass(frozen=True)
@@ -114,8 +134,9 @@ class LibraryAnswer(Event):
 
     def line(self) -> str:
         if self.error:
-            return f"{self.client} raised {self.error}"
-        return f"{self.client} returned status {self.status} and {shown(self.body)}"
+            return stated("{client} raised {error}", client=self.client, error=self.error)
+        body = shown(self.body)
+        return stated("{client} returned status {status} and {body}", client=self.client, status=self.status, body=body)
 
 
 @dataclass(frozen=True)
@@ -128,62 +149,9 @@ class Silent(Event):
     where: tuple[str, ...] = ()
 
     def line(self) -> str:
-        return f"{self.client} gets nothing more ({'proven' if self.proven else 'patience ran out'})"
-
-
-@dataclass(frozen=True)
-class ClientSide:
-    """The server's end of one client's connection at a look. `holders`: (pid, descriptors) that have it open."""
-
-    client: str
-    state: str
-    accepted: bool
-    unread: int
-    unsent: int
-    consumed: int | None
-    holders: tuple[tuple[int, int], ...]
-    fin_received: bool = False
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One look at the whole server after it came to rest (or did not)."""
-
-    still: Still
-    running: bool
-    main: int | None
-    processes: tuple[ProcessEntry, ...]
-    tasks: tuple[Task, ...]
-    listener: Listener | None
-    listener_holders: tuple[int, ...]
-    descriptors: tuple[tuple[int, int], ...]
-    connections: tuple[ClientSide, ...]
-    where: tuple[str, ...]
-    share: float = 0.0
-    asked_port: int = 0
-    ports: tuple[int, ...] = ()
-    #: What each live process has open: (pid, ((descriptor, what it is), ...)).
-    opened: tuple[tuple[int, tuple[tuple[int, str], ...]], ...] = ()
-    datagram: DatagramSocket | None = None
-
-    @property
-    def zombies(self) -> tuple[int, ...]:
-        """Processes that ended and were not waited for."""
-        return tuple(p.pid for p in self.processes if p.state == "Z")
-
-    @property
-    def live(self) -> tuple[int, ...]:
-        """Processes that run, zombies not counted."""
-        return tuple(p.pid for p in self.processes if p.state not in ("Z", "X"))
-
-    @property
-    def descriptors_of_main(self) -> int:
-        """How many descriptors the parent has open."""
-        return dict(self.descriptors).get(self.main or -1, 0)
-
-    def connection(self, client: str) -> ClientSide | None:
-        """The server's end of `client`'s connection, if the kernel still knows it."""
-        return next((c for c in self.connections if c.client == client), None)
+        if self.proven:
+            return stated("{client} gets nothing more (proven)", client=self.client)
+        return stated("{client} gets nothing more (patience ran out)", client=self.client)
 
 
 @dataclass(frozen=True)
@@ -194,11 +162,17 @@ class Looked(Event):
     snapshot: Snapshot
 
     def line(self) -> str:
-        s = self.snapshot
-        listening = f"accept queue {s.listener.depth} of {s.listener.backlog}" if s.listener else "nobody listens"
-        return (
-            f"{s.still}: {len(s.live)} processes, {len(s.zombies)} zombies, "
-            f"{s.descriptors_of_main} descriptors in the parent, {listening}"
+        seen = self.snapshot
+        queue = seen.listener
+        return stated(
+            "{still}: {live} processes, {zombies} zombies, {descriptors} descriptors in the parent, {listening}",
+            still=stated(_STILL[seen.still]),
+            live=len(seen.live),
+            zombies=len(seen.zombies),
+            descriptors=seen.descriptors_of_main,
+            listening=stated("accept queue {depth} of {backlog}", depth=queue.depth, backlog=queue.backlog)
+            if queue is not None
+            else stated("nobody listens"),
         )
 
 
@@ -211,7 +185,7 @@ class Printed(Event):
     whole: bool = True
 
     def line(self) -> str:
-        return f"the server has printed {shown(self.text)}"
+        return stated("the server has printed {data}", data=shown(self.text))
 
 
 @dataclass(frozen=True)
@@ -223,7 +197,9 @@ class HeldAt(Event):
     proven: bool = True
 
     def line(self) -> str:
-        return f"the server is held at {self.call}" if self.reached else f"the server never calls {self.call}"
+        if self.reached:
+            return stated("the server is held at {call}", call=self.call)
+        return stated("the server never calls {call}", call=self.call)
 
 
 @dataclass(frozen=True)
@@ -244,7 +220,7 @@ class CallTrace(Event):
     calls: tuple[TracedCall, ...]
 
     def line(self) -> str:
-        return f"{len(self.calls)} gated calls"
+        return stated("{count} gated calls", count=len(self.calls))
 
 
 @dataclass(frozen=True)
@@ -255,7 +231,11 @@ class DatagramsDropped(Event):
     at_clients: int
 
     def line(self) -> str:
-        return f"the kernel dropped {self.at_server} datagrams for the server, {self.at_clients} for clients"
+        return stated(
+            "the kernel dropped {at_server} datagrams for the server, {at_clients} for clients",
+            at_server=self.at_server,
+            at_clients=self.at_clients,
+        )
 
 
 @dataclass(frozen=True)
@@ -271,9 +251,10 @@ class ServerEnded(Event):
 
     def line(self) -> str:
         if self.overrun:
-            return f"the server was ended when it had {self.overrun} processes"
-        how = f"exited with status {self.status}" if self.status >= 0 else f"was ended by signal {-self.status}"
-        return f"the server {how}"
+            return stated("the server was ended when it had {count} processes", count=self.overrun)
+        if self.status >= 0:
+            return stated("the server exited with status {status}", status=self.status)
+        return stated("the server was ended by signal {number}", number=-self.status)
 
 
 @dataclass(frozen=True)
@@ -290,12 +271,10 @@ class Started(Event):
     wanted: int = 0
 
     def line(self) -> str:
-        state = (
-            f"listens on {', '.join(map(str, self.ports))}"
-            if self.listening
-            else f"does not listen, status {self.status}"
-        )
-        return f"the {self.what} server {state}"
+        what = stated(_STARTS[self.what])
+        if self.listening:
+            return stated("the {what} server listens on {ports}", what=what, ports=", ".join(map(str, self.ports)))
+        return stated("the {what} server does not listen, status {status}", what=what, status=self.status)
 
 
 @dataclass(frozen=True)
@@ -306,7 +285,7 @@ class CrashedProcess(Event):
     signal: int
 
     def line(self) -> str:
-        return f"process {self.pid} of the server was ended by signal {self.signal}"
+        return stated("process {pid} of the server was ended by signal {number}", pid=self.pid, number=self.signal)
 
 
 @dataclass(frozen=True)
@@ -317,7 +296,7 @@ class SanitizerReport(Event):
     text: str
 
     def line(self) -> str:
-        return f"a sanitizer report: {self.text.splitlines()[0] if self.text else ''}"
+        return stated("a sanitizer report: {line}", line=self.text.splitlines()[0] if self.text else "")
 
 
 @dataclass(frozen=True)
@@ -378,8 +357,14 @@ class Transcript:
         return tuple(e for e in self.events if isinstance(e, CrashedProcess))
 
     def __str__(self) -> str:
-        lines: list[str] = []
+        return "\n".join(f"{lead}{line}" for lead, line in self._lines())
+
+    def told(self) -> str:
+        """The same as `str`, in the language that is spoken."""
+        return "\n".join(f"{lead}{spoken(line)}" for lead, line in self._lines())
+
+    def _lines(self) -> Iterator[tuple[str, str]]:
+        """What stands before each line, and its sentence."""
         for index, step in enumerate(self.scenario.steps):
-            lines.append(f"{index + 1:2}. {step.line()}")
-            lines.extend(f"      {e.line()}" for e in self.events if e.step == index)
-        return "\n".join(lines)
+            yield f"{index + 1:2}. ", step.line()
+            yield from (("      ", event.line()) for event in self.events if event.step == index)

@@ -63,7 +63,7 @@ def _once(console: Console, site: Site, scenario: Scenario, rule: str, build: st
     finding: Finding | None = next((f for f in broken_invariants(case) if f.rule == rule), None)
     if finding is None and build == "plain":
         finding = oracle_of(rule)(case)
-    console.print(plain(str(transcript)))
+    console.print(plain(transcript.told()))
     if finding is not None:
         console.print(Text.assemble((column(say("expected"), 10), "green"), plain(finding.expected)))
         console.print(Text.assemble((column(say("got"), 10), "red"), plain(finding.got)))

@@ -8,7 +8,7 @@ import shlex
 from rich.console import Console
 from rich.text import Text
 
-from gatecrash import last_run
+from gatecrash import language, last_run
 from gatecrash.commands import absolute
 from gatecrash.language import say, spoken
 from gatecrash.last_run import LastRun
@@ -17,6 +17,8 @@ from gatecrash.reports import terminal
 from gatecrash.reports.sequence_text import text
 from gatecrash.rulebook import load
 from gatecrash.sequence import diagram
+from gatecrash.transcript import Transcript
+from gatecrash.verdicts import Finding
 
 _NARROWEST, _WIDEST, _USUAL = 40, 400, 80
 
@@ -82,14 +84,33 @@ def show(console: Console, judgement: Judgement, target: str, width: int) -> Non
             Text.assemble(say("What was seen is too large to be kept. Play it again: "), terminal.plain(again, "cyan"))
         )
     else:
-        ascii_only = not console.encoding.lower().startswith("utf")
-        for line in text(diagram(verdict.transcript, verdict.finding, rule.id), width=width, ascii_only=ascii_only):
+        for line in _drawn(verdict.transcript, verdict.finding, rule.id, width, console.encoding.lower()):
             console.print(line)
     terminal.expected_and_got(console, judgement)
     terminal.evidence(console, verdict.finding.evidence if verdict.finding is not None else ())
     console.print()
     console.print(Text.assemble(say("See it again: "), terminal.plain(again, "cyan")))
     console.print(Text.assemble(say("Read about it: "), (f"gatecrash explain {rule.id}", "cyan")))
+
+
+def _drawn(transcript: Transcript, finding: Finding | None, rule: str, width: int, encoding: str) -> list[Text]:
+    """The diagram in lines. It is in English where the terminal lacks our reader's letters: "?" would be none."""
+    if encoding.startswith("utf"):
+        return text(diagram(transcript, finding, rule), width=width)
+    tongue = language.current()
+    language.use(tongue if _writable(language.LANGUAGES[tongue], encoding) else "en")
+    try:
+        return text(diagram(transcript, finding, rule), width=width, ascii_only=True, letters=encoding)
+    finally:
+        language.use(tongue)
+
+
+def _writable(words: str, encoding: str) -> bool:
+    try:
+        words.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _list(console: Console, saved: LastRun) -> None:

@@ -190,7 +190,8 @@ def bounded(text: str, longest: int = LONGEST) -> str:
     text = spoken(text) if isinstance(text, Sentence) else text
     if len(text) > longest:
         keep = longest // 2
-        text = f"{text[:keep]}\n… {len(text) - 2 * keep} characters left out …\n{text[-keep:]}"
+        left_out = say("… {count} characters left out …", count=len(text) - 2 * keep)
+        text = f"{text[:keep]}\n{left_out}\n{text[-keep:]}"
     return safe_text(text.expandtabs(4))
 
 
@@ -322,8 +323,8 @@ def _transcript(verdict: Verdict) -> str:
     """All that was seen, a line each."""
     if verdict.transcript is None:
         return ""
-    lines = str(verdict.transcript).splitlines()
-    more = [f"… {len(lines) - _MOST_LINES} lines more"] if len(lines) > _MOST_LINES else []
+    lines = verdict.transcript.told().splitlines()
+    more = [say("… {count} lines more", count=len(lines) - _MOST_LINES)] if len(lines) > _MOST_LINES else []
     return "\n".join(bounded(line, 600) for line in [*lines[:_MOST_LINES], *more])
 
 

@@ -24,7 +24,10 @@ import re
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
+from rich.cells import cell_len
+
 from gatecrash.errors import EngineFault
+from gatecrash.language import say
 from gatecrash.sequence import Arrow, Band, Diagram, Lane, Mark, Period, Row
 from gatecrash.sequence.labels import wrapped
 
@@ -79,7 +82,8 @@ STYLE = """
 }
 """.strip()
 
-_LETTER = 7.3
+#: Pixels of a letter, at most: of a Latin one of whatever typewriter face there is, and of a Korean one, a square.
+_LETTER, _SQUARE = 7.3, 12.2
 _LINE = 15
 _HEAD = 44
 _MARGIN = 16
@@ -97,7 +101,7 @@ def svg(diagram: Diagram, *, id_prefix: str) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="seq" role="img" viewBox="0 0 {layout.width} {layout.height}" '
         f'width="{layout.width}" height="{layout.height}" aria-labelledby="{title} {desc}">',
-        f'<title id="{title}">{escape(f"What happened: {diagram.rule}")}</title>',
+        f'<title id="{title}">{escape(say("What happened: {rule}", rule=diagram.rule))}</title>',
         f'<desc id="{desc}">{escape(diagram.summary)}</desc>',
         *(_plate(number, layout) for number, row in enumerate(diagram.rows) if row.bad),
         *(_lane(lane, diagram, layout) for lane in diagram.lanes),
@@ -134,7 +138,7 @@ def _laid_out(diagram: Diagram) -> _Layout:
     middles: dict[str, float] = {}
     boxes: dict[str, tuple[float, float]] = {}
     for lane in diagram.lanes:
-        box = max(len(lane.title), len(lane.detail)) * _LETTER + 20
+        box = max(_width(lane.title), _width(lane.detail)) + 20
         wide = max(float(_COLUMN[lane.kind]), box + 8)
         middles[lane.key], boxes[lane.key] = left + wide / 2, (left + (wide - box) / 2, box)
         left += wide
@@ -160,15 +164,24 @@ def _lines(row: Row) -> tuple[_Line, ...]:
         return tuple(lines)
     if row.times > 1:
         lines[-1] += ((f"  ×{row.times}", ""),)
-    if row.note and sum(len(text) for text, _ in lines[-1]) + len(row.note) + 2 <= _LABEL:
+    if row.note and _columns(lines[-1]) + cell_len(row.note) + 2 <= _LABEL:
         lines[-1] += ((f"  {row.note}", "seq-note"),)
     elif row.note:
         lines.append(((row.note, "seq-note"),))
     return tuple(lines)
 
 
+def _columns(line: _Line) -> int:
+    return sum(cell_len(text) for text, _ in line)
+
+
 def _length(line: _Line) -> float:
-    return sum(len(text) for text, _ in line) * _LETTER
+    return sum(_width(text) for text, _ in line)
+
+
+def _width(text: str) -> float:
+    squares = sum(cell_len(letter) == 2 for letter in text)
+    return squares * _SQUARE + (cell_len(text) - 2 * squares) * _LETTER
 
 
 # -- what is drawn --------------------------------------------------------------------------------------------------

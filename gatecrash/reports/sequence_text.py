@@ -12,7 +12,8 @@ from itertools import groupby
 from rich.cells import cell_len
 from rich.text import Text
 
-from gatecrash.sequence import Arrow, Band, Diagram, Lane, Mark, Row, Span, Words
+from gatecrash.language import marked, say, spoken
+from gatecrash.sequence import Arrow, Band, Diagram, Lane, Mark, Row, Span, Words, text_of
 from gatecrash.sequence.labels import wrapped
 from gatecrash.text import safe_text
 
@@ -40,11 +41,21 @@ _ASCII = str.maketrans({
     "─": "-", "═": "=", "╌": ".", "┄": ".", "│": "|", "┃": "#", "┊": ":", "├": "|", "┤": "|", "►": ">", "◄": "<",
     "●": "*", "■": "#", "○": "o", "·": "-", "×": "x", "…": "~",
 })  # fmt: skip
-_KEY = ["! where it goes wrong", "═ FIN", "╌ connect, accept", "┃ frozen or held", "┊ dead"]
+_KEY = {
+    "!": marked("where it goes wrong"),
+    "═": "FIN",
+    "╌": "connect, accept",
+    "┃": marked("frozen or held"),
+    "┊": marked("dead"),
+}
 
 
-def text(diagram: Diagram, *, width: int = 80, ascii_only: bool = False) -> list[Text]:
-    """The diagram in lines of at most `width` columns (40 at least); `ascii_only` for a terminal without UTF-8."""
+def text(diagram: Diagram, *, width: int = 80, ascii_only: bool = False, letters: str = "ascii") -> list[Text]:
+    """The diagram in lines of at most `width` columns (40 at least).
+
+    `ascii_only` is for a terminal without UTF-8: what is drawn is ASCII then, and so are letters that `letters`, its
+    encoding, does not have.
+    """
     sheet = _Sheet(diagram, max(width, _LEAST))
     for number, row in enumerate(diagram.rows):
         match row:
@@ -54,17 +65,23 @@ def text(diagram: Diagram, *, width: int = 80, ascii_only: bool = False) -> list
                 sheet.mark(number, row)
             case Band():
                 sheet.band(number, row)
-    lines = [*sheet.head(), *sheet.lines, Text(), *(Text(line, "dim") for line in _filled(_KEY, sheet.width))]
+    key = [f"{sign} {spoken(meaning)}" for sign, meaning in _KEY.items()]
+    lines = [*sheet.head(), *sheet.lines, Text(), *(Text(line, "dim") for line in _filled(key, sheet.width))]
     for line in lines:
         line.rstrip()
         if ascii_only:
-            line.plain = _in_ascii(line.plain)
+            line.plain = _in_ascii(line.plain, letters)
     return lines
 
 
-def _in_ascii(line: str) -> str:
-    """The same number of columns in ASCII."""
-    return "".join(c if c.isascii() else "?" * cell_len(c) for c in line.translate(_ASCII))
+def _in_ascii(line: str, letters: str) -> str:
+    """The same number of columns in ASCII and the letters of this encoding."""
+    return "".join(c if _has(letters, c) else "?" * cell_len(c) for c in line.translate(_ASCII))
+
+
+def _has(encoding: str, letter: str) -> bool:
+    """Whether the encoding has it, as a letter and not as a sign whose width terminals do not agree on."""
+    return letter.isascii() or (letter.isalpha() and letter.encode(encoding, "ignore") != b"")
 
 
 @dataclass
@@ -204,7 +221,7 @@ class _Sheet:
 
     def band(self, number: int, row: Band) -> None:
         """A line across, with its words in the middle."""
-        words = f" {''.join(span.text for span in row.words)} "[: self.width - _GUTTER]
+        words = _cut(f" {text_of(row.words)} ", self.width - _GUTTER)
         line = _Line([" "] * self.width, [""] * self.width)
         if row.kind == "look":
             line.put(_GUTTER, "┄" * (self.width - _GUTTER), "dim")
@@ -254,7 +271,7 @@ def _put(line: _Line, at: int, words: Words, style: str) -> None:
 def _titles(lanes: tuple[Lane, ...], room: int) -> list[str]:
     """The lanes' names as they fit into `room` columns: whole, or shortened, or their numbers."""
     whole = [safe_text(lane.title) for lane in lanes]
-    short = [title.replace("child ", "c").replace(" … ", "…").replace("children", "c…") for title in whole]
+    short = [safe_text(lane.short or lane.title) for lane in lanes]
     if max(map(cell_len, whole)) <= room:
         return whole
     return [name if cell_len(name) <= room else str(number) for number, name in enumerate(short, 1)]
@@ -265,7 +282,9 @@ def _who(lane: Lane, title: str) -> str:
     named = safe_text(lane.title)
     if title == named:
         return f"{named}: {lane.detail}" if lane.detail else ""
-    return f"{title} is {named}" + (f", {lane.detail}" if lane.detail else "")
+    if not lane.detail:
+        return say("{short} is {name}", short=title, name=named)
+    return say("{short} is {name}, {detail}", short=title, name=named, detail=lane.detail)
 
 
 def _filled(words: list[str], width: int) -> list[str]:
@@ -275,5 +294,12 @@ def _filled(words: list[str], width: int) -> list[str]:
         if lines and cell_len(lines[-1]) + 3 + cell_len(word) <= width:
             lines[-1] += f"   {word}"
         else:
-            lines.append(word[:width])
+            lines.append(_cut(word, width))
     return lines
+
+
+def _cut(words: str, width: int) -> str:
+    """As much of the words as fits into so many columns."""
+    while cell_len(words) > width:
+        words = words[:-1]
+    return words

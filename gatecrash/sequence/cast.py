@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from gatecrash.language import say
 from gatecrash.scenario import (
     Fail,
     Freeze,
@@ -16,36 +16,12 @@ from gatecrash.scenario import (
     Shorten,
     Signal,
 )
+from gatecrash.sequence.places import Place, in_words, place_of
 from gatecrash.text import safe_text
 from gatecrash.transcript import CallTrace, CrashedProcess, Looked, Sent, Silent, Snapshot, Transcript
 
 KERNEL = "kernel"
 SERVER = "server"
-
-_SENTENCE = re.compile(r"(?:thread (\d+) of )?process (\d+) (?:\((.*)\) )?is (blocked|stopped|running)(?: in (.*))?")
-_WATCHED = re.compile(r"descriptors? |(\d+) \(a socket\)")
-_DESCRIPTOR = re.compile(r" on descriptor (\d+).*", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a task is, read back from the sentence of gatecrash.instruments.blocked."""
-
-    sentence: str
-    pid: int
-    tid: int
-    name: str
-    verb: str
-    call: str
-
-
-def place_of(sentence: str) -> Place | None:
-    """The parts of "process 7 (server) is blocked in accept on descriptor 3 (a socket)"; None for other words."""
-    match = _SENTENCE.fullmatch(sentence)
-    if match is None:
-        return None
-    thread, pid, name, verb, call = match.groups()
-    return Place(sentence, int(pid), int(thread or pid), name or "", verb, call or "")
 
 
 @dataclass(frozen=True)
@@ -80,21 +56,9 @@ class Cast:
             return self.lane_of(self.serves[client])
         return self.wire if self.children else SERVER
 
-    def _named(self, pid: int, found: re.Match[str]) -> str:
-        """A watched descriptor with what it is, where a look has told."""
-        number = found[1]
-        return "" if number is None else f"{number} ({self.descriptors.get((pid, int(number)), 'a socket')})"
-
     def in_words(self, place: Place) -> str:
-        """What a task does, short: "blocked in accept(3), the listening socket"."""
-        if place.verb == "running" or not place.call:
-            return place.verb
-        match = _DESCRIPTOR.search(place.call)
-        if match is None:
-            return f"{place.verb} in {_WATCHED.sub(lambda found: self._named(place.pid, found), place.call)}"
-        number = int(match[1])
-        what = self.descriptors.get((place.pid, number))
-        return f"{place.verb} in {place.call[: match.start()]}({number})" + (f": {what}" if what else "")
+        """What a task does, short: "blocked in accept(3): the listening socket"."""
+        return in_words(place, self.descriptors)
 
 
 def client(name: str) -> str:
@@ -186,11 +150,12 @@ def _serves(looks: list[Snapshot]) -> dict[str, int]:
 
 
 def _descriptors(looks: list[Snapshot]) -> dict[tuple[int, int], str]:
+    """What each process's descriptors are, in the reader's language."""
     found: dict[tuple[int, int], str] = {}
     for look in looks:
         listening = f"socket:[{look.listener.inode}]" if look.listener is not None else None
         for pid, table in look.opened:
-            found.update({(pid, number): "the listening socket" for number, what in table if what == listening})
+            found.update({(pid, number): say("the listening socket") for number, what in table if what == listening})
         for side in look.connections:
-            found.update(dict.fromkeys(side.holders, f"{side.client}'s connection"))
+            found.update(dict.fromkeys(side.holders, say("{client}'s connection", client=side.client)))
     return found

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from gatecrash.sequence.cast import place_of
+from gatecrash.sequence.places import place_of
 from gatecrash.text import shown
 from gatecrash.transcript import Got, Transcript
 from gatecrash.verdicts import Difference, Finding

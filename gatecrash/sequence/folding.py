@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gatecrash.language import say
 from gatecrash.sequence.cast import KERNEL, SERVER, Cast, child, client
 from gatecrash.sequence.fault import Fault
 from gatecrash.sequence.labels import plain
@@ -59,10 +60,13 @@ def _clients(cast: Cast, fault: Fault, used: set[str]) -> tuple[list[Lane], list
     preferred = [*(name for name in names if fault.blames(name)), *ends]
     alone = set(list(dict.fromkeys(preferred))[: MOST_CLIENTS - 1])
     crowd = [name for name in names if name not in alone]
-    title = f"{_short(crowd[0])} … {_short(crowd[-1])}"
-    lanes = [Lane(CROWD, "clients", title, f"{len(crowd)} clients") if n == crowd[0] else _client(n)
-             for n in names if n in alone or n == crowd[0]]  # fmt: skip
+    lanes = [_crowd(crowd) if n == crowd[0] else _client(n) for n in names if n in alone or n == crowd[0]]
     return lanes, crowd
+
+
+def _crowd(names: list[str]) -> Lane:
+    ends, count = (_short(names[0]), _short(names[-1])), say("{count} clients", count=len(names))
+    return Lane(CROWD, "clients", " … ".join(ends), count, short="…".join(ends))
 
 
 def _client(name: str) -> Lane:
@@ -75,23 +79,30 @@ def _short(text: str) -> str:
 
 
 def _middle(cast: Cast, used: set[str], parent: bool) -> list[Lane]:
-    kernel = [Lane(KERNEL, "kernel", "kernel", "accept queue, buffers")] if KERNEL in used else []
-    pids = ", then ".join(map(str, cast.mains[:3]))
-    detail = f"process {pids}" if pids else ""
-    return [*kernel, Lane(SERVER, "server", "parent" if parent else "server", detail)]
+    """The lanes between the clients' and the children's. Their short names are what programmers of any tongue say."""
+    queues = Lane(KERNEL, "kernel", say("kernel"), say("accept queue, buffers"), short="kernel")
+    pids = say(", then ").join(map(str, cast.mains[:3]))
+    detail = say("process {numbers}", numbers=pids) if pids else ""
+    name, short = (say("parent"), "parent") if parent else (say("server"), "server")
+    return [*([queues] if KERNEL in used else []), Lane(SERVER, "server", name, detail, short=short)]
 
 
 def _children(cast: Cast, fault: Fault, used: set[str]) -> tuple[list[Lane], list[int]]:
     """The children's lanes, and those that share one."""
     pids = [pid for pid in cast.children if child(pid) in used]
-    lanes = {pid: Lane(child(pid), "child", f"child {n}", f"process {pid}") for n, pid in enumerate(pids, 1)}
+    lanes = {pid: _child(number, pid) for number, pid in enumerate(pids, 1)}
     if len(pids) <= MOST_CHILDREN:
         return list(lanes.values()), []
     preferred = [*(pid for pid in pids if pid in fault.pids), *pids[:2], pids[-1], pids[2]]
     alone = set(list(dict.fromkeys(preferred))[: MOST_CHILDREN - 1])
     rest = [pid for pid in pids if pid not in alone]
-    shared = Lane(CHILDREN, "children", "children", f"{len(rest)} others")
+    shared = Lane(CHILDREN, "children", say("children"), say("{count} others", count=len(rest)), short="c…")
     return [*(lanes[pid] for pid in pids if pid in alone), shared], rest
+
+
+def _child(number: int, pid: int) -> Lane:
+    title, detail = say("child {number}", number=number), say("process {numbers}", numbers=pid)
+    return Lane(child(pid), "child", title, detail, short=f"c{number}")
 
 
 # -- rows -----------------------------------------------------------------------------------------------------------
@@ -101,9 +112,7 @@ def _moved(row: Row, moves: dict[str, str]) -> Row:
     """The row on the lanes that are drawn; one of a crowd is not named."""
     match row:
         case Arrow():
-            words = row.words
-            if row.kind == "accept" and client(text_of(words).removeprefix("accept ")) in moves:
-                words = plain("accept")
+            words = plain("accept") if row.kind == "accept" and row.whose in moves else row.words
             start, end = moves.get(row.start, row.start), moves.get(row.end, row.end)
             return replace(row, start=start, end=end, words=words, note=text_of(plain(row.note)))
         case Mark():
@@ -149,11 +158,19 @@ def _without_repeats(rows: list[Row]) -> list[Row]:
             at += 1
             continue
         short.extend(rows[at : at + size])
-        often = "once" if times == 2 else f"{times - 1} times"
-        more = f"… the same {often} more …" if size == 1 else f"… these {size} rows {often} more …"
-        short.append(Band("folded", plain(more), step=rows[at].step))
+        short.append(Band("folded", plain(_again(size, times - 1)), step=rows[at].step))
         at += size * times
     return short
+
+
+def _again(rows: int, times: int) -> str:
+    """That the rows above come so often again."""
+    if rows == 1:
+        once = say("… the same once more …")
+        return once if times == 1 else say("… the same {times} times more …", times=times)
+    if times == 1:
+        return say("… these {rows} rows once more …", rows=rows)
+    return say("… these {rows} rows {times} times more …", rows=rows, times=times)
 
 
 def _repeats(alike: list[object], at: int) -> tuple[int, int]:
@@ -173,7 +190,8 @@ def _cut(rows: list[Row]) -> tuple[Row, ...]:
     wrong = [number for number, row in enumerate(rows) if row.bad]
     if wrong and len(rows) > wrong[-1] + _AFTER + 2:
         left = len(rows) - wrong[-1] - _AFTER - 1
-        rows = [*rows[: wrong[-1] + _AFTER + 1], Band("folded", plain(f"… {left} rows more …"), step=rows[-1].step)]
+        more = Band("folded", plain(say("… {count} rows more …", count=left)), step=rows[-1].step)
+        rows = [*rows[: wrong[-1] + _AFTER + 1], more]
     if len(rows) <= MOST_ROWS:
         return tuple(rows)
     wrong = [*wrong[:2], *wrong[-2:]]
@@ -187,7 +205,8 @@ def _cut(rows: list[Row]) -> tuple[Row, ...]:
             missing += 1
             continue
         if missing:
-            short.append(Band("folded", plain(f"… {missing} rows left out …"), step=row.step))
+            left_out = say("… {count} rows left out …", count=missing)
+            short.append(Band("folded", plain(left_out), step=row.step))
             missing = 0
         short.append(row)
     return tuple(short)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gatecrash.language import marked, say, spoken
+from gatecrash.sequence import words
 from gatecrash.sequence.cast import KERNEL, SERVER, child
 from gatecrash.sequence.labels import plain
 from gatecrash.sequence.model import Band
@@ -15,10 +17,10 @@ if TYPE_CHECKING:
     from gatecrash.sequence.rows import Drawing
 
 _STILL = {
-    "quiet": "the server is quiet",
-    "resting": "the server waits for a time to pass",
-    "spinning": "the server spins",
-    "restless": "the server did not come to rest",
+    "quiet": marked("the server is quiet"),
+    "resting": marked("the server waits for a time to pass"),
+    "spinning": marked("the server spins"),
+    "restless": marked("the server did not come to rest"),
 }
 
 
@@ -50,11 +52,7 @@ def draw(drawing: Drawing, event: Looked) -> None:
     """One look: a line across, then a mark for everything that is new."""
     look, known = event.snapshot, drawing.known
     label = f" ({event.label})" if event.label else ""
-    still = _STILL[look.still] if look.running or drawing.cast.datagram else "the server is gone"
-    if not drawing.cast.observed and not look.processes:
-        still = "a pause"
-    share = f", {look.share:.0%} of the time on a processor" if look.still == "spinning" else ""
-    drawing.rows.append(Band("look", plain(f"{still}{share}{label}"), step=event.step))
+    drawing.rows.append(Band("look", plain(f"{_still(drawing, look)}{label}"), step=event.step))
     if known.main not in (None, look.main):
         known.live, known.zombies = set(), set()
     known.main = look.main
@@ -72,24 +70,35 @@ def draw(drawing: Drawing, event: Looked) -> None:
     known.live, known.zombies = set(look.live), set(look.zombies)
 
 
+def _still(drawing: Drawing, look: Snapshot) -> str:
+    """How the server was found."""
+    still = spoken(_STILL[look.still]) if look.running or drawing.cast.datagram else say("the server is gone")
+    if not drawing.cast.observed and not look.processes:
+        still = say("a pause")
+    if look.still != "spinning":
+        return still
+    return say("{still}, {share:.0%} of the time on a processor", still=still, share=look.share)
+
+
 def _processes(drawing: Drawing, look: Snapshot) -> None:
     known = drawing.known
     born = [entry.pid for entry in look.processes if entry.pid not in known.live | known.zombies]
     lanes = tuple(child(pid) for pid in born if pid in drawing.cast.children)
     if lanes:
-        drawing.mark(lanes, "forked", "was forked" if len(lanes) == 1 else f"{len(lanes)} were forked")
+        many = say("{count} were forked", count=len(lanes))
+        drawing.mark(lanes, "forked", say("was forked") if len(lanes) == 1 else many)
     dead = tuple(child(pid) for pid in look.zombies if pid not in known.zombies and pid in drawing.cast.children)
     if dead:
         bad = any(pid in drawing.fault.pids for pid in look.zombies)
-        drawing.mark(dead, "zombie", "zombie: ended, not waited for" if len(dead) == 1 else
-                     f"{len(dead)} zombies: ended, not waited for", bad=bad)  # fmt: skip
+        many = say("{count} zombies: ended, not waited for", count=len(dead))
+        drawing.mark(dead, "zombie", say("zombie: ended, not waited for") if len(dead) == 1 else many, bad=bad)
     gone = known.live - set(look.live) - set(look.zombies)
     left = tuple(child(pid) for pid in sorted(gone) if pid in drawing.cast.children)
     if left:
-        drawing.mark(left, "gone", "ended and reaped")
+        drawing.mark(left, "gone", say("ended and reaped"))
     reaped = tuple(child(pid) for pid in sorted(known.zombies - set(look.zombies)) if pid in drawing.cast.children)
     if reaped:
-        drawing.mark(reaped, "gone", "reaped")
+        drawing.mark(reaped, "gone", say("reaped"))
 
 
 def _queue(drawing: Drawing, look: Snapshot) -> None:
@@ -97,44 +106,50 @@ def _queue(drawing: Drawing, look: Snapshot) -> None:
         return
     if look.listener is not None and look.listener.depth:
         waiting = [s.client for s in look.connections if not s.accepted and s.state in ("ESTABLISHED", "CLOSE_WAIT")]
-        who = f": {', '.join(waiting[:4])}{' …' if len(waiting) > 4 else ''}" if waiting else ""
-        words = f"{look.listener.depth} in the accept queue{who}"
+        depth, names = look.listener.depth, ", ".join(waiting[:4]) + (" …" if len(waiting) > 4 else "")
+        queued = say("{count} in the accept queue", count=depth)
+        if waiting:
+            queued = say("{count} in the accept queue: {clients}", count=depth, clients=names)
         bad = "accept queue" in drawing.fault.got or any(drawing.fault.blames(name) for name in waiting)
-        drawing.mark(KERNEL, "full" if look.listener.full else "queue", words,
-                     f"backlog {look.listener.backlog}", bad=bad)  # fmt: skip
+        note = say("backlog {backlog}", backlog=look.listener.backlog)
+        drawing.mark(KERNEL, "full" if look.listener.full else "queue", queued, note, bad=bad)
     elif look.listener is None and look.running:
-        drawing.mark(KERNEL, "queue", "nobody listens", bad="listening socket" in drawing.fault.got)
+        drawing.mark(KERNEL, "queue", say("nobody listens"), bad="listening socket" in drawing.fault.got)
+    _buffers(drawing, look)
+
+
+def _buffers(drawing: Drawing, look: Snapshot) -> None:
     stuck: dict[tuple[bool, str], list[str]] = {}
     for side in look.connections:
         if state := _stuck(side):
             bad = side.client in drawing.fault.named and not drawing.fault.bytes
             stuck.setdefault((bad, state), []).append(side.client)
     for (bad, state), names in stuck.items():
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        drawing.mark(KERNEL, "unread", f"{', '.join(names[:_NAMED])}{more}: {state}", bad=bad)
+        who, more = ", ".join(names[:_NAMED]), len(names) - _NAMED
+        who = say("{named} and {more} more", named=who, more=more) if more > 0 else who
+        drawing.mark(KERNEL, "unread", f"{who}: {state}", bad=bad)
 
 
 def _stuck(side: ClientSide) -> str:
     """What lies in the buffers of one connection, or what it waits for."""
     if side.unread and side.accepted:
-        return f"{side.unread} byte{'' if side.unread == 1 else 's'} not read"
+        return say("1 byte not read") if side.unread == 1 else say("{count} bytes not read", count=side.unread)
     if side.state == "CLOSE_WAIT" and side.accepted:
-        return "its FIN has come, the server has not closed"
+        return say("its FIN has come, the server has not closed")
     if side.unsent >= _MANY:
-        return f"{side.unsent} bytes wait until it reads"
+        return say("{count} bytes wait until it reads", count=side.unsent)
     return ""
 
 
 def _ports(drawing: Drawing, look: Snapshot) -> None:
     """Another port than the one that was asked for; an address or a backlog that is the fault."""
     if look.asked_port and look.ports and look.asked_port not in look.ports:
-        there = ", ".join(map(str, look.ports[:4]))
-        drawing.mark(SERVER, "started", f"listens on port {there}, not on {look.asked_port}", bad=drawing.fault.found)
+        drawing.mark(SERVER, "started", words.listens(look.ports[:4], look.asked_port), bad=drawing.fault.found)
     if look.listener is not None and look.listener.address in set(drawing.fault.got.split()):
-        drawing.mark(KERNEL, "queue", f"listens on {look.listener.address} alone", bad=True)
+        drawing.mark(KERNEL, "queue", say("listens on {address} alone", address=look.listener.address), bad=True)
     if "backlog" in drawing.fault.got and look.listener is not None:
-        words = f"room for {look.listener.backlog} in the accept queue"
-        drawing.mark(KERNEL, "queue", words, "backlog of listen()", bad=True)
+        room = say("room for {count} in the accept queue", count=look.listener.backlog)
+        drawing.mark(KERNEL, "queue", room, say("backlog of listen()"), bad=True)
 
 
 def _holders(drawing: Drawing, look: Snapshot) -> None:
@@ -144,13 +159,15 @@ def _holders(drawing: Drawing, look: Snapshot) -> None:
         pids = tuple(dict.fromkeys(pid for pid, _ in side.holders))
         if len(pids) > 1:
             lanes = tuple(cast.lane_of(pid) for pid in pids)
-            numbers = ", ".join(f"descriptor {number}" for number in sorted({n for _, n in side.holders}))
-            drawing.mark(lanes, "holds", f"both have {side.client}'s connection open", numbers,
-                         bad=drawing.fault.blames(side.client) or "connection" in got)  # fmt: skip
+            numbers = sorted({number for _, number in side.holders})
+            where = ", ".join(say("descriptor {number}", number=number) for number in numbers)
+            bad = drawing.fault.blames(side.client) or "connection" in got
+            both = say("both have {client}'s connection open", client=side.client)
+            drawing.mark(lanes, "holds", both, where, bad=bad)
     if "listening socket open" in got:
         holding = tuple(child(pid) for pid in look.listener_holders if pid in cast.children)
         if holding:
-            drawing.mark(holding, "holds", "has the listening socket open as well", bad=True)
+            drawing.mark(holding, "holds", say("has the listening socket open as well"), bad=True)
 
 
 def _descriptors(drawing: Drawing, look: Snapshot) -> None:
@@ -161,9 +178,8 @@ def _descriptors(drawing: Drawing, look: Snapshot) -> None:
             bad = (
                 pid in drawing.fault.pids and count > before and any("descriptor" in s for s in drawing.fault.sentences)
             )
-            drawing.mark(
-                drawing.cast.lane_of(pid), "descriptors", f"{count} descriptors open (before: {before})", bad=bad
-            )
+            open_now = say("{count} descriptors open (before: {before})", count=count, before=before)
+            drawing.mark(drawing.cast.lane_of(pid), "descriptors", open_now, bad=bad)
         drawing.known.descriptors[pid] = count
 
 
@@ -173,5 +189,5 @@ def _threads(drawing: Drawing, look: Snapshot) -> None:
         before = drawing.known.threads.get(entry.pid)
         drawing.known.threads[entry.pid] = entry.threads
         if before not in (None, entry.threads) and "threads" in drawing.fault.got:
-            words = f"{entry.threads} threads (before: {before})"
-            drawing.mark(drawing.cast.lane_of(entry.pid), "threads", words, bad=entry.threads > (before or 0))
+            now = say("{count} threads (before: {before})", count=entry.threads, before=before)
+            drawing.mark(drawing.cast.lane_of(entry.pid), "threads", now, bad=entry.threads > (before or 0))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from gatecrash.language import say
+
 LaneKind = Literal["client", "clients", "kernel", "server", "child", "children"]
 ArrowKind = Literal["connect", "accept", "segment", "datagram", "fin", "rst", "answer"]
 Fate = Literal["arrives", "unread", "lost"]
@@ -40,13 +42,16 @@ class Lane:
     title: str
     detail: str = ""
     bad: bool = False
+    #: The title where there is little room for it.
+    short: str = ""
 
 
 @dataclass(frozen=True)
 class Arrow:
     """Something that goes from one lane to another, by their keys.
 
-    `fate`: it arrives, it stays unread in the kernel, or it is lost (dropped, refused).
+    `fate`: it arrives, it stays unread in the kernel, or it is lost (dropped, refused). `whose`: the lane of the client
+    that the words name, which goes between two others (an accept).
     """
 
     start: str
@@ -58,6 +63,7 @@ class Arrow:
     bad: bool = False
     step: int = 0
     times: int = 1
+    whose: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,8 +119,9 @@ class Diagram:
     def summary(self) -> str:
         """One sentence for who cannot see the picture."""
         faults = [text_of(row.words) for row in self.rows if row.bad]
-        fault = f" The fault shows at: {'; '.join(faults[:3])}." if faults else ""
-        return f"{len(self.rows)} rows between {', '.join(lane.title for lane in self.lanes)}.{fault}"
+        fault = say(" The fault shows at: {faults}.", faults="; ".join(faults[:3])) if faults else ""
+        between = ", ".join(lane.title for lane in self.lanes)
+        return say("{count} rows between {lanes}.{fault}", count=len(self.rows), lanes=between, fault=fault)
 
 
 def text_of(words: Words) -> str:

@@ -7,11 +7,13 @@ from functools import singledispatchmethod
 
 from gatecrash import steps
 from gatecrash import transcript as seen
-from gatecrash.sequence import looks
-from gatecrash.sequence.cast import KERNEL, SERVER, Cast, child, client, place_of
+from gatecrash.language import say, spoken
+from gatecrash.sequence import looks, words
+from gatecrash.sequence.cast import KERNEL, SERVER, Cast, child, client
 from gatecrash.sequence.fault import Fault
 from gatecrash.sequence.labels import of_bytes, plain, size_note
 from gatecrash.sequence.model import Arrow, ArrowKind, Band, Fate, Mark, MarkKind, Row, text_of
+from gatecrash.sequence.places import place_of
 from gatecrash.sequence.trace import Trace
 from gatecrash.text import size_of
 
@@ -58,9 +60,10 @@ class Drawing:
         self.accepted.add(name)
         end = self.cast.server_of(name) if self.cast.prefork else SERVER
         if end == KERNEL:
-            self.mark(KERNEL, "queue", f"{name} is accepted by one of the children")
+            self.mark(KERNEL, "queue", say("{client} is accepted by one of the children", client=name))
         else:
-            self.arrow(KERNEL, end, "accept", f"accept {name}")
+            label, step = plain(f"accept {name}"), self.step_number
+            self.rows.append(Arrow(KERNEL, end, "accept", label, step=step, whose=client(name)))
 
     def blocked(self, sentences: tuple[str, ...], *, blamed: bool = False, spinning: bool = False) -> None:
         """What the server's tasks do, those that do the same in one mark; nothing that was said before."""
@@ -69,17 +72,17 @@ class Drawing:
             place = place_of(sentence)
             if place is None:
                 continue
-            lane, words = self.cast.lane_of(place.pid), self.cast.in_words(place)
+            lane, said = self.cast.lane_of(place.pid), self.cast.in_words(place)
             spins = spinning and place.verb == "running"
             if spins:
-                words = "runs on and on, never sleeps"
+                said = say("runs on and on, never sleeps")
             bad = (blamed or spins) and sentence in self.fault.sentences
-            if self.known.doing.get(lane) != words or bad:
-                doing.setdefault((words, place.verb == "running", bad), []).append(lane)
-            self.known.doing[lane] = words
-        for (words, running, bad), lanes in doing.items():
+            if self.known.doing.get(lane) != said or bad:
+                doing.setdefault((said, place.verb == "running", bad), []).append(lane)
+            self.known.doing[lane] = said
+        for (said, running, bad), lanes in doing.items():
             kind: MarkKind = "spinning" if running and spinning else "blocked"
-            self.mark(tuple(dict.fromkeys(lanes)), kind, words, bad=bad)
+            self.mark(tuple(dict.fromkeys(lanes)), kind, said, bad=bad)
 
     # -- steps --------------------------------------------------------------------------------------------------
 
@@ -111,7 +114,7 @@ class Drawing:
     @step.register
     def _half_close(self, step: steps.HalfClose) -> None:
         if step.client in self.open:
-            self.arrow(client(step.client), self.cast.wire, "fin", "FIN", "half-close")
+            self.arrow(client(step.client), self.cast.wire, "fin", "FIN", say("half-close"))
 
     @step.register
     def _close(self, step: steps.Close) -> None:
@@ -123,21 +126,21 @@ class Drawing:
     def _reset(self, step: steps.Reset) -> None:
         if step.client in self.open:
             self.open.discard(step.client)
-            self.arrow(client(step.client), self.cast.wire, "rst", "RST", "resets the connection")
+            self.arrow(client(step.client), self.cast.wire, "rst", "RST", say("resets the connection"))
 
     @step.register
     def _ask(self, step: steps.AskWithRequests) -> None:
-        self.mark(client(step.client), "library", step.line())
+        self.mark(client(step.client), "library", spoken(step.line()))
 
     @step.register
     def _freeze(self, step: steps.Freeze) -> None:
         lanes = (SERVER,) if step.who == "parent" else self.known.alive(step.who)
         self.frozen = lanes
-        self.mark(lanes, "frozen", "frozen (SIGSTOP)")
+        self.mark(lanes, "frozen", say("frozen (SIGSTOP)"))
 
     @step.register
     def _thaw(self, step: steps.Thaw) -> None:
-        self.mark(self.frozen or (SERVER,), "thawed", "goes on (SIGCONT)")
+        self.mark(self.frozen or (SERVER,), "thawed", say("goes on (SIGCONT)"))
         self.known.doing.clear()
         self.frozen = ()
 
@@ -146,21 +149,21 @@ class Drawing:
     @step.register(steps.Shorten)
     def _plan(self, step: steps.Fail | steps.Hold | steps.Shorten) -> None:
         self.trace.plan(step)
-        self.mark(SERVER, "plan", step.line().removeprefix("the server's "))
+        self.mark(SERVER, "plan", words.planned(step))
 
     @step.register(steps.LimitDescriptors)
     @step.register(steps.LiftLimit)
-    def _arranged(self, step: steps.Step) -> None:
-        self.mark(SERVER, "plan", step.line().removeprefix("the server's ").removeprefix("the server "))
+    def _limit(self, step: steps.LimitDescriptors | steps.LiftLimit) -> None:
+        self.mark(SERVER, "plan", words.limited(step))
 
     @step.register
     def _small_buffers(self, step: steps.SmallBuffers) -> None:
-        self.mark(self.cast.wire, "plan", "the kernel keeps little of what is sent")
+        self.mark(self.cast.wire, "plan", say("the kernel keeps little of what is sent"))
 
     @step.register
     def _release(self, step: steps.Release) -> None:
         if self.held:
-            self.mark(self.held, "released", "the held call goes on")
+            self.mark(self.held, "released", say("the held call goes on"))
         self.held = ()
         self.known.doing.clear()
 
@@ -183,16 +186,11 @@ class Drawing:
     def gated(self, calls: tuple[seen.TracedCall, ...]) -> None:
         """Calls that were made to fail, or were cut short, by now."""
         for call in calls:
-            on = f"({call.first})" if call.family not in ("fork", "thread", "wait") else "()"
-            fate = call.outcome.partition(" ")[2]
-            if call.outcome.startswith("shortened"):
-                took = f"{call.name}{on} takes only {fate} byte{'' if fate == '1' else 's'}"
-                self.mark(self.cast.lane_of(call.tid), "shortened", took)
-            elif call.outcome.startswith("failed"):
-                self.mark(self.cast.lane_of(call.tid), "failed", f"{call.name}{on} fails: {fate}")
-            else:
-                bad = "accept had failed" in self.fault.got
-                self.mark(self.cast.lane_of(call.tid), "misused", f"{call.name}{on}, as if it had not failed", bad=bad)
+            kind: MarkKind = "misused"
+            if call.outcome.startswith(("shortened", "failed")):
+                kind = "shortened" if call.outcome.startswith("shortened") else "failed"
+            bad = kind == "misused" and "accept had failed" in self.fault.got
+            self.mark(self.cast.lane_of(call.tid), kind, words.gated(call), bad=bad)
 
     @singledispatchmethod
     def event(self, event: seen.Event, index: int) -> None:
@@ -203,21 +201,22 @@ class Drawing:
     def _connected(self, event: seen.Connected, index: int) -> None:
         self.open.add(event.client)
         queued = self.cast.wire == KERNEL
-        note = "into the accept queue" if queued else ""
+        note = say("into the accept queue") if queued else ""
         self.arrow(client(event.client), self.cast.wire, "connect", "connect", note)
 
     @event.register
     def _not_connected(self, event: seen.NotConnected, index: int) -> None:
         bad = self.fault.blames(event.client)
-        words = "connect: refused" if event.why == "refused" else "connect: dropped"
-        note = "nobody listens" if event.why == "refused" else "the accept queue is full"
+        refused = event.why == "refused"
+        what = say("connect: refused") if refused else say("connect: dropped")
+        note = say("nobody listens") if refused else say("the accept queue is full")
         lanes = client(event.client), self.cast.wire
-        self.rows.append(Arrow(*lanes, "connect", plain(words), note, "lost", bad, self.step_number))
+        self.rows.append(Arrow(*lanes, "connect", plain(what), note, "lost", bad, self.step_number))
 
     @event.register
     def _sent(self, event: seen.Sent, index: int) -> None:
         if event.port is not None:
-            note = size_of(event.data)
+            note = spoken(size_of(event.data))
             lanes = client(event.client), SERVER
             self.rows.append(Arrow(*lanes, "datagram", of_bytes(event.data), note, step=self.step_number))
             return
@@ -225,9 +224,8 @@ class Drawing:
             self.accept(event.client)
         unread = event.read is False and self.cast.wire == KERNEL
         lanes = client(event.client), self.cast.server_of(event.client) if event.read else self.cast.wire
-        state = {None: "", True: ", read", False: f", {event.consumed} read in all" if event.consumed else ", not read"}
-        note = size_of(event.data) + state[event.read]
         fate: Fate = "unread" if unread else "arrives"
+        note = words.sent(event)
         self.rows.append(Arrow(*lanes, "segment", of_bytes(event.data), note, fate, step=self.step_number))
         if event.read is False:
             self.blocked(event.where)
@@ -238,25 +236,21 @@ class Drawing:
             return  # it has no connection, as was said when it connected
         bad = self.fault.blames(event.client)
         lanes = client(event.client), self.cast.wire
-        row = Arrow(
-            *lanes, "segment", of_bytes(event.data), f"send fails: {event.error}", "lost", bad, self.step_number
-        )
-        self.rows.append(row)
+        note = say("send fails: {error}", error=event.error)
+        self.rows.append(Arrow(*lanes, "segment", of_bytes(event.data), note, "lost", bad, self.step_number))
 
     @event.register
     def _got(self, event: seen.Got, index: int) -> None:
         bad_at = self.fault.bytes.get(index)
         kind: ArrowKind = "datagram" if event.source_port is not None else "segment"
         start = SERVER if kind == "datagram" else self.cast.server_of(event.client)
-        words, note = of_bytes(event.data, bad_at), size_note(event.data, bad_at)
+        label, note = of_bytes(event.data, bad_at), size_note(event.data, bad_at)
         if index in self.fault.whole:
-            words = plain(text_of(words), bad=True)
+            label = plain(text_of(label), bad=True)
         if event.source_port is not None and "port" in self.fault.got:
-            note += f", from port {event.source_port}"
-        lanes = start, client(event.client)
-        self.rows.append(
-            Arrow(*lanes, kind, words, note, bad=bad_at is not None or index in self.fault.whole, step=self.step_number)
-        )
+            note = say("{note}, from port {port}", note=note, port=event.source_port)
+        bad = bad_at is not None or index in self.fault.whole
+        self.rows.append(Arrow(start, client(event.client), kind, label, note, bad=bad, step=self.step_number))
 
     @event.register
     def _ended(self, event: seen.Ended, index: int) -> None:
@@ -266,26 +260,26 @@ class Drawing:
             self.open.discard(event.client)
         start = self.cast.wire if self.dead else self.cast.server_of(event.client)
         kind: ArrowKind = "fin" if event.how == "FIN" else "rst"
-        note = "the server's side is closed" if event.how == "FIN" else "the connection is reset"
+        note = say("the server's side is closed") if event.how == "FIN" else say("the connection is reset")
         self.arrow(start, client(event.client), kind, event.how, note, bad=bad)
 
     @event.register
     def _library_answer(self, event: seen.LibraryAnswer, index: int) -> None:
         bad = self.fault.blames(event.client) and bool(event.error)
         if event.error:
-            self.mark(client(event.client), "library", f"requests raises {event.error}", bad=bad)
+            self.mark(client(event.client), "library", say("requests raises {error}", error=event.error), bad=bad)
             return
         lanes = SERVER, client(event.client)
-        words = (*plain(f"status {event.status}, body "), *of_bytes(event.body))
-        self.rows.append(Arrow(*lanes, "answer", words, size_of(event.body), bad=bad, step=self.step_number))
+        label = (*plain(say("status {status}, body ", status=event.status)), *of_bytes(event.body))
+        note = spoken(size_of(event.body))
+        self.rows.append(Arrow(*lanes, "answer", label, note, bad=bad, step=self.step_number))
 
     @event.register
     def _silent(self, event: seen.Silent, index: int) -> None:
         bad = self.fault.blames(event.client) and not self.fault.elsewhere(event.client)
         self.missed |= {event.client} if bad else set()
         kind: MarkKind = "silence" if event.proven else "unproven"
-        words = "nothing more can come: proven" if event.proven else "nothing came while we waited: not proven"
-        self.mark(client(event.client), kind, words, bad=bad)
+        self.mark(client(event.client), kind, words.silent(event), bad=bad)
         self.blocked(event.where, blamed=bad, spinning=event.still == "spinning")
 
     @event.register
@@ -298,20 +292,20 @@ class Drawing:
         known = set(self.printed.splitlines())
         bad = "printed" in self.fault.got and any(line in known for line in fresh.splitlines())
         self.printed = event.text
-        words = (*plain("prints "), *of_bytes(fresh)) if fresh else plain("prints nothing more")
-        note = f"{size_of(fresh)}, some of them again" if bad else size_of(fresh)
-        self.rows.append(Mark((SERVER,), "printed", words, note, bad, self.step_number))
+        label = (*plain(say("prints ")), *of_bytes(fresh)) if fresh else plain(say("prints nothing more"))
+        size = size_of(fresh)
+        note = say("{size}, some of them again", size=size) if bad else spoken(size)
+        self.rows.append(Mark((SERVER,), "printed", label, note, bad, self.step_number))
 
     @event.register
     def _held_at(self, event: seen.HeldAt, index: int) -> None:
         if not event.reached:
-            sure = "never calls it" if event.proven else "has not called it while we waited"
-            self.mark(SERVER, "never-held", sure)
+            self.mark(SERVER, "never-held", words.never_held(event))
             return
         calls = self.trace.held(self._awaited())
         self.held = tuple(dict.fromkeys(self.cast.lane_of(call.tid) for call in calls)) or (SERVER,)
         descriptor = f"({calls[0].first})" if len(calls) == 1 and calls[0].family in ("send", "recv", "close") else ""
-        self.mark(self.held, "held", f"held at {event.call}{descriptor}")
+        self.mark(self.held, "held", say("held at {call}", call=event.call + descriptor))
 
     def _awaited(self) -> int:
         step = self.trace.steps[self.step_number]
@@ -323,52 +317,29 @@ class Drawing:
 
     @event.register
     def _dropped(self, event: seen.DatagramsDropped, index: int) -> None:
-        self.mark(self.cast.wire, "dropped", event.line())
+        self.mark(self.cast.wire, "dropped", spoken(event.line()))
 
     @event.register
     def _server_ended(self, event: seen.ServerEnded, index: int) -> None:
         if self.restarted and event.status in (-signal.SIGTERM, -signal.SIGKILL):
             return  # the end we made ourselves, between two lives
         self.dead = True
-        how = f"ended at {event.overrun} processes" if event.overrun else _death(event.status)
-        self.mark(SERVER, "died", how, bad=self.fault.found)
+        self.mark(SERVER, "died", words.ended(event), bad=self.fault.found)
 
     @event.register
     def _started(self, event: seen.Started, index: int) -> None:
         self.restarted = True
-        asked = {
-            "restart": "SIGTERM, then started again on the same port",
-            "second": "a second server is started on the same port",
-            "taken": "started while its port is taken",
-        }[event.what]
-        self.rows.append(Band("look", plain(asked), step=self.step_number))
-        if event.listening:
-            ports = ", ".join(map(str, event.ports))
-            state = f"listens on port {ports}" + ("" if event.wanted in event.ports else f", not on {event.wanted}")
-        elif event.status is None:
-            state = "runs on, and does not listen"
-        else:
-            state = f"{_death(event.status)}, without listening"
+        self.rows.append(Band("look", plain(words.asked_to_start(event)), step=self.step_number))
         self.dead = not event.listening and event.what != "second"
-        self.mark(SERVER, "started", state, bad=self.fault.found)
+        self.mark(SERVER, "started", words.started(event), bad=self.fault.found)
         for line in event.left_over:
-            self.mark(SERVER, "blocked", f"left over: {line}", bad=self.fault.found)
+            self.mark(SERVER, "blocked", say("left over: {line}", line=line), bad=self.fault.found)
 
     @event.register
     def _crashed(self, event: seen.CrashedProcess, index: int) -> None:
-        self.mark(child(event.pid) if event.pid in self.cast.children else SERVER, "died", _death(-event.signal),
-                  bad=self.fault.found)  # fmt: skip
+        lane = child(event.pid) if event.pid in self.cast.children else SERVER
+        self.mark(lane, "died", words.death(-event.signal), bad=self.fault.found)
 
     @event.register
     def _sanitizer(self, event: seen.SanitizerReport, index: int) -> None:
-        self.mark(SERVER, "sanitizer", event.line(), bad=self.fault.found)
-
-
-def _death(status: int) -> str:
-    """An exit status, or minus the signal, in words."""
-    if status >= 0:
-        return f"exits with status {status}"
-    try:
-        return f"killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"killed by signal {-status}"
+        self.mark(SERVER, "sanitizer", spoken(event.line()), bad=self.fault.found)
