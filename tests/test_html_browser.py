@@ -12,6 +12,7 @@ import pytest
 from gatecrash.contract import Contract
 from gatecrash.record import Judgement, RunRecord
 from gatecrash.reports import html_report
+from gatecrash.reproduction import script
 from gatecrash.rulebook import load
 from gatecrash.scenario import Close, Connect, HalfClose, Receive, Send, Settle, scenario
 from gatecrash.sequence import diagram
@@ -79,6 +80,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield started
     finally:
         started.quit()
+
+
+def whole_script() -> str:
+    """What `gatecrash repro` would write for the one failure."""
+    (broken,) = record().broken
+    return script(broken.verdict, broken.rule, record().prepared.contract, "server.c")
 
 
 def shown(browser: Any) -> list[str]:
@@ -151,7 +158,7 @@ def test_the_diagrams_lanes_are_those_of_the_transcript(browser: Any) -> None:
 def test_the_script_is_a_download_and_the_command_can_be_copied(browser: Any) -> None:
     link = browser.execute_script("return document.querySelector('a[download]').href")
     assert link.startswith("data:text/")
-    assert b"RESP-02" in base64.b64decode(link.partition(",")[2])
+    assert base64.b64decode(link.partition(",")[2], validate=True).decode() == whole_script()
     click(browser, ".copy")
     assert [entry["message"] for entry in browser.get_log("browser")] == []
 

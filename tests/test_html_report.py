@@ -135,3 +135,12 @@ def test_the_key_speaks_of_one_or_of_many() -> None:
     key = r'<p class="key">.*?</p>'
     assert re.search(r"2 hold\b", *re.findall(key, html_report.render(_record(*held))))
     assert re.search(r"1 holds\b", *re.findall(key, html_report.render(_record(*held[:1]))))
+
+
+def test_the_script_in_the_page_is_whole() -> None:
+    found = re.findall(
+        r'href="data:text/x-python;charset=utf-8;base64,([^"]*)"', html_report.render(RECORDS["every verdict"])
+    )
+    assert found
+    for one in found:
+        compile(base64.b64decode(one, validate=True), "script.py", "exec")

@@ -112,7 +112,7 @@ class Failure:
     sanitized: bool
     confirmed: str
     replay: str
-    script: str | None
+    script: Markup | None
     script_name: str
 
 
@@ -339,7 +339,7 @@ def _diagram(verdict: Verdict) -> Markup | None:
     return Markup(svg(drawn, id_prefix=f"seq-{verdict.rule}"))  # svg escapes
 
 
-def _script(verdict: Verdict, rule: Rule, record: RunRecord) -> str | None:
+def _script(verdict: Verdict, rule: Rule, record: RunRecord) -> Markup | None:
     """The stand-alone script as the address of a download; None where only Gatecrash can show the fault."""
     try:
         return data_url(script(verdict, rule, record.prepared.contract, record.named))
@@ -347,9 +347,12 @@ def _script(verdict: Verdict, rule: Rule, record: RunRecord) -> str | None:
         return None
 
 
-def data_url(text: str) -> str | None:
-    """A Python file as the address of a download; None for one that browsers would refuse as too long."""
+def data_url(text: str) -> Markup | None:
+    """A Python file as the address of a download; None for one that browsers would refuse as too long.
+
+    It is Markup, letters and digits alone: a text would be cut in the middle as too long to read.
+    """
     data = text.encode("utf-8", "backslashreplace")
     if len(data) > _LONGEST_SCRIPT:
         return None
-    return "data:text/x-python;charset=utf-8;base64," + base64.b64encode(data).decode("ascii")
+    return Markup("data:text/x-python;charset=utf-8;base64,") + base64.b64encode(data).decode("ascii")

@@ -29,7 +29,7 @@ _CLIENTS = st.integers(4, 8)
 _MORE_THAN_A_POOL = st.integers(36, 40)
 
 #: Seconds in which a server that forks without end has made more processes than it may, on a loaded machine even.
-_UNTIL_ENDED = 5.0
+_UNTIL_ENDED = 2.0
 
 
 @pytest.mark.rule("RES-01")
