@@ -79,6 +79,17 @@ def test_the_picture_is_as_wide_as_asked_and_else_fits_80_columns(
     assert most - 30 < max(map(cell_len, picture)) <= most
 
 
+@pytest.mark.parametrize(("encoding", "expected"), [("ascii", "nothing more can come"), ("euc_kr", "더 올 것이 없음")])
+def test_a_picture_is_in_english_where_the_terminal_lacks_the_language_s_letters(encoding: str, expected: str) -> None:
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "GATECRASH_LANG": "ko"}
+    command = [sys.executable, "-m", "gatecrash", "show", "ACC-01"]
+    drawn = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=True).stdout.decode(
+        encoding
+    )
+    assert f"o {expected}" in drawn
+    assert "실제" in drawn if encoding == "euc_kr" else "\\uc2e4\\uc81c" in drawn
+
+
 def test_without_an_id_what_can_be_drawn_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys) == [
         "The last run of server.c broke:",
