@@ -124,6 +124,15 @@ def _protocol(site: Site, found: Discovery, source_text: str) -> None:
     protocol = _udp_protocol(site, found) if server.datagram else _stream_protocol(site, found)
     if protocol is None:
         protocol = _guess(source_text, server)
+        if protocol == "none":
+            found.notes.append(
+                say(
+                    "It accepted a connection and answered nothing, and its source names no protocol: the rules of an "
+                    "answer's content do not apply. If it is to answer, write protocol under [contract]."
+                )
+            )
+            _learn(site, found, protocol=protocol)
+            return
         nothing = say("took a datagram and") if server.datagram else say("accepted a connection and")
         found.notes.append(
             say(
@@ -139,13 +148,15 @@ def _protocol(site: Site, found: Discovery, source_text: str) -> None:
     _learn(site, found, protocol=protocol)
 
 
-_SPOKEN = {"http": "HTTP", "echo": "TCP echo", "udp": "UDP echo", "greeting": "greeting", "none": "unknown"}
+_SPOKEN = {"http": "HTTP", "echo": "TCP echo", "udp": "UDP echo"}
 
 
 def _guess(source_text: str, server: Server) -> Protocol:
     if server.datagram:
         return "udp"
-    return "http" if "HTTP" in source_text or "echo" not in source_text.lower() else "echo"
+    if "HTTP" in source_text:
+        return "http"
+    return "echo" if "echo" in source_text.lower() else "none"
 
 
 def _udp_protocol(site: Site, found: Discovery) -> Protocol | None:
@@ -167,14 +178,18 @@ def _stream_protocol(site: Site, found: Discovery) -> Protocol | None:
         played = scenario(Connect("A"), Send("A", payload, until_read=False), Receive("A", "silence"), end)
         received = site.play(played).received("A")
         if received:
-            return _spoken(payload, received, found)
+            return _spoken(site, played, received, found)
     return None
 
 
-def _spoken(sent: bytes, received: bytes, found: Discovery) -> Protocol:
+def _spoken(site: Site, played: Scenario, received: bytes, found: Discovery) -> Protocol:
+    sent = played.sent_by("A")
     if received.startswith(b"HTTP"):
         return "http"
     if _alike(sent, received):
+        return "echo"
+    # What the server always says before is its protocol; what it did not say to its first client is a mistake.
+    if _behind_other_words(sent, received) and _alike(sent, site.play(played, fresh=True).received("A")):
         return "echo"
     found.notes.append(say("To a GET request it said {received}.", received=shown(received)) + _hint(sent, received))
     return "none"
@@ -187,6 +202,10 @@ def _hint(sent: bytes, received: bytes) -> str:
     return " " + say('If your course asks for an echo in upper case, write echo = "upper" under [contract].')
 
 
+def _behind_other_words(sent: bytes, received: bytes) -> bool:
+    return received.find(sent[:16]) > 0
+
+
 def _in_another_case(sent: bytes, received: bytes) -> bool:
     """Whether letters were made large, or small, on purpose: an echo that has a mistake leaves them alone."""
     a, b = sent[: len(received)], received[: len(sent)]
@@ -197,7 +216,7 @@ def _in_another_case(sent: bytes, received: bytes) -> bool:
 def _alike(sent: bytes, received: bytes) -> bool:
     """An echo, even a faulty one: mostly the same bytes, cut short or padded, with nothing of the server's before."""
     a, b = sent[:2048], received[:2048]
-    if _in_another_case(a, b) or b.find(a[:16]) > 0:
+    if _in_another_case(a, b) or _behind_other_words(a, b):
         return False
     if b.startswith(a[:8]):
         return True
@@ -253,13 +272,18 @@ def _http(site: Site, found: Discovery) -> None:
 def _larger_things(site: Site, found: Discovery) -> None:
     if found.contract.large_path is None:
         _, answer = _get(site, "/large")
-        if answer is not None and answer.status == 200 and answer.complete and len(answer.body) > _LARGE:
+        if answer is not None and answer.status == 200 and _promised(answer) > _LARGE:
             _learn(site, found, large_path="/large")
     if found.contract.post_path is None:
         for path in ("/echo", found.contract.path):
             if _takes_post(site, path):
                 _learn(site, found, post_path=path)
                 break
+
+
+def _promised(answer: http.Answer) -> int:
+    """Bytes of body that came, or that Content-Length promises: one that is cut short is large, too."""
+    return max(len(answer.body), answer.declared_length or 0)
 
 
 def _takes_post(site: Site, path: str) -> bool:
@@ -291,7 +315,7 @@ def _model(site: Site, found: Discovery) -> tuple[Concurrency, int | None]:
     holders = len(before.listener_holders)
     if holders > 1 or (len(before.live) > 1 and before.main not in before.listener_holders):
         return "prefork", _acceptors(before)
-    if len(_tasks(before)) > 1:
+    if len(_tasks(before)) > 1 and not _serves_beside_idle_clients(site, found, len(_tasks(before))):
         return "thread", len(_tasks(before)) - 1
     return ("event_loop" if _serves_beside_an_idle_client(site, found) else "iterative"), None
 
@@ -322,6 +346,12 @@ def _calls_for_a_client(site: Site, found: Discovery) -> set[str]:
     transcript = site.play_on(server, Scenario(ask("A", found.contract)))
     site.drop()
     return {call.family for call in transcript.calls}
+
+
+def _serves_beside_idle_clients(site: Site, found: Discovery, count: int) -> bool:
+    """Whether one more than it has threads is served: then they are not there for a client each."""
+    idle = (Connect(f"A{number}") for number in range(count))
+    return bool(site.play(scenario(idle, Settle("with A"), ask("B", found.contract)), fresh=True).received("B"))
 
 
 def _serves_beside_an_idle_client(site: Site, found: Discovery) -> bool:

@@ -41,6 +41,7 @@ class Site:
         self.patience = patience
         self._kind = arena
         self._worn = False  # a server has run in this arena
+        self._listened = False  # a server has come to listen in this run
         runs_already = any(launch.address is not None for launch in launches.values())
         self.arena: Arena | Wire = Wire() if runs_already else Arena.open(kind=arena)  # type: ignore[arg-type]
         #: Why only the wire is seen: of a server that runs already, or of any on a machine that refuses more.
@@ -93,7 +94,8 @@ class Site:
             server.wait_until_listening()
         self._worn = True
         if not server.sockets.ports:
-            raise TargetError(why_not_listening(server))
+            raise TargetError(why_not_listening(server, again=self._listened))
+        self._listened = True
         return server
 
     def _start(self, build: str, traps: frozenset[str]) -> Server:
@@ -217,8 +219,11 @@ def _free_port(arena: Arena | Wire) -> int:
     )
 
 
-def why_not_listening(server: Server) -> str:
-    """One plain sentence on what was seen instead of a listening socket, with what it printed and the next step."""
+def why_not_listening(server: Server, *, again: bool = False) -> str:
+    """One plain sentence on what was seen instead of a listening socket, with what it printed and the next step.
+
+    `again`: an earlier start of the same program came to listen.
+    """
     status = server.process.exit_status()
     overrun = server.process.overrun()
     if overrun:
@@ -230,6 +235,12 @@ def why_not_listening(server: Server) -> str:
     output = server.process.output()
     words = safe_text((output.head + output.tail).decode("utf-8", "replace")).strip()[-600:]
     said = say("It printed nothing.") if not words else say("It printed:\n    ") + words.replace("\n", "\n    ")
+    if again:
+        return say(
+            "the target listened when it was started first, and did not when it was started again. Look for what its "
+            "first run left behind: a lock, a file, a socket. {said}",
+            said=said,
+        )
     if status is None:
         advice = say("Check that it calls listen(), and which arguments it needs.")
         return say("the target runs but never listened on any port. {advice} {said}", advice=advice, said=said)

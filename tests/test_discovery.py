@@ -12,6 +12,7 @@ import pytest
 
 from gatecrash.contract import Contract
 from gatecrash.discovery import Discovery, discover
+from gatecrash.errors import TargetError
 from gatecrash.references import reference_servers
 from gatecrash.server import Launch
 from gatecrash.site import Site
@@ -72,9 +73,83 @@ def test_what_is_neither_http_nor_echo_is_said_plainly(tmp_path: Path) -> None:
     assert any("neither HTTP nor an echo" in note for note in found.notes)
 
 
-def test_a_silent_server_is_judged_as_what_it_is_taken_for(tmp_path: Path) -> None:
-    found = discovered(tmp_path, "def serve(client):\n    while client.recv(99): pass\nmain(serve)\n")
+@pytest.mark.parametrize(
+    ("comment", "protocol"), [("", "none"), ("# HTTP", "http"), ("# echo", "echo")], ids=["nothing", "http", "echo"]
+)
+def test_a_silent_server_is_judged_as_what_its_source_says(tmp_path: Path, comment: str, protocol: str) -> None:
+    found = discovered(tmp_path, f"{comment}\ndef serve(client):\n    while client.recv(99): pass\nmain(serve)\n")
     assert any("accepted a connection and answered nothing" in note for note in found.notes)
+    assert found.contract.protocol == protocol
+
+
+#: Says something of its own before the echo, to every client, or to all but the first.
+LOG_IN_THE_ECHO = """
+def serve(client):
+    global seen
+    while data := client.recv(4096):
+        client.sendall((b"log: a client says " if seen {least} else b"") + data)
+    seen += 1
+    client.close()
+seen = 0
+main(serve)
+"""
+
+
+@pytest.mark.parametrize(("least", "protocol"), [("> 0", "echo"), (">= 0", "none")], ids=["a mistake", "its protocol"])
+def test_words_before_an_echo_are_a_mistake_when_the_first_client_got_none(
+    tmp_path: Path, least: str, protocol: str
+) -> None:
+    assert discovered(tmp_path, LOG_IN_THE_ECHO.format(least=least)).contract.protocol == protocol
+
+
+def test_a_large_answer_that_is_cut_short_is_large(tmp_path: Path) -> None:
+    body = """
+    def serve(client):
+        large = b"GET /large " in client.recv(4096)
+        size = 200_000 if large else 2
+        client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n" % size)
+        client.sendall(b"x" * min(size, 65536))
+        client.close()
+    main(serve)
+    """
+    assert discovered(tmp_path, body).contract.large_path == "/large"
+
+
+IDLE_HELPERS = """
+import selectors, threading
+for _ in range(3):
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+selector = selectors.DefaultSelector()
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+selector.register(listener, selectors.EVENT_READ)
+while True:
+    for key, _ in selector.select():
+        if key.fileobj is listener:
+            selector.register(listener.accept()[0], selectors.EVENT_READ)
+        elif data := key.fileobj.recv(4096):
+            key.fileobj.sendall(data)
+        else:
+            selector.unregister(key.fileobj)
+            key.fileobj.close()
+"""
+
+
+def test_threads_that_serve_nobody_make_no_pool_of_an_event_loop(tmp_path: Path) -> None:
+    assert discovered(tmp_path, IDLE_HELPERS).contract.concurrency == "event_loop"
+
+
+ONCE = """
+try:
+    os.close(os.open("started", os.O_CREAT | os.O_EXCL))
+except FileExistsError:
+    sys.exit("already running")
+main(lambda client: client.close())
+"""
+
+
+def test_a_server_that_starts_only_once_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(TargetError, match=r"(?s)listened when it was started first.*already running"):
+        discovered(tmp_path, ONCE)
 
 
 def test_a_silent_server_that_promises_http_is_told_of(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ same from outside. So
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
@@ -127,7 +128,10 @@ def _open(pid: int) -> tuple[str, ...]:
 
 
 def _limit(task: Task) -> float | None:
-    return None if task.timed is None else round(task.timed, 3)
+    """About how long the wait is: of a timer, what is left of it is told, which is never twice the same."""
+    if task.timed is None or not 0 < task.timed < math.inf:
+        return task.timed
+    return float(math.frexp(task.timed)[1])
 
 
 def _small_arguments(task: Task) -> tuple[int, ...]:

@@ -14,7 +14,8 @@ from gatecrash.verdicts import Case, Finding
 
 #: Seconds of processor time in about 0.6 s. Waiting 50 ms between two tries takes a hundredth of that.
 _BUSY = 0.1
-_IN_ACCEPT = frozenset({"accept", "accept4"})
+#: Where a server waits for its next client: poll and its kin are interrupted even where SA_RESTART is set (signal(7)).
+_WAITING = frozenset({"accept", "accept4", "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait"})
 
 
 @oracle("ACC-01")
@@ -117,13 +118,13 @@ def _processor_time(look: Snapshot) -> float:
 
 @oracle("ACC-10")
 def interrupted_accept_is_called_again(case: Case) -> Finding | None:
-    """A signal with a handler comes while the server waits in accept; the next client is accepted.
+    """A signal with a handler comes while the server waits for a client; the next client is accepted.
 
     Whether it is answered as well is not asked: a server that never answers anybody has another mistake.
     """
     sent = [step for step in case.transcript.scenario.steps if isinstance(step, Signal)]
     before = case.transcript.look("waiting")
-    if before is None or not sent or not _waits_in_accept(before) or not _handles(before, sent[0].name):
+    if before is None or not sent or not _waits_for_a_client(before) or not _handles(before, sent[0].name):
         return None
     last = case.transcript.scenario.clients[-1]
     if case.transcript.server_ended is None and not _left_in_the_queue(case.transcript, last):
@@ -138,8 +139,8 @@ def _left_in_the_queue(transcript: Transcript, client: str) -> bool:
     return side is not None and side.state == "ESTABLISHED" and not side.accepted
 
 
-def _waits_in_accept(look: Snapshot) -> bool:
-    return any(task.tid == look.main and task.call in _IN_ACCEPT for task in look.tasks)
+def _waits_for_a_client(look: Snapshot) -> bool:
+    return any(task.tid == look.main and task.call in _WAITING for task in look.tasks)
 
 
 def _handles(look: Snapshot, name: str) -> bool:

@@ -56,7 +56,8 @@ def discovered(contract: Contract) -> str:
     if contract.protocol != "udp":
         facts.append(stated(_MODELS[contract.concurrency]))
     if contract.workers:
-        facts.append(stated("{number} workers", number=contract.workers))
+        one = contract.workers == 1
+        facts.append(stated("1 worker") if one else stated("{number} workers", number=contract.workers))
     if contract.protocol == "http":
         facts.append(stated("keeps connections") if contract.persistent else stated("one answer a connection"))
     if contract.written:

@@ -10,7 +10,7 @@ from strategies.friendly import marked
 
 _MOST = 20  # clients at once
 _FEW = 4
-_SIZES = (1, 10, 100, 1000)  # bytes
+_SIZES = (3, 10, 100, 1000)  # bytes: one alone may come by coincidence
 
 
 @pytest.mark.rule("STREAM-09")
@@ -40,7 +40,7 @@ def _in_turns(count: int) -> st.SearchStrategy[Scenario]:
 
 
 def _in_pieces(name: str) -> tuple[Step, ...]:
-    pieces = (Send(name, marked(name, size)) for size in (3, 50, 1))
+    pieces = (Send(name, marked(name, size)) for size in (3, 50, 3))
     return (Connect(name), *pieces, Receive(name))
 
 
