@@ -58,7 +58,7 @@ def discover(site: Site, source_text: str = "") -> Discovery:
         _http(site, found)
     if found.contract.protocol == "greeting":
         _greeting(site, found)
-    if found.contract.protocol != "udp" and not site.remote:
+    if not site.remote:
         _concurrency(site, found)
     return found
 
@@ -297,8 +297,15 @@ def _takes_post(site: Site, path: str) -> bool:
 
 
 def _concurrency(site: Site, found: Discovery) -> None:
-    model, workers = _model(site, found)
+    udp = found.contract.protocol == "udp"
+    model, workers = (_model_of_datagrams(site, found), None) if udp else _model(site, found)
     _learn(site, found, concurrency=model, workers=workers)
+
+
+def _model_of_datagrams(site: Site, found: Discovery) -> Concurrency:
+    """A UDP server has no connections: it forks, or starts a thread, for a datagram, or answers it itself."""
+    made = _calls_for_a_client(site, found)
+    return "fork" if "fork" in made else "thread" if "thread" in made else "iterative"
 
 
 def _model(site: Site, found: Discovery) -> tuple[Concurrency, int | None]:
