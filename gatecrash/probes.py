@@ -200,14 +200,22 @@ def served_twice_as_many(contract: Contract, count: int) -> Scenario:
 
 def children_at_work(contract: Contract, clients: Sequence[str]) -> tuple[Step, ...]:
     """Each of these clients has its child, which waits for more; one that speaks first is held before it does."""
-    hold = contract.protocol == "greeting" and gates.available() is None
     connects = tuple(Connect(name) for name in clients)
-    return (Hold("send", len(clients)), *connects, AwaitHeld(len(clients))) if hold else connects
+    return (Hold("send", len(clients)), *connects, AwaitHeld(len(clients))) if _held(contract) else connects
+
+
+def children_go_on(contract: Contract) -> tuple[Step, ...]:
+    """Who was held in `children_at_work` is held no more."""
+    return (Release(),) if _held(contract) else ()
+
+
+def _held(contract: Contract) -> bool:
+    return contract.protocol == "greeting" and gates.available() is None
 
 
 def held_connection(contract: Contract, count: int = 1) -> Scenario:
     """Clients who are being served when the server is looked at."""
-    return scenario(children_at_work(contract, _names(count)), Settle("serving"), Release())
+    return scenario(children_at_work(contract, _names(count)), Settle("serving"), children_go_on(contract))
 
 
 def knocking(contract: Contract, idle: int = 1, leaving: int = 1) -> Scenario:

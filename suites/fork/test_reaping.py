@@ -6,8 +6,8 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.offer import ask
-from gatecrash.probes import children_at_work, served_twice_as_many
-from gatecrash.scenario import Close, Freeze, Release, Reset, Scenario, Send, Settle, Step, Thaw, scenario
+from gatecrash.probes import children_at_work, children_go_on, served_twice_as_many
+from gatecrash.scenario import Close, Freeze, Reset, Scenario, Send, Settle, Step, Thaw, scenario
 from gatecrash.trial import Trial
 from strategies import client_names
 
@@ -39,7 +39,7 @@ def _leave_together(trial: Trial, ways: Sequence[Leave]) -> Scenario:
         children_at_work(trial.contract, names),
         said,
         Freeze("parent"),
-        Release(),
+        children_go_on(trial.contract),
         (leave(name) for leave, name in zip(ways, names, strict=True)),
         Settle("gone"),
         Thaw(),
