@@ -9,6 +9,7 @@ from typing import Literal
 
 from gatecrash.instruments import quiescence
 from gatecrash.instruments.quiescence import Quiet, Stillness
+from gatecrash.language import stated
 from gatecrash.server import Server, look_at_queues
 from gatecrash.text import safe_text
 from gatecrash.transcript import Started
@@ -74,7 +75,8 @@ class Lifecycle:
         """Who still holds the port before a restart: a LISTEN that outlived its server, or only dying connections."""
         if what != "restart":
             return ()
-        return tuple(f"LISTEN on port {port}" for entry in self.server.queues.listeners() if entry.port == port)
+        there = [entry for entry in self.server.queues.listeners() if entry.port == port]
+        return tuple(stated("LISTEN on port {port}", port=entry.port) for entry in there)
 
     def _wait_for_start(self, new: Server) -> bool:
         """Until the new one listens, has ended, or provably does neither; False when nothing is proven.

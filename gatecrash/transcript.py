@@ -14,7 +14,7 @@ from gatecrash.snapshot import Still as Still
 from gatecrash.text import shown
 
 #: What these words of a transcript are called in a sentence.
-_WHY = {"refused": marked("refused"), "queue full": marked("queue full")}
+WHY_NOT = {"refused": marked("refused"), "queue full": marked("queue full")}
 _STILL = {
     "quiet": marked("quiet"),
     "resting": marked("resting"),
@@ -58,7 +58,7 @@ class NotConnected(Event):
     why: Literal["refused", "queue full"]
 
     def line(self) -> str:
-        return stated("{client} is not connected: {why}", client=self.client, why=stated(_WHY[self.why]))
+        return stated("{client} is not connected: {why}", client=self.client, why=stated(WHY_NOT[self.why]))
 
 
 @dataclass(frozen=True)

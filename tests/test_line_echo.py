@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from gatecrash.building import find_compiler
 from gatecrash.contract import Contract
 from gatecrash.lines import LONGEST, as_lines, fitted
+from gatecrash.oracles import oracle_of
 from gatecrash.scenario import Close, Connect, HalfClose, Receive, Scenario, Send, scenario
-from gatecrash.verdicts import Verdict
+from gatecrash.transcript import Connected, Got, Silent, Transcript
+from gatecrash.verdicts import Case, Verdict
 from tests.faulty import blamed, verdicts_on
 
 LINES = Contract(protocol="echo", echo="lines")
@@ -175,3 +178,22 @@ def test_no_line_is_longer_than_a_line_of_text_may_be(cuts: tuple[int, ...]) -> 
 def test_other_contracts_change_nothing(contract: Contract) -> None:
     played = scenario(Connect("A"), Send("A", b"\x00"), Receive("A"))
     assert fitted(played, contract) is played
+
+
+def test_who_has_sent_an_unfinished_line_back_is_not_told_of_an_echo_of_lines() -> None:
+    def steps(name: str) -> tuple[Connect, Send, Receive]:
+        return Connect(name), Send(name, b"no newline"), Receive(name)
+
+    played = scenario(steps("A"), steps("B"))
+    sent = {"A": b"no newline", "B": b"no newline"}
+    silent = Silent(5, "B", True, "quiet", ())
+    both = Transcript(played, (Connected(0, "A"), Connected(3, "B"), silent), sent=sent)
+    one = replace(both, events=(Connected(0, "A"), Got(2, "A", b"no newline"), Connected(3, "B"), silent))
+
+    def hints(seen: Transcript) -> bool:
+        finding = oracle_of("STREAM-10")(Case(seen, Contract(protocol="echo")))
+        assert finding is not None
+        return any('echo = "lines"' in line for line in finding.evidence)
+
+    assert hints(both)
+    assert not hints(one)

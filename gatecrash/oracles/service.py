@@ -10,7 +10,7 @@ from gatecrash.offer import complete
 from gatecrash.protocols import http
 from gatecrash.scenario import Receive
 from gatecrash.text import shown, size_of
-from gatecrash.transcript import NotConnected, ServerEnded, Silent, Transcript
+from gatecrash.transcript import WHY_NOT, NotConnected, ServerEnded, Silent, Transcript
 from gatecrash.verdicts import Case, Difference, Finding
 
 
@@ -30,10 +30,8 @@ def unserved(case: Case, client: str) -> Unserved | None:
     transcript = case.transcript
     refused = next((e for e in transcript.of(client) if isinstance(e, NotConnected)), None)
     if refused is not None:
-        return Unserved(
-            client,
-            stated("{client} could not connect ({why}){gone}", client=client, why=refused.why, gone=_gone(transcript)),
-        )
+        why, gone = stated(WHY_NOT[refused.why]), _gone(transcript)
+        return Unserved(client, stated("{client} could not connect ({why}){gone}", client=client, why=why, gone=gone))
     if not speaks(case.contract):
         return None if transcript.server_ended is None else Unserved(client, transcript.server_ended.line())
     sent, received = transcript.sent.get(client, b""), transcript.received(client)

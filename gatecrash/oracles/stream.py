@@ -218,10 +218,15 @@ def _difference(case: Case, client: str, rule: str, expected: str) -> Finding | 
 
 
 def _waits_for_newline(case: Case, client: str) -> bool:
-    """Whether all that is missing is a line that has not ended, on a connection that is open."""
+    """Whether all that is missing is a line that has not ended, on a connection that is open.
+
+    A server that has sent somebody an unfinished line back waits for no newline.
+    """
     sent, received = case.transcript.sent[client], case.transcript.received(client)
     over = case.transcript.end(client) is not None or case.transcript.server_ended is not None
-    return case.contract.echo == "bytes" and not over and received == sent[: sent.rfind(b"\n") + 1]
+    answers = [case.transcript.received(other) for other in case.transcript.scenario.clients]
+    by_lines = all(answer.endswith(b"\n") for answer in answers if answer)
+    return case.contract.echo == "bytes" and not over and by_lines and received == sent[: sent.rfind(b"\n") + 1]
 
 
 def _finding(

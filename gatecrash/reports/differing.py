@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatecrash.language import joined, stated
 from gatecrash.text import escaped
 from gatecrash.verdicts import Difference
 
@@ -20,4 +21,5 @@ def side_by_side(difference: Difference) -> tuple[str, str, str]:
         expected += " …"
     if difference.offset + _AFTER < len(difference.got):
         got += " …"
-    return expected, got, " " * (len(lead) + len(prefix)) + f"^ byte {difference.offset}"
+    blanks = " " * (len(lead) + len(prefix))
+    return expected, got, joined((blanks, stated("^ byte {offset}", offset=difference.offset)), "")

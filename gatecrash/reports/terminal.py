@@ -168,7 +168,7 @@ def expected_and_got(console: Console, judgement: Judgement) -> None:
         expected, got, caret = side_by_side(finding.difference)
         console.print(Text.assemble((f"  {column(say('expected'), 9)}", "dim"), expected), soft_wrap=True)
         console.print(Text.assemble((f"  {column(say('got'), 9)}", "dim"), got), soft_wrap=True)
-        console.print(Text.assemble("           ", (caret, "bold red")), soft_wrap=True)
+        console.print(Text.assemble("           ", (spoken(caret), "bold red")), soft_wrap=True)
 
 
 def evidence(console: Console, lines: Iterable[str]) -> None:
