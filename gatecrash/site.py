@@ -236,18 +236,16 @@ def why_not_listening(server: Server, *, again: bool = False) -> str:
     words = safe_text((output.head + output.tail).decode("utf-8", "replace")).strip()[-600:]
     said = say("It printed nothing.") if not words else say("It printed:\n    ") + words.replace("\n", "\n    ")
     if again:
-        return say(
-            "the target listened when it was started first, and did not when it was started again. Look for what its "
-            "first run left behind: a lock, a file, a socket. {said}",
-            said=said,
-        )
-    if status is None:
+        advice = say("It did at its first start: look for what that run left behind, a lock, a file, a socket.")
+    elif status is None:
         advice = say("Check that it calls listen(), and which arguments it needs.")
+    else:
+        advice = say("If it needs arguments, give them in a command: gatecrash check './server {{port}} DOCROOT'.")
+    if status is None:
         return say("the target runs but never listened on any port. {advice} {said}", advice=advice, said=said)
     how = (
         say("exited with status {status}", status=status)
         if status >= 0
         else say("was ended by signal {status}", status=-status)
     )
-    advice = say("If it needs arguments, give them in a command: gatecrash check './server {{port}} DOCROOT'.")
     return say("the target {how} before it listened on any port. {advice} {said}", how=how, advice=advice, said=said)

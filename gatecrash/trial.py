@@ -68,6 +68,7 @@ class Trial:
         self._shrink_until: float | None = None
         self._started = time.monotonic()
         self._fresh = False
+        self._unstarted = ""  # why it could not be started again
         self._overrun = ""  # why this rule cannot be seen: the server forks without end
         self._haste: Haste = "careful" if rule.id in _COUNT_ZOMBIES else "hasty"
         self.verdict: Verdict | None = None
@@ -136,7 +137,7 @@ class Trial:
         try:
             broken = self._seen(played)
         except TargetError as error:  # it started before: that it does not now is no finding about this rule
-            self.unproved.append(Finding(self.rule.id, "a server that starts again", str(error), conclusive=False))
+            self._unstarted = self._unstarted or str(error)
             return
         if broken is None:
             return
@@ -241,6 +242,8 @@ class Trial:
     def _held(self) -> Verdict:
         if self._overrun:
             return self._verdict("not_observable", reason=self._overrun)
+        if self._unstarted:
+            return self._verdict("inconclusive", reason=self._unstarted)
         if self.unproved:
             finding = self.unproved[0]
             return self._verdict(

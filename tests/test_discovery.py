@@ -148,7 +148,9 @@ main(lambda client: client.close())
 
 
 def test_a_server_that_starts_only_once_is_told_so(tmp_path: Path) -> None:
-    with pytest.raises(TargetError, match=r"(?s)listened when it was started first.*already running"):
+    with pytest.raises(
+        TargetError, match=r"(?s)exited with status 1 before it listened.*at its first start.*already running"
+    ):
         discovered(tmp_path, ONCE)
 
 
