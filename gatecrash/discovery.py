@@ -122,6 +122,12 @@ def _protocol(site: Site, found: Discovery, source_text: str) -> None:
         _learn(site, found, protocol="udp" if server.datagram else "echo")
         return
     protocol = _udp_protocol(site, found) if server.datagram else _stream_protocol(site, found)
+    if protocol is None and server.datagram and not any(word in source_text for word in _SENDS_DATAGRAMS):
+        found.notes.append(
+            say("It took a datagram and answered nothing, nor does its source: the rules of an echo do not apply.")
+        )
+        _learn(site, found, protocol="udp", echo="other")
+        return
     if protocol is None:
         protocol = _guess(source_text, server)
         if protocol == "none":
@@ -148,6 +154,7 @@ def _protocol(site: Site, found: Discovery, source_text: str) -> None:
     _learn(site, found, protocol=protocol)
 
 
+_SENDS_DATAGRAMS = ("sendto", "sendmsg", "sendmmsg", "send(", "echo", "Echo")
 _SPOKEN = {"http": "HTTP", "echo": "TCP echo", "udp": "UDP echo"}
 
 
@@ -235,8 +242,8 @@ def _greeting(site: Site, found: Discovery) -> None:
 # -- HTTP -----------------------------------------------------------------------------------------------------------
 
 
-def _get(site: Site, path: str) -> tuple[Transcript, http.Answer | None]:
-    request = get_request(path)
+def _get(site: Site, path: str, *, extra: bytes = b"") -> tuple[Transcript, http.Answer | None]:
+    request = get_request(path, extra=extra)
     transcript = site.play(scenario(Connect("A"), Send("A", request, until_read=False), Receive("A"), Settle("after")))
     reading = http.read_answers(transcript.received("A"), ("GET",), ended=transcript.end("A") is not None)
     return transcript, (reading.answers[0] if reading.answers else None)
@@ -255,7 +262,8 @@ def _http(site: Site, found: Discovery) -> None:
                 first, answer = attempt, other
                 _learn(site, found, path=path)
                 break
-    _, again = _get(site, found.contract.path)
+    # A page may tell of the request's own fields, or of the time: then no two clients need get the same.
+    _, again = _get(site, found.contract.path, extra=b"User-Agent: gatecrash\r\nAccept: */*\r\n")
     look = first.look("after")
     side = look.connection("A") if look is not None else None
     kept = first.end("A") is None and (site.remote or (side is not None and side.state == "ESTABLISHED"))

@@ -18,7 +18,7 @@ from gatecrash.remote import REASON, WIRE_PATIENCE, RemoteServer, UnseenServer, 
 from gatecrash.scenario import Connect, Receive, Scenario, Send, StartOnTakenPort, scenario
 from gatecrash.server import Launch, Server
 from gatecrash.text import safe_text
-from gatecrash.transcript import Transcript
+from gatecrash.transcript import Silent, Transcript
 from gatecrash.verdicts import Case, Plain
 from gatecrash.watch import Watch
 
@@ -166,7 +166,7 @@ class Site:
         transcript = player.play(played)
         if player.server is not server:
             player.server.stop()
-        if player.spoiled:
+        if player.spoiled or _spins(transcript):
             self.drop()
         return transcript
 
@@ -194,6 +194,14 @@ class Site:
         transcript = self.play(steps)
         received, end = transcript.received("A"), transcript.end("A")
         return Plain(received, end, answered=bool(received) and _whole(self.contract, sent, received, end))
+
+
+def _spins(transcript: Transcript) -> bool:
+    """Whether the server was left spinning: it would serve nobody after that, and every later rule would suffer."""
+    looks = transcript.looks()
+    return (bool(looks) and looks[-1].snapshot.still == "spinning") or any(
+        isinstance(event, Silent) and event.still == "spinning" for event in transcript.events
+    )
 
 
 def _whole(contract: Contract, sent: bytes, received: bytes, end: str | None) -> bool:

@@ -178,7 +178,13 @@ def _command(text: str) -> tuple[Target, Path]:
         raise UsageError(_no_target(first))
     else:
         words[0] = os.path.abspath(first)  # not where a link leads: a virtual environment's python is one
-    return Target("command", text, tuple(words), cwd=here), here
+    return Target("command", text, tuple(words), cwd=here, language=_language(words)), here
+
+
+def _language(words: list[str]) -> Language:
+    """The language of a command's program, as far as its words tell: advice is given in it."""
+    in_python = Path(words[0]).name.startswith("python") or any(word.endswith(".py") for word in words)
+    return "python" if in_python else "other"
 
 
 def _not_found(word: str, text: str) -> str:

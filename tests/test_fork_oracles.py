@@ -25,6 +25,10 @@ def test_a_copied_buffer_that_grows_is_found() -> None:
     assert '"up"' in finding.got
 
 
+def test_a_copied_buffer_is_found_though_the_first_child_printed_nothing() -> None:
+    assert _judge_output("", "c 1\n", "c 1\nc 2\n", "c 1\nc 2\nc 3\n") is not None
+
+
 def test_a_copied_buffer_is_found_behind_which_the_child_prints() -> None:
     assert _judge_output("c\nserved\n", "c\nc\nserved\n", "c\nc\nc\nserved\n") is not None
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gatecrash.language import stated
 from gatecrash.oracles import oracle
-from gatecrash.oracles.service import as_finding, askers, first_unserved, unserved
+from gatecrash.oracles.service import as_finding, askers, first_unserved, speaks, unserved
 from gatecrash.scenario import LimitDescriptors, Signal
 from gatecrash.transcript import Snapshot, TracedCall, Transcript
 from gatecrash.verdicts import Case, Finding
@@ -22,7 +22,9 @@ _WAITING = frozenset({"accept", "accept4", "poll", "ppoll", "select", "pselect6"
 def second_client_is_accepted(case: Case) -> Finding | None:
     """Once the first client was served, so is every later one."""
     first, *later = case.transcript.scenario.clients
-    if first_unserved(case, (first,)) is not None:
+    # A server that need not answer serves its first client by taking it, even if it leaves with it.
+    served = case.transcript.connected(first) if not speaks(case.contract) else first_unserved(case, (first,)) is None
+    if not served:
         return None
     return as_finding(
         "ACC-01", stated("the second client is served like the first"), first_unserved(case, tuple(later))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 
 from gatecrash.language import joined, stated
 from gatecrash.oracles import oracle
@@ -155,7 +156,8 @@ def children_do_not_print_again(case: Case) -> Finding | None:
 
     Only a copied buffer does that: equal lines for each client are equally many for each.
     """
-    shares = _with_each_client(case.transcript)
+    # What the first child prints may be dropped when its descriptor closes: it begins with the first that is there.
+    shares = list(dropwhile(operator.not_, _with_each_client(case.transcript)))
     repeated = [_common(earlier, later) for earlier, later in pairwise(shares)]
     if len(repeated) < 2 or not repeated[0] or any(len(a) >= len(b) for a, b in pairwise(repeated)):
         return None

@@ -71,7 +71,13 @@ def idle_server_sleeps(case: Case) -> Finding | None:
 
 @oracle("LIFE-08")
 def client_that_left_is_forgotten(case: Case) -> Finding | None:
-    """After a client has left, or said that it has finished, the server comes to rest."""
+    """After a client has left, or said that it has finished, the server comes to rest.
+
+    One that spins while the client is there, and says nothing, has the mistake of LIFE-07.
+    """
+    looks = case.transcript.looks()
+    if len(looks) > 1 and looks[0].snapshot.still == "spinning" and not any(case.transcript.sent.values()):
+        return None
     return _spins("LIFE-08", case, stated("the server comes to rest after a client has left"))
 
 

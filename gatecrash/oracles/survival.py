@@ -75,7 +75,9 @@ def departure_before_the_answer_costs_one_connection(case: Case) -> Finding | No
 
 @oracle("LIFE-09")
 def stop_and_continue_is_survived(case: Case) -> Finding | None:
-    """After SIGSTOP and SIGCONT a new client is served."""
+    """After SIGSTOP and SIGCONT a new client is served. A server that died of sending has the mistake of LIFE-06."""
+    if _died_of_sending(case.transcript):
+        return None
     return _last_is_served("LIFE-09", case, stated("a client is served after the server was stopped and went on"))
 
 

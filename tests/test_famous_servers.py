@@ -1,0 +1,119 @@
+"""What textbook servers taught: a fault is blamed for what it is, and a server for nothing that we did to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gatecrash.contract import Contract
+from gatecrash.discovery import discover
+from gatecrash.oracles import oracle_of
+from gatecrash.rulebook import load
+from gatecrash.scenario import Close, Connect, Receive, Scenario, Send, Settle, scenario
+from gatecrash.site import Site
+from gatecrash.transcript import Connected, Ended, Event, Got, Looked, ServerEnded, Transcript
+from gatecrash.verdicts import Case
+from tests.sequences import look
+from tests.sites import site_of
+
+SIGPIPE = 13
+
+
+def found(rule: str, played: Scenario, *events: Event, protocol: str = "http") -> bool:
+    sent = played.sent
+    seen = Transcript(played, events, sent=dict(sent))
+    return oracle_of(rule)(Case(seen, Contract(protocol=protocol))) is not None  # type: ignore[arg-type]
+
+
+def visit(name: str) -> Scenario:
+    return scenario(Connect(name), Send(name, b"GET / HTTP/1.1\r\n\r\n"), Receive(name), Close(name))
+
+
+@pytest.mark.parametrize(("status", "blamed"), [(-SIGPIPE, False), (1, True)])
+def test_a_server_that_died_of_sending_did_not_die_of_a_stop(status: int, blamed: bool) -> None:
+    assert found("LIFE-09", visit("A"), Connected(0, "A"), Ended(2, "A", "RST"), ServerEnded(3, status)) is blamed
+
+
+@pytest.mark.parametrize(("gone", "blamed"), [((ServerEnded(3, -SIGPIPE),), False), ((), True)])
+def test_the_reset_of_a_dead_server_is_not_the_fault_of_unread_input(
+    gone: tuple[ServerEnded, ...], blamed: bool
+) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    events = (Connected(0, "A"), Got(2, "A", answer), Ended(2, "A", "RST"), *gone)
+    assert found("RESP-13", visit("A"), *events) is blamed
+
+
+def spinning(label: str) -> Looked:
+    return Looked(1, label, look(still="spinning"))
+
+
+@pytest.mark.parametrize(("said", "blamed"), [(b"", False), (b"GET", True)])
+def test_who_spins_beside_a_silent_client_spins_at_rest(said: bytes, blamed: bool) -> None:
+    says = (Send("A", said),) if said else ()
+    played = scenario(Connect("A"), says, Settle("accepted"), Close("A"), Settle("A has left"))
+    assert found("LIFE-08", played, Connected(0, "A"), spinning("accepted"), spinning("A has left")) is blamed
+
+
+def test_a_server_that_answers_nobody_and_leaves_with_its_first_client_accepts_no_second() -> None:
+    two = scenario(visit("A").steps, visit("B").steps)
+    ended = ServerEnded(6, 0)
+    assert found("ACC-01", two, Connected(0, "A"), Ended(2, "A", "FIN"), ended, protocol="none")
+    assert not found("ACC-01", visit("A"), Connected(0, "A"), Ended(2, "A", "FIN"), ended, protocol="none")
+
+
+@pytest.mark.parametrize("rule", ["STREAM-04", "STREAM-09", "STREAM-10", "RESP-19", "FORK-03", "DGRAM-02", "DGRAM-07"])
+def test_rules_that_stop_the_server_ask_first_whether_it_survives_that(rule: str) -> None:
+    assert "LIFE-09" in load().get(rule).after
+
+
+SPINS_AFTER_A_WORD = """
+import select
+def serve(client):
+    while word := client.recv(99):
+        while word == b"spin": pass
+        client.sendall(b"ok")
+main(serve)
+"""
+
+
+def test_a_server_that_was_left_spinning_is_not_used_again(tmp_path: Path) -> None:
+    with site_of(tmp_path, SPINS_AFTER_A_WORD, Contract(protocol="none")) as site:
+        first = site.server()
+        assert serves(site, b"hello")
+        assert site.server() is first
+        assert not serves(site, b"spin")
+        assert site.running is None
+        assert serves(site, b"hello")
+
+
+def serves(site: Site, word: bytes) -> bool:
+    played = scenario(Connect("A"), Send("A", word), Receive("A"), Close("A"), Settle("after"))
+    return bool(site.play(played).received("A"))
+
+
+LISTENER = """
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", int(sys.argv[1])))
+while True:
+    print(server.recvfrom(100))
+"""
+REFLECTS = """
+def serve(client):
+    asked = client.recv(4096)
+    client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n" % len(asked) + asked)
+    client.close()
+main(serve)
+"""
+
+
+def test_a_program_that_only_hears_datagrams_owes_no_echo(tmp_path: Path) -> None:
+    with site_of(tmp_path, LISTENER, Contract()) as site:
+        assert discover(site, LISTENER).contract.echo == "other"
+    with site_of(tmp_path, LISTENER, Contract()) as site:
+        assert discover(site, LISTENER + "# to be an echo").contract.echo == "bytes"
+
+
+def test_a_page_that_tells_of_the_request_is_not_the_same_for_all(tmp_path: Path) -> None:
+    with site_of(tmp_path, REFLECTS, Contract()) as site:
+        assert not discover(site, REFLECTS).contract.stable_body
