@@ -41,6 +41,7 @@ class Site:
         self.patience = patience
         self._kind = arena
         self._worn = False  # a server has run in this arena
+        self._left_spinning = False  # the last scenario left the server spinning
         self._listened = False  # a server has come to listen in this run
         runs_already = any(launch.address is not None for launch in launches.values())
         self.arena: Arena | Wire = Wire() if runs_already else Arena.open(kind=arena)  # type: ignore[arg-type]
@@ -87,6 +88,7 @@ class Site:
         SO_REUSEADDR. That is one rule's affair (ACC-14) and no other's: such a start is repeated in a new arena.
         """
         self.drop()
+        self._left_spinning = False
         server = self._start(build, traps)
         if not server.wait_until_listening() and self._worn and self.arena.kind == "namespace":
             self._new_arena()
@@ -118,7 +120,8 @@ class Site:
 
     def server(self, build: str = "plain", traps: frozenset[str] = frozenset()) -> Server:
         """The running server, started when there is none of this kind."""
-        if self._server is None or self._key != (build, traps) or not self._server.serving():
+        fit = self._key == (build, traps) and not self._left_spinning
+        if self._server is None or not fit or not self._server.serving():
             return self.fresh(build, traps)
         return self._server
 
@@ -166,8 +169,9 @@ class Site:
         transcript = player.play(played)
         if player.server is not server:
             player.server.stop()
-        if player.spoiled or _spins(transcript):
+        if player.spoiled:
             self.drop()
+        self._left_spinning = _spins(transcript)
         return transcript
 
     def case(self, transcript: Transcript) -> Case:

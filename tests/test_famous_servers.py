@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,11 @@ def test_who_spins_beside_a_silent_client_spins_at_rest(said: bytes, blamed: boo
     assert found("LIFE-08", played, Connected(0, "A"), spinning("accepted"), spinning("A has left")) is blamed
 
 
+def test_who_spins_after_a_client_has_left_is_blamed_for_that() -> None:
+    played = scenario(Connect("A"), Close("A"), Settle("A has left"))
+    assert found("LIFE-08", played, Connected(0, "A"), replace(spinning("A has left"), step=2))
+
+
 def test_a_server_that_answers_nobody_and_leaves_with_its_first_client_accepts_no_second() -> None:
     two = scenario(visit("A").steps, visit("B").steps)
     ended = ServerEnded(6, 0)
@@ -83,7 +89,7 @@ def test_a_server_that_was_left_spinning_is_not_used_again(tmp_path: Path) -> No
         assert serves(site, b"hello")
         assert site.server() is first
         assert not serves(site, b"spin")
-        assert site.running is None
+        assert site.server() is not first
         assert serves(site, b"hello")
 
 

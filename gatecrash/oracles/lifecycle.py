@@ -5,7 +5,8 @@ from __future__ import annotations
 from gatecrash.language import joined, marked, stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.startup import started
-from gatecrash.transcript import Snapshot
+from gatecrash.scenario import Close, HalfClose, Reset
+from gatecrash.transcript import Snapshot, Transcript
 from gatecrash.verdicts import Case, Finding
 
 _DOING = {
@@ -75,10 +76,15 @@ def client_that_left_is_forgotten(case: Case) -> Finding | None:
 
     One that spins while the client is there, and says nothing, has the mistake of LIFE-07.
     """
-    looks = case.transcript.looks()
-    if len(looks) > 1 and looks[0].snapshot.still == "spinning" and not any(case.transcript.sent.values()):
+    if not any(case.transcript.sent.values()) and _spins_before_anybody_leaves(case.transcript):
         return None
     return _spins("LIFE-08", case, stated("the server comes to rest after a client has left"))
+
+
+def _spins_before_anybody_leaves(transcript: Transcript) -> bool:
+    steps = transcript.scenario.steps
+    left = next((n for n, step in enumerate(steps) if isinstance(step, HalfClose | Close | Reset)), len(steps))
+    return any(look.step < left and look.snapshot.still == "spinning" for look in transcript.looks())
 
 
 def _spins(rule: str, case: Case, expected: str) -> Finding | None:
