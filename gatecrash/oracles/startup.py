@@ -76,7 +76,7 @@ def address_is_reachable(case: Case) -> Finding | None:
 
 @oracle("ACC-14")
 def restart_ignores_time_wait(case: Case) -> Finding | None:
-    """It listens again although connections it had closed first are in TIME_WAIT.
+    """It listens again although connections it had closed first, or had when it ended, are not quite over.
 
     A LISTEN that some child still holds would stop any server: that child is another rule's affair.
     """
@@ -84,14 +84,19 @@ def restart_ignores_time_wait(case: Case) -> Finding | None:
     if start is None or look is None or start.listening or start.left_over:
         return None
     lingering = tuple(side.client for side in look.connections if side.state == "TIME_WAIT")
-    if not lingering:
+    held = tuple(side.client for side in look.connections if side.state == "ESTABLISHED" and side.accepted)
+    if not lingering and not held:
         return None
     state = (
         stated("exited with status {status}", status=start.status)
         if start.status is not None
         else stated("does not listen")
     )
-    why = stated("in TIME_WAIT, because the server closed first: the connection of {names}", names=", ".join(lingering))
+    why = (
+        stated("in TIME_WAIT, because the server closed first: the connection of {names}", names=", ".join(lingering))
+        if lingering
+        else stated("not quite over, because the server ended first: the connection of {names}", names=", ".join(held))
+    )
     expected, evidence = stated("it listens again after a restart"), (why, *_words(start))
     return Finding("ACC-14", expected, stated("it {state}", state=state), evidence, conclusive=start.proven)
 
