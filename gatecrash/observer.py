@@ -36,6 +36,8 @@ class Observer:
         self.output = ""
         self.crashed: dict[int, int] = {}
         self._dropped_before = self._dropped()
+        #: What was started has ended already, and the server lives on: a daemon.
+        self._in_background = server.process.exit_status() is not None
 
     def consumed(self, client: StreamClient) -> int | None:
         """Bytes of this client the server has read so far; None once the kernel has forgotten the connection."""
@@ -116,7 +118,8 @@ class Observer:
         if status is not None and not self.server.running():
             output = self.server.process.output()
             self.output = safe_text((output.head + output.tail).decode("utf-8", "replace"))[-4000:]
-            events.append(ServerEnded(step, status, self.output, self.server.process.overrun()))
+            overrun = self.server.process.overrun()
+            events.append(ServerEnded(step, status, self.output, overrun, self._in_background))
         return events
 
     @property

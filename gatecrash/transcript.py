@@ -243,15 +243,19 @@ class ServerEnded(Event):
     """The server is gone: its exit code, or minus the signal that ended it.
 
     `overrun` is how many processes it had when it was ended for having far more than its clients account for (else 0).
+    `status` is that of the process that was started: of one that went on in the background (`daemon`) nobody knows it.
     """
 
     status: int
     output: str = ""
     overrun: int = 0
+    daemon: bool = False
 
     def line(self) -> str:
         if self.overrun:
             return stated("the server was ended when it had {count} processes", count=self.overrun)
+        if self.daemon:
+            return stated("the server, which had gone on in the background, is gone")
         if self.status >= 0:
             return stated("the server exited with status {status}", status=self.status)
         return stated("the server was ended by signal {number}", number=-self.status)

@@ -11,9 +11,19 @@ from gatecrash.contract import Contract
 from gatecrash.discovery import discover
 from gatecrash.oracles import oracle_of
 from gatecrash.rulebook import load
-from gatecrash.scenario import Close, Connect, Receive, Scenario, Send, Settle, scenario
+from gatecrash.scenario import (
+    Close,
+    Connect,
+    Receive,
+    ReceiveDatagrams,
+    Scenario,
+    Send,
+    SendDatagram,
+    Settle,
+    scenario,
+)
 from gatecrash.site import Site
-from gatecrash.transcript import Connected, Ended, Event, Got, Looked, ServerEnded, Transcript
+from gatecrash.transcript import Connected, Ended, Event, Got, Looked, Sent, ServerEnded, Transcript
 from gatecrash.verdicts import Case
 from tests.sequences import look
 from tests.sites import site_of
@@ -123,3 +133,31 @@ def test_a_program_that_only_hears_datagrams_owes_no_echo(tmp_path: Path) -> Non
 def test_a_page_that_tells_of_the_request_is_not_the_same_for_all(tmp_path: Path) -> None:
     with site_of(tmp_path, REFLECTS, Contract()) as site:
         assert not discover(site, REFLECTS).contract.stable_body
+
+
+DAEMON_OF_ONE_CLIENT = """
+if os.fork():
+    os._exit(0)
+os.setsid()
+def serve(client):
+    client.close()
+    sys.exit(3)
+main(serve)
+"""
+
+
+def test_the_status_of_a_daemons_first_process_is_not_told_as_the_servers(tmp_path: Path) -> None:
+    with site_of(tmp_path, DAEMON_OF_ONE_CLIENT, Contract(protocol="none")) as site:
+        site.server().process.wait(10)
+        gone = site.play(scenario(Connect("A"), Receive("A"), Settle("gone"))).server_ended
+    assert gone is not None
+    assert gone.daemon
+    assert "status" not in gone.line()
+
+
+def test_a_small_buffer_for_datagrams_is_told_of_the_contract() -> None:
+    played = scenario(SendDatagram("A", b"x" * 9), ReceiveDatagrams("A"))
+    seen = Transcript(played, (Sent(0, "A", b"x" * 9, None, None, port=9), Got(1, "A", b"x" * 4, source_port=9)))
+    finding = oracle_of("DGRAM-04")(Case(seen, Contract(protocol="udp")))
+    assert finding is not None
+    assert any("max_datagram" in line for line in finding.evidence)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gatecrash.language import joined, stated
+from dataclasses import replace
+
+from gatecrash.language import joined, marked, stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.service import how_it_ended
 from gatecrash.protocols import datagram
@@ -11,6 +13,7 @@ from gatecrash.text import shown, size_of
 from gatecrash.transcript import DatagramsDropped, Got, Sent, Transcript
 from gatecrash.verdicts import Case, Difference, Finding
 
+_LESS_IS_PROMISED = marked("if your course asks for less, write max_datagram under [udp] in gatecrash.toml")
 _TELLING = 8  # bytes that, found again, are no coincidence
 
 
@@ -49,7 +52,8 @@ def empty_datagram_is_a_datagram(case: Case) -> Finding | None:
 @oracle("DGRAM-04")
 def large_datagram_comes_back_whole(case: Case) -> Finding | None:
     """The answer to a large datagram is missing, or not the whole of it."""
-    return _first_difference(case, "DGRAM-04", stated("a datagram of any size comes back whole"))
+    finding = _first_difference(case, "DGRAM-04", stated("a datagram of any size comes back whole"))
+    return None if finding is None else replace(finding, evidence=(*finding.evidence, stated(_LESS_IS_PROMISED)))
 
 
 @oracle("DGRAM-05")

@@ -121,10 +121,8 @@ def _gone(transcript: Transcript) -> str:
 
 
 def how_it_ended(ended: ServerEnded) -> str:
-    """How the server ended, for a reader of a finding (`line` is the transcript's)."""
-    if ended.status >= 0:
-        return stated("the server exited with status {status}", status=ended.status)
-    return stated("the server was ended by signal {number}", number=-ended.status)
+    """How the server ended, for a reader of a finding."""
+    return ended.line()
 
 
 def _evidence(transcript: Transcript, silence: Silent | None) -> tuple[str, ...]:

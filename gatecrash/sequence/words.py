@@ -68,6 +68,8 @@ def ended(event: seen.ServerEnded) -> str:
     """How the server came to its end."""
     if event.overrun:
         return say("ended at {count} processes", count=event.overrun)
+    if event.daemon:
+        return say("gone")
     return death(event.status)
 
 

@@ -10,6 +10,7 @@ from gatecrash.scenario import (
     Close,
     Connect,
     Freeze,
+    HalfClose,
     Hold,
     Release,
     Reset,
@@ -84,7 +85,8 @@ def _gone_when_answered(contract: Contract, kind: str, count: int) -> Scenario:
     if request:
         leave: tuple[Step, ...] = departure(request, "mid-response", kind, len(request))
     else:
-        goes = {"reset": (Reset("A"),)}.get(kind, (Close("A"),))
+        ways: dict[str, tuple[Step, ...]] = {"reset": (Reset("A"),), "half-close-reset": (HalfClose("A"), Reset("A"))}
+        goes = ways.get(kind, (Close("A"),))
         leave = (Hold("send"), Connect("A"), AwaitHeld(), *goes, Release())
     leave = (*leave, Settle("left"), Close("A"))
     return scenario(repeated_visits(leave, client_names(count)), ask(_LAST, contract), Close(_LAST))
