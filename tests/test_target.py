@@ -306,7 +306,7 @@ def test_a_command_is_taken_as_it_is(here: Path, tmp_path: Path) -> None:
     assert (target.kind, target.name, target.cwd) == ("command", "python3 -m http.server {port}", here)
     built = build(target, tmp_path / "out")
     assert built.argv == ("python3", "-m", "http.server", "{port}")
-    assert contract.source == "other"
+    assert contract.source == "python", "advice is given in the language of its program"
 
 
 def test_a_command_without_port_gets_no_argument_added(here: Path, tmp_path: Path) -> None:

@@ -494,7 +494,7 @@ def judge(clients, plain, server):
     looks = server.looks
     last = looks[-1]
     alike = [look for look in looks[:-1] if look["label"].split(" ")[0] == last["label"].split(" ")[0]]
-    once = [look for look in looks[:-1] if look["label"] == "once"]
+    once = [look for look in looks[:-1] if look["label"] in ("once", "start")]
     nothing = {"live": server.first, "zombies": [], "open": {}}
     before = (alike or once or looks[:-1] or [nothing])[-1]
     if CHECK == "zombies" and len(last["zombies"]) > len(before["zombies"]):
