@@ -71,6 +71,9 @@ class Prerequisites:
             return str(error)
         if finding is None:
             return None
+        deeper = self.broken(load().get(rule))
+        if deeper is not None:  # what the prerequisite builds on is broken, and it is not judged itself
+            return deeper
         if finding.conclusive:
             return stated("{rule} is broken ({got}), so this cannot be seen", rule=rule, got=finding.got)
         return stated("{rule} could not be proven here ({got}), so this cannot be seen", rule=rule, got=finding.got)

@@ -14,6 +14,8 @@ from gatecrash.oracles import oracle_of
 from gatecrash.oracles.service import askers, first_unserved
 from gatecrash.rulebook import load
 from gatecrash.scenario import (
+    FIRST_CROWD,
+    SECOND_CROWD,
     Close,
     LimitDescriptors,
     Reset,
@@ -70,7 +72,7 @@ def many_times(played: Scenario) -> Scenario:
     """The scenario `_ROUNDS` times, a look, as often again, and a look; each round has clients of its own."""
     steps = (*played.steps, *(Close(name) for name in played.clients))
     rounds = [tuple(_played_by(step, number) for step in steps) for number in range(1, 2 * _ROUNDS + 1)]
-    once, twice = (Settle("after N clients"), Settle("once")), (Settle("after 2N clients"), Settle("twice"))
+    once, twice = (Settle(FIRST_CROWD), Settle("once")), (Settle(SECOND_CROWD), Settle("twice"))
     return scenario(*rounds[:_ROUNDS], once, *rounds[_ROUNDS:], twice)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gatecrash.client import DatagramClient, StreamClient
+from gatecrash.instruments.memory import thread_stacks
 from gatecrash.instruments.quiescence import Resting, Spinning, Stillness, blocked_where
 from gatecrash.sanitizers import new_reports
 from gatecrash.server import Server
@@ -44,8 +45,8 @@ class Observer:
         connection = self.server.queues.connection(self.server.address, client.address)
         return None if connection is None else connection.consumed
 
-    def look(self, still: Stillness) -> Snapshot:
-        """One look at everything."""
+    def look(self, still: Stillness, *, stacks: bool = False) -> Snapshot:
+        """One look at everything; at the stacks of threads only if asked, which takes longer."""
         server, census = self.server, self.server.census
         processes = census.processes()
         holders = {p.pid: census.descriptors(p.pid) for p in processes if p.state not in ("Z", "X")}
@@ -67,6 +68,7 @@ class Observer:
             ports=server.sockets.ports,
             datagram=server.datagram_socket() if server.datagram else None,
             opened=tuple((pid, tuple(table.items())) for pid, table in holders.items()),
+            stacks=tuple((pid, thread_stacks(pid)) for pid in holders) if stacks else (),
         )
 
     def _side(self, client: StreamClient, holders: Mapping[int, Mapping[int, str]]) -> ClientSide | None:

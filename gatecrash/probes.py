@@ -9,6 +9,8 @@ from gatecrash.contract import Contract
 from gatecrash.instruments import gates
 from gatecrash.offer import ECHO_PAYLOAD, ask, get_request, plain_request
 from gatecrash.scenario import (
+    FIRST_CROWD,
+    SECOND_CROWD,
     AwaitHeld,
     Close,
     Connect,
@@ -174,7 +176,7 @@ def half_closes(contract: Contract) -> Scenario:
 def as_many_again(contract: Contract) -> Scenario:
     """Four clients that are served, and four more."""
     first, second = ([(*ask(name, contract), Close(name)) for name in names] for names in ("ABCD", "EFGH"))
-    return scenario(*first, Settle("after N clients"), *second, Settle("after 2N clients"))
+    return scenario(*first, Settle(FIRST_CROWD), *second, Settle(SECOND_CROWD))
 
 
 def thread_fails(contract: Contract) -> Scenario:

@@ -43,6 +43,8 @@ from gatecrash.steps import (
 )
 
 __all__ = [
+    "FIRST_CROWD",
+    "SECOND_CROWD",
     "STEPS",
     "AskWithRequests",
     "AwaitHeld",
@@ -77,6 +79,9 @@ __all__ = [
     "Who",
     "scenario",
 ]
+
+#: What the looks are called at which two crowds of clients, of equal size, have come and gone.
+FIRST_CROWD, SECOND_CROWD = "after N clients", "after 2N clients"
 
 _BY_KIND = {step.kind: step for step in STEPS}
 

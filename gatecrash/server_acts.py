@@ -8,6 +8,8 @@ from collections.abc import Callable
 from gatecrash.buffers import shrink_buffers
 from gatecrash.lifecycle import Lifecycle
 from gatecrash.scenario import (
+    FIRST_CROWD,
+    SECOND_CROWD,
     AwaitHeld,
     Fail,
     Freeze,
@@ -123,7 +125,8 @@ def _settle(step: Settle, stage: Stage) -> None:
     still = stage.waiter.settle(step.within, early=True, spin=step.spin)
     for client in stage.streams.values():
         stage.take(client)
-    stage.record(Looked(stage.index, step.label, stage.observer.look(still)))
+    look = stage.observer.look(still, stacks=step.label in (FIRST_CROWD, SECOND_CROWD))
+    stage.record(Looked(stage.index, step.label, look))
 
 
 @act.register

@@ -45,6 +45,8 @@ class Snapshot:
     #: What each live process has open: (pid, ((descriptor, what it is), ...)).
     opened: tuple[tuple[int, tuple[tuple[int, str], ...]], ...] = ()
     datagram: DatagramSocket | None = None
+    #: Stacks of threads, running or ended, by process; looked for only where crowds are compared.
+    stacks: tuple[tuple[int, int], ...] = ()
 
     @property
     def zombies(self) -> tuple[int, ...]:

@@ -70,6 +70,11 @@ class Verdict:
     seconds: float = 0.0
     build: str = "plain"
 
+    @property
+    def seen(self) -> str:
+        """What was got and the evidence, as one text."""
+        return "" if self.finding is None else "\n".join((self.finding.got, *self.finding.evidence))
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; peers' bytes as Latin-1 text, in the transcript as base64."""
         from gatecrash import saved_transcript  # brings pydantic, which a worker never needs

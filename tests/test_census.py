@@ -215,6 +215,34 @@ def test_a_zombie_is_a_process_and_not_a_task(nursery: Nursery) -> None:
     assert pid not in {task.pid for task in nursery.census.tasks()}
 
 
+def test_a_zombie_that_was_noted_is_there_until_somebody_waits_for_it(nursery: Nursery) -> None:
+    """It is not looked at again, and what comes after it is."""
+    parent = nursery.python(
+        "import os, signal\n"
+        "if (first := os.fork()) == 0: os._exit(3)\n"
+        "def wait(*_): os.waitpid(first, 0); os.write(1, b'0\\n')\n"
+        "def fork(*_):\n"
+        "    if (pid := os.fork()) == 0: os._exit(3)\n"
+        "    os.write(1, b'%d\\n' % pid)\n"
+        "signal.signal(signal.SIGUSR1, wait); signal.signal(signal.SIGUSR2, fork)\n"
+        "os.write(1, b'%d\\n' % os.getpid())\n"
+        "while True: signal.pause()"
+    )
+    census = nursery.census
+    until(lambda: len(census.zombies()) == 1, "the first child ends")
+    (first,) = census.zombies()
+    assert not census.note_dead(parent, procfs.read(f"/proc/{parent}/status"))
+    assert census.note_dead(first, procfs.read(f"/proc/{first}/status"))
+    assert census.pids() == (parent, first)
+    os.kill(parent, signal.SIGUSR2)
+    second = int(nursery.line())
+    until(lambda: set(census.zombies()) == {first, second}, "the second child ends")
+    os.kill(parent, signal.SIGUSR1)
+    nursery.line()
+    assert census.pids() == (parent, second)
+    assert first not in census.dead
+
+
 def test_a_process_whose_first_thread_ended_lives(nursery: Nursery, tmp_path: Path) -> None:
     program = compiled(
         tmp_path,
@@ -230,6 +258,8 @@ def test_a_process_whose_first_thread_ended_lives(nursery: Nursery, tmp_path: Pa
     nursery.start(program)
     until(lambda: len(nursery.census.tasks()) == 1, "the first thread ends")
     assert nursery.census.zombies() == ()
+    (pid,) = nursery.census.pids()
+    assert not nursery.census.note_dead(pid, procfs.read(f"/proc/{pid}/status"))
 
 
 def test_signal_masks_are_those_the_process_set(nursery: Nursery) -> None:

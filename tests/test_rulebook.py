@@ -53,6 +53,13 @@ def test_a_rule_explains_itself(rule: Rule) -> None:
     assert rule.mistakes, "a rule names the usual mistake behind it"
 
 
+def test_the_mistake_that_the_evidence_points_to_comes_first() -> None:
+    rule = load().get("RES-03")
+    usual, detached = rule.mistakes
+    assert rule.likeliest("40 threads more") == (usual, detached)
+    assert rule.likeliest("40 stacks of ended threads") == (detached, usual)
+
+
 @pytest.mark.parametrize("rule", RULES, ids=by_id)
 def test_a_rule_has_a_planted_violator(rule: Rule) -> None:
     assert rule.faulty

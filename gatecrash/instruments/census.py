@@ -62,6 +62,9 @@ class Census:
         self._calls: dict[int, tuple[str, tuple[int, ...]]] = {}
         # The time limit of a sleep, by thread, what schedstat said and the call: while these stay, so does the sleep.
         self._limits: dict[tuple[int, bytes, str, tuple[int, ...]], float | None] = {}
+        #: Zombies all of whose threads have ended. As long as one is listed among its parent's children nothing about
+        #: it changes, and it has none itself; a server that never waits would be looked at ever longer.
+        self.dead: set[int] = set()
 
     def pids(self) -> tuple[int, ...]:
         """Every descendant, zombies included, in the order found: parents before children."""
@@ -83,10 +86,20 @@ class Census:
             unread = deque(fresh)
             while unread:
                 pid = unread.popleft()
+                if pid in self.dead:
+                    known[pid] = (pid,)
+                    continue
                 known[pid] = procfs.threads(pid)
                 unread.extend(child for child in procfs.children(pid, known[pid]) if child not in known)
             fresh = [pid for pid in self._root_children() if pid not in known]
+        self.dead.intersection_update(known)
         return known
+
+    def note_dead(self, pid: int, status: bytes) -> bool:
+        """Whether the process is a zombie with no thread left, as its /proc/PID/status says; remembered if it is."""
+        if field(status, b"\nState:\t")[:1] == b"Z" and field(status, b"\nThreads:\t") == b"1":
+            self.dead.add(pid)
+        return pid in self.dead
 
     def _root_children(self) -> list[int]:
         return procfs.children(self.root, procfs.threads(self.root))
@@ -102,7 +115,7 @@ class Census:
 
     def tasks(self) -> tuple[Task, ...]:
         """Every thread that is not a zombie."""
-        found = (self.task(pid, tid) for pid, tid in self.tids())
+        found = (self.task(pid, tid) for pid, tid in self.tids() if pid not in self.dead)
         return tuple(task for task in found if task is not None and task.state not in ("Z", "X"))
 
     def task(self, pid: int, tid: int) -> Task | None:

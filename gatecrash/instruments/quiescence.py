@@ -36,6 +36,7 @@ _SPIN_WINDOW, _SPIN_RESTART, _SPIN_SHARE = 0.25, 1.0, 0.9
 _LIMIT_JITTER, _LIMIT_JITTER_SHARE = 0.005, 0.1  # seconds, and of the limit
 _UNCOUNTED = b"0 0 0\n"  # schedstat of a kernel without CONFIG_SCHED_INFO
 _CLONE_VFORK = 0x4000
+_ENDED = b"ended"  # the run counter of a zombie that nothing happens to any more
 
 
 @dataclass(frozen=True)
@@ -250,6 +251,9 @@ def _look(census: Census, look_at_queues: Callable[[], Hashable]) -> _Rest | Non
     runs: dict[int, bytes] = {}
     calls: dict[int, bytes] = {}
     for pid, tid in everyone:
+        if pid in census.dead:
+            runs[tid] = _ENDED
+            continue
         folder = f"/proc/{pid}/task/{tid}/"
         runs[tid] = _run_counter(folder)
         calls[tid] = procfs.read(folder + "syscall")
@@ -260,8 +264,13 @@ def _look(census: Census, look_at_queues: Callable[[], Hashable]) -> _Rest | Non
         return None
     tasks: list[Task] = []
     for pid, tid in everyone:
+        if pid in census.dead:
+            continue
         folder = f"/proc/{pid}/task/{tid}/"
         status = procfs.read(folder + "status")
+        if census.note_dead(pid, status):
+            runs[tid] = _ENDED
+            continue
         # Context switches are counted when a task leaves the CPU: only one that is named a call has left it.
         if runs[tid].startswith(_UNCOUNTED[:-1] + b" ") and procfs.read(folder + "syscall") != calls[tid]:
             return None

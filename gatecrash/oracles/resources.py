@@ -11,7 +11,7 @@ from gatecrash.language import stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.invariants import runaway
 from gatecrash.oracles.service import as_finding, unserved
-from gatecrash.scenario import Connect, Scenario, Settle
+from gatecrash.scenario import FIRST_CROWD, SECOND_CROWD, Connect, Scenario, Settle
 from gatecrash.transcript import Snapshot, TracedCall, Transcript
 from gatecrash.verdicts import Case, Finding
 
@@ -63,10 +63,12 @@ def _new_ones(pid: int, first: Snapshot, second: Snapshot) -> tuple[str, ...]:
 
 @oracle("RES-03")
 def threads_end_with_their_clients(case: Case) -> Finding | None:
-    """Every process has as many threads after 2N clients as after N."""
+    """Every process has as many threads after 2N clients as after N, and as many stacks of threads."""
     looks = _both(case.transcript)
-    if looks is None:
-        return None
+    return None if looks is None else _threads_that_stay(case, *looks) or _stacks_that_stay(case, *looks)
+
+
+def _threads_that_stay(case: Case, *looks: Snapshot) -> Finding | None:
     first, second = ({p.pid: p.threads for p in look.processes if p.pid in look.live} for look in looks)
     grown = {pid: count - first[pid] for pid, count in second.items() if count > first.get(pid, count)}
     clients = _between(case.transcript.scenario)
@@ -80,9 +82,35 @@ def threads_end_with_their_clients(case: Case) -> Finding | None:
     return Finding("RES-03", stated("no more threads after a second crowd of clients than before"), got, looks[1].where)
 
 
+def _stacks_that_stay(case: Case, first: Snapshot, second: Snapshot) -> Finding | None:
+    """What a thread leaves behind that ended, was not detached, and is never joined (pthread_join(3), NOTES)."""
+    before = dict(first.stacks)
+    grown = {pid: count - before[pid] for pid, count in second.stacks if count > before.get(pid, count)}
+    clients = _between(case.transcript.scenario)
+    if sum(grown.values()) < clients:
+        return None
+    got = stated(
+        "{clients} clients more left {number} stacks of ended threads behind: nobody joins or detaches them",
+        number=sum(grown.values()),
+        clients=clients,
+    )
+    expected = stated("no more stacks of threads after a second crowd of clients than before")
+    threads = {p.pid: p.threads for p in second.processes}
+    evidence = tuple(
+        stated(
+            "process {pid}: {stacks} stacks of threads, {threads} of them in use",
+            pid=pid,
+            stacks=dict(second.stacks)[pid],
+            threads=threads[pid] - 1,
+        )
+        for pid in grown
+    )
+    return Finding("RES-03", expected, got, evidence)
+
+
 def _both(transcript: Transcript) -> tuple[Snapshot, Snapshot] | None:
     """The looks after N and after 2N clients, both of the same server at rest."""
-    first, second = transcript.look("after N clients"), transcript.look("after 2N clients")
+    first, second = transcript.look(FIRST_CROWD), transcript.look(SECOND_CROWD)
     if first is None or second is None or not (first.running and second.running) or first.main != second.main:
         return None
     return (first, second) if {first.still, second.still} <= {"quiet", "spinning"} else None
@@ -91,7 +119,7 @@ def _both(transcript: Transcript) -> tuple[Snapshot, Snapshot] | None:
 def _between(played: Scenario) -> int:
     """How many clients came between the two looks."""
     labels = [step.label if isinstance(step, Settle) else "" for step in played.steps]
-    start, end = labels.index("after N clients"), labels.index("after 2N clients")
+    start, end = labels.index(FIRST_CROWD), labels.index(SECOND_CROWD)
     return sum(isinstance(step, Connect) for step in played.steps[start:end])
 
 

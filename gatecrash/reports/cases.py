@@ -127,7 +127,7 @@ def _details(record: RunRecord, judgement: Judgement) -> str:
     if verdict.scenario is not None:
         lines += ["", "the smallest client that shows it:", *str(verdict.scenario).splitlines()]
     if rule.mistakes:
-        lines += ["", f"the usual mistake: {rule.mistakes[0].text.strip()}"]
+        lines += ["", f"the usual mistake: {rule.likeliest(verdict.seen)[0].text.strip()}"]
     if verdict.confirmed is not None:
         lines += ["", f"replayed on fresh servers: {confirmed(verdict.confirmed)}"]
     lines += ["", f"see it again: gatecrash replay {rule.id} {record.named}".rstrip()]

@@ -229,13 +229,15 @@ def _row(judgement: Judgement, record: RunRecord) -> Row:
         word=spoken(words.OUTCOME_WORDS[outcome]),
         reason=bounded(judgement.verdict.reason, 1000),
         # What a server cannot break is not explained with a mistake.
-        fixes=() if outcome == "not_applicable" else _fixes(rule, record.prepared.contract.source),
+        fixes=()
+        if outcome == "not_applicable"
+        else _fixes(rule.likeliest(judgement.verdict.seen), record.prepared.contract.source),
         known=bounded(record.excused[rule.id].reason, 1000) if rule.id in record.excused else None,
     )
 
 
-def _fixes(rule: Rule, source: str) -> tuple[Fix, ...]:
-    return tuple(Fix(" ".join(one.text.split()), _code(one, source)) for one in rule.mistakes)
+def _fixes(mistakes: tuple[Mistake, ...], source: str) -> tuple[Fix, ...]:
+    return tuple(Fix(" ".join(one.text.split()), _code(one, source)) for one in mistakes)
 
 
 def _code(mistake: Mistake, source: str) -> tuple[tuple[str, Markup], ...]:

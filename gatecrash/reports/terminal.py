@@ -138,7 +138,7 @@ def failure(console: Console, judgement: Judgement, contract: Contract, replay_t
             console.print(Text.assemble(f"  {number:2}. ", plain(step.line())))
     expected_and_got(console, judgement)
     evidence(console, verdict.finding.evidence if verdict.finding is not None else ())
-    _mistakes(console, rule.mistakes, contract)
+    _mistakes(console, rule.likeliest(verdict.seen), contract)
     console.print()
     if verdict.confirmed is not None:
         console.print(

@@ -20,6 +20,8 @@ if "SCENARIO" not in globals():  # read as a module, for its functions
 class Client:
     """One connection (or one UDP port): what it sent, what it got, how it ended."""
 
+    stirred = 0.0  # when the server was last given something to do, or was last heard of by anybody
+
     def __init__(self, name, address, wait, small_window=False):
         kind = socket.SOCK_DGRAM if PROTOCOL == "udp" else socket.SOCK_STREAM
         self.name, self.address, self.wait = name, address, wait
@@ -33,6 +35,7 @@ class Client:
             self.sock.connect(address)
         except OSError as error:
             self.end = f"not connected: {error}"
+        Client.stirred = time.monotonic()
 
     def send(self, data):
         self.sent += data
@@ -44,13 +47,15 @@ class Client:
                     return say(f"{self.name} could not send {len(view)} of {len(data)} bytes: nobody reads them")
                 if writable:
                     view = view[self.sock.send(view[:65536]) :]
+                    Client.stirred = time.monotonic()
                 if readable and PROTOCOL != "udp" and not self.take():
                     return None
         except OSError as error:
             say(f"{self.name} could not send: {error}")
 
     def take(self, most=65536):
-        """Take what is here; False at the end of the connection."""
+        """Take what is here; False at the end of the connection, or when the server has been silent for too long."""
+        self.sock.settimeout(max(Client.stirred + self.wait - time.monotonic(), 0.001))
         try:
             data = self.sock.recv(most)
         except TimeoutError:
@@ -59,6 +64,7 @@ class Client:
         except OSError as error:
             self.end = "RST" if isinstance(error, ConnectionResetError) else str(error)
             return False
+        Client.stirred = time.monotonic()
         if PROTOCOL == "udp":
             self.datagrams.append(data)
         elif not data:
@@ -365,6 +371,8 @@ def act(step, clients, address, wait, server):
         act_as(client, step, wait, server)
     if kind == "thaw":
         server.frozen = []
+    if kind not in ("receive", "receive-datagrams"):
+        Client.stirred = time.monotonic()
 
 
 def act_as(client, step, wait, server):

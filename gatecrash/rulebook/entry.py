@@ -27,11 +27,12 @@ PREFIXES = {
 
 @dataclass(frozen=True)
 class Mistake:
-    """A usual way to break the rule, and what to write instead."""
+    """A usual way to break the rule, and what to write instead. `signs`: words in a finding that point to this one."""
 
     text: str
     c: str | None = None
     python: str | None = None
+    signs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class Rule:
     faulty: tuple[str, ...]
     mistakes: tuple[Mistake, ...]
     area: str
+
+    def likeliest(self, seen: str) -> tuple[Mistake, ...]:
+        """The mistakes, those first whose signs are in what was seen of the server."""
+        return tuple(sorted(self.mistakes, key=lambda one: not any(sign in seen for sign in one.signs)))
 
 
 @dataclass(frozen=True)
@@ -133,9 +138,9 @@ def _applies(row: dict[str, Any], where: str) -> Applies:
 
 def _mistake(row: dict[str, Any], where: str) -> Mistake:
     where = f"{where}, mistakes"
-    _only(row, {"text", "c", "python"}, where)
+    _only(row, {"text", "c", "python", "signs"}, where)
     code = {key: _text(row, key, where) for key in ("c", "python") if key in row}
-    return Mistake(_text(row, "text", where), code.get("c"), code.get("python"))
+    return Mistake(_text(row, "text", where), code.get("c"), code.get("python"), _words(row, "signs", where))
 
 
 def _only(row: dict[str, Any], known: set[str], where: str) -> None:

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from gatecrash.contract import Contract
 from gatecrash.offer import ask, plain_request
 from gatecrash.scenario import (
+    FIRST_CROWD,
+    SECOND_CROWD,
     Close,
     Connect,
     Fail,
@@ -68,7 +70,7 @@ def _twice(count: int, steps: tuple[Step, ...]) -> Scenario:
     """The same client `count` times, and as often again."""
     names = client_names(2 * count)
     first, second = repeated_visits(steps, names[:count]), repeated_visits(steps, names[count:])
-    return scenario(first, Settle("after N clients"), second, Settle("after 2N clients"))
+    return scenario(first, Settle(FIRST_CROWD), second, Settle(SECOND_CROWD))
 
 
 def _rude_visits(contract: Contract) -> st.SearchStrategy[tuple[Step, ...]]:
