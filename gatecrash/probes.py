@@ -146,6 +146,11 @@ def in_pieces() -> Scenario:
     return scenario(Connect("A"), *(Send("A", piece) for piece in (b"gate", b"crash", b"!")), Receive("A"))
 
 
+def much() -> Scenario:
+    """A megabyte of text, read while it is sent."""
+    return scenario(Connect("A", small_window=True), Send("A", _BLOCK * 256, until_read=False), Receive("A"))
+
+
 def datagrams(*messages: tuple[str, bytes], queued: bool = False) -> Scenario:
     """These clients send these datagrams, each answered before the next, or all queued before the first is read."""
     if queued:
@@ -273,6 +278,7 @@ _PROBES: dict[str, Probe] = {
     "STREAM-01": lambda contract: echoed(ECHO_PAYLOAD),
     "STREAM-02": lambda contract: echoed(b"text\n", bytes(range(256)), b"\n\n"),
     "STREAM-03": lambda contract: in_pieces(),
+    "STREAM-05": lambda contract: much(),
     "STREAM-06": lambda contract: scenario(echoed(ECHO_PAYLOAD).steps, Settle("finished")),
     "STREAM-10": lambda contract: echo_crowd(),
     "STREAM-11": lambda contract: echoed(_BLOCK, _BLOCK, _BLOCK),

@@ -17,6 +17,8 @@ _LENGTHS = (
 )  # fmt: skip
 _BODIES = (b"", b"knock=1", b"\x00" * 7, b"a" * 300, b"%s%n%x" * 20, b"\xff" * 64)
 _SIZES = (15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025, 2048, 4096)
+#: Round and beyond the largest of the usual buffers: a line that was cut to fit one may still not fit the next.
+_HUGE = (8191, 8192, 8193, 16385, 20000)
 _FILLINGS = ("a", "%s", "../", "%41", "/", "?", "&a=", "\xff", "\x00", " ", ":", "\t")
 _MOST_FIELDS = 300
 
@@ -27,6 +29,7 @@ def rude_requests(*, path: str = "/") -> SearchStrategy[bytes]:
         st.builds(_with_body, st.sampled_from(_METHODS), st.just(path), st.sampled_from(_BODIES)),
         st.builds(_claiming, st.just(path), st.sampled_from(_LENGTHS), st.sampled_from(_BODIES)),
         st.builds(_overlong, st.sampled_from(_FILLINGS), st.sampled_from(_SIZES), st.integers(0, 3)),
+        st.builds(_overlong, st.sampled_from("a/"), st.sampled_from(_HUGE), st.integers(0, 3)),
         st.integers(1, _MOST_FIELDS).map(_many_fields),
         large_requests(path=path, largest=16384),
         malformed_requests(),
