@@ -24,7 +24,7 @@ _LEVELS = ("MUST", "SHOULD", "MAY")
 class GradingTable(BaseModel):
     """The keys that [grading] may have. Their values are looked at by `parse`, which knows the rulebook."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     total: Any = None
     scheme: Any = None

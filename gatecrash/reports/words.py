@@ -83,13 +83,14 @@ def counts(record: RunRecord) -> str:
     broken = stated("{count} broken", count=summary["fail"])
     if record.excused:
         broken = stated("{broken} ({count} known)", broken=broken, count=len(record.excused))
-    words = [stated("{count} rules hold", count=summary["pass"]), broken]
+    held = summary["pass"]
+    words = [stated("1 rule holds") if held == 1 else stated("{count} rules hold", count=held), broken]
     if summary["inconclusive"]:
         words.append(stated("{count} inconclusive", count=summary["inconclusive"]))
     if summary["not_observable"]:
         words.append(stated("{count} not observable here", count=summary["not_observable"]))
-    if summary["not_applicable"]:
-        words.append(stated("{count} do not apply", count=summary["not_applicable"]))
+    if idle := summary["not_applicable"]:
+        words.append(stated("1 does not apply") if idle == 1 else stated("{count} do not apply", count=idle))
     return joined(words)
 
 
