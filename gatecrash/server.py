@@ -21,6 +21,7 @@ from gatecrash.instruments import quiescence
 from gatecrash.instruments.census import Census
 from gatecrash.instruments.gates import Gates
 from gatecrash.instruments.queues import DatagramSocket, Listener, Queues
+from gatecrash.instruments.ticks import Ticks
 from gatecrash.language import say
 from gatecrash.process import Process
 
@@ -86,6 +87,8 @@ class Server:
         self.gates = Gates(self.process.gates_fd, traps) if self.process.gates_fd is not None else None
         self.sockets = Sockets((), ())
         self.main_pid = self.process.pid
+        #: What is known of how this program starts: one that spins at once is not watched for as long each time.
+        self.starts = Ticks(haste="hasty")
 
     def _spawn(self) -> Process:
         command = self.launch.command(self.asked_port)
@@ -116,7 +119,9 @@ class Server:
         return isinstance(self._come_to_rest(0.005), quiescence.Quiet)
 
     def _come_to_rest(self, patience: float) -> quiescence.Stillness:
-        return quiescence.settle(self.census, lambda: None, patience=patience, pump=self.pump, wait_out=False)
+        return quiescence.settle(
+            self.census, lambda: None, patience=patience, pump=self.pump, wait_out=False, ticks=self.starts
+        )
 
     def find_sockets(self) -> bool:
         """Look the listening sockets up; True when there is one that belongs to the target."""

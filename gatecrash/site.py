@@ -54,6 +54,7 @@ class Site:
         self._key: tuple[str, frozenset[str]] | None = None
         self._plain: dict[bytes, Plain] = {}
         self._lore: dict[tuple[str, frozenset[str]], Lore] = {}
+        self._starts: dict[str, Ticks] = {}
 
     @property
     def remote(self) -> bool:
@@ -102,6 +103,7 @@ class Site:
 
     def _start(self, build: str, traps: frozenset[str]) -> Server:
         server = self._make(self.launches[build], traps)
+        server.starts = self._starts.setdefault(build, Ticks(haste="hasty"))
         self._server, self._key = server, (build, traps)
         return server
 

@@ -14,8 +14,9 @@ from gatecrash.site import Site
 from gatecrash.verdicts import Verdict
 from gatecrash.workshop import Prepared
 
-#: Seconds after which a script takes silence for silence, and after which it is stuck.
-_WAIT, _STUCK = "0.7", 60
+#: Seconds after which a script takes silence for silence: a faulty server's, and one's that may be slow, not silent.
+_SHORT_WAIT, _WAIT = "0.3", "0.7"
+_STUCK = 60  # seconds after which a script is stuck
 
 
 def written(verdict: Verdict, contract: Contract, folder: Path) -> Path | None:
@@ -27,11 +28,13 @@ def written(verdict: Verdict, contract: Contract, folder: Path) -> Path | None:
     return path
 
 
-def status(path: Path, launch: Launch, contract: Contract, *, times: int = 12) -> tuple[int, str]:
+def status(
+    path: Path, launch: Launch, contract: Contract, *, times: int = 12, wait: str = _SHORT_WAIT
+) -> tuple[int, str]:
     """The script's exit status against a freshly started server, and what it printed."""
     with Site({"plain": launch}, contract, arena="loopback") as site:
         host, port = site.fresh().address
-        command = [sys.executable, "-I", "-S", str(path), f"{host}:{port}", "--wait", _WAIT, f"--times={times}"]
+        command = [sys.executable, "-I", "-S", str(path), f"{host}:{port}", "--wait", wait, f"--times={times}"]
         run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_STUCK)
         return run.returncode, run.stdout + run.stderr
 
@@ -50,7 +53,7 @@ def unlike(verdict: Verdict, prepared: Prepared, references: dict[str, Launch], 
     if code != 1:
         return f"{path.name} does not show the fault (status {code}):\n{said}"
     if contract.protocol in references:
-        code, said = status(path, references[contract.protocol], contract, times=1)
+        code, said = status(path, references[contract.protocol], contract, times=1, wait=_WAIT)
         if code != 0:
             return f"{path.name} finds a fault in the correct server (status {code}):\n{said}"
     return ""

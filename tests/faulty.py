@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from gatecrash.catalogue import judge
 from gatecrash.profiles import Profile, profile
-from gatecrash.rulebook import Rule
+from gatecrash.rulebook import Rule, load
 from gatecrash.tree import tree_root
 from gatecrash.verdicts import Verdict, merge
 from gatecrash.workshop import Prepared, Workshop
@@ -56,7 +56,8 @@ def verdicts_on(
     """One verdict a rule for one server: every suite on the plain build, the memory suite on the sanitized one.
 
     The rules it is expected to break are tried with the profile "matrix", all others with the profile `others`; a
-    mere glance leaves the sanitized build out, unless it is expected to show something. `only`: one area is tried.
+    mere glance plays only the simplest scenario of rules in other areas than those, and leaves the sanitized build
+    out, unless it is expected to show something. `only`: one area is tried.
     `then` is called with what came of it while the built programs are still there.
     """
     found: list[Verdict] = []
@@ -83,7 +84,10 @@ def _profile_of(
         return None
     if build != "plain" and rule.area != "memory":  # the memory suite alone is tried on the sanitized build here
         return None
-    return profile("matrix" if rule.id in expected else others)
+    if rule.id in expected:
+        return profile("matrix")
+    tried, near = profile(others), {load().get(name).area for name in expected}
+    return tried if others != "glance" or rule.area in near else replace(tried, examples=1)
 
 
 def blamed(verdicts: dict[str, Verdict]) -> frozenset[str]:

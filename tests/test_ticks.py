@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gatecrash.contract import Contract
-from gatecrash.instruments.quiescence import Quiet, settle
-from gatecrash.instruments.ticks import Haste, Ticks
+from gatecrash.instruments.quiescence import Quiet, Spinning, settle
+from gatecrash.instruments.ticks import Haste, Lore, Situation, Ticks
 from gatecrash.scenario import Close, Connect, Receive, Send, Settle, scenario
 from tests.nursery import Nursery, running_nursery
 from tests.sites import site_of
@@ -80,6 +81,30 @@ def test_zombies_are_waited_for_unless_in_a_hurry(nursery: Nursery, haste: Haste
     ticks.haste = "hasty"
     seconds_to_settle(nursery, ticks)
     assert ticks.early
+
+
+SPINS = "print(1, flush=True)\nwhile True: pass\n"
+
+
+def test_a_task_that_spun_before_is_not_watched_for_as_long_again(nursery: Nursery) -> None:
+    nursery.python(SPINS)
+    ticks = Ticks(haste="hasty")
+    assert isinstance(settle(nursery.census, lambda: None, ticks=ticks), Spinning)
+    assert not ticks.early
+    before = sum(task.cpu_ns for task in nursery.census.tasks())
+    assert isinstance(settle(nursery.census, lambda: None, ticks=ticks), Spinning)
+    assert ticks.early
+    assert sum(task.cpu_ns for task in nursery.census.tasks()) - before < 0.2e9
+
+
+@pytest.mark.parametrize("ticks", [Ticks(), Ticks(haste="hasty", situation=lambda: Situation("another"))])
+def test_it_is_watched_where_it_must_be_proven_or_never_spun(nursery: Nursery, ticks: Ticks) -> None:
+    nursery.python(SPINS)
+    ticks = replace(ticks, lore=Lore(spun={None}))
+    before = sum(task.cpu_ns for task in nursery.census.tasks())
+    assert isinstance(settle(nursery.census, lambda: None, ticks=ticks), Spinning)
+    assert not ticks.early
+    assert sum(task.cpu_ns for task in nursery.census.tasks()) - before > 0.2e9
 
 
 def test_what_is_said_late_is_heard_however_often_it_was_played(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ _YIELDS = 8  # looks with only a yield of the CPU between them, before naps begi
 _FIRST_NAP, _LONGEST_NAP = 0.0002, 0.002  # seconds
 _WAIT_OUT_NAP = 0.01
 _SPIN_WINDOW, _SPIN_RESTART, _SPIN_SHARE = 0.25, 1.0, 0.9
+_KNOWN_SPIN_WINDOW = 0.05  # seconds, where a task was seen to spin before
 _LIMIT_JITTER, _LIMIT_JITTER_SHARE = 0.005, 0.1  # seconds, and of the limit
 _UNCOUNTED = b"0 0 0\n"  # schedstat of a kernel without CONFIG_SCHED_INFO
 _CLONE_VFORK = 0x4000
@@ -171,7 +172,7 @@ class _Settling:
     spin: _SpinWatch = field(init=False)
 
     def __post_init__(self) -> None:
-        self.spin = _SpinWatch(self.census)
+        self.spin = _SpinWatch(self.census, self.ticks)
 
     def run(self, wait_out: bool) -> Stillness:
         rest = self._rest()
@@ -348,9 +349,11 @@ def _held_at_a_gate(task: Task) -> bool:
 class _SpinWatch:
     """How long each task has wanted and used a CPU since the queues last changed."""
 
-    def __init__(self, census: Census) -> None:
+    def __init__(self, census: Census, ticks: Ticks) -> None:
         self.census = census
+        self.ticks = ticks
         self.least = _SPIN_WINDOW
+        self.known = False  # a task was seen to spin in this situation before
         self.start = 0.0
         self.next_look = 0.0
         self.before: dict[int, Task] = {}
@@ -363,23 +366,27 @@ class _SpinWatch:
         now = time.monotonic()
         if now < self.next_look:
             return None
-        self.next_look = now + _SPIN_WINDOW / 10
+        window = _KNOWN_SPIN_WINDOW if self.known else _SPIN_WINDOW
+        self.next_look = now + window / 10
         queues, tasks = look_at_queues(), self.census.tasks()
         now = time.monotonic()
         elapsed = now - self.start
         if not self.before or queues != self.queues:
             self.start, self.queues = now, queues
             self.before = {task.tid: task for task in tasks}
+            self.known = self.least == _SPIN_WINDOW and self.ticks.spun_here()
             return None
-        if elapsed < _SPIN_WINDOW:
+        if elapsed < window:
             return None
+        least = window if self.known else self.least
         wanting = False
         for task in tasks:
             before = self.before.get(task.tid, task)
             used = task.cpu_ns - before.cpu_ns
             share = (used + task.wait_ns - before.wait_ns) / 1e9 / elapsed
             wanting = wanting or share >= _SPIN_SHARE
-            if share >= _SPIN_SHARE and used / 1e9 >= self.least * _SPIN_SHARE:
+            if share >= _SPIN_SHARE and used / 1e9 >= least * _SPIN_SHARE:
+                self.ticks.note_spinning(sooner=self.known)
                 return Spinning(task, min(share, 1.0))
         if elapsed > _SPIN_RESTART and not wanting:
             self.restart()

@@ -15,6 +15,9 @@ same from outside. So
   has open besides the clients' connections, by the accept queue, by what the kernel holds and the client got of each
   connection, by how clients of this scenario have gone (a tick may do what they have left to be done), and by what
   was done to the server (signals, errors, limits, resets). Of what comes in numbers only the magnitude counts.
+
+A server that was seen to spin in some situation is watched for less long when it runs in that situation again: that
+look is early, too.
 """
 
 from __future__ import annotations
@@ -61,6 +64,8 @@ class Lore:
 
     idle: set[State] = field(default_factory=set)
     busy: set[State] = field(default_factory=set)
+    #: Situations in which some task was seen to spin for as long as it takes to say so.
+    spun: set[Hashable] = field(default_factory=set)
 
     def learn(self, state: State, *, idle: bool) -> None:
         """A timed wait that began in `state` has ended."""
@@ -104,6 +109,17 @@ class Ticks:
             return False
         self.early = True
         return True
+
+    def spun_here(self) -> bool:
+        """Whether a task that runs now may count as spinning sooner: one did in this situation before."""
+        return self.haste != "patient" and bool(self.lore.spun) and self.situation().facts in self.lore.spun
+
+    def note_spinning(self, *, sooner: bool) -> None:
+        """A task spins; when that was said sooner than it could be proven, the look was early."""
+        if sooner:
+            self.early = True
+        else:
+            self.lore.spun.add(self.situation().facts)
 
 
 def _without_descriptors(state: State) -> State:
