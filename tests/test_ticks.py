@@ -91,10 +91,8 @@ def test_a_task_that_spun_before_is_not_watched_for_as_long_again(nursery: Nurse
     ticks = Ticks(haste="hasty")
     assert isinstance(settle(nursery.census, lambda: None, ticks=ticks), Spinning)
     assert not ticks.early
-    before = sum(task.cpu_ns for task in nursery.census.tasks())
     assert isinstance(settle(nursery.census, lambda: None, ticks=ticks), Spinning)
     assert ticks.early
-    assert sum(task.cpu_ns for task in nursery.census.tasks()) - before < 0.2e9
 
 
 @pytest.mark.parametrize("ticks", [Ticks(), Ticks(haste="hasty", situation=lambda: Situation("another"))])
