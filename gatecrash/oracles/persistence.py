@@ -30,6 +30,26 @@ def old_client_sees_the_end(case: Case) -> Finding | None:
     return _stays_open("RESP-15", stated("the end of an HTTP/1.0 client's connection"), got, silence)
 
 
+@oracle("RESP-29")
+def who_asks_for_the_end_sees_it(case: Case) -> Finding | None:
+    """After the whole answer to a request with the connection option close, the connection ends."""
+    client = case.transcript.scenario.clients[0]
+    asked = len(http.split_requests(case.transcript.sent.get(client, b"")))
+    silence = case.transcript.silence(client)
+    answers = read(case, client).answers
+    if silence is None or case.transcript.end(client) is not None or not 0 < len(answers) == asked:
+        return None
+    last = answers[-1]
+    if not last.complete or last.framing == "close" or _says_close(last):  # RESP-09's affair, or RESP-14's
+        return None
+    got = stated(
+        "{client} got its whole answer ({described}), and the connection stays open",
+        client=client,
+        described=described(last),
+    )
+    return _stays_open("RESP-29", stated("the end of the connection, as the client asked for it"), got, silence)
+
+
 @oracle("RESP-16")
 def next_request_is_answered(case: Case) -> Finding | None:
     """On a connection that is still open each request that a lone client gets an answer to is answered."""

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import strategies as st
 
+from gatecrash.offer import get_request
 from gatecrash.scenario import Connect, Receive, Scenario, Send, scenario
 from gatecrash.trial import Trial
 from strategies import http_requests
@@ -16,6 +17,13 @@ def test_the_connection_of_an_old_client_ends(trial: Trial) -> None:
     trial.verify(fields.map(lambda chosen: _old_client(trial.contract.path, chosen)))
 
 
+@pytest.mark.rule("RESP-29")
+def test_a_client_that_asks_for_the_end_sees_it(trial: Trial) -> None:
+    before = st.lists(http_requests(path=trial.contract.path), max_size=2)
+    option = st.sampled_from((b"Connection: close", b"Connection: Close", b"connection:close"))
+    trial.verify(st.tuples(before, option).map(lambda facts: _asks_for_the_end(trial.contract.path, *facts)))
+
+
 @pytest.mark.rule("RESP-16")
 def test_the_next_request_is_answered(trial: Trial) -> None:
     requests = st.lists(http_requests(path=trial.contract.path), min_size=2, max_size=4)
@@ -25,6 +33,13 @@ def test_the_next_request_is_answered(trial: Trial) -> None:
 def _old_client(path: str, fields: list[str]) -> Scenario:
     request = "\r\n".join([f"GET {path} HTTP/1.0", *fields, "", ""]).encode()
     return scenario(Connect("A"), Send("A", request, until_read=False), Receive("A", "end"))
+
+
+def _asks_for_the_end(path: str, before: list[bytes], option: bytes) -> Scenario:
+    """Some requests whose answers are read, and a last one that asks for the end of the connection."""
+    asked = [step for request in before for step in (Send("A", request, until_read=False), Receive("A"))]
+    last = Send("A", get_request(path, extra=option + b"\r\n"), until_read=False)
+    return scenario(Connect("A"), asked, last, Receive("A", "end"))
 
 
 def _one_after_another(requests: list[bytes]) -> Scenario:
