@@ -5,6 +5,9 @@ import shutil
 import tempfile
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from gatecrash.references import reference_names
 
 pytest_plugins = ["gatecrash.plugin"]
 
@@ -13,6 +16,30 @@ pytest_plugins = ["gatecrash.plugin"]
 _BYTECODE = tempfile.mkdtemp(prefix="gatecrash-") if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") else ""
 if _BYTECODE:
     os.environ["PYTHONPYCACHEPREFIX"] = _BYTECODE
+
+#: Files whose tests share what takes long to start.
+_SHARING = frozenset({"tests/test_html_browser.py"})
+
+
+class _Together(LoadScopeScheduling):
+    """Sends all tests of a reference server to one worker: what it knows to hold already needs no probe there.
+
+    The same for a file that shares a browser. xdist's own `loadgroup` writes its groups into the tests' ids, which
+    pytest 9.2 does not let it do: without a word every test goes to any worker.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, parameter = nodeid.partition("::")[0], nodeid.rpartition("[")[2].rstrip("]")
+        target = parameter.removesuffix("+sanitized")
+        if target in reference_names():
+            return target
+        return file if file in _SHARING else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Ours where nobody asked for another one."""
+    return _Together(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

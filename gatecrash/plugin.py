@@ -124,7 +124,6 @@ def pytest_configure(config: pytest.Config) -> None:
     _refuse_the_options_of_others(config)
     _profile(config)
     config.addinivalue_line("markers", "rule(id): the rule a suite test tries")
-    config.addinivalue_line("markers", "xdist_group(name): the tests that one worker of pytest-xdist runs")
     try:
         if _asked(config, "--target") is not None:
             language.use(None)
@@ -193,8 +192,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     judged = judged_targets(
         _asked(metafunc.config, "--target"), rule, sanitized=not _asked(metafunc.config, "--plain-only")
     )
-    parameters = [pytest.param(one, id=one.id, marks=pytest.mark.xdist_group(one.group)) for one in judged]
-    metafunc.parametrize("judged", parameters, scope="session")
+    metafunc.parametrize("judged", judged, ids=[one.id for one in judged], scope="session")
 
 
 def _rule_of(node: Any) -> Rule:

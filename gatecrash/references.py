@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from gatecrash.building import find_compiler
@@ -19,13 +20,22 @@ class Judged:
     id: str
     target: str
     build: str = "plain"
-    group: str | None = None
 
 
 def reference_servers() -> tuple[Path, ...]:
     """Every reference server: correct programs, one for each protocol and model."""
     root = tree_root() / "servers"
     return tuple(sorted([*(root / "c").glob("*.c"), *(root / "python").glob("*.py")]))
+
+
+@cache
+def reference_names() -> frozenset[str]:
+    """What the tests' parameters call the reference servers."""
+    return frozenset(map(_name, reference_servers()))
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.name}-{path.stem}"
 
 
 def default_target() -> str:
@@ -38,19 +48,18 @@ def judged_targets(named: str | None, rule: Rule, *, sanitized: bool) -> list[Ju
     """The parameters of one rule's test. Without a named target, references the rule cannot apply to are left out."""
     if named is not None:
         return _builds(
-            named, "target", None, sanitized=sanitized and Path(named.split()[0] if named else "").suffix in _SOURCES
+            named, "target", sanitized=sanitized and Path(named.split()[0] if named else "").suffix in _SOURCES
         )
     found: list[Judged] = []
     for path in reference_servers():
         if _may_apply(path.stem, rule):
-            name = f"{path.parent.name}-{path.stem}"
-            found += _builds(str(path), name, name, sanitized=sanitized and path.suffix in _SOURCES)
+            found += _builds(str(path), _name(path), sanitized=sanitized and path.suffix in _SOURCES)
     return found
 
 
-def _builds(target: str, id: str, group: str | None, *, sanitized: bool) -> list[Judged]:
-    plain = Judged(id, target, "plain", group)
-    return [plain, Judged(f"{id}+sanitized", target, "sanitized", group)] if sanitized else [plain]
+def _builds(target: str, id: str, *, sanitized: bool) -> list[Judged]:
+    plain = Judged(id, target, "plain")
+    return [plain, Judged(f"{id}+sanitized", target, "sanitized")] if sanitized else [plain]
 
 
 def _may_apply(stem: str, rule: Rule) -> bool:
