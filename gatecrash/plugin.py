@@ -6,6 +6,7 @@ With --target it judges that target; without, every reference server of the tree
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import time
@@ -228,6 +229,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = [item for item in items if _kept(item, chosen)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
     items[:] = kept
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was imported and collected lives to the end: the garbage collector need not look through it again."""
+    gc.freeze()
 
 
 def _kept(item: pytest.Item, chosen: set[str]) -> bool:

@@ -6,6 +6,7 @@ the verdicts. A worker that ends early loses one order; the others go on.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -86,6 +87,7 @@ class Crew:
         self._held: set[str] = set()
 
     def __enter__(self) -> Crew:
+        gc.freeze()  # what was imported lives as long as the workers: nobody needs to look through it again
         for number in range(self._jobs):
             ours, theirs = _FORK.Pipe()
             log = self._folder / f"worker-{number}.log"
