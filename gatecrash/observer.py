@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gatecrash.client import DatagramClient, StreamClient
+from gatecrash.instruments import procfs
 from gatecrash.instruments.memory import thread_stacks
 from gatecrash.instruments.quiescence import Resting, Spinning, Stillness, blocked_where
 from gatecrash.sanitizers import new_reports
@@ -23,7 +24,7 @@ from gatecrash.transcript import (
 from gatecrash.waiting import Waiter, name_of
 
 _FATAL = frozenset({4, 6, 7, 8, 11, 13, 31})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV SIGPIPE SIGSYS
-_DYING = 1.0  # seconds a sanitizer is given at most to write its report and end the process
+_DYING = 1.0  # seconds: what is about to end, or a sanitizer that writes its report, is given no longer
 _NAP = 0.05  # seconds: a process that sleeps no longer than this is waited for, it may report when it wakes
 
 
@@ -117,6 +118,8 @@ class Observer:
             self.waiter.settle(_DYING, wait_out=False)
         events.extend(CrashedProcess(step, pid, number) for pid, number in self.crashed.items())
         status = self.server.process.exit_status()
+        if status is None and procfs.is_ending(self.server.process.pid):
+            status = self.server.process.wait(_DYING)
         if status is not None and not self.server.running():
             output = self.server.process.output()
             self.output = safe_text((output.head + output.tail).decode("utf-8", "replace"))[-4000:]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gatecrash.arena import Arena
 from gatecrash.errors import TargetError
-from gatecrash.instruments import quiescence
+from gatecrash.instruments import procfs, quiescence
 from gatecrash.instruments.census import Census
 from gatecrash.instruments.gates import Gates
 from gatecrash.instruments.queues import DatagramSocket, Listener, Queues
@@ -205,11 +205,7 @@ class Server:
         """Whether the process that listens is alive (not a zombie)."""
         if self.main_pid == self.process.pid:
             return self.process.exit_status() is None
-        try:
-            stat = Path(f"/proc/{self.main_pid}/stat").read_bytes()
-        except OSError:
-            return False
-        return stat[stat.rfind(b")") + 2 : stat.rfind(b")") + 3] not in (b"Z", b"X")
+        return not procfs.is_ending(self.main_pid)
 
     def serving(self) -> bool:
         """Alive and, for TCP, still listening."""

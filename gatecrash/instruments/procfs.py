@@ -11,6 +11,7 @@ _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 _THREADS_LINK_BASE = 2
 _ONE_PAGE = 4000
 _NUMBERS_IN_SCHEDSTAT = 3
+_FLAGS_FIELD, _PF_EXITING = 6, 0x4  # the seventh behind the name; include/linux/sched.h
 
 DENIED = b"denied"
 
@@ -105,6 +106,17 @@ def threads(pid: int) -> tuple[int, ...]:
         if error.errno in _VANISHED:
             return ()
         raise
+
+
+def is_ending(pid: int) -> bool:
+    """Whether a process is on its way out, or gone (proc(5): the flags of PID/stat).
+
+    Its sockets are closed before it becomes a zombie: a client may see the reset while nobody can wait for it yet.
+    """
+    fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    if len(fields) <= _FLAGS_FIELD:  # gone, or a machine that does not tell
+        return not fields
+    return fields[0] in (b"Z", b"X") or bool(int(fields[_FLAGS_FIELD]) & _PF_EXITING)
 
 
 def children(pid: int, tids: Iterable[int]) -> list[int]:
