@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
-from gatecrash.contract import Concurrency, Contract, Protocol
-from gatecrash.errors import Unavailable
-from gatecrash.instruments import gates
+from gatecrash.concurrency import model_of
+from gatecrash.contract import Contract, Protocol
 from gatecrash.language import say
-from gatecrash.offer import ask, get_request
+from gatecrash.offer import get_request
 from gatecrash.protocols import http
 from gatecrash.scenario import (
     Connect,
@@ -28,7 +27,7 @@ from gatecrash.scenario import (
 from gatecrash.server import Server
 from gatecrash.site import Site
 from gatecrash.text import shown
-from gatecrash.transcript import Snapshot, Transcript
+from gatecrash.transcript import Transcript
 
 _LINE = b"gatecrash knocks\n"
 _BLOCK = b"gatecrash knocks " * 512
@@ -59,7 +58,8 @@ def discover(site: Site, source_text: str = "") -> Discovery:
     if found.contract.protocol == "greeting":
         _greeting(site, found)
     if not site.remote:
-        _concurrency(site, found)
+        model, workers = model_of(site, found.contract)
+        _learn(site, found, concurrency=model, workers=workers)
     return found
 
 
@@ -299,81 +299,3 @@ def _takes_post(site: Site, path: str) -> bool:
     transcript = site.play(scenario(Connect("A"), Send("A", request, until_read=False), Receive("A")))
     answers = http.read_answers(transcript.received("A"), ("POST",), ended=True).answers
     return bool(answers) and 200 <= answers[0].status < 300
-
-
-# -- several clients ------------------------------------------------------------------------------------------------
-
-
-def _concurrency(site: Site, found: Discovery) -> None:
-    udp = found.contract.protocol == "udp"
-    model, workers = (_model_of_datagrams(site, found), None) if udp else _model(site, found)
-    _learn(site, found, concurrency=model, workers=workers)
-
-
-def _model_of_datagrams(site: Site, found: Discovery) -> Concurrency:
-    """A UDP server has no connections: it forks, or starts a thread, for a datagram, or answers it itself."""
-    made = _calls_for_a_client(site, found)
-    return "fork" if "fork" in made else "thread" if "thread" in made else "iterative"
-
-
-def _model(site: Site, found: Discovery) -> tuple[Concurrency, int | None]:
-    idle = scenario(Settle("before"), Connect("A"), Settle("with A"))
-    transcript = site.play(idle, fresh=True)
-    before, with_a = transcript.look("before"), transcript.look("with A")
-    if before is None or with_a is None:
-        return "unknown", None
-    made = _calls_for_a_client(site, found)
-    if "fork" in made or len(with_a.live) > len(before.live):
-        return "fork", None
-    if "thread" in made or len(_tasks(with_a)) > len(_tasks(before)):
-        return "thread", None
-    holders = len(before.listener_holders)
-    if holders > 1 or (len(before.live) > 1 and before.main not in before.listener_holders):
-        return "prefork", _acceptors(before)
-    if len(_tasks(before)) > 1 and not _serves_beside_idle_clients(site, found, len(_tasks(before))):
-        return "thread", len(_tasks(before)) - 1
-    return ("event_loop" if _serves_beside_an_idle_client(site, found) else "iterative"), None
-
-
-def _tasks(look: Snapshot) -> tuple[int, ...]:
-    return tuple(task.tid for task in look.tasks)
-
-
-def _acceptors(look: Snapshot) -> int:
-    """Workers are the holders of the listener that wait on it: not a parent that only waits for them."""
-    waiting = [
-        t.pid for t in look.tasks if t.call not in ("wait4", "waitid", "pause", "rt_sigsuspend", "rt_sigtimedwait")
-    ]
-    return len(set(waiting) & set(look.listener_holders)) or len(look.listener_holders)
-
-
-def _calls_for_a_client(site: Site, found: Discovery) -> set[str]:
-    """Which of fork and clone the server calls because a client came: a fact, when the gates work here."""
-    if gates.available() is not None:
-        return set()
-    traps = frozenset({"fork", "thread"})
-    try:
-        server = site.fresh(traps=traps)
-    except Unavailable:
-        return set()
-    # What it starts before the first client comes (a prefork server's workers) is over once it is quiet.
-    site.play_on(server, scenario(Settle("started")))
-    transcript = site.play_on(server, Scenario(ask("A", found.contract)))
-    site.drop()
-    return {call.family for call in transcript.calls}
-
-
-def _serves_beside_idle_clients(site: Site, found: Discovery, count: int) -> bool:
-    """Whether one more than it has threads is served: then they are not there for a client each."""
-    idle = (Connect(f"A{number}") for number in range(count))
-    return bool(site.play(scenario(idle, Settle("with A"), ask("B", found.contract)), fresh=True).received("B"))
-
-
-def _serves_beside_an_idle_client(site: Site, found: Discovery) -> bool:
-    played = scenario(Connect("A"), Settle("with A"), ask("B", found.contract))
-    transcript = site.play(played, fresh=True)
-    if transcript.received("B"):
-        return True
-    look = site.play(scenario(Connect("A"), Settle("with A"), Connect("B"), Settle("both")), fresh=True).look("both")
-    side = look.connection("B") if look is not None else None
-    return side is not None and side.accepted

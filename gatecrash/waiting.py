@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import select
 import socket
@@ -22,6 +23,8 @@ _EAGER_LOOKS = 12
 _FIRST_NAP_MS = 1
 _FIRST_PROOF = 0.01
 _LONGEST_PROOF = 0.7
+#: Seconds: a thread that sleeps for an hour in a loop is there to keep the program alive, not for its clients.
+_A_LONG_SLEEP = 600.0
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,12 @@ class Waiter:
         wait_out: bool = True,
         early: bool = False,
         spin: float | None = None,
+        overlook: float = math.inf,
     ) -> Stillness:
         """Wait until the server is still, or patience (seconds) runs out; `early`: `ticks` may say that it is.
 
-        `spin`: seconds of processor time after which it counts as spinning.
+        `spin`: seconds of processor time after which it counts as spinning; `overlook`: seconds of mere sleep that
+        count as rest.
         """
         if not self.server.observable:
             return quiescence.Restless(())
@@ -91,6 +96,7 @@ class Waiter:
             wait_out=wait_out,
             ticks=self.ticks if early else replace(self.ticks, haste="patient"),
             spin=spin,
+            overlook=overlook,
         )
 
     def until_readable(self, sock: socket.socket, *, at_once: bool = False, early: bool = False) -> Waited:
@@ -128,9 +134,9 @@ class Waiter:
             if ready():
                 return _REACHED
             allowed = min(proof, max(deadline - time.monotonic(), _FIRST_PROOF))
-            still = self.settle(allowed, wait_out=False, early=early)
+            still = self.settle(allowed, wait_out=False, early=early, overlook=_A_LONG_SLEEP)
             if isinstance(still, Resting) and not ready() and still.wakes_in < deadline - time.monotonic():
-                still = self.settle(deadline - time.monotonic(), early=early)
+                still = self.settle(deadline - time.monotonic(), early=early, overlook=_A_LONG_SLEEP)
             # The look comes after the proof: what came before its first snapshot is seen, and after it nothing comes.
             if ready():
                 return _REACHED

@@ -6,6 +6,7 @@ import random
 import socket
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,59 @@ while True:
 
 def test_threads_that_serve_nobody_make_no_pool_of_an_event_loop(tmp_path: Path) -> None:
     assert discovered(tmp_path, IDLE_HELPERS).contract.concurrency == "event_loop"
+
+
+BEHIND_A_SLEEPER = """
+import threading, time
+threading.Thread(target=main, args=(serve,), daemon=True).start()
+while True:
+    time.sleep(3600)
+"""
+
+
+def test_one_thread_that_serves_while_the_main_one_sleeps_is_iterative(tmp_path: Path) -> None:
+    serve = "def serve(client):\n    while data := client.recv(4096): client.sendall(data)\n    client.close()\n"
+    assert discovered(tmp_path, serve + textwrap.dedent(BEHIND_A_SLEEPER)).contract.concurrency == "iterative"
+
+
+POOL_OF_TWO = """
+import queue, threading
+waiting = queue.Queue()
+def work():
+    while True:
+        client = waiting.get()
+        while data := client.recv(4096): client.sendall(data)
+        client.close()
+for _ in range(2):
+    threading.Thread(target=work, daemon=True).start()
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+main(waiting.put)
+"""
+
+
+def test_only_the_threads_that_serve_are_workers(tmp_path: Path) -> None:
+    contract = discovered(tmp_path, POOL_OF_TWO).contract
+    assert (contract.concurrency, contract.workers) == ("thread", 2)
+
+
+#: Two workers wait in accept; the master holds the listener as well, and waits for something else.
+MASTER = """
+import select
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+for _ in range(2):
+    if os.fork() == 0:
+        while True:
+            client, _ = listener.accept()
+            while data := client.recv(4096): client.sendall(data)
+            client.close()
+{waits}
+"""
+
+
+@pytest.mark.parametrize("waits", ["select.select([os.pipe()[0]], [], [])", "import time; time.sleep(3600)"])
+def test_a_master_that_holds_the_listener_is_no_worker(tmp_path: Path, waits: str) -> None:
+    contract = discovered(tmp_path, MASTER.format(waits=waits)).contract
+    assert (contract.concurrency, contract.workers) == ("prefork", 2)
 
 
 ONCE = """

@@ -159,6 +159,28 @@ def test_a_timed_wait_rests_when_nobody_waits_it_out(nursery: Nursery) -> None:
     assert still.wakes_in == 60
 
 
+def test_a_long_mere_sleep_may_be_overlooked(nursery: Nursery) -> None:
+    nursery.python("import time\nprint(1, flush=True)\ntime.sleep(3600)")
+    assert isinstance(settle(nursery.census, no_queues, wait_out=False), Resting)
+    assert isinstance(settle(nursery.census, no_queues, overlook=600), Quiet)
+    assert isinstance(settle(nursery.census, no_queues, wait_out=False, overlook=3600), Resting)
+
+
+def test_a_long_wait_for_something_is_never_overlooked(nursery: Nursery) -> None:
+    nursery.python(NAPPING.format(milliseconds=3_600_000))
+    assert isinstance(settle(nursery.census, no_queues, wait_out=False, overlook=600), Resting)
+
+
+def test_a_process_on_its_way_out_is_told_from_a_living_one(nursery: Nursery) -> None:
+    nursery.python("import os, signal\nprint(1, flush=True)\nif os.fork() == 0: os._exit(0)\nsignal.pause()")
+    until(nursery.census.zombies, "the child ends")
+    (zombie,) = nursery.census.zombies()
+    endings = {pid: procfs.is_ending(pid) for pid in nursery.census.pids()}
+    assert endings.pop(zombie, True)
+    assert list(endings.values()) == [False]
+    assert procfs.is_ending(2**22 + 1)  # beyond any number the kernel gives (proc(5): pid_max)
+
+
 def test_a_short_timed_wait_is_waited_out_once(nursery: Nursery) -> None:
     nursery.python(NAPPING.format(milliseconds=150))
     start = time.monotonic()

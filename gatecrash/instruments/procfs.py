@@ -11,6 +11,7 @@ _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 _THREADS_LINK_BASE = 2
 _ONE_PAGE = 4000
 _NUMBERS_IN_SCHEDSTAT = 3
+_START_FIELD, _TICKS_A_SECOND = 19, os.sysconf("SC_CLK_TCK")
 _FLAGS_FIELD, _PF_EXITING = 6, 0x4  # the seventh behind the name; include/linux/sched.h
 
 DENIED = b"denied"
@@ -117,6 +118,12 @@ def is_ending(pid: int) -> bool:
     if len(fields) <= _FLAGS_FIELD:  # gone, or a machine that does not tell
         return not fields
     return fields[0] in (b"Z", b"X") or bool(int(fields[_FLAGS_FIELD]) & _PF_EXITING)
+
+
+def started(pid: int, tid: int) -> float | None:
+    """When a thread was started, in seconds since the machine was (CLOCK_BOOTTIME); None when it is gone."""
+    fields = read(f"/proc/{pid}/task/{tid}/stat").rpartition(b")")[2].split()
+    return int(fields[_START_FIELD]) / _TICKS_A_SECOND if len(fields) > _START_FIELD else None
 
 
 def children(pid: int, tids: Iterable[int]) -> list[int]:

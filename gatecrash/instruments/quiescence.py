@@ -26,14 +26,14 @@ from dataclasses import dataclass, field, replace
 from gatecrash.instruments import procfs
 from gatecrash.instruments.blocked import blocked_where as blocked_where
 from gatecrash.instruments.census import Census, Task
+from gatecrash.instruments.spinning import Spinning as Spinning
+from gatecrash.instruments.spinning import SpinWatch
 from gatecrash.instruments.syscalls import ARGUMENTS, TIME_LIMITS
 from gatecrash.instruments.ticks import State, Ticks, descriptors
 
 _YIELDS = 8  # looks with only a yield of the CPU between them, before naps begin
 _FIRST_NAP, _LONGEST_NAP = 0.0002, 0.002  # seconds
 _WAIT_OUT_NAP = 0.01
-_SPIN_WINDOW, _SPIN_RESTART, _SPIN_SHARE = 0.25, 1.0, 0.9
-_KNOWN_SPIN_WINDOW = 0.05  # seconds, where a task was seen to spin before
 _LIMIT_JITTER, _LIMIT_JITTER_SHARE = 0.005, 0.1  # seconds, and of the limit
 _UNCOUNTED = b"0 0 0\n"  # schedstat of a kernel without CONFIG_SCHED_INFO
 _CLONE_VFORK = 0x4000
@@ -54,18 +54,6 @@ class Resting:
 
     tasks: tuple[Task, ...]
     wakes_in: float
-
-
-@dataclass(frozen=True)
-class Spinning:
-    """`task` used a CPU for a quarter of a second, or as long as was asked, while no queue changed.
-
-    In that time it wanted one for the share `share`. Its own use counts: on a loaded machine a moment's work is
-    wanted for long.
-    """
-
-    task: Task
-    share: float
 
 
 @dataclass(frozen=True)
@@ -125,6 +113,7 @@ def settle(
     wait_out: bool = True,
     ticks: Ticks | None = None,
     spin: float | None = None,
+    overlook: float = math.inf,
 ) -> Stillness:
     """Wait until every task of `census` provably sleeps, at most `patience` seconds.
 
@@ -132,10 +121,11 @@ def settle(
     calls and says how many. With `wait_out`, timed waits are watched until each has ended once and the tasks
     are back where they were; without, they give `Resting` at once. `ticks` remembers what came of it, and may say
     that it need not be done again. `spin`: seconds of processor time after which a task counts as spinning, where the
-    server is expected to end by itself: then a task's long sleep is watched as long as patience lasts.
+    server is expected to end by itself: then a task's long sleep is watched as long as patience lasts. `overlook`: a
+    task that does nothing but sleep, for so many seconds yet, counts as one that waits without a limit.
     """
     deadline = time.monotonic() + patience
-    settling = _Settling(census, look_at_queues, deadline, pump or (lambda: 0), ticks or Ticks())
+    settling = _Settling(census, look_at_queues, deadline, pump or (lambda: 0), ticks or Ticks(), overlook)
     if spin is not None:
         settling.spin.least, settling.to_the_end = spin, True
     return settling.run(wait_out)
@@ -166,19 +156,20 @@ class _Settling:
     deadline: float
     pump: Callable[[], int]
     ticks: Ticks
+    overlook: float = math.inf
     to_the_end: bool = False
     nap: float = _FIRST_NAP
     yields: int = 0
-    spin: _SpinWatch = field(init=False)
+    spin: SpinWatch = field(init=False)
 
     def __post_init__(self) -> None:
-        self.spin = _SpinWatch(self.census, self.ticks)
+        self.spin = SpinWatch(self.census, self.ticks)
 
     def run(self, wait_out: bool) -> Stillness:
         rest = self._rest()
         if not isinstance(rest, _Rest):
             return rest
-        while timed := rest.timed():
+        while timed := self._timed(rest):
             if self.ticks.take_for_idle(rest.tasks, len(rest.zombies)):
                 break
             longest, left = max(task.timed or 0.0 for task in timed), self.deadline - time.monotonic()
@@ -189,6 +180,9 @@ class _Settling:
                 return later
             rest = later
         return Quiet(rest.tasks, rest.queues)
+
+    def _timed(self, rest: _Rest) -> tuple[Task, ...]:
+        return tuple(task for task in rest.timed() if seconds_asleep(task) < self.overlook)
 
     def _after_a_nap(self) -> _Rest | Stillness:
         """What a moment brings, where one task sleeps for long and others may be about to end the process."""
@@ -201,9 +195,9 @@ class _Settling:
         A run alone is no end: whatever a socket's peer acknowledges wakes the task that polls it, for nothing.
         """
         began = time.monotonic()
-        ends = {task.tid: began + (task.timed or 0.0) + _LIMIT_JITTER for task in start.timed()}
+        ends = {task.tid: began + (task.timed or 0.0) + _LIMIT_JITTER for task in self._timed(start)}
         waiting = set(ends)
-        shortest = min(task.timed or 0.0 for task in start.timed())
+        shortest = min(task.timed or 0.0 for task in self._timed(start))
         lesson = _Lesson(self.ticks, start)
         while True:
             _sleep(min(max(shortest / 10, _FIRST_NAP), _WAIT_OUT_NAP))
@@ -284,6 +278,17 @@ def _look(census: Census, look_at_queues: Callable[[], Hashable]) -> _Rest | Non
     return _Rest(everyone, tuple(tasks), runs, queues)
 
 
+def seconds_asleep(task: Task) -> float:
+    """For how long yet, at least, a task only sleeps (nanosleep(2)): its limit less the time since it was started.
+
+    0 for a task in any other call: what waits for something, however long, may be woken by it.
+    """
+    if task.timed is None or task.call not in ("nanosleep", "clock_nanosleep"):
+        return 0.0
+    started = procfs.started(task.pid, task.tid)
+    return 0.0 if started is None else task.timed - (time.clock_gettime(time.CLOCK_BOOTTIME) - started)
+
+
 def _same_wait(before: Task, now: Task) -> bool:
     """Back in the same call with the same arguments, but for the time limit, which event loops work out anew."""
     if before.timed is None or now.timed is None or (before.tid, before.call) != (now.tid, now.call):
@@ -344,53 +349,6 @@ def _waits_for_its_child(task: Task) -> bool:
 def _held_at_a_gate(task: Task) -> bool:
     """A trapped call that the tester has taken sleeps so that only a kill ends it (seccomp_unotify(2))."""
     return b"seccomp" in procfs.read(f"/proc/{task.pid}/task/{task.tid}/wchan")
-
-
-class _SpinWatch:
-    """How long each task has wanted and used a CPU since the queues last changed."""
-
-    def __init__(self, census: Census, ticks: Ticks) -> None:
-        self.census = census
-        self.ticks = ticks
-        self.least = _SPIN_WINDOW
-        self.known = False  # a task was seen to spin in this situation before
-        self.start = 0.0
-        self.next_look = 0.0
-        self.before: dict[int, Task] = {}
-        self.queues: Hashable = None
-
-    def restart(self) -> None:
-        self.before = {}
-
-    def look(self, look_at_queues: Callable[[], Hashable]) -> Spinning | None:
-        now = time.monotonic()
-        if now < self.next_look:
-            return None
-        window = _KNOWN_SPIN_WINDOW if self.known else _SPIN_WINDOW
-        self.next_look = now + window / 10
-        queues, tasks = look_at_queues(), self.census.tasks()
-        now = time.monotonic()
-        elapsed = now - self.start
-        if not self.before or queues != self.queues:
-            self.start, self.queues = now, queues
-            self.before = {task.tid: task for task in tasks}
-            self.known = self.least == _SPIN_WINDOW and self.ticks.spun_here()
-            return None
-        if elapsed < window:
-            return None
-        least = window if self.known else self.least
-        wanting = False
-        for task in tasks:
-            before = self.before.get(task.tid, task)
-            used = task.cpu_ns - before.cpu_ns
-            share = (used + task.wait_ns - before.wait_ns) / 1e9 / elapsed
-            wanting = wanting or share >= _SPIN_SHARE
-            if share >= _SPIN_SHARE and used / 1e9 >= least * _SPIN_SHARE:
-                self.ticks.note_spinning(sooner=self.known)
-                return Spinning(task, min(share, 1.0))
-        if elapsed > _SPIN_RESTART and not wanting:
-            self.restart()
-        return None
 
 
 def _sleep(seconds: float) -> None:
