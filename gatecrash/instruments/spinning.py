@@ -1,0 +1,72 @@
+"""Whether a task uses a CPU for nothing: for long, while no queue of the server changes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from gatecrash.instruments.census import Census, Task
+from gatecrash.instruments.ticks import Ticks
+
+_SPIN_WINDOW, _SPIN_RESTART, _SPIN_SHARE = 0.25, 1.0, 0.9
+_KNOWN_SPIN_WINDOW = 0.05  # seconds, where a task was seen to spin before
+
+
+@dataclass(frozen=True)
+class Spinning:
+    """`task` used a CPU for a quarter of a second, or as long as was asked, while no queue changed.
+
+    In that time it wanted one for the share `share`. Its own use counts: on a loaded machine a moment's work is
+    wanted for long.
+    """
+
+    task: Task
+    share: float
+
+
+class SpinWatch:
+    """How long each task has wanted and used a CPU since the queues last changed."""
+
+    def __init__(self, census: Census, ticks: Ticks) -> None:
+        self.census = census
+        self.ticks = ticks
+        self.least = _SPIN_WINDOW
+        self.known = False  # a task was seen to spin in this situation before
+        self.start = 0.0
+        self.next_look = 0.0
+        self.before: dict[int, Task] = {}
+        self.queues: Hashable = None
+
+    def restart(self) -> None:
+        self.before = {}
+
+    def look(self, look_at_queues: Callable[[], Hashable]) -> Spinning | None:
+        now = time.monotonic()
+        if now < self.next_look:
+            return None
+        window = _KNOWN_SPIN_WINDOW if self.known else _SPIN_WINDOW
+        self.next_look = now + window / 10
+        queues, tasks = look_at_queues(), self.census.tasks()
+        now = time.monotonic()
+        elapsed = now - self.start
+        if not self.before or queues != self.queues:
+            self.start, self.queues = now, queues
+            self.before = {task.tid: task for task in tasks}
+            self.known = self.least == _SPIN_WINDOW and self.ticks.spun_here()
+            return None
+        if elapsed < window:
+            return None
+        least = window if self.known else self.least
+        wanting = False
+        for task in tasks:
+            before = self.before.get(task.tid, task)
+            used = task.cpu_ns - before.cpu_ns
+            share = (used + task.wait_ns - before.wait_ns) / 1e9 / elapsed
+            wanting = wanting or share >= _SPIN_SHARE
+            if share >= _SPIN_SHARE and used / 1e9 >= least * _SPIN_SHARE:
+                self.ticks.note_spinning(sooner=self.known)
+                return Spinning(task, min(share, 1.0))
+        if elapsed > _SPIN_RESTART and not wanting:
+            self.restart()
+        return None
