@@ -29,3 +29,12 @@ def size_of(data: bytes) -> str:
 def safe_text(text: str) -> str:
     """Text that may hold a stranger's characters, with control and bidirectional ones escaped; newlines stay."""
     return "".join(c if c == "\n" or c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+
+
+def last_words(output: str, *, limit: int = 300) -> str:
+    """The last lines of a server's output, at most `limit` characters where a line's end allows it."""
+    text = output.strip()
+    if len(text) <= limit:
+        return text
+    cut = text[-limit:]
+    return cut.partition("\n")[2] or cut

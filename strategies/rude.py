@@ -42,6 +42,20 @@ def rude_payloads(*, max_size: int = 16384) -> SearchStrategy[bytes]:
     return echo_payloads(max_size=max_size)
 
 
+#: What a line of words, or of a number, may lack: the word, the number, the text, the end.
+_ODD = (
+    b"\n", b"x\n", b"x", b" ", b"\r\n", b"a b\n", b"-1\n", b"99999999999999999999\n", b"{\n", b"{}\n", b"[]\n",
+    b"/\n", b":\n", b",\n", b"GET\n", b"%s%n\n", b"\xff\n", b"\xff", b"\xc3\x28\n", b"\xe2\x82", b"\x00", b"\x00\n",
+    b"\x16\x03\x01\x00\x05",
+)  # fmt: skip
+
+
+def odd_bytes(*, max_size: int = 4096) -> SearchStrategy[bytes]:
+    """Bytes that mean nothing to a server of words or numbers, short ones above all; none that end a session."""
+    short = [odd for odd in _ODD if len(odd) <= max_size]
+    return st.one_of(st.sampled_from(short), st.sampled_from(short), echo_payloads(max_size=max_size))
+
+
 def _with_body(method: str, path: str, body: bytes) -> bytes:
     """A body that nothing announces."""
     return f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() + body

@@ -9,7 +9,7 @@ from gatecrash.oracles import oracle
 from gatecrash.oracles.service import how_it_ended
 from gatecrash.protocols import datagram
 from gatecrash.scenario import ReceiveDatagrams, SendDatagram
-from gatecrash.text import shown, size_of
+from gatecrash.text import last_words, shown, size_of
 from gatecrash.transcript import DatagramsDropped, Got, Sent, Transcript
 from gatecrash.verdicts import Case, Difference, Finding
 
@@ -206,7 +206,7 @@ def _unanswered(case: Case, client: str, rule: str, expected: str, got: str) -> 
     if transcript.server_ended is not None:
         got = joined((got, how_it_ended(transcript.server_ended)), "; ")
         evidence += (
-            [stated("its last words: {output}", output=transcript.output.strip()[-300:])]
+            [stated("its last words: {output}", output=last_words(transcript.output))]
             if transcript.output.strip()
             else []
         )

@@ -11,7 +11,7 @@ from gatecrash.language import marked, stated
 from gatecrash.transcript import CrashedProcess, SanitizerReport, Transcript
 from gatecrash.verdicts import Case, Finding
 
-_MEMORY_FAULTS = frozenset({4, 6, 7, 8, 11})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV
+MEMORY_FAULTS = frozenset({4, 6, 7, 8, 11})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV
 #: Rules whose own claim is that nothing crashes: a memory fault is theirs to report.
 _OWN_CRASHES = frozenset({"RESP-12", "RESP-22", "RESP-25", "MEM-01", "MEM-02", "MEM-03"})
 _MOST_LINES = 40
@@ -51,8 +51,8 @@ def sanitizer_finding(event: SanitizerReport) -> Finding:
 def memory_fault(transcript: Transcript) -> Finding | None:
     """The finding that a process of the server died of a memory fault."""
     ended = transcript.server_ended
-    numbers = [-ended.status] if ended is not None and -ended.status in _MEMORY_FAULTS else []
-    numbers += [e.signal for e in transcript.events if isinstance(e, CrashedProcess) and e.signal in _MEMORY_FAULTS]
+    numbers = [-ended.status] if ended is not None and -ended.status in MEMORY_FAULTS else []
+    numbers += [e.signal for e in transcript.events if isinstance(e, CrashedProcess) and e.signal in MEMORY_FAULTS]
     if not numbers:
         return None
     name = Signals(numbers[0]).name

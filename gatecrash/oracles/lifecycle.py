@@ -6,6 +6,7 @@ from gatecrash.language import joined, marked, stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.startup import started
 from gatecrash.scenario import Close, HalfClose, Reset
+from gatecrash.text import last_words
 from gatecrash.transcript import Snapshot, Transcript
 from gatecrash.verdicts import Case, Finding
 
@@ -23,7 +24,7 @@ def failed_start_is_told_by_the_status(case: Case) -> Finding | None:
     start = started(case.transcript, "taken")
     if start is None or start.listening or start.status != 0:
         return None
-    words = (stated("its words: {output}", output=start.output.strip()[-300:]),) if start.output.strip() else ()
+    words = (stated("its words: {output}", output=last_words(start.output)),) if start.output.strip() else ()
     return Finding(
         "LIFE-01", stated("an exit status other than 0, because it could not start"), stated("exit status 0"), words
     )

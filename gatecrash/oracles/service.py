@@ -9,7 +9,7 @@ from gatecrash.language import joined, stated
 from gatecrash.offer import complete
 from gatecrash.protocols import http
 from gatecrash.scenario import Receive
-from gatecrash.text import shown, size_of
+from gatecrash.text import last_words, shown, size_of
 from gatecrash.transcript import WHY_NOT, NotConnected, ServerEnded, Silent, Transcript
 from gatecrash.verdicts import Case, Difference, Finding
 
@@ -128,7 +128,7 @@ def how_it_ended(ended: ServerEnded) -> str:
 def _evidence(transcript: Transcript, silence: Silent | None) -> tuple[str, ...]:
     lines = list(silence.where) if silence is not None else []
     if transcript.server_ended is not None and transcript.output.strip():
-        lines.append(stated("its last words: {output}", output=transcript.output.strip()[-300:]))
+        lines.append(stated("its last words: {output}", output=last_words(transcript.output)))
     return tuple(lines)
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from gatecrash.language import stated
 from gatecrash.oracles import oracle
+from gatecrash.text import last_words
 from gatecrash.transcript import Started, Transcript
 from gatecrash.verdicts import Case, Finding
 
@@ -118,4 +119,4 @@ def _listed(ports: tuple[int, ...]) -> str:
 
 
 def _words(start: Started) -> tuple[str, ...]:
-    return (stated("its words: {output}", output=start.output.strip()[-300:]),) if start.output.strip() else ()
+    return (stated("its words: {output}", output=last_words(start.output)),) if start.output.strip() else ()

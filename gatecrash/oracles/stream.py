@@ -9,7 +9,7 @@ from gatecrash.oracles import oracle
 from gatecrash.oracles.service import askers, how_it_ended
 from gatecrash.protocols import echo
 from gatecrash.scenario import HalfClose, Send
-from gatecrash.text import size_of
+from gatecrash.text import last_words, size_of
 from gatecrash.transcript import ClientSide, Transcript
 from gatecrash.verdicts import Case, Difference, Finding
 
@@ -237,7 +237,7 @@ def _finding(
     ended = transcript.end(client) is not None or transcript.server_ended is not None
     evidence = list(silence.where) if silence is not None else []
     if transcript.server_ended is not None and transcript.output.strip():
-        evidence.append(stated("its last words: {output}", output=transcript.output.strip()[-300:]))
+        evidence.append(stated("its last words: {output}", output=last_words(transcript.output)))
     proven = ended or (silence is not None and silence.proven)
     return Finding(rule, expected, got, tuple(evidence), difference, proven)
 

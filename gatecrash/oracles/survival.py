@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from gatecrash.language import stated
 from gatecrash.oracles import oracle
+from gatecrash.oracles.invariants import MEMORY_FAULTS
 from gatecrash.oracles.service import Unserved, as_finding, unserved
+from gatecrash.text import last_words
 from gatecrash.transcript import Event, ServerEnded, Transcript
 from gatecrash.verdicts import Case, Finding
 
@@ -79,6 +81,19 @@ def stop_and_continue_is_survived(case: Case) -> Finding | None:
     if _died_of_sending(case.transcript):
         return None
     return _last_is_served("LIFE-09", case, stated("a client is served after the server was stopped and went on"))
+
+
+@oracle("LIFE-12")
+def odd_bytes_end_nobody(case: Case) -> Finding | None:
+    """After clients have sent bytes that mean nothing, the server is there.
+
+    One that leaves with status 0 was told to, as far as anybody knows. A memory fault is another rule's affair.
+    """
+    end = case.transcript.server_ended
+    if end is None or end.status == 0 or _died_of_sending(case.transcript) or -end.status in MEMORY_FAULTS:
+        return None
+    evidence = (stated("its last words: {output}", output=last_words(end.output)),) if end.output.strip() else ()
+    return Finding("LIFE-12", stated("the server goes on, whatever bytes a client sends"), end.line(), evidence)
 
 
 def _last_is_served(rule: str, case: Case, expected: str) -> Finding | None:

@@ -35,6 +35,10 @@ class Need:
 
 NEEDS: Final[Mapping[str, Need]] = {
     "echoes": Need(lambda c: c.echo != "other", marked("what it sends back is not what was sent to it")),
+    "own_protocol": Need(
+        lambda c: c.protocol in ("greeting", "none") or c.echo == "other",
+        marked("the rules of an echo try the same"),
+    ),
     "serves_many": Need(
         lambda c: not c.one_shot, marked("the contract says that it serves one client and leaves (one_shot)")
     ),

@@ -12,9 +12,13 @@ from gatecrash.scenario import (
     Freeze,
     HalfClose,
     Hold,
+    Receive,
+    ReceiveDatagrams,
     Release,
     Reset,
     Scenario,
+    Send,
+    SendDatagram,
     Settle,
     Step,
     Thaw,
@@ -23,9 +27,10 @@ from gatecrash.scenario import (
 from gatecrash.trial import Trial
 from strategies import client_names, departures
 from strategies.departures import departure
+from strategies.rude import odd_bytes
 from strategies.visits import VISITS, repeated_visits, visit
 
-_MANY = 120
+_MANY, _FEW = 120, 6
 #: Mostly the whole crowd; the smaller ones are what a failure shrinks to.
 _CROWDS = (2, 3, 4, 6, 9, 11, 17, 21, 33, 51, 65, 101, *(_MANY,) * 90)
 _LEAVING = ("close", "reset", "half-close", "half-close-reset")
@@ -55,6 +60,30 @@ def test_a_client_that_leaves_before_its_answer_does_not_end_it(trial: Trial) ->
 def test_a_stop_and_continue_is_survived(trial: Trial) -> None:
     drawn = st.tuples(st.integers(1, 3), st.sampled_from(("nobody", "idle", "answered")))
     trial.verify(drawn.map(lambda facts: _stopped(trial.contract, *facts)))
+
+
+@pytest.mark.rule("LIFE-12")
+def test_bytes_that_mean_nothing_do_not_end_it(trial: Trial) -> None:
+    datagrams = trial.contract.protocol == "udp"
+    said = st.lists(odd_bytes(max_size=min(4096, trial.contract.max_datagram)), min_size=1, max_size=_FEW)
+    trial.verify(said.map(_odd_datagrams if datagrams else _odd_words))
+
+
+def _odd_datagrams(said: list[bytes]) -> Scenario:
+    """An empty one is odd enough for some."""
+    names = client_names(len(said))
+    steps = ((SendDatagram(name, data), ReceiveDatagrams(name)) for name, data in zip(names, said, strict=True))
+    return scenario(*steps, SendDatagram(_LAST, b""), Settle("said"))
+
+
+def _odd_words(said: list[bytes]) -> Scenario:
+    """Each takes what it is answered, so that nobody is written to who has gone, and half-closes."""
+    names = client_names(len(said))
+    steps = (
+        (Connect(name), Send(name, data), Receive(name), HalfClose(name), Receive(name, "end"), Close(name))
+        for name, data in zip(names, said, strict=True)
+    )
+    return scenario(*steps, Settle("said"))
 
 
 def _many(contract: Contract, count: int, way: str) -> Scenario:
