@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+from gatecrash.folding import folded_lines
 from gatecrash.record import Judgement, RunRecord
 from gatecrash.reports.differing import side_by_side
 from gatecrash.reports.words import confirmed
@@ -125,7 +126,11 @@ def _details(record: RunRecord, judgement: Judgement) -> str:
     if verdict.finding is not None and verdict.finding.evidence:
         lines += ["", "seen from outside:", *(f"  {line}" for line in verdict.finding.evidence)]
     if verdict.scenario is not None:
-        lines += ["", "the smallest client that shows it:", *str(verdict.scenario).splitlines()]
+        lines += [
+            "",
+            "the smallest client that shows it:",
+            *(f"{number:2}. {line}" for number, line in folded_lines(verdict.scenario.steps)),
+        ]
     if rule.mistakes:
         lines += ["", f"the usual mistake: {rule.likeliest(verdict.seen)[0].text.strip()}"]
     if verdict.confirmed is not None:

@@ -15,6 +15,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import CLexer, PythonLexer
 
 from gatecrash import __version__
+from gatecrash.folding import folded_lines
 from gatecrash.language import Sentence, joined, marked, say, spoken
 from gatecrash.record import Judgement, RunRecord
 from gatecrash.reports import words
@@ -288,13 +289,14 @@ def _unjudged(rows: Iterable[Row]) -> tuple[Unjudged, ...]:
 def _failure(judgement: Judgement, row: Row, record: RunRecord) -> Failure:
     rule, verdict = judgement.rule, judgement.verdict
     finding = verdict.finding
-    steps = _steps(verdict)
+    steps = [] if verdict.scenario is None else folded_lines(verdict.scenario.steps)
+    kept = _kept(steps)
     evidence = finding.evidence if finding is not None else ()
     difference = finding.difference if finding is not None else None
     return Failure(
         row=row,
-        steps=steps,
-        steps_left_out=0 if verdict.scenario is None else len(verdict.scenario.steps) - len(steps),
+        steps=tuple((number, bounded(line, 600)) for number, line in kept),
+        steps_left_out=len(steps) - len(kept),
         expected=bounded(finding.expected) if finding is not None else "",
         got=bounded(finding.got) if finding is not None else bounded(verdict.reason),
         difference=None if difference is None else sides(difference),
@@ -311,14 +313,9 @@ def _failure(judgement: Judgement, row: Row, record: RunRecord) -> Failure:
     )
 
 
-def _steps(verdict: Verdict) -> tuple[tuple[int, str], ...]:
-    """The steps with their numbers; of very many the first two thirds and the last third."""
-    if verdict.scenario is None:
-        return ()
-    steps = list(enumerate(verdict.scenario.steps, 1))
-    if len(steps) > _MOST_STEPS:
-        steps = steps[: _MOST_STEPS * 2 // 3] + steps[-_MOST_STEPS // 3 :]
-    return tuple((number, bounded(step.line(), 600)) for number, step in steps)
+def _kept(steps: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Of very many lines the first two thirds and the last third."""
+    return steps if len(steps) <= _MOST_STEPS else steps[: _MOST_STEPS * 2 // 3] + steps[-_MOST_STEPS // 3 :]
 
 
 def _transcript(verdict: Verdict) -> str:

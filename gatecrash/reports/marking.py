@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from gatecrash.folding import folded_lines
 from gatecrash.grading import Mark, Score, score
 from gatecrash.record import RunRecord
 from gatecrash.reports.words import OUTCOME_WORDS, confirmed
@@ -103,7 +104,8 @@ def told(mark: Mark, hidden: frozenset[str] = frozenset(), limit: int = MOST_TEX
         lines += [f"expected  {finding.expected}", f"got       {finding.got}"]
         lines += _some([f"  {line}" for line in finding.evidence])
     if verdict.outcome == "fail" and verdict.scenario is not None and verdict.scenario.steps:
-        lines += ["The smallest client that shows it:", *_some(str(verdict.scenario).splitlines())]
+        steps = [f"{number:2}. {line}" for number, line in folded_lines(verdict.scenario.steps)]
+        lines += ["The smallest client that shows it:", *_some(steps)]
     if verdict.confirmed is not None:
         lines.append(f"Replayed on fresh servers: {confirmed(verdict.confirmed)}")
     if verdict.outcome == "fail":

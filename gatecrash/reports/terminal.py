@@ -11,6 +11,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from gatecrash.contract import Contract
+from gatecrash.folding import folded_lines
 from gatecrash.language import Sentence, joined, marked, say, spoken
 from gatecrash.record import Judgement, RunRecord
 from gatecrash.reports import words
@@ -134,8 +135,8 @@ def failure(console: Console, judgement: Judgement, contract: Contract, replay_t
     console.print(plain(rule.source, "dim"))
     if verdict.scenario is not None:
         console.print(Text("\n" + say("The smallest client that shows it:")))
-        for number, step in enumerate(verdict.scenario.steps, 1):
-            console.print(Text.assemble(f"  {number:2}. ", plain(step.line())))
+        for number, line in folded_lines(verdict.scenario.steps):
+            console.print(Text.assemble(f"  {number:2}. ", plain(line)))
     expected_and_got(console, judgement)
     evidence(console, verdict.finding.evidence if verdict.finding is not None else ())
     _mistakes(console, rule.likeliest(verdict.seen), contract)

@@ -1,0 +1,67 @@
+"""Long scenarios are told shortly, and nothing is told wrongly."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatecrash.contract import Contract
+from gatecrash.folding import folded_lines
+from gatecrash.scenario import Close, Connect, HalfClose, Receive, Send, Settle, Step, scenario
+from strategies import client_names
+from strategies.visits import visit
+
+CONTRACT = Contract(protocol="none")
+_ACTS = (
+    st.sampled_from("ABC").map(Connect)
+    | st.builds(Send, st.sampled_from("ABC"), st.sampled_from((b"x", b"y")))
+    | st.sampled_from("ABC").map(Close)
+    | st.just(Settle("rest"))
+)
+
+
+def test_what_a_hundred_clients_do_alike_is_told_once() -> None:
+    played = scenario(*(visit(name, CONTRACT, "half-close") for name in client_names(120)), Settle("rest"))
+    lines = folded_lines(played.steps)
+    assert [number for number, _ in lines] == [1, 2, 3, 4, 5, 6, 7, 721]
+    assert lines[6] == (7, "to 720: the same for B, C, D, ..., C120 (119 clients)")
+
+
+def test_rounds_of_several_clients_are_told_once() -> None:
+    rounds = [
+        (Connect(f"A{n}"), Connect(f"B{n}"), Send(f"A{n}", b"x"), Close(f"B{n}"), Close(f"A{n}")) for n in "12345"
+    ]
+    assert folded_lines(scenario(*rounds).steps)[5:] == [(6, "to 25: the same 4 times more")]
+
+
+def test_a_repetition_by_the_same_client_names_nobody() -> None:
+    lines = folded_lines(scenario(Connect("A"), *[Send("A", b"x")] * 8).steps)
+    assert lines[2:] == [(3, "to 9: the same 7 times more")]
+
+
+def test_what_differs_in_more_than_the_client_is_told_in_full() -> None:
+    steps: list[Step] = []
+    for number, name in enumerate(client_names(20)):
+        steps += [Connect(name), Send(name, b"%d" % number), Receive(name), HalfClose(name)]
+    assert [line for _, line in folded_lines(steps)] == [step.line() for step in steps]
+
+
+def test_who_acts_in_another_order_does_not_do_the_same() -> None:
+    steps = [
+        Connect("A"),
+        Connect("B"),
+        Close("A"),
+        Close("B"),
+        *[Connect("C"), Connect("D"), Close("D"), Close("C")] * 2,
+    ]
+    assert len(folded_lines(steps)) == len(steps)
+
+
+@given(st.lists(_ACTS, max_size=40))
+def test_every_line_stands_for_the_steps_from_its_number_on(steps: list[Step]) -> None:
+    lines = folded_lines(steps)
+    starts = [number for number, _ in lines] + [len(steps) + 1]
+    assert starts[0] == 1 or not steps
+    for (number, line), behind in zip(lines, starts[1:], strict=True):
+        told_alone = behind == number + 1 and line == steps[number - 1].line()
+        assert told_alone or line.startswith(f"to {behind - 1}: the same ")
