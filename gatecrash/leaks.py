@@ -6,8 +6,6 @@ What one scenario leaves behind each time, after 4 times and after 8, is broken 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
 
 from gatecrash.judging import Prerequisites, verdict_without_trying
 from gatecrash.oracles import oracle_of
@@ -25,7 +23,7 @@ from gatecrash.scenario import (
     Signal,
     StartOnTakenPort,
     StartSecond,
-    Step,
+    played_by,
     scenario,
 )
 from gatecrash.site import Site
@@ -71,15 +69,12 @@ def _polite(case: Case) -> bool:
 def many_times(played: Scenario) -> Scenario:
     """The scenario `_ROUNDS` times, a look, as often again, and a look; each round has clients of its own."""
     steps = (*played.steps, *(Close(name) for name in played.clients))
-    rounds = [tuple(_played_by(step, number) for step in steps) for number in range(1, 2 * _ROUNDS + 1)]
+    rounds = [
+        tuple(played_by(f"{getattr(step, 'client', '')}{number}", step) for step in steps)
+        for number in range(1, 2 * _ROUNDS + 1)
+    ]
     once, twice = (Settle(FIRST_CROWD), Settle("once")), (Settle(SECOND_CROWD), Settle("twice"))
     return scenario(*rounds[:_ROUNDS], once, *rounds[_ROUNDS:], twice)
-
-
-def _played_by(step: Any, number: int) -> Step:
-    """The step, done by this round's client."""
-    renamed: Step = replace(step, client=f"{step.client}{number}") if hasattr(step, "client") else step
-    return renamed
 
 
 def _confirmed(site: Site, played: Scenario, rules: list[str]) -> Iterator[Leak]:

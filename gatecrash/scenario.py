@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -77,6 +77,7 @@ __all__ = [
     "Until",
     "Watch",
     "Who",
+    "played_by",
     "scenario",
 ]
 
@@ -166,3 +167,9 @@ def _step(row: dict[str, Any]) -> Step:
         return step_type(**values)
     except TypeError as error:
         raise UsageError(f"the saved step {kind!r} does not fit: {error}.") from None
+
+
+def played_by(name: str, step: Any) -> Step:
+    """The same step by the client `name`; a step of nobody as it is."""
+    acted: Step = replace(step, client=name) if hasattr(step, "client") else step
+    return acted

@@ -20,6 +20,7 @@ from gatecrash.instruments.ticks import Haste
 from gatecrash.language import stated
 from gatecrash.leaks import leaks_of
 from gatecrash.lines import fitted
+from gatecrash.narrowing import smaller
 from gatecrash.offer import plain_request
 from gatecrash.oracles import oracle_of
 from gatecrash.oracles.invariants import broken_invariants, true_reason
@@ -101,13 +102,23 @@ class Trial:
         try:
             run()
         except RuleBroken as broken:
-            self._conclude(broken)
+            self._conclude(self._narrowed(broken) if self.rule.area == "memory" else broken)
         except Flaky:  # what depends on luck held once, and was broken when Hypothesis played it again
             if not self._broken:
                 raise
             self._conclude(min(self._broken.values(), key=_size))
         else:
             self.verdict = self._held()
+
+    def _narrowed(self, broken: RuleBroken) -> RuleBroken:
+        """The smallest that is found in the time for shrinking, on fresh servers: see `narrowing`."""
+        until = time.monotonic() + self.profile.shrink_seconds
+        untried = smaller(broken.scenario)
+        while time.monotonic() < until and (candidate := next(untried, None)) is not None:
+            found = self._seen(candidate)
+            if found is not None:
+                broken, untried = self._broken.setdefault(candidate, found), smaller(candidate)
+        return broken
 
     def _conclude(self, broken: RuleBroken) -> None:
         self.verdict = self._failed(broken)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any
 
 from gatecrash.contract import Contract
 from gatecrash.offer import ask, plain_request
-from gatecrash.scenario import Close, Connect, HalfClose, Receive, Send, Step
+from gatecrash.scenario import Close, Connect, HalfClose, Receive, Send, Step, played_by
 
 VISITS = ("close", "half-close", "end")
 
@@ -27,9 +25,4 @@ def visit(client: str, contract: Contract, way: str = "close") -> tuple[Step, ..
 def repeated_visits(steps: Iterable[Step], names: Iterable[str]) -> tuple[Step, ...]:
     """The steps of one client, played by each of these clients in turn."""
     steps = tuple(steps)
-    return tuple(_played_by(name, step) for name in names for step in steps)
-
-
-def _played_by(name: str, step: Any) -> Step:
-    acted: Step = replace(step, client=name) if hasattr(step, "client") else step
-    return acted
+    return tuple(played_by(name, step) for name in names for step in steps)

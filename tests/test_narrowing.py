@@ -1,0 +1,34 @@
+"""Smaller scenarios: one client of a crowd, and less of what it says."""
+
+from __future__ import annotations
+
+from gatecrash.narrowing import smaller
+from gatecrash.scenario import Close, Connect, Freeze, Send, SendDatagram, Settle, scenario
+
+
+def test_each_client_is_tried_alone_with_the_looks_it_needs() -> None:
+    crowd = scenario(
+        Freeze("parent"),
+        *((Connect(name), Send(name, b"x"), Settle("said"), Close(name)) for name in "AB"),
+        Settle("left"),
+    )
+    alone = scenario(Freeze("parent"), Connect("A"), Send("A", b"x"), Settle("said"), Close("A"), Settle("left"))
+    assert list(smaller(crowd)) == [alone, alone]
+
+
+def test_what_a_client_says_is_cut_by_half_first_and_by_a_byte_last() -> None:
+    lone = scenario(Connect("A"), Send("A", b"0123456789" * 10), Close("A"))
+    assert [len(step.data) for played in smaller(lone) for step in played.steps if isinstance(step, Send)] == [
+        50,
+        75,
+        87,
+        99,
+    ]
+
+
+def test_datagrams_are_cut_as_well() -> None:
+    assert len(list(smaller(scenario(SendDatagram("A", b"0123456789"))))) == 4
+
+
+def test_what_is_small_already_is_left_alone() -> None:
+    assert list(smaller(scenario(Connect("A"), Send("A", b"x"), Close("A")))) == []
