@@ -235,14 +235,16 @@ class Arena:
         env: Mapping[str, str],
         traps: frozenset[str] = frozenset(),
         nofile: int = 1024,
+        typed: bool = False,
     ) -> Process:
         """Start a target and return once it has been exec'ed.
 
         It gets its own session, default signals, umask 022, no core file, `nofile` descriptors (soft limit, at most
-        the hard one), exactly `env`, a silent stdin, and one pipe for stdout and stderr. `argv[0]` without a slash
-        is looked up in env's PATH; a relative one counts from `cwd`. `traps` are families of system calls for `Gates`;
-        the target stands still in its first such call until `Gates.pump`. Raises TargetError when it cannot be
-        started, Unavailable when the machine has no seccomp listener.
+        the hard one), exactly `env`, a silent stdin (with `typed`, one that has many empty lines), and one pipe for
+        stdout and stderr. `argv[0]` without a slash is looked up in env's PATH; a relative one counts from `cwd`.
+        `traps` are families of system calls for `Gates`; the target stands still in its first such call until
+        `Gates.pump`. Raises TargetError when it cannot be started, Unavailable when the machine has no seccomp
+        listener.
         """
         folder = str((cwd or Path()).resolve())
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -258,6 +260,7 @@ class Arena:
                 nofile=nofile,
                 report_fd=report_fd,
                 filter=code.hex(),
+                typed=typed,
             )
         except OSError as error:
             raise EngineFault(

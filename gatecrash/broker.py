@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import select
@@ -37,6 +38,7 @@ from gatecrash.namespaces import (
 FINISHED_KEPT = 16  # dead targets whose output can still be asked for
 MESSAGE_SIZE = 200_000  # below the default SO_SNDBUF of a Unix socket (212992)
 NETLINK_SOCK_DIAG, ETH_P_ALL = 4, 3
+TYPED_BYTES = 1 << 20  # of a standard input: /proc/sys/fs/pipe-max-size
 GROWTH_SECONDS = 0.02  # between two looks at how many processes there are: some hundred forks
 
 
@@ -132,6 +134,8 @@ class Broker:
         """Fork and exec; answers once exec has happened, or why it did not."""
         launch = Launch(request, die_with_broker=not self.private)
         stdin_read, stdin_write = os.pipe2(os.O_CLOEXEC)
+        if request["typed"]:
+            type_lines(stdin_write)
         out_read, out_write = os.pipe2(os.O_CLOEXEC)
         hear, tell = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
@@ -322,6 +326,17 @@ class Broker:
         if os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
             return descendants(os.getpid(), most)
         return children_by_asking(self.oldest) if self.oldest else []
+
+
+def type_lines(keyboard: int) -> None:
+    """Fill a pipe with empty lines: as many as it may hold, for each child reads a buffer full of them."""
+    try:
+        size = fcntl.fcntl(keyboard, fcntl.F_SETPIPE_SZ, TYPED_BYTES)
+    except OSError:  # this user has too many large pipes (pipe(7))
+        size = fcntl.fcntl(keyboard, fcntl.F_GETPIPE_SZ)
+    os.set_blocking(keyboard, False)
+    with contextlib.suppress(BlockingIOError):
+        os.write(keyboard, b"\n" * size)
 
 
 def main() -> None:

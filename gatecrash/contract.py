@@ -36,6 +36,8 @@ class Contract:
     one_shot: bool = False  # it is meant to serve one client and leave
     child_closes_listener: bool = True
     handles_signals: bool = False  # the parent has handlers installed (SigCgt)
+    says: int = 0  # a protocol Gatecrash does not know: the bytes a plain request is answered with; 0: none, or varying
+    waits_for_words: bool = False  # it reads its standard input before it answers: empty lines are typed for it
     source: Literal["c", "python", "other"] = "other"
     written: frozenset[str] = frozenset()
 

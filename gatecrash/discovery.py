@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 from gatecrash.concurrency import model_of
 from gatecrash.contract import Contract, Protocol
 from gatecrash.language import say
-from gatecrash.offer import get_request
+from gatecrash.offer import get_request, plain_request
 from gatecrash.protocols import http
 from gatecrash.scenario import (
     Connect,
@@ -27,7 +27,7 @@ from gatecrash.scenario import (
 from gatecrash.server import Server
 from gatecrash.site import Site
 from gatecrash.text import shown
-from gatecrash.transcript import Transcript
+from gatecrash.transcript import Snapshot, Transcript
 
 _LINE = b"gatecrash knocks\n"
 _BLOCK = b"gatecrash knocks " * 512
@@ -52,11 +52,13 @@ def discover(site: Site, source_text: str = "") -> Discovery:
     """Learn what the contract's author did not write. Raises TargetError when the target does not listen."""
     found = Discovery(site.contract)
     _listening(site, found)
+    if not site.remote:
+        _keyboard(site, found)
     _protocol(site, found, source_text)
     if found.contract.protocol == "http":
         _http(site, found)
-    if found.contract.protocol == "greeting":
-        _greeting(site, found)
+    if found.contract.protocol in ("greeting", "none"):
+        _length(site, found)
     if not site.remote:
         model, workers = model_of(site, found.contract)
         _learn(site, found, concurrency=model, workers=workers)
@@ -109,6 +111,24 @@ def _listening(site: Site, found: Discovery) -> None:
                 port=port,
             )
         )
+
+
+def _keyboard(site: Site, found: Discovery) -> None:
+    """A chat server whose answers somebody is to type waits for them, and for nothing else."""
+    datagram = site.server().datagram
+    request = (SendDatagram("A", _LINE),) if datagram else (Connect("A"), Send("A", _LINE, until_read=False))
+    played = site.play(scenario(Settle("before"), *request, Settle("asked")))
+    before, asked = played.look("before"), played.look("asked")
+    if before is None or asked is None or _reads_its_input(before) or not _reads_its_input(asked):
+        return
+    found.notes.append(say("It waits for words on its standard input before it answers: empty lines are typed for it."))
+    _learn(site, found, waits_for_words=True)
+    site.drop()
+
+
+def _reads_its_input(look: Snapshot) -> bool:
+    pipes = {pid for pid, table in look.opened if dict(table).get(0, "").startswith("pipe:")}
+    return any(task.call in ("read", "readv") and task.args[:1] == (0,) and task.pid in pipes for task in look.tasks)
 
 
 # -- what it speaks -------------------------------------------------------------------------------------------------
@@ -231,11 +251,17 @@ def _alike(sent: bytes, received: bytes) -> bool:
     return matching >= max(4, min(len(a), len(b)) // 2)
 
 
-def _greeting(site: Site, found: Discovery) -> None:
-    """Where nothing but silence ends a greeting: its length, when it is twice the same, saves waiting for silence."""
-    told = [site.play(scenario(Connect("A"), Receive("A", "silence"))) for _ in range(2)]
+def _length(site: Site, found: Discovery) -> None:
+    """Where nothing but silence ends an answer: its length, when it is twice the same, saves waiting for silence."""
+    request = plain_request(found.contract)
+    said = (Send("A", request, until_read=False),) if request else ()
+    told = [site.play(scenario(Connect("A"), *said, Receive("A", "silence"))) for _ in range(2)]
     first, second = (transcript.received("A") for transcript in told)
-    if first == second and all(transcript.end("A") is None for transcript in told):
+    if first != second:
+        return
+    if request:
+        _learn(site, found, says=len(first))
+    elif all(transcript.end("A") is None for transcript in told):
         _learn(site, found, greets=len(first))
 
 

@@ -44,6 +44,8 @@ def complete(contract: Contract, sent: bytes, received: bytes) -> bool:
             return echo.complete(sent, received)
         case "greeting":
             return not sent and 0 < contract.greets <= len(received)
+        case "none":
+            return sent == plain_request(contract) and 0 < contract.says <= len(received)
         case _:
             return False
 

@@ -41,6 +41,7 @@ class Launch:
     cwd: Path
     env: Mapping[str, str] = field(default_factory=dict)
     address: Address | None = None  # a server that runs already: nothing is started
+    typed: bool = False  # its standard input has empty lines for it, not silence
 
     def command(self, port: int) -> list[str]:
         """The command for this port."""
@@ -93,7 +94,8 @@ class Server:
     def _spawn(self) -> Process:
         command = self.launch.command(self.asked_port)
         environment = self.launch.environment(self.asked_port)
-        return self.arena.spawn(command, cwd=self.launch.cwd, env=environment, traps=self.traps)
+        launch = self.launch
+        return self.arena.spawn(command, cwd=launch.cwd, env=environment, traps=self.traps, typed=launch.typed)
 
     # -- finding it ---------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 
 from gatecrash.arena import Arena
@@ -118,6 +119,7 @@ class Site:
             return RemoteServer(self.arena, launch, datagram=self.contract.protocol == "udp")
         if self.remote:
             return UnseenServer(self.arena, launch, port=self.port())
+        launch = replace(launch, typed=self.contract.waits_for_words)
         return Server(self.arena, launch, port=self.port(), traps=traps)
 
     def server(self, build: str = "plain", traps: frozenset[str] = frozenset()) -> Server:

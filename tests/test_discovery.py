@@ -139,6 +139,29 @@ def test_threads_that_serve_nobody_make_no_pool_of_an_event_loop(tmp_path: Path)
     assert discovered(tmp_path, IDLE_HELPERS).contract.concurrency == "event_loop"
 
 
+CHAT = """
+def serve(client):
+    while data := client.recv(4096):
+        print(data)
+        client.sendall({answer}.encode() + b"\\n")
+    client.close()
+{first}
+main(serve)
+"""
+
+
+def test_words_are_typed_for_a_server_that_waits_for_its_operator(tmp_path: Path) -> None:
+    found = discovered(tmp_path, CHAT.format(answer="input('> ')", first=""))
+    assert (found.contract.protocol, found.contract.waits_for_words, found.contract.says) == ("none", True, 1)
+    assert any("standard input" in note for note in found.notes)
+
+
+def test_nothing_is_typed_for_a_console_that_reads_at_rest(tmp_path: Path) -> None:
+    console = "import threading; threading.Thread(target=sys.stdin.readline, daemon=True).start()"
+    found = discovered(tmp_path, CHAT.format(answer="'noted'", first=console))
+    assert (found.contract.waits_for_words, found.contract.says) == (False, 6)
+
+
 BEHIND_A_SLEEPER = """
 import threading, time
 threading.Thread(target=main, args=(serve,), daemon=True).start()

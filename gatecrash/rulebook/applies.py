@@ -35,6 +35,9 @@ class Need:
 
 NEEDS: Final[Mapping[str, Need]] = {
     "echoes": Need(lambda c: c.echo != "other", marked("what it sends back is not what was sent to it")),
+    "answers": Need(
+        lambda c: c.protocol != "none" or c.says > 0, marked("nothing is known that it answers twice in the same way")
+    ),
     "own_protocol": Need(
         lambda c: c.protocol in ("greeting", "none") or c.echo == "other",
         marked("the rules of an echo try the same"),
