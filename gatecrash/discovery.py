@@ -52,8 +52,6 @@ def discover(site: Site, source_text: str = "") -> Discovery:
     """Learn what the contract's author did not write. Raises TargetError when the target does not listen."""
     found = Discovery(site.contract)
     _listening(site, found)
-    if not site.remote:
-        _keyboard(site, found)
     _protocol(site, found, source_text)
     if found.contract.protocol == "http":
         _http(site, found)
@@ -113,24 +111,6 @@ def _listening(site: Site, found: Discovery) -> None:
         )
 
 
-def _keyboard(site: Site, found: Discovery) -> None:
-    """A chat server whose answers somebody is to type waits for them, and for nothing else."""
-    datagram = site.server().datagram
-    request = (SendDatagram("A", _LINE),) if datagram else (Connect("A"), Send("A", _LINE, until_read=False))
-    played = site.play(scenario(Settle("before"), *request, Settle("asked")))
-    before, asked = played.look("before"), played.look("asked")
-    if before is None or asked is None or _reads_its_input(before) or not _reads_its_input(asked):
-        return
-    found.notes.append(say("It waits for words on its standard input before it answers: empty lines are typed for it."))
-    _learn(site, found, waits_for_words=True)
-    site.drop()
-
-
-def _reads_its_input(look: Snapshot) -> bool:
-    pipes = {pid for pid, table in look.opened if dict(table).get(0, "").startswith("pipe:")}
-    return any(task.call in ("read", "readv") and task.args[:1] == (0,) and task.pid in pipes for task in look.tasks)
-
-
 # -- what it speaks -------------------------------------------------------------------------------------------------
 
 
@@ -141,7 +121,10 @@ def _protocol(site: Site, found: Discovery, source_text: str) -> None:
     if "echo" in found.contract.written:  # who says which echo it is says that it is one
         _learn(site, found, protocol="udp" if server.datagram else "echo")
         return
-    protocol = _udp_protocol(site, found) if server.datagram else _stream_protocol(site, found)
+    ask = _udp_protocol if server.datagram else _stream_protocol
+    protocol = ask(site, found)
+    if protocol is None and not site.remote and _waits_for_words(site, found):
+        protocol = ask(site, found)
     if protocol is None and server.datagram and not any(word in source_text for word in _SENDS_DATAGRAMS):
         found.notes.append(
             say("It took a datagram and answered nothing, nor does its source: the rules of an echo do not apply.")
@@ -222,6 +205,25 @@ def _spoken(site: Site, played: Scenario, received: bytes, found: Discovery) -> 
     return "none"
 
 
+def _waits_for_words(site: Site, found: Discovery) -> bool:
+    """A chat server whose answers somebody is to type waits for them, and for nothing else: words are typed then."""
+    datagram = site.server().datagram
+    request = (SendDatagram("A", _LINE),) if datagram else (Connect("A"), Send("A", _LINE, until_read=False))
+    played = site.play(scenario(Settle("before"), *request, Settle("asked")), fresh=True)
+    before, asked = played.look("before"), played.look("asked")
+    if before is None or asked is None or _reads_its_input(before) or not _reads_its_input(asked):
+        return False
+    found.notes.append(say("It waits for words on its standard input before it answers: empty lines are typed for it."))
+    _learn(site, found, waits_for_words=True)
+    site.drop()
+    return True
+
+
+def _reads_its_input(look: Snapshot) -> bool:
+    pipes = {pid for pid, table in look.opened if dict(table).get(0, "").startswith("pipe:")}
+    return any(task.call in ("read", "readv") and task.args[:1] == (0,) and task.pid in pipes for task in look.tasks)
+
+
 def _hint(sent: bytes, received: bytes) -> str:
     """What to write where a course asks for an echo in upper case."""
     if not _in_another_case(sent, received):
@@ -248,7 +250,7 @@ def _alike(sent: bytes, received: bytes) -> bool:
     if b.startswith(a[:8]):
         return True
     matching = SequenceMatcher(None, a, b, autojunk=False).find_longest_match().size
-    return matching >= max(4, min(len(a), len(b)) // 2)
+    return matching >= max(4, len(a) // 2)
 
 
 def _length(site: Site, found: Discovery) -> None:
