@@ -35,15 +35,15 @@ class Need:
 
 NEEDS: Final[Mapping[str, Need]] = {
     "echoes": Need(lambda c: c.echo != "other", marked("what it sends back is not what was sent to it")),
+    "serves_many": Need(
+        lambda c: not c.one_shot, marked("the contract says that it serves one client and leaves (one_shot)")
+    ),
     "answers": Need(
         lambda c: c.protocol != "none" or c.says > 0, marked("nothing is known that it answers twice in the same way")
     ),
     "own_protocol": Need(
         lambda c: c.protocol in ("greeting", "none") or c.echo == "other",
         marked("the rules of an echo try the same"),
-    ),
-    "serves_many": Need(
-        lambda c: not c.one_shot, marked("the contract says that it serves one client and leaves (one_shot)")
     ),
     "persistent": Need(lambda c: c.persistent, marked("it closes the connection after an answer, which HTTP allows")),
     "large_path": Need(
