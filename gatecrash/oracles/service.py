@@ -31,9 +31,11 @@ def unserved(case: Case, client: str) -> Unserved | None:
     refused = next((e for e in transcript.of(client) if isinstance(e, NotConnected)), None)
     if refused is not None:
         why, gone = stated(WHY_NOT[refused.why]), _gone(transcript)
-        return Unserved(client, stated("{client} could not connect ({why}){gone}", client=client, why=why, gone=gone))
+        got = stated("{client} could not connect ({why}){gone}", client=client, why=why, gone=gone)
+        return Unserved(client, got, _evidence(transcript, None))
     if not speaks(case.contract):
-        return None if transcript.server_ended is None else Unserved(client, transcript.server_ended.line())
+        ended = transcript.server_ended
+        return None if ended is None else Unserved(client, ended.line(), _evidence(transcript, None))
     sent, received = transcript.sent.get(client, b""), transcript.received(client)
     if _complete(case, sent, received, ended=transcript.end(client) is not None):
         return None if case.contract.protocol != "http" else _other_status(case, client, sent, received)
