@@ -1,17 +1,41 @@
-"""Smaller scenarios than one that broke a rule, where what others do does not matter: fewer clients, fewer bytes.
+"""Smaller scenarios than one that broke a rule: fewer segments, fewer clients, fewer bytes.
 
-Hypothesis shrinks what it drew, one play each, and a build with the sanitizers takes long to start. One client of a
-crowd is nearly always enough, so that is tried first.
+Hypothesis shrinks what it drew, one play each, and has little time for it: a build with the sanitizers takes long to
+start, a loaded machine is slow. What is nearly always enough is tried here: two segments, one client of a crowd.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from gatecrash.scenario import Scenario, Send, SendDatagram, Settle, Step, played_by
 
-_SHORT = 8  # bytes: less is not worth a play
+_SHORT, _TWO = 8, 2  # bytes: less is not worth a play; segments
+
+
+def fewer_segments(played: Scenario) -> Iterator[Scenario]:
+    """Where a client sends three segments or more in a row, the same bytes in two."""
+    for first, last in _runs(played.steps):
+        run = [step for step in played.steps[first:last] if isinstance(step, Send)]
+        for cut in dict.fromkeys((1, len(run) - 1, len(run) // 2)):
+            two = (_as_one(run[:cut]), _as_one(run[cut:]))
+            yield replace(played, steps=(*played.steps[:first], *two, *played.steps[last:]))
+
+
+def _runs(steps: Sequence[Step]) -> Iterator[tuple[int, int]]:
+    """Where runs of three sends or more of one client begin and end."""
+    at = 0
+    for key, group in groupby(steps, lambda step: step.client if isinstance(step, Send) else None):
+        size = len(list(group))
+        if key is not None and size > _TWO:
+            yield at, at + size
+        at += size
+
+
+def _as_one(run: Sequence[Send]) -> Send:
+    return replace(run[-1], data=b"".join(step.data for step in run))
 
 
 def smaller(played: Scenario) -> Iterator[Scenario]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
@@ -20,7 +21,7 @@ from gatecrash.instruments.ticks import Haste
 from gatecrash.language import stated
 from gatecrash.leaks import leaks_of
 from gatecrash.lines import fitted
-from gatecrash.narrowing import smaller
+from gatecrash.narrowing import fewer_segments, smaller
 from gatecrash.offer import plain_request
 from gatecrash.oracles import oracle_of
 from gatecrash.oracles.invariants import broken_invariants, true_reason
@@ -102,7 +103,7 @@ class Trial:
         try:
             run()
         except RuleBroken as broken:
-            self._conclude(self._narrowed(broken) if self.rule.area == "memory" else broken)
+            self._conclude(self._narrowed(broken))
         except Flaky:  # what depends on luck held once, and was broken when Hypothesis played it again
             if not self._broken:
                 raise
@@ -113,11 +114,13 @@ class Trial:
     def _narrowed(self, broken: RuleBroken) -> RuleBroken:
         """The smallest that is found in the time for shrinking, on fresh servers: see `narrowing`."""
         until = time.monotonic() + self.profile.shrink_seconds
-        untried = smaller(broken.scenario)
+        narrower = smaller if self.rule.area == "memory" else fewer_segments
+        untried = narrower(broken.scenario)
         while time.monotonic() < until and (candidate := next(untried, None)) is not None:
-            found = self._seen(candidate)
-            if found is not None:
-                broken, untried = self._broken.setdefault(candidate, found), smaller(candidate)
+            with suppress(TargetError):
+                if (found := self._seen(candidate)) is None:
+                    continue
+                broken, untried = self._broken.setdefault(candidate, found), narrower(candidate)
         return broken
 
     def _conclude(self, broken: RuleBroken) -> None:

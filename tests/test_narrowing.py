@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatecrash.narrowing import smaller
+from gatecrash.narrowing import fewer_segments, smaller
 from gatecrash.scenario import Close, Connect, Freeze, Send, SendDatagram, Settle, scenario
 
 
@@ -32,3 +32,13 @@ def test_datagrams_are_cut_as_well() -> None:
 
 def test_what_is_small_already_is_left_alone() -> None:
     assert list(smaller(scenario(Connect("A"), Send("A", b"x"), Close("A")))) == []
+
+
+def test_many_segments_become_two_of_the_same_bytes() -> None:
+    cut = scenario(Connect("A"), *(Send("A", b"%d" % digit) for digit in range(6)), Close("A"))
+    sends = [[step.data for step in played.steps if isinstance(step, Send)] for played in fewer_segments(cut)]
+    assert sends == [[b"0", b"12345"], [b"01234", b"5"], [b"012", b"345"]]
+
+
+def test_two_segments_are_as_few_as_they_get() -> None:
+    assert list(fewer_segments(scenario(Connect("A"), Send("A", b"0"), Send("A", b"1"), Send("B", b"2")))) == []
