@@ -123,8 +123,10 @@ def _receive(step: Receive, stage: Stage) -> None:
 
 def _owes_nothing(stage: Stage, client: StreamClient, until: Until) -> bool:
     """Whether silence is what a correct server says now; else it is only believed when it was waited out."""
-    if until == "silence" or (stage.contract.protocol == "none" and not client.half_closed):
+    if until == "silence":
         return True
+    if stage.contract.protocol == "none":
+        return len(client.received) >= stage.contract.says and not client.half_closed
     echoed = stage.contract.protocol == "echo" and len(client.received) >= len(client.sent)
     return echoed and not client.half_closed
 

@@ -33,6 +33,8 @@ from gatecrash.transcript import Transcript
 from gatecrash.verdicts import Finding, Verdict
 
 _FRESH_TRIES = 3
+#: Examples that are played though time is up; but not of a server so slow that they take many times what there is.
+_FEW_EXAMPLES, _FAR_TOO_LONG = 3, 5
 #: Zombies of one look are held against those of a later one, made while more was known: no look may see too many.
 _COUNT_ZOMBIES = frozenset({"FORK-03"})
 
@@ -164,7 +166,8 @@ class Trial:
         now = time.monotonic()
         if self._shrink_until is not None:
             return now > self._shrink_until
-        return self.examples >= 3 and now - self._started > self.profile.seconds
+        spent = (now - self._started) / self.profile.seconds
+        return spent > 1 and (self.examples >= _FEW_EXAMPLES or spent > _FAR_TOO_LONG)
 
     def _seen(self, played: Scenario) -> RuleBroken | None:
         self.examples += 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gatecrash.contract import Contract
 from gatecrash.language import joined, stated
-from gatecrash.offer import complete
+from gatecrash.offer import complete, plain_request
 from gatecrash.protocols import http
 from gatecrash.scenario import Receive
 from gatecrash.text import last_words, shown, size_of
@@ -67,6 +67,8 @@ def _complete(case: Case, sent: bytes, received: bytes, *, ended: bool) -> bool:
     alone = case.plain.get(sent)
     if protocol == "http" and alone is not None and alone.received and not alone.answered:
         return len(received) >= len(alone.received)  # nobody gets a whole answer: the rules of framing say why
+    if protocol == "none":  # what it says may change with what it has seen; that it answers may not
+        return bool(received) or sent != plain_request(case.contract)
     if protocol == "greeting":
         alone = alone or case.plain.get(b"")
         return bool(received) and (alone is None or not _cut_short(received, alone.received))
@@ -142,4 +144,4 @@ def _proven(transcript: Transcript, client: str, silence: Silent | None) -> bool
 
 def speaks(contract: Contract) -> bool:
     """Whether this protocol has answers that a client can be said to miss."""
-    return contract.protocol != "none"
+    return contract.protocol != "none" or contract.says > 0
