@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import signal
 import sys
 import traceback
@@ -49,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     except GatecrashError as error:
         print(f"gatecrash: {error}", file=sys.stderr)
         return error.exit_code
+    # Strategies that other libraries register with Hypothesis are of no use here, and cost time at each start.
+    os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")
     module = import_module(f"gatecrash.commands.{options.command}")
     # SIGTERM ends a run as Ctrl-C does, with everything it started ended first; a shell's background job has
     # SIGINT ignored, and would not hear of it.

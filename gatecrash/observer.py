@@ -118,7 +118,7 @@ class Observer:
             self.waiter.settle(_DYING, wait_out=False)
         events.extend(CrashedProcess(step, pid, number) for pid, number in self.crashed.items())
         status = self.server.process.exit_status()
-        if status is None and procfs.is_ending(self.server.process.pid):
+        if status is None and self.server.observable and procfs.is_ending(self.server.process.pid):
             status = self.server.process.wait(_DYING)
         if status is not None and not self.server.running():
             output = self.server.process.output()

@@ -6,7 +6,6 @@ import time
 from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 from gatecrash.baseline import Baseline
@@ -60,12 +59,12 @@ class Run:
 
     def prepare(self) -> Prepared:
         """Build and discover. Raises TargetError when the target does not build or come to listen, UsageError."""
+        workshop = self._workshop()
+        workshop.resolve(self.wishes.target)  # one that is not there is told of before anything heavy is imported
         # The suites and Hypothesis are imported while compilers run; the workers are forked with all in place.
-        # What pydantic and Hypothesis both import comes first: two threads in one circular import may see half of it.
-        import_module("annotated_types")
         with ThreadPoolExecutor(1) as aside:
             suites = aside.submit(_import_suites)
-            self.prepared = self._workshop().prepare(self.wishes.target)
+            self.prepared = workshop.prepare(self.wishes.target)
             suites.result()
         return self.prepared
 

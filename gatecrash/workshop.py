@@ -160,10 +160,14 @@ class Workshop:
             raise TargetError(prepared.error)
         return prepared
 
-    def _prepare(self, text: str, folder: Path) -> Prepared:
+    def resolve(self, text: str) -> tuple[Target, Contract]:
+        """The target that is meant, and its contract. Raises UsageError, TargetError for one that is not there."""
         from gatecrash.target import resolve  # reads contracts: heavy, and not needed by workers that find it done
 
-        target, contract = resolve(text, self.contract)
+        return resolve(text, self.contract)
+
+    def _prepare(self, text: str, folder: Path) -> Prepared:
+        target, contract = self.resolve(text)
         folder.mkdir(parents=True, exist_ok=True)
         # The sanitized build is the slow one, and discovery does not need it.
         with ThreadPoolExecutor(1) as aside:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from gatecrash.contract import Contract
@@ -29,31 +30,40 @@ def written(verdict: Verdict, contract: Contract, folder: Path) -> Path | None:
 
 
 def status(
-    path: Path, launch: Launch, contract: Contract, *, times: int = 12, wait: str = _SHORT_WAIT
+    path: Path, site: Site, build: str = "plain", *, times: int = 12, wait: str = _SHORT_WAIT
 ) -> tuple[int, str]:
-    """The script's exit status against a freshly started server, and what it printed."""
-    with Site({"plain": launch}, contract, arena="loopback") as site:
-        host, port = site.fresh().address
-        command = [sys.executable, "-I", "-S", str(path), f"{host}:{port}", "--wait", wait, f"--times={times}"]
-        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_STUCK)
-        return run.returncode, run.stdout + run.stderr
+    """The script's exit status against a freshly started server of the site, and what it printed."""
+    host, port = site.fresh(build).address
+    command = [sys.executable, "-I", "-S", str(path), f"{host}:{port}", "--wait", wait, f"--times={times}"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_STUCK)
+    return run.returncode, run.stdout + run.stderr
 
 
 #: The correct server that a script must find nothing wrong with, by protocol.
 REFERENCES = {"http": "http_fork", "echo": "echo_fork", "udp": "udp_echo"}
 
 
-def unlike(verdict: Verdict, prepared: Prepared, references: dict[str, Launch], folder: Path) -> str:
-    """What is wrong with the script of a broken rule: it must show the fault, and find none in a correct server."""
+def wrong_scripts(
+    broken: Iterable[Verdict], prepared: Prepared, references: dict[str, Launch], folder: Path
+) -> list[str]:
+    """What is wrong with the scripts of broken rules: each must show the fault, and find none in a correct server."""
     contract = prepared.contract
-    path = written(verdict, contract, folder)
-    if path is None:
-        return ""
-    code, said = status(path, prepared.launches["plain"], contract)
+    scripts = [path for verdict in broken if (path := written(verdict, contract, folder)) is not None]
+    if not scripts:
+        return []
+    launches = {"plain": prepared.launches["plain"]}
+    if contract.protocol in references:
+        launches["correct"] = references[contract.protocol]
+    with Site(launches, contract, arena="loopback") as site:
+        return [wrong for path in scripts if (wrong := _wrong(path, site))]
+
+
+def _wrong(path: Path, site: Site) -> str:
+    code, said = status(path, site)
     if code != 1:
         return f"{path.name} does not show the fault (status {code}):\n{said}"
-    if contract.protocol in references:
-        code, said = status(path, references[contract.protocol], contract, times=1, wait=_WAIT)
+    if "correct" in site.launches:
+        code, said = status(path, site, "correct", times=1, wait=_WAIT)
         if code != 0:
             return f"{path.name} finds a fault in the correct server (status {code}):\n{said}"
     return ""

@@ -12,7 +12,7 @@ from gatecrash.server import Launch
 from gatecrash.tree import tree_root
 from gatecrash.verdicts import Verdict
 from gatecrash.workshop import Prepared
-from tests.alone import REFERENCES, unlike
+from tests.alone import REFERENCES, wrong_scripts
 from tests.faulty import Planted, blamed, faulty_servers, verdicts_on
 
 _SERVERS = faulty_servers()
@@ -32,15 +32,15 @@ def test_a_faulty_server_is_blamed_for_exactly_its_mistake(
     planted: Planted, correct: dict[str, Launch], tmp_path: Path
 ) -> None:
     """And whoever runs the stand-alone script of each failure sees it there, and not on a correct server."""
-    wrong_scripts: list[str] = []
+    wrong: list[str] = []
 
     def run_scripts(prepared: Prepared, verdicts: dict[str, Verdict]) -> None:
-        for rule in sorted(blamed(verdicts) & planted.breaks):
-            wrong_scripts.append(unlike(verdicts[rule], prepared, correct, tmp_path))
+        broken = [verdicts[rule] for rule in sorted(blamed(verdicts) & planted.breaks)]
+        wrong.extend(wrong_scripts(broken, prepared, correct, tmp_path))
 
     verdicts = verdicts_on(planted.path, planted.breaks, then=run_scripts)
     assert blamed(verdicts) == planted.breaks, _told(verdicts, planted)
-    assert not any(wrong_scripts), "\n".join(wrong_scripts)
+    assert not wrong, "\n".join(wrong)
 
 
 def _told(verdicts: dict[str, Verdict], planted: Planted) -> str:
