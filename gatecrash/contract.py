@@ -22,6 +22,7 @@ class Contract:
     #: What comes back: any bytes at once; lines of text when they have ended; text, its letters large; something else.
     echo: Echo = "bytes"
     persistent: bool = False  # HTTP: the connection is kept after an answer
+    closes: bool = False  # HTTP: it ends the connection at once behind an answer, not when a timer does
     path: str = "/"  # HTTP: a target that is known to be answered
     large_path: str | None = None  # HTTP: a target whose answer is larger than 64 KiB
     post_path: str | None = None  # HTTP: a target that takes POST with a body

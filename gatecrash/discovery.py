@@ -33,6 +33,7 @@ _LINE = b"gatecrash knocks\n"
 _BLOCK = b"gatecrash knocks " * 512
 _PATHS = ("/", "/index.html", "/hello", "/index.htm")
 _LARGE = 65536
+_SOON = 0.2  # seconds in which a server that closes behind its answer does so, if no timer closes for it
 #: Signals 32 and 33 belong to the C library's threads (nptl(7)), 2 to Python's KeyboardInterrupt.
 _LIBRARY_SIGNALS = (1 << 31) | (1 << 32) | (1 << 1)
 
@@ -272,7 +273,8 @@ def _length(site: Site, found: Discovery) -> None:
 
 def _get(site: Site, path: str, *, extra: bytes = b"") -> tuple[Transcript, http.Answer | None]:
     request = get_request(path, extra=extra)
-    transcript = site.play(scenario(Connect("A"), Send("A", request, until_read=False), Receive("A"), Settle("after")))
+    asked = (Connect("A"), Send("A", request, until_read=False), Receive("A"))
+    transcript = site.play(scenario(*asked, Settle("soon", within=_SOON), Settle("after")))
     reading = http.read_answers(transcript.received("A"), ("GET",), ended=transcript.end("A") is not None)
     return transcript, (reading.answers[0] if reading.answers else None)
 
@@ -292,17 +294,25 @@ def _http(site: Site, found: Discovery) -> None:
                 break
     # A page may tell of the request's own fields, or of the time: then no two clients need get the same.
     _, again = _get(site, found.contract.path, extra=b"User-Agent: gatecrash\r\nAccept: */*\r\n")
-    look = first.look("after")
-    side = look.connection("A") if look is not None else None
-    kept = first.end("A") is None and (site.remote or (side is not None and side.state == "ESTABLISHED"))
+    kept = _kept(site, first, "after")
     announced = (answer.field("connection") or b"").lower()
     _learn(
         site,
         found,
         persistent=kept and answer.complete and announced != b"close",
         stable_body=again is not None and again.body == answer.body,
+        closes=not _kept(site, first, "soon"),
     )
     _larger_things(site, found)
+
+
+def _kept(site: Site, played: Transcript, label: str) -> bool:
+    """Whether A's connection was open at this look."""
+    look = played.look(label)
+    if site.remote or look is None:
+        return played.end("A") is None
+    side = look.connection("A")
+    return side is not None and side.state == "ESTABLISHED"
 
 
 def _larger_things(site: Site, found: Discovery) -> None:

@@ -15,7 +15,7 @@ def visit(client: str, contract: Contract, way: str = "close") -> tuple[Step, ..
     """One polite client. It closes first, half-closes and waits for the end, or lets the server end it ("end")."""
     if way == "half-close":
         return (*ask(client, contract), HalfClose(client), Receive(client, "end"), Close(client))
-    if way == "end" and contract.protocol in ("http", "greeting") and not contract.persistent:
+    if way == "end" and (contract.closes if contract.protocol == "http" else contract.protocol == "greeting"):
         request = plain_request(contract)
         said = (Send(client, request, until_read=False),) if request else ()
         return (Connect(client), *said, Receive(client, "end"), Close(client))

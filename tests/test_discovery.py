@@ -139,6 +139,26 @@ def test_threads_that_serve_nobody_make_no_pool_of_an_event_loop(tmp_path: Path)
     assert discovered(tmp_path, IDLE_HELPERS).contract.concurrency == "event_loop"
 
 
+LEAVES_LATER = """
+def serve(client):
+    client.settimeout({seconds})
+    try:
+        while client.recv(4096):
+            client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+            if not {seconds}: break
+    except TimeoutError:
+        pass
+    client.close()
+main(serve)
+"""
+
+
+@pytest.mark.parametrize(("seconds", "closes"), [("0.8", False), ("None", True)], ids=["a timer", "at once"])
+def test_who_closes_behind_an_answer_is_told_from_a_timer(tmp_path: Path, seconds: str, closes: bool) -> None:
+    contract = discovered(tmp_path, LEAVES_LATER.format(seconds=seconds)).contract
+    assert (contract.persistent, contract.closes) == (False, closes)
+
+
 CHAT = """
 def serve(client):
     while data := client.recv(4096):
