@@ -56,11 +56,12 @@ def verdicts_on(
     """One verdict a rule for one server: every suite on the plain build, the memory suite on the sanitized one.
 
     The rules it is expected to break are tried with the profile "matrix", all others with the profile `others`; a
-    mere glance plays only the simplest scenario of rules in other areas than those, and leaves the sanitized build
-    out, unless it is expected to show something. `only`: one area is tried.
+    mere glance plays only the simplest scenario of rules in other areas than those (of all, where the server is slow
+    to start), and leaves the sanitized build out, unless it is expected to show something. `only`: one area is tried.
     `then` is called with what came of it while the built programs are still there.
     """
     found: list[Verdict] = []
+    slow = path.suffix == ".py"  # an interpreter starts for each server: a second look at each costs minutes in all
     sanitized = others != "glance" or any(rule.startswith("MEM") for rule in expected)
     with (
         tempfile.TemporaryDirectory(prefix="gatecrash-") as folder,
@@ -70,7 +71,9 @@ def verdicts_on(
             bench = workshop.bench(str(path), build)
             if bench is not None:
                 found += judge(
-                    bench, build, partial(_profile_of, build=build, expected=expected, others=others, only=only)
+                    bench,
+                    build,
+                    partial(_profile_of, build=build, expected=expected, others=others, only=only, slow=slow),
                 )
         verdicts = merge(found)
         then(workshop.prepare(str(path)), verdicts)
@@ -78,7 +81,7 @@ def verdicts_on(
 
 
 def _profile_of(
-    rule: Rule, build: str, expected: frozenset[str], others: str, only: str | None = None
+    rule: Rule, build: str, expected: frozenset[str], others: str, only: str | None = None, *, slow: bool = False
 ) -> Profile | None:
     if only is not None and rule.area != only:
         return None
@@ -87,7 +90,7 @@ def _profile_of(
     if rule.id in expected:
         return profile("matrix")
     tried, near = profile(others), {load().get(name).area for name in expected}
-    return tried if others != "glance" or rule.area in near else replace(tried, examples=1)
+    return tried if others != "glance" or (rule.area in near and not slow) else replace(tried, examples=1)
 
 
 def blamed(verdicts: dict[str, Verdict]) -> frozenset[str]:
