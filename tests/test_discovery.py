@@ -57,6 +57,15 @@ def test_a_udp_server_is_found_although_others_listen_on_the_shared_loopback(tmp
         assert discovered(tmp_path, body, arena="loopback").contract.protocol == "udp"
 
 
+def test_a_udp_server_that_quotes_a_word_is_no_echo(tmp_path: Path) -> None:
+    body = (
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.bind(('127.0.0.1', int(sys.argv[1])))\n"
+        "while True:\n    data, peer = s.recvfrom(65536)\n    s.sendto(b'RESET ' + data.split()[-1], peer)\n"
+    )
+    contract = discovered(tmp_path, body).contract
+    assert (contract.protocol, contract.echo) == ("udp", "other")
+
+
 def test_workers_draw_ports_of_their_own_where_hypothesis_seeds_the_generator(tmp_path: Path) -> None:
     with site_of(tmp_path, "main(lambda client: client.close())\n", Contract(), arena="loopback") as site:
         drawn = []
