@@ -175,6 +175,11 @@ class Arena:
             ready.extend(socket.socket(*kind[:3], fileno=descriptor) for descriptor in descriptors)
         return ready.popleft()
 
+    @property
+    def in_store(self) -> int:
+        """How many sockets were made and not asked for yet: descriptors of this process."""
+        return sum(len(ready) for ready in self._ready.values())
+
     def tcp(self) -> socket.socket:
         """A fresh AF_INET stream socket of the arena's network, blocking, close-on-exec. The caller closes it."""
         return self._socket(TCP)

@@ -63,8 +63,8 @@ def _builds(target: str, id: str, *, sanitized: bool) -> list[Judged]:
 
 
 def _may_apply(stem: str, rule: Rule) -> bool:
-    """What a reference server speaks and how it serves is in its name: http_event_loop, udp_echo."""
-    protocol, _, model = stem.partition("_")
+    """What a reference server speaks and how it serves is in its name: http_event_loop, http_fork_cgi, udp_echo."""
+    protocol, _, served = stem.partition("_")
     if protocol not in rule.applies.protocols:
         return False
-    return protocol == "udp" or not rule.applies.models or model in rule.applies.models
+    return protocol == "udp" or not rule.applies.models or any(served.startswith(m) for m in rule.applies.models)

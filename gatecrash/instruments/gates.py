@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from gatecrash.errors import Unavailable, UsageError
+from gatecrash.instruments.copies import copied_socket
 from gatecrash.instruments.memory import Gone, offered, read_memory
 from gatecrash.instruments.seccomp import CLONE_THREAD, FAMILIES, RET_USER_NOTIF, machine
 from gatecrash.launch import SYS_SECCOMP
@@ -30,7 +31,6 @@ RESPONSE = struct.Struct("QqiI")
 NOTIF_RECV, NOTIF_SEND, NOTIF_ID_VALID = 0xC0502100, 0xC0182101, 0x40082102
 RESPONSE_CONTINUE = 1
 
-SYS_PIDFD_GETFD = 438  # the same on every processor
 SECCOMP_GET_ACTION_AVAIL = 2
 
 ON_DESCRIPTOR = frozenset({"accept", "send", "recv", "close", "bind", "listen"})  # families whose args[0] is one
@@ -210,7 +210,7 @@ class Gates:
             data = offered(call.tid, call.name, call.args, limit=size + 1)
             if len(data) <= size:
                 return False
-            with borrowed_socket(call.tid, call.args[0]) as theirs:
+            with copied_socket(_process_of(call.tid), ctypes.c_int(call.args[0]).value) as theirs:
                 # Memory and descriptor were read from a task that must still be in this very call.
                 if theirs.type != socket.SOCK_STREAM or not self.alive(call):
                     return False
@@ -296,21 +296,13 @@ def socket_inode(tid: int, descriptor: int) -> int | None:
     return int(link[8:-1]) if link.startswith("socket:[") else None
 
 
-def borrowed_socket(tid: int, descriptor: int) -> socket.socket:
-    """Our own duplicate of a task's socket (pidfd_getfd(2)). Raises Gone."""
+def _process_of(tid: int) -> int:
+    """The process of a task. Raises Gone."""
     try:
         with open(f"/proc/{tid}/status", encoding="ascii", errors="replace") as status:
-            tgid = next(int(line.split()[1]) for line in status if line.startswith("Tgid:"))
-        pidfd = os.pidfd_open(tgid)  # takes a process, not a thread
+            return next(int(line.split()[1]) for line in status if line.startswith("Tgid:"))
     except OSError as error:
         raise Gone from error
-    try:
-        duplicate = libc.syscall(SYS_PIDFD_GETFD, pidfd, ctypes.c_int(descriptor), 0)
-    finally:
-        os.close(pidfd)
-    if duplicate < 0:
-        raise Gone(os.strerror(ctypes.get_errno()))
-    return socket.socket(fileno=duplicate)
 
 
 def available() -> str | None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import re
 import socket
 import struct
 import time
-from functools import cache
 
 from gatecrash.instruments import procfs
+from gatecrash.instruments.copies import copied_socket
+from gatecrash.instruments.memory import Gone
 from gatecrash.instruments.syscalls import TIME_LIMITS, TimeLimit
 
 _PAIR = struct.Struct("=qq")
@@ -19,7 +19,6 @@ _FUTEX_COMMAND = 0x7F  # without FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME
 _FUTEX_SPANS = frozenset({0})  # FUTEX_WAIT: a span
 _FUTEX_DEADLINES = frozenset({6, 9, 11, 13})  # LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2: points in time
 _TIMER_ABSTIME = 1
-_PIDFD_GETFD = 438  # the same on every machine (Linux 5.6)
 _IT_VALUE = re.compile(rb"it_value: \((\d+), (\d+)\)")
 _WATCHING_CALLS = frozenset(
     {"poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2"},
@@ -59,28 +58,13 @@ def _sooner(one: float | None, other: float | None) -> float | None:
 def _socket_limit(pid: int, descriptor: int, option: int) -> float | None:
     """SO_RCVTIMEO or SO_SNDTIMEO of a socket of another process, through a copy of its descriptor."""
     try:
-        process = os.pidfd_open(pid)
-    except OSError:
-        return None
-    try:
-        copy = _libc().syscall(_PIDFD_GETFD, process, descriptor, 0)
-    finally:
-        os.close(process)
-    if copy < 0:
-        return None
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, copy) as ours:
+        with copied_socket(pid, descriptor) as copy:
             seconds: int
             fraction: int
-            seconds, fraction = _PAIR.unpack(ours.getsockopt(socket.SOL_SOCKET, option, _PAIR.size))
-    except OSError:  # not a socket: no such limit
+            seconds, fraction = _PAIR.unpack(copy.getsockopt(socket.SOL_SOCKET, option, _PAIR.size))
+    except (Gone, OSError):  # what is no socket has no such limit
         return None
     return seconds + fraction / 1e6 or None
-
-
-@cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
 
 
 def _timer_limit(pid: int) -> float | None:
