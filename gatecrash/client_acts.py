@@ -20,9 +20,10 @@ from gatecrash.scenario import (
     Until,
 )
 from gatecrash.stage import Stage, act
-from gatecrash.transcript import Connected, Got, NotConnected, NotSent, Sent, Silent
+from gatecrash.transcript import Connected, Flooded, Got, NotConnected, NotSent, Sent, Silent
 
-_MOST_RECEIVED = 64 * 1024 * 1024
+#: Datagrams that one step of a client takes: more than any scenario sends.
+_MOST_DATAGRAMS = 1 << 12
 
 
 @act.register
@@ -102,15 +103,16 @@ def _receive(step: Receive, stage: Stage) -> None:
     if client is None or not client.open:
         return
     wanted, judged = step.at_most, -1
-    while client.end is None and len(client.received) < _MOST_RECEIVED:
+    while client.end is None and not client.flooded:
         got = stage.take(client, wanted)
         if wanted is not None and got:
             return
-        if client.end is not None:
+        if client.end is not None or client.flooded:
             return
-        if len(client.received) != judged and _has_all(stage, client, step.until):
-            return
-        judged = len(client.received)
+        if _worth_judging(len(client.received), judged, more=got):
+            if _has_all(stage, client, step.until):
+                return
+            judged = len(client.received)
         if got:
             continue
         outcome = stage.waiter.until_readable(
@@ -119,6 +121,14 @@ def _receive(step: Receive, stage: Stage) -> None:
         if not outcome.reached:
             stage.record(Silent(stage.index, client.name, outcome.proven, outcome.still, outcome.where))
             return
+
+
+def _worth_judging(size: int, judged: int, *, more: bool) -> bool:
+    """Whether `size` bytes may be all, when `judged` were not. While `more` comes, only when it is much more.
+
+    Each judgement reads everything anew: of a long answer that comes in small pieces, not each piece is one's last.
+    """
+    return size != judged and (not more or size > judged + judged // 8)
 
 
 def _owes_nothing(stage: Stage, client: StreamClient, until: Until) -> bool:
@@ -176,10 +186,14 @@ def _send_datagram(step: SendDatagram, stage: Stage) -> None:
 @act.register
 def _receive_datagrams(step: ReceiveDatagrams, stage: Stage) -> None:
     client = _datagram_client(stage, step.client)
-    count = 0
+    count = size = 0
     while step.count is None or count < step.count:
         taken = client.take()
+        if taken is not None and count >= _MOST_DATAGRAMS:
+            stage.record(Flooded(stage.index, client.name, size))
+            return
         if taken is not None:
+            size += len(taken[0])
             stage.record(Got(stage.index, client.name, taken[0], source_port=taken[1]))
             count += 1
             continue

@@ -32,6 +32,10 @@ class TargetError(GatecrashError):
     exit_code = 6
 
 
+class TooSlow(TargetError):
+    """The target takes so much time of its own that what was begun with it is not carried on."""
+
+
 class EngineFault(GatecrashError):
     """Gatecrash itself is wrong."""
 

@@ -6,9 +6,12 @@ proves that nothing can come (gatecrash.instruments.quiescence).
 
 from __future__ import annotations
 
+import math
+
 from gatecrash import client_acts as client_acts
 from gatecrash import server_acts as server_acts
 from gatecrash.contract import Contract
+from gatecrash.instruments.patience import OwnTime
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.scenario import Scenario
 from gatecrash.server import Server
@@ -20,24 +23,38 @@ class Player:
     """Plays scenarios on one server. After `play`, `spoiled` tells that the server is not to be used again."""
 
     def __init__(
-        self, server: Server, contract: Contract, *, patience: float = 5.0, ticks: Ticks | None = None
+        self,
+        server: Server,
+        contract: Contract,
+        *,
+        patience: float = 5.0,
+        ticks: Ticks | None = None,
+        own: OwnTime | None = None,
+        most: float = math.inf,
     ) -> None:
+        """`own`, `most`: what the server takes of its own accord, in seconds, and when that is too much (TooSlow)."""
         self.server = server
         self.contract = contract
         self.patience = patience
         self.ticks = ticks
+        self.own = own
+        self.most = most
         self.spoiled = False
 
     def play(self, scenario: Scenario) -> Transcript:
-        """Play every step in order, then let go of everything; the server is left running."""
-        stage = Stage(self.server, self.contract, patience=self.patience, ticks=self.ticks)
+        """Play every step in order, then let go of everything; the server is left running. Raises TooSlow."""
+        stage = Stage(
+            self.server, self.contract, patience=self.patience, ticks=self.ticks, own=self.own, most=self.most
+        )
         observer = stage.observer
         if self.server.gates is not None:
             self.server.gates.trace.clear()
         try:
             for stage.index, step in enumerate(scenario.steps):
+                stage.check_time()
                 stage.note_act(step)
                 act(step, stage)
+            stage.finish_last()
             stage.events.extend(observer.dropped(stage.index, stage.datagrams.values()))
             stage.events.extend(observer.after_all(stage.index))
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +10,8 @@ from types import TracebackType
 
 from gatecrash.arena import Arena
 from gatecrash.contract import Contract
-from gatecrash.errors import TargetError
+from gatecrash.errors import TargetError, TooSlow
+from gatecrash.instruments.patience import OwnTime
 from gatecrash.instruments.ticks import Haste, Lore, Ticks
 from gatecrash.language import say
 from gatecrash.lines import owed
@@ -51,6 +53,9 @@ class Site:
         if self.remote:
             self.patience = min(patience, WIRE_PATIENCE)
         self.watch = Watch()
+        #: What the target took of its own accord until now, and how much of it one scenario may cost (TooSlow).
+        self.own = OwnTime()
+        self.scenario_seconds = math.inf
         self._server: Server | None = None
         self._key: tuple[str, frozenset[str]] | None = None
         self._plain: dict[bytes, Plain] = {}
@@ -169,10 +174,17 @@ class Site:
 
     def play_on(self, server: Server, played: Scenario, ticks: Ticks | None = None) -> Transcript:
         """Play a scenario on this server; `ticks` is what is known of its timed waits."""
-        player = Player(server, self.contract, patience=self.patience, ticks=ticks)
-        transcript = player.play(played)
-        if player.server is not server:
-            player.server.stop()
+        player = Player(
+            server, self.contract, patience=self.patience, ticks=ticks, own=self.own, most=self.scenario_seconds
+        )
+        try:
+            transcript = player.play(played)
+        except TooSlow:
+            self.drop()  # it is in the middle of something
+            raise
+        finally:
+            if player.server is not server:
+                player.server.stop()
         if player.spoiled:
             self.drop()
         self._left_spinning = _spins(transcript)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections import Counter
 from collections.abc import Hashable
@@ -11,9 +12,11 @@ from functools import singledispatch
 from gatecrash.buffers import restore_buffers
 from gatecrash.client import DatagramClient, StreamClient
 from gatecrash.contract import Contract
-from gatecrash.errors import EngineFault
+from gatecrash.errors import EngineFault, TooSlow
 from gatecrash.instruments.gates import Traced
+from gatecrash.instruments.patience import OwnTime
 from gatecrash.instruments.ticks import Situation, Ticks, about
+from gatecrash.language import stated
 from gatecrash.observer import Observer
 from gatecrash.scenario import (
     AskWithRequests,
@@ -35,7 +38,7 @@ from gatecrash.scenario import (
     Watch,
 )
 from gatecrash.server import Server
-from gatecrash.transcript import CallTrace, Ended, Event, Got, TracedCall
+from gatecrash.transcript import CallTrace, Ended, Event, Flooded, Got, TracedCall
 from gatecrash.waiting import Waiter
 
 #: Steps of clients, who show at their connections, steps that only look, and ends of what was noted when it began.
@@ -43,6 +46,10 @@ _WITHOUT_TRACE = (
     *(Connect, Send, Receive, Close, SendDatagram, ReceiveDatagrams, AskWithRequests),
     *(Settle, ReadOutput, Watch, AwaitHeld, Release, Thaw),
 )
+
+
+#: Bytes that are kept of what one client is sent, and of what all are, besides twice what they have sent themselves.
+_MOST_FOR_ONE, _MOST_FOR_ALL = 4 << 20, 16 << 20
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,17 @@ class _Side:
 class Stage:
     """One scenario on one server. After it `spoiled` tells that the server is not to be used again."""
 
-    def __init__(self, server: Server, contract: Contract, *, patience: float, ticks: Ticks | None = None) -> None:
+    def __init__(
+        self,
+        server: Server,
+        contract: Contract,
+        *,
+        patience: float,
+        ticks: Ticks | None = None,
+        own: OwnTime | None = None,
+        most: float = math.inf,
+    ) -> None:
+        """`own` is told what the server takes of its own accord; beyond `most` seconds of it no more is played."""
         self.server = server
         self.contract = contract
         self.patience = patience
@@ -67,18 +84,43 @@ class Stage:
         self.streams: dict[str, StreamClient] = {}
         self.datagrams: dict[str, DatagramClient] = {}
         self.events: list[Event] = []
+        self._kept = 0  # bytes that all clients were sent
+        self._pieces: list[bytes] = []  # what came behind the last event, and belongs to it
         self.acts: set[Hashable] = set()
         self.index = 0
         self.frozen: tuple[int, ...] = ()
         self.limit: tuple[int, int] | None = None
         self.small_buffers = False
-        own = replace(ticks or Ticks(), situation=self.situation, early=False)
-        self.waiter = Waiter(server, self.connections, patience=patience, ticks=own)
+        known = replace(ticks or Ticks(), situation=self.situation, early=False)
+        self.own = own or OwnTime()
+        self._most, self._own_before = most, self.own.seconds
+        self.waiter = Waiter(server, self.connections, patience=patience, ticks=known, own=self.own)
         self.observer = Observer(server, self.streams, self.waiter)
 
+    def check_time(self) -> None:
+        """Raises TooSlow when the server has taken too much time of its own in this scenario."""
+        taken = self.own.seconds - self._own_before
+        if taken > self._most:
+            raise TooSlow(
+                stated("the server alone took {taken:.0f} s of one scenario, and no more of it was played", taken=taken)
+            )
+
     def record(self, event: Event) -> None:
-        """Write one event down."""
+        """Write one event down. What a client gets piece by piece, while nothing else happens, is one event."""
+        last = self.events[-1] if self.events else None
+        if isinstance(event, Got) and event.source_port is None and isinstance(last, Got) and _joins(last, event):
+            self._pieces.append(event.data)
+            return
+        self.finish_last()
         self.events.append(event)
+
+    def finish_last(self) -> None:
+        """Put the pieces of the last event together."""
+        if self._pieces:
+            last = self.events[-1]
+            assert isinstance(last, Got)
+            self.events[-1] = replace(last, data=b"".join((last.data, *self._pieces)))
+            self._pieces.clear()
 
     def connections(self) -> Hashable:
         """What the kernel has of every connection of this scenario: read between the two snapshots of a proof."""
@@ -119,16 +161,28 @@ class Stage:
 
     def take(self, client: StreamClient, at_most: int | None = None) -> bool:
         """Take what is here for `client` now; True when there was something."""
-        if client.end is not None or not client.open:
+        if client.end is not None or not client.open or client.flooded or self._overflows(client):
             return False
         data = client.take() if at_most is None else client.take(at_most)
         if data:
+            self._kept += len(data)
             self.record(Got(self.index, client.name, data))
             return True
         if data is None and client.end is not None:
             self.record(Ended(self.index, client.name, client.end))
             return True
         return False
+
+    def _overflows(self, client: StreamClient) -> bool:
+        """Whether no more of what this client is sent is kept: noted once."""
+        received = len(client.received)
+        too_much = received > _MOST_FOR_ONE + 2 * len(client.sent)
+        if not too_much and self._kept > _MOST_FOR_ALL:
+            too_much = self._kept > _MOST_FOR_ALL + 2 * sum(len(one.sent) for one in self.streams.values())
+        if too_much:
+            client.flooded = True
+            self.record(Flooded(self.index, client.name, received))
+        return too_much
 
     def thaw(self) -> None:
         """Let what was stopped go on."""
@@ -152,6 +206,10 @@ class Stage:
             stream.close()
         for client in self.datagrams.values():
             client.close()
+
+
+def _joins(last: Got, event: Got) -> bool:
+    return (last.step, last.client, last.source_port) == (event.step, event.client, event.source_port)
 
 
 @singledispatch

@@ -110,6 +110,19 @@ class Got(Event):
 
 
 @dataclass(frozen=True)
+class Flooded(Event):
+    """The client was sent so much that no more of it is taken: `size` bytes, and nobody saw the end of it."""
+
+    client: str
+    size: int
+
+    def line(self) -> str:
+        return stated(
+            "{client} was sent {size} bytes, and no more of it is read here", client=self.client, size=self.size
+        )
+
+
+@dataclass(frozen=True)
 class Ended(Event):
     """The server's side of the connection ended."""
 
@@ -332,6 +345,11 @@ class Transcript:
     def silence(self, client: str) -> Silent | None:
         """The last silence of this client."""
         return next((e for e in reversed(self.events) if isinstance(e, Silent) and e.client == client), None)
+
+    @property
+    def flooded(self) -> Flooded | None:
+        """The first client that was sent more than is kept, if one was."""
+        return next((e for e in self.events if isinstance(e, Flooded)), None)
 
     def connected(self, client: str) -> bool:
         """Whether the kernel completed this client's handshake."""

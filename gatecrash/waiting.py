@@ -7,13 +7,14 @@ import math
 import os
 import select
 import socket
-import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from gatecrash.errors import UsageError
 from gatecrash.instruments import quiescence
+from gatecrash.instruments.patience import OwnTime, Patience
 from gatecrash.instruments.quiescence import Quiet, Resting, Spinning, Stillness
+from gatecrash.instruments.spinning import SPIN_WINDOW
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.server import Server, look_at_queues
 from gatecrash.transcript import Still
@@ -65,12 +66,20 @@ class Waiter:
     """Waits on one server, with the gates handled and the proof tried whenever nothing comes."""
 
     def __init__(
-        self, server: Server, connections: Callable[[], Hashable], *, patience: float, ticks: Ticks | None = None
+        self,
+        server: Server,
+        connections: Callable[[], Hashable],
+        *,
+        patience: float,
+        ticks: Ticks | None = None,
+        own: OwnTime | None = None,
     ) -> None:
+        """`own`: what the server takes of its own accord is added to it."""
         self.server = server
         self.connections = connections
         self.patience = patience
         self.ticks = ticks or Ticks()
+        self.own = own or OwnTime()
 
     def settle(
         self,
@@ -81,22 +90,36 @@ class Waiter:
         spin: float | None = None,
         overlook: float = math.inf,
     ) -> Stillness:
-        """Wait until the server is still, or patience (seconds) runs out; `early`: `ticks` may say that it is.
+        """Wait until the server is still, or `patience` (seconds) runs out; `early`: `ticks` may say that it is.
 
         `spin`: seconds of processor time after which it counts as spinning; `overlook`: seconds of mere sleep that
         count as rest.
         """
+        allowed = Patience(self.patience if patience is None else patience)
+        still = self._settle(allowed, wait_out=wait_out, early=early, spin=spin, overlook=overlook)
+        self._note_own(still, allowed.seconds)
+        return still
+
+    def _note_own(self, still: Stillness, waited: float) -> None:
+        """What was no sleep: `waited` seconds without being still, or the moment in which it was seen to spin."""
+        if not isinstance(still, Quiet | Resting):
+            self.own.add(min(waited, SPIN_WINDOW) if isinstance(still, Spinning) else waited)
+
+    def _settle(
+        self, allowed: Patience, *, wait_out: bool, early: bool, spin: float | None = None, overlook: float = math.inf
+    ) -> Stillness:
         if not self.server.observable:
             return quiescence.Restless(())
         return quiescence.settle(
             self.server.census,
             look_at_queues(self.server, self.connections),
-            patience=self.patience if patience is None else patience,
+            patience=allowed,
             pump=self.server.pump,
             wait_out=wait_out,
             ticks=self.ticks if early else replace(self.ticks, haste="patient"),
             spin=spin,
             overlook=overlook,
+            own=self.own,
         )
 
     def until_readable(self, sock: socket.socket, *, at_once: bool = False, early: bool = False) -> Waited:
@@ -127,20 +150,21 @@ class Waiter:
             if ready():
                 return _REACHED
             os.sched_yield()
-        deadline = time.monotonic() + self.patience
+        patience = Patience(self.patience)
         nap, proof = (_FIRST_NAP_MS if eager else 0), _FIRST_PROOF
         while True:
             self._nap(sock, events, nap)
             if ready():
                 return _REACHED
-            allowed = min(proof, max(deadline - time.monotonic(), _FIRST_PROOF))
-            still = self.settle(allowed, wait_out=False, early=early, overlook=_A_LONG_SLEEP)
-            if isinstance(still, Resting) and not ready() and still.wakes_in < deadline - time.monotonic():
-                still = self.settle(deadline - time.monotonic(), early=early, overlook=_A_LONG_SLEEP)
+            part = Patience(max(min(proof, patience.left()), _FIRST_PROOF), patience)
+            still = self._settle(part, wait_out=False, early=early, overlook=_A_LONG_SLEEP)
+            if isinstance(still, Resting) and not ready() and still.wakes_in < patience.left():
+                still = self._settle(patience, wait_out=True, early=early, overlook=_A_LONG_SLEEP)
             # The look comes after the proof: what came before its first snapshot is seen, and after it nothing comes.
             if ready():
                 return _REACHED
-            if not isinstance(still, quiescence.Restless) or time.monotonic() > deadline:
+            if not isinstance(still, quiescence.Restless) or patience.over:
+                self._note_own(still, patience.seconds)
                 return Waited(False, isinstance(still, Quiet), name_of(still), self._where(still))
             nap, proof = min(max(nap * 2, 1), 50), min(proof * 2, _LONGEST_PROOF)
 

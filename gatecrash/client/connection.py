@@ -27,6 +27,7 @@ class StreamClient:
         self.connected = False
         self.open = True
         self.half_closed = False
+        self.flooded = False  # it was sent more than is kept, and reads no more
         self.address: Address = ("", 0)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

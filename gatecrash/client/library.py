@@ -21,6 +21,7 @@ from gatecrash.scenario import AskWithRequests
 from gatecrash.transcript import LibraryAnswer
 
 Address = tuple[str, int]
+_MOST_TAKEN = 4 << 20  # bytes of one connection
 Wait = Callable[[socket.socket], None]
 """Returns when the socket has something to read; raises TimeoutError when it never will."""
 
@@ -80,9 +81,10 @@ def _cause(error: BaseException) -> str:
 
 
 class _WaitingSocket(socket.socket):
-    """A socket whose reads wait as the player does."""
+    """A socket whose reads wait as the player does. Raises TimeoutError for more than any answer has."""
 
     wait: Wait
+    taken = 0
 
     def limit(self, seconds: float) -> None:
         """What else may block (connect, sendall) takes at most this long."""
@@ -93,8 +95,12 @@ class _WaitingSocket(socket.socket):
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         acknowledge(self)
+        if self.taken > _MOST_TAKEN:
+            raise TimeoutError(f"{self.taken} bytes came, and no end of the answer")
         self.wait(self)
-        return super().recv_into(buffer, nbytes, flags)
+        size = super().recv_into(buffer, nbytes, flags)
+        self.taken += size
+        return size
 
 
 def _session(connected: Callable[[], socket.socket]) -> requests.Session:

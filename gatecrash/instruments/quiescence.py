@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from gatecrash.instruments import procfs
 from gatecrash.instruments.blocked import blocked_where as blocked_where
 from gatecrash.instruments.census import Census, Task
+from gatecrash.instruments.patience import OwnTime, Patience
 from gatecrash.instruments.spinning import Spinning as Spinning
 from gatecrash.instruments.spinning import SpinWatch
 from gatecrash.instruments.syscalls import ARGUMENTS, TIME_LIMITS
@@ -108,24 +109,28 @@ def settle(
     census: Census,
     look_at_queues: Callable[[], Hashable],
     *,
-    patience: float = 5.0,
+    patience: float | Patience = 5.0,
     pump: Callable[[], int] | None = None,
     wait_out: bool = True,
     ticks: Ticks | None = None,
     spin: float | None = None,
     overlook: float = math.inf,
+    own: OwnTime | None = None,
 ) -> Stillness:
-    """Wait until every task of `census` provably sleeps, at most `patience` seconds.
+    """Wait until every task of `census` provably sleeps, at most `patience` (seconds, where it is a number).
 
     `look_at_queues` says what the kernel holds for the sockets of interest; `pump` answers trapped system
     calls and says how many. With `wait_out`, timed waits are watched until each has ended once and the tasks
     are back where they were; without, they give `Resting` at once. `ticks` remembers what came of it, and may say
     that it need not be done again. `spin`: seconds of processor time after which a task counts as spinning, where the
     server is expected to end by itself: then a task's long sleep is watched as long as patience lasts. `overlook`: a
-    task that does nothing but sleep, for so many seconds yet, counts as one that waits without a limit.
+    task that does nothing but sleep, for so many seconds yet, counts as one that waits without a limit. `own`: what is
+    waited out is added to it.
     """
-    deadline = time.monotonic() + patience
-    settling = _Settling(census, look_at_queues, deadline, pump or (lambda: 0), ticks or Ticks(), overlook)
+    allowed = patience if isinstance(patience, Patience) else Patience(patience)
+    settling = _Settling(
+        census, look_at_queues, allowed, pump or (lambda: 0), ticks or Ticks(), overlook, own or OwnTime()
+    )
     if spin is not None:
         settling.spin.least, settling.to_the_end = spin, True
     return settling.run(wait_out)
@@ -153,10 +158,11 @@ class _Lesson:
 class _Settling:
     census: Census
     look_at_queues: Callable[[], Hashable]
-    deadline: float
+    patience: Patience
     pump: Callable[[], int]
     ticks: Ticks
     overlook: float = math.inf
+    own: OwnTime = field(default_factory=OwnTime)
     to_the_end: bool = False
     nap: float = _FIRST_NAP
     yields: int = 0
@@ -172,10 +178,12 @@ class _Settling:
         while timed := self._timed(rest):
             if self.ticks.take_for_idle(rest.tasks, len(rest.zombies)):
                 break
-            longest, left = max(task.timed or 0.0 for task in timed), self.deadline - time.monotonic()
+            longest, left = max(task.timed or 0.0 for task in timed), self.patience.left()
             if not wait_out or left < 0 or (longest > left and not self.to_the_end):
                 return rest.resting()
+            began = time.monotonic()
             later = self._wait_out(rest) if longest <= left else self._after_a_nap()
+            self.own.add(time.monotonic() - began)
             if isinstance(later, Quiet | Resting | Spinning | Restless):
                 return later
             rest = later
@@ -213,7 +221,7 @@ class _Settling:
             if not waiting and now - began >= self.ticks.linger:
                 lesson.learn(rest, idle=True)
                 return Quiet(rest.tasks, rest.queues)
-            if time.monotonic() > self.deadline:
+            if self.patience.over:
                 return rest.resting()
 
     def _rest(self) -> _Rest | Spinning | Restless:
@@ -227,7 +235,8 @@ class _Settling:
                 self.spin.restart()
             if rest is None and (spinning := self.spin.look(self.look_at_queues)) is not None:
                 return spinning
-            if time.monotonic() > self.deadline:
+            self.patience.excuse(self.spin.delay())
+            if self.patience.over:
                 return Restless(self.census.tasks())
             self._pause()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gatecrash.instruments.census import Census, Task
 from gatecrash.instruments.ticks import Ticks
 
-_SPIN_WINDOW, _SPIN_RESTART, _SPIN_SHARE = 0.25, 1.0, 0.9
+SPIN_WINDOW, _SPIN_RESTART, _SPIN_SHARE = 0.25, 1.0, 0.9
 _KNOWN_SPIN_WINDOW = 0.05  # seconds, where a task was seen to spin before
 
 
@@ -31,29 +31,42 @@ class SpinWatch:
     def __init__(self, census: Census, ticks: Ticks) -> None:
         self.census = census
         self.ticks = ticks
-        self.least = _SPIN_WINDOW
+        self.least = SPIN_WINDOW
         self.known = False  # a task was seen to spin in this situation before
         self.start = 0.0
         self.next_look = 0.0
         self.before: dict[int, Task] = {}
         self.queues: Hashable = None
+        self._waits: dict[int, int] = {}  # nanoseconds each task had waited for a CPU at the last look
+        self._delay = 0
 
     def restart(self) -> None:
         self.before = {}
+
+    def delay(self) -> float:
+        """Seconds that a task has wanted a CPU and had none, as the looks since the last question saw it."""
+        seconds, self._delay = self._delay / 1e9, 0
+        return seconds
+
+    def _note_delay(self, tasks: tuple[Task, ...]) -> None:
+        """The most that one of them was delayed: several wait side by side."""
+        self._delay += max((task.wait_ns - self._waits.get(task.tid, task.wait_ns) for task in tasks), default=0)
+        self._waits = {task.tid: task.wait_ns for task in tasks}
 
     def look(self, look_at_queues: Callable[[], Hashable]) -> Spinning | None:
         now = time.monotonic()
         if now < self.next_look:
             return None
-        window = _KNOWN_SPIN_WINDOW if self.known else _SPIN_WINDOW
+        window = _KNOWN_SPIN_WINDOW if self.known else SPIN_WINDOW
         self.next_look = now + window / 10
         queues, tasks = look_at_queues(), self.census.tasks()
+        self._note_delay(tasks)
         now = time.monotonic()
         elapsed = now - self.start
         if not self.before or queues != self.queues:
             self.start, self.queues = now, queues
             self.before = {task.tid: task for task in tasks}
-            self.known = self.least == _SPIN_WINDOW and self.ticks.spun_here()
+            self.known = self.least == SPIN_WINDOW and self.ticks.spun_here()
             return None
         if elapsed < window:
             return None

@@ -9,11 +9,13 @@ from gatecrash.language import stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.invariants import MEMORY_FAULTS
 from gatecrash.oracles.service import Unserved, as_finding, unserved
-from gatecrash.text import last_words
-from gatecrash.transcript import Event, ServerEnded, Transcript
+from gatecrash.scenario import HalfClose
+from gatecrash.text import last_words, size_of
+from gatecrash.transcript import Event, Got, ServerEnded, Transcript
 from gatecrash.verdicts import Case, Finding
 
 _SIGPIPE = 13
+_AGAIN = 16  # times an answer comes again before nobody takes it for a coincidence
 
 
 @oracle("LIFE-04")
@@ -94,6 +96,38 @@ def odd_bytes_end_nobody(case: Case) -> Finding | None:
         return None
     evidence = (stated("its last words: {output}", output=last_words(end.output)),) if end.output.strip() else ()
     return Finding("LIFE-12", stated("the server goes on, whatever bytes a client sends"), end.line(), evidence)
+
+
+@oracle("LIFE-13")
+def finished_client_is_left_alone(case: Case) -> Finding | None:
+    """A client that had its answer and has finished is sent megabytes, and no end of them is seen.
+
+    They are nobody's answer: the one it got comes again and again, or they are more than an echo was ever given.
+    """
+    flood = case.transcript.flooded
+    if flood is None:
+        return None
+    client = flood.client
+    finished = next((n for n, s in enumerate(case.transcript.scenario.steps) if s == HalfClose(client)), None)
+    if finished is None or flood.step < finished:
+        return None
+    got = [(e.step, e.data) for e in case.transcript.of(client) if isinstance(e, Got)]
+    answer = b"".join(data for step, data in got if step < finished)
+    behind = b"".join(data for step, data in got if step > finished)
+    again = behind.count(answer) if answer else 0
+    if again < _AGAIN and case.contract.protocol != "echo":
+        return None
+    expected = stated("nothing more for a client that has its answer and has ended its side")
+    told = stated(
+        "{client} had {size} and finished, and has been sent {more} since",
+        client=client,
+        size=size_of(answer),
+        more=size_of(behind),
+    )
+    if again >= _AGAIN:
+        told = stated("{told}: the same answer {times} times", told=told, times=again)
+    look = case.transcript.look(f"{client} has finished")
+    return Finding("LIFE-13", expected, told, look.where if look is not None else ())
 
 
 def _last_is_served(rule: str, case: Case, expected: str) -> Finding | None:

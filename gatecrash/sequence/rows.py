@@ -17,7 +17,16 @@ from gatecrash.sequence.places import place_of
 from gatecrash.sequence.trace import Trace
 from gatecrash.text import size_of
 
-_ANSWERED = (seen.Got, seen.Ended, seen.Silent, seen.Looked, seen.HeldAt, seen.NotConnected, seen.ServerEnded)
+_ANSWERED = (
+    seen.Got,
+    seen.Ended,
+    seen.Silent,
+    seen.Flooded,
+    seen.Looked,
+    seen.HeldAt,
+    seen.NotConnected,
+    seen.ServerEnded,
+)
 
 
 class Drawing:
@@ -281,6 +290,12 @@ class Drawing:
         kind: MarkKind = "silence" if event.proven else "unproven"
         self.mark(client(event.client), kind, words.silent(event), bad=bad)
         self.blocked(event.where, blamed=bad, spinning=event.still == "spinning")
+
+    @event.register
+    def _flooded(self, event: seen.Flooded, index: int) -> None:
+        bad = self.fault.blames(event.client)
+        text = say("no more is read: {size} bytes came", size=event.size)
+        self.mark(client(event.client), "unproven", text, bad=bad)
 
     @event.register
     def _looked(self, event: seen.Looked, index: int) -> None:

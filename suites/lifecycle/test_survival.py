@@ -69,6 +69,22 @@ def test_bytes_that_mean_nothing_do_not_end_it(trial: Trial) -> None:
     trial.verify(said.map(_odd_datagrams if datagrams else _odd_words))
 
 
+@pytest.mark.rule("LIFE-13")
+def test_a_client_that_has_finished_is_not_talked_to(trial: Trial) -> None:
+    counts = st.sampled_from((1, 2, 3))
+    trial.verify(counts.map(lambda count: _finishes_answered(trial.contract, count)), examples=6)
+
+
+def _finishes_answered(contract: Contract, count: int) -> Scenario:
+    """Each client finishes when it has its answer, and reads on; they come one after the other."""
+    names = client_names(count)
+    visits = (
+        (*ask(name, contract), HalfClose(name), Receive(name, "end"), Settle(f"{name} has finished"), Close(name))
+        for name in names
+    )
+    return scenario(*visits)
+
+
 def _odd_datagrams(said: list[bytes]) -> Scenario:
     """An empty one is odd enough for some."""
     names = client_names(len(said))
