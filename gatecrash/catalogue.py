@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from gatecrash.errors import EngineFault
-from gatecrash.judging import verdict_without_trying
+from gatecrash.judging import standing, verdict_without_trying
 from gatecrash.profiles import Profile
 from gatecrash.rulebook import Rule, load
 from gatecrash.tree import tree_root
@@ -68,9 +68,11 @@ def _properties_of(module: ModuleType) -> list[Property]:
 def try_property(one: Property, bench: Bench, build: str, tried: Profile) -> tuple[Verdict, ...]:
     """Every verdict that comes of one property on one build of a target."""
     rule = load().get(one.rule)
+    bench.site.scenario_seconds = tried.scenario_seconds
     given = verdict_without_trying(rule, bench.site, bench.prerequisites, build)
     if given is not None:
         return (given,)
+    bench.site.drop()  # what an earlier rule did to a server is none of this one's affair
     trial = Trial(rule, bench.site, tried, build=build)
     with suppress(RuleBroken):
         one.run(trial)
@@ -85,11 +87,11 @@ def judge(bench: Bench, build: str, profile_of: Callable[[Rule], Profile | None]
         tried = profile_of(load().get(one.rule))
         if tried is not None:
             new = try_property(one, bench, build, tried)
-            bench.prerequisites.hold(holding(new))
+            bench.prerequisites.learn(standing(one_of(one.rule, new)))
             verdicts += new
     return verdicts
 
 
-def holding(verdicts: Iterable[Verdict]) -> set[str]:
-    """The rules that were tried on the plain build, and hold: what builds on them can be seen."""
-    return {verdict.rule for verdict in verdicts if verdict.outcome == "pass" and verdict.build == "plain"}
+def one_of(rule: str, verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    """The verdicts on this rule itself, not those on others that were broken meanwhile."""
+    return tuple(verdict for verdict in verdicts if verdict.rule == rule)

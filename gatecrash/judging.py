@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from gatecrash.errors import TargetError, Unavailable
@@ -15,7 +15,7 @@ from gatecrash.remote import UNSEEN
 from gatecrash.rulebook import Rule, applicable, load
 from gatecrash.scenario import Scenario
 from gatecrash.site import Site
-from gatecrash.verdicts import Finding, Verdict
+from gatecrash.verdicts import Finding, Verdict, is_broken
 
 #: Instruments that only prove a silence: without them a rule is still judged by what comes over the wire. A rule that
 #: asks for queues alone judges what the kernel says of them.
@@ -34,6 +34,30 @@ def missing_instruments(unseen: str | None) -> dict[str, str]:
     return missing_here() if unseen is None else dict.fromkeys(UNSEEN, unseen)
 
 
+#: Of rules that were tried: None for one that holds, else why what builds on it cannot be seen.
+Standing = Mapping[str, str | None]
+
+
+def standing(verdicts: Iterable[Verdict]) -> dict[str, str | None]:
+    """What these verdicts on the plain build mean for the rules that build on theirs."""
+    found: dict[str, str | None] = {}
+    for verdict in verdicts:
+        if verdict.build == "plain" and verdict.outcome != "not_applicable":
+            found[verdict.rule] = found.get(verdict.rule) or _stands_in_the_way(verdict)
+    return found
+
+
+def _stands_in_the_way(verdict: Verdict) -> str | None:
+    if verdict.outcome == "pass":
+        return None
+    if verdict.outcome == "not_observable":
+        return verdict.reason
+    if verdict.outcome == "fail":
+        return is_broken(verdict)
+    why = verdict.finding.got if verdict.finding is not None else verdict.reason
+    return stated("{rule} could not be proven here ({got}), so this cannot be seen", rule=verdict.rule, got=why)
+
+
 class Prerequisites:
     """Remembers for one site which basic rules hold, each tried once by its probe."""
 
@@ -41,9 +65,9 @@ class Prerequisites:
         self.site = site
         self._broken: dict[str, str | None] = {}
 
-    def hold(self, rules: Iterable[str]) -> None:
-        """These rules were tried and hold: no probe is needed."""
-        self._broken.update(dict.fromkeys(rules))
+    def learn(self, known: Standing) -> None:
+        """These rules were tried: no probe is needed."""
+        self._broken.update(known)
 
     def broken(self, rule: Rule) -> str | None:
         """Why `rule` cannot be seen: the first prerequisite that does not hold; None when all do."""

@@ -11,12 +11,19 @@ from gatecrash.language import say
 
 @dataclass(frozen=True)
 class Profile:
-    """`examples` a rule at most, within `seconds`; a failure is shrunk for `shrink_seconds` and replayed."""
+    """`examples` a rule at most; a failure is shrunk for `shrink_seconds` and replayed `replays` times.
+
+    `seconds` and `scenario_seconds` are the target's own (instruments/patience.py), which a busy machine does not
+    change: how much of them a rule may cost before fewer examples are played, and one scenario before it is broken
+    off. `run_seconds` are on the clock: what was not tried by then is not tried.
+    """
 
     name: str
     examples: int
     seconds: float
     shrink_seconds: float
+    run_seconds: float
+    scenario_seconds: float = 10.0
     replays: int = 3
     derandomize: bool = True
 
@@ -30,11 +37,19 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("glance", examples=2, seconds=2.0, shrink_seconds=0.5, replays=1),
-        Profile("matrix", examples=16, seconds=6.0, shrink_seconds=0.5, replays=1),
-        Profile("quick", examples=20, seconds=4.0, shrink_seconds=2.0),
-        Profile("default", examples=100, seconds=15.0, shrink_seconds=6.0),
-        Profile("thorough", examples=1000, seconds=120.0, shrink_seconds=30.0, derandomize=False),
+        Profile("glance", examples=2, seconds=2.0, shrink_seconds=0.5, run_seconds=60.0, replays=1),
+        Profile("matrix", examples=16, seconds=6.0, shrink_seconds=0.5, run_seconds=600.0, replays=1),
+        Profile("quick", examples=20, seconds=3.0, shrink_seconds=2.0, run_seconds=100.0),
+        Profile("default", examples=100, seconds=15.0, shrink_seconds=6.0, run_seconds=900.0, scenario_seconds=30.0),
+        Profile(
+            "thorough",
+            examples=1000,
+            seconds=120.0,
+            shrink_seconds=30.0,
+            run_seconds=10800.0,
+            scenario_seconds=120.0,
+            derandomize=False,
+        ),
     )
 }
 

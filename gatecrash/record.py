@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gatecrash import __version__
 from gatecrash.baseline import Baseline, Known, by_rule
 from gatecrash.rulebook import Rule, load
 from gatecrash.scheme import Scheme
-from gatecrash.verdicts import Outcome, Verdict, merge
+from gatecrash.verdicts import Outcome, Verdict, is_broken, merge
 from gatecrash.workshop import Prepared
 
 OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "not_applicable", "not_observable", "inconclusive")
@@ -134,9 +134,42 @@ def _row(judgement: Judgement) -> dict[str, Any]:
     }
 
 
+#: A server that breaks it is ended in the middle of whatever it does: nothing else can be seen of it.
+_OVERRUN = "RES-06"
+
+
+def behind_broken(merged: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """The verdicts, with each rule that builds on a broken one said to be hidden behind it.
+
+    It may have been tried before the other broke, or found nothing for the very reason that the other is broken: which
+    of them came first is chance, and the rulebook's order is not. What was seen to be broken stays broken.
+    """
+    found = dict(merged)
+    for rule in load().in_order():
+        verdict = found.get(rule.id)
+        if verdict is None or verdict.outcome not in ("pass", "inconclusive"):
+            continue
+        below = next((found[name] for name in _stands_upon(rule) if _hides(found.get(name), merged)), None)
+        if below is not None:
+            reason = is_broken(below) if below.outcome == "fail" else below.reason
+            found[rule.id] = replace(verdict, outcome="not_observable", reason=reason, finding=None)
+    return found
+
+
+def _stands_upon(rule: Rule) -> tuple[str, ...]:
+    return rule.after if rule.id == _OVERRUN else (_OVERRUN, *rule.after)
+
+
+def _hides(below: Verdict | None, merged: Mapping[str, Verdict]) -> bool:
+    """Whether what builds on this verdict's rule is hidden: it is broken, or is hidden itself behind one that is."""
+    if below is None:
+        return False
+    return below.outcome == "fail" or (below.outcome, merged[below.rule].outcome) == ("not_observable", "pass")
+
+
 def judgements(verdicts: Iterable[Verdict], rules: Iterable[Rule]) -> tuple[Judgement, ...]:
     """One judgement for each of these rules that has a verdict."""
-    merged = merge(verdicts)
+    merged = behind_broken(merge(verdicts))
     order = {rule.id: rule for rule in load().rules}
     wanted = {rule.id for rule in rules}
     chosen = [rule for id, rule in order.items() if id in merged and (id in wanted or merged[id].outcome == "fail")]

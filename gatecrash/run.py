@@ -7,18 +7,23 @@ from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gatecrash.baseline import Baseline
 from gatecrash.contract import Contract
 from gatecrash.errors import GatecrashError, TargetError
 from gatecrash.judging import missing_instruments
+from gatecrash.language import stated
 from gatecrash.profiles import profile
 from gatecrash.record import RunRecord, judgements
-from gatecrash.rulebook import Rule
+from gatecrash.rulebook import Rule, load
 from gatecrash.scheme import Scheme
 from gatecrash.verdicts import Verdict
 from gatecrash.workers import default_workers
 from gatecrash.workshop import Prepared, Workshop
+
+if TYPE_CHECKING:
+    from gatecrash.runner import Result
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Wishes:
     patience: float = 5.0
     contract: str | None = None
     jobs: int | None = None
+    #: Seconds for the whole run; None: as many as the profile has.
+    max_time: float | None = None
     strict: bool = False
     #: Failures that are known.
     baseline: Baseline | None = None
@@ -78,11 +85,14 @@ class Run:
         wishes = self.wishes
         work = orders((rule.id for rule in wishes.rules), self.prepared.launches, first=first)
         jobs = min(wishes.jobs or default_workers(), len(work))
-        with Crew(self.folder, self._workshop, wishes.target, profile(wishes.profile), jobs=jobs) as crew:
-            for result in crew.results(work):
+        tried = profile(wishes.profile)
+        seconds = tried.run_seconds if wishes.max_time is None else wishes.max_time
+        with Crew(self.folder, self._workshop, wishes.target, tried, jobs=jobs) as crew:
+            for result in crew.results(work, until=self._started + seconds):
                 self._faults += [result.fault] if result.fault is not None else []
-                self._verdicts += result.verdicts
-                yield result.verdicts
+                verdicts = result.verdicts if not result.late else _not_tried(result, seconds)
+                self._verdicts += verdicts
+                yield verdicts
         self._tried = True
 
     def record(self) -> RunRecord:
@@ -128,6 +138,15 @@ class Run:
     def _workshop(self) -> Workshop:
         wishes = self.wishes
         return Workshop(self.folder, arena=wishes.arena, patience=wishes.patience, contract=wishes.contract)
+
+
+def _not_tried(result: Result, seconds: float) -> tuple[Verdict, ...]:
+    """The verdict of a rule that the end of the run came before; on a second build it says nothing new."""
+    rule, build = load().get(result.order.rule), result.order.build
+    if build != "plain" and rule.area != "memory":
+        return ()
+    reason = stated("not tried: time: the {seconds:g} s of this run were over", seconds=seconds)
+    return (Verdict(rule.id, "inconclusive", reason, build=build),)
 
 
 def _import_suites() -> None:

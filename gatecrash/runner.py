@@ -1,28 +1,35 @@
 """Worker processes that try properties on one target, each in an arena of its own.
 
 The parent has imported everything when it forks them, hands out one order at a time to whoever is free, and hears
-the verdicts. A worker that ends early loses one order; the others go on.
+the verdicts. A worker that ends early loses one order; the others go on. A rule is tried when those it builds on
+have their verdicts: what stands in whose way is decided by the rulebook, never by who was first. When the time of
+the run is over, what is under way is broken off.
 """
 
 from __future__ import annotations
 
 import gc
+import math
 import multiprocessing
 import os
 import signal
+import time
 import traceback
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from types import TracebackType
 
-from gatecrash.catalogue import holding, properties, try_property
+from gatecrash.catalogue import one_of, properties, try_property
+from gatecrash.judging import Standing, standing
 from gatecrash.orphans import die_with_parent
 from gatecrash.profiles import Profile
+from gatecrash.rulebook import load
 from gatecrash.verdicts import Verdict
 from gatecrash.workshop import Workshop
 
@@ -46,19 +53,41 @@ class Order:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of an order: its verdicts, or why it has none (a fault of ours)."""
+    """What came of an order: its verdicts, or why it has none (a fault of ours).
+
+    `late`: it was not tried, or not to its end, because the time of the run was over.
+    """
 
     order: Order
     verdicts: tuple[Verdict, ...] = ()
     fault: str | None = None
+    late: bool = False
 
 
 def orders(rules: Iterable[str], builds: Iterable[str], *, first: Iterable[str] = ()) -> list[Order]:
-    """The orders for these rules, build by build so that few servers are started; `first` are tried before others."""
+    """The orders for these rules, build by build so that few servers are started; `first` are tried before others.
+
+    Then the basic rules come, and of the others those that are known to be broken in more ways: when the time of a run
+    is over, what was not tried is what would have shown least.
+    """
     wanted, ahead = set(rules), set(first)
     chosen = [index for index, one in enumerate(properties()) if one.rule in wanted]
-    chosen.sort(key=lambda index: properties()[index].rule not in ahead)
+    chosen.sort(key=lambda index: _rank(properties()[index].rule, ahead))
     return [Order(index, build) for build in builds for index in chosen]
+
+
+def _rank(rule: str, ahead: set[str]) -> tuple[bool, int, int]:
+    return rule not in ahead, -_built_upon()[rule], -len(load().get(rule).faulty)
+
+
+@cache
+def _built_upon() -> dict[str, int]:
+    """How many rules build on each rule, directly or not."""
+    above: dict[str, set[str]] = {rule.id: set() for rule in load().rules}
+    for rule in reversed(load().in_order()):
+        for below in rule.after:
+            above[below] |= {rule.id, *above[rule.id]}
+    return {id: len(builders) for id, builders in above.items()}
 
 
 @dataclass
@@ -67,7 +96,7 @@ class _Worker:
     line: Connection
     log: Path
     order: Order | None = None
-    #: Rules that hold, as far as this worker was told.
+    #: What this worker was told of other rules.
     told: set[str] = field(default_factory=set)
 
 
@@ -84,7 +113,8 @@ class Crew:
         self._tried = tried
         self._jobs = jobs
         self._workers: list[_Worker] = []
-        self._held: set[str] = set()
+        self._known: dict[str, str | None] = {}
+        self._untried: Counter[str] = Counter()
 
     def __enter__(self) -> Crew:
         gc.freeze()  # what was imported lives as long as the workers: nobody needs to look through it again
@@ -114,30 +144,69 @@ class Crew:
 
     # -- the parent's side --------------------------------------------------------------------------------------
 
-    def results(self, work: Iterable[Order]) -> Iterator[Result]:
-        """Hand the work out and give each result as it comes, until all is done or nobody is left to do it."""
-        waiting = deque(work)
-        for worker in self._workers:
-            self._hand_out(worker, waiting)
+    def results(self, work: Iterable[Order], *, until: float = math.inf) -> Iterator[Result]:
+        """Hand the work out and give each result as it comes, until all is done or nobody is left to do it.
+
+        `until`: when it has to be over (time.monotonic).
+        """
+        waiting = list(work)
+        self._untried = Counter(order.rule for order in waiting if order.build == "plain")
+        self._hand_out(waiting)
         while busy := {worker.line: worker for worker in self._workers if worker.order is not None}:
-            for line in wait(list(busy)):
+            left = until - time.monotonic()
+            heard = wait(list(busy), None if left == math.inf else max(left, 0.0)) if left > 0 else []
+            if not heard:
+                yield from self._give_up(waiting)
+                return
+            for line in heard:
                 worker = busy[line]  # type: ignore[index]
                 result = self._hear(worker)
-                self._held |= holding(result.verdicts)
-                self._hand_out(worker, waiting)
+                worker.order = None
+                self._learn(result)
+                self._hand_out(waiting)
                 yield result
         for order in waiting:
             yield Result(order, fault="there was no worker left to try it")
 
-    def _hand_out(self, worker: _Worker, waiting: deque[Order]) -> None:
-        worker.order = None
-        if not waiting or worker.line.closed:
+    def _give_up(self, waiting: list[Order]) -> Iterator[Result]:
+        """The time is over: whoever is still at work is ended with what it had started."""
+        for worker in self._workers:
+            if worker.order is not None:
+                worker.process.terminate()
+                yield Result(worker.order, late=True)
+        for order in waiting:
+            yield Result(order, late=True)
+
+    def _learn(self, result: Result) -> None:
+        if result.order.build != "plain":
             return
-        worker.order = waiting.popleft()
-        news = self._held - worker.told
-        worker.told |= news
+        rule = result.order.rule
+        self._untried[rule] -= 1
+        for name, reason in standing(one_of(rule, result.verdicts)).items():
+            self._known[name] = self._known.get(name) or reason
+
+    def _hand_out(self, waiting: list[Order]) -> None:
+        """An order to each free worker, as long as there is one whose rule can be tried now."""
+        for worker in self._workers:
+            if worker.order is None and not worker.line.closed:
+                order = next((one for one in waiting if self._may_be_tried(one.rule)), None)
+                if order is None:
+                    return
+                waiting.remove(order)
+                self._send(worker, order)
+
+    def _may_be_tried(self, rule: str) -> bool:
+        """Whether all that it builds on has been tried; rules that this run leaves out are probed by the workers."""
+        return not any(self._untried[below] > 0 for below in load().get(rule).after)
+
+    def _send(self, worker: _Worker, order: Order) -> None:
+        worker.order = order
+        news = {
+            rule: reason for rule, reason in self._known.items() if rule not in worker.told and not self._untried[rule]
+        }
+        worker.told |= set(news)
         with suppress(BrokenPipeError):  # it has ended: its end is heard next
-            worker.line.send((worker.order, news))
+            worker.line.send((order, news))
 
     def _hear(self, worker: _Worker) -> Result:
         assert worker.order is not None
@@ -173,17 +242,17 @@ class Crew:
     def _serve(self, line: Connection, workshop: Workshop) -> None:
         while True:
             try:
-                order, held = line.recv()
+                order, known = line.recv()
             except (EOFError, OSError):
                 return
-            line.send(self._try(workshop, order, held))
+            line.send(self._try(workshop, order, known))
 
-    def _try(self, workshop: Workshop, order: Order, held: set[str]) -> Result:
+    def _try(self, workshop: Workshop, order: Order, known: Standing) -> Result:
         try:
             bench = workshop.bench(self._target, order.build)
             if bench is None:
                 return Result(order)
-            bench.prerequisites.hold(held)
+            bench.prerequisites.learn(known)
             return Result(order, try_property(properties()[order.index], bench, order.build, self._tried))
         except Exception:  # noqa: BLE001 - whatever fails in one order is told, and the others go on
             return Result(order, fault=traceback.format_exc()[-_MOST_WORDS:])

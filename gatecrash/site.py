@@ -105,6 +105,7 @@ class Site:
         if not server.sockets.ports:
             raise TargetError(why_not_listening(server, again=self._listened))
         self._listened = True
+        self.own.add(server.processor_seconds())
         return server
 
     def _start(self, build: str, traps: frozenset[str]) -> Server:

@@ -50,6 +50,8 @@ _WITHOUT_TRACE = (
 
 #: Bytes that are kept of what one client is sent, and of what all are, besides twice what they have sent themselves.
 _MOST_FOR_ONE, _MOST_FOR_ALL = 4 << 20, 16 << 20
+#: Bytes that each client may have though others have taken all.
+_LEAST_FOR_ONE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ class Stage:
         """Whether no more of what this client is sent is kept: noted once."""
         received = len(client.received)
         too_much = received > _MOST_FOR_ONE + 2 * len(client.sent)
-        if not too_much and self._kept > _MOST_FOR_ALL:
+        if not too_much and self._kept > _MOST_FOR_ALL and received > _LEAST_FOR_ONE:
             too_much = self._kept > _MOST_FOR_ALL + 2 * sum(len(one.sent) for one in self.streams.values())
         if too_much:
             client.flooded = True

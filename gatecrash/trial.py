@@ -16,7 +16,7 @@ from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
 from gatecrash.contract import Contract
-from gatecrash.errors import TargetError
+from gatecrash.errors import TargetError, TooSlow
 from gatecrash.instruments.ticks import Haste
 from gatecrash.language import stated
 from gatecrash.leaks import leaks_of
@@ -71,6 +71,9 @@ class Trial:
         self._broken: dict[Scenario, RuleBroken] = {}
         self._shrink_until: float | None = None
         self._started = time.monotonic()
+        self._own_before = site.own.seconds
+        self._broken_off = ""  # why a scenario was not played to its end
+        self._flooded = ""  # who was sent more than is kept
         self._fresh = False
         self._unstarted = ""  # why it could not be started again
         self._overrun = ""  # why this rule cannot be seen: the server forks without end
@@ -152,6 +155,9 @@ class Trial:
             return
         try:
             broken = self._seen(played)
+        except TooSlow as error:
+            self._broken_off = self._broken_off or str(error)
+            return
         except TargetError as error:  # it started before: that it does not now is no finding about this rule
             self._unstarted = self._unstarted or str(error)
             return
@@ -163,10 +169,9 @@ class Trial:
         raise broken
 
     def _out_of_time(self) -> bool:
-        now = time.monotonic()
         if self._shrink_until is not None:
-            return now > self._shrink_until
-        spent = (now - self._started) / self.profile.seconds
+            return time.monotonic() > self._shrink_until
+        spent = (self.site.own.seconds - self._own_before) / self.profile.seconds
         return spent > 1 and (self.examples >= _FEW_EXAMPLES or spent > _FAR_TOO_LONG)
 
     def _seen(self, played: Scenario) -> RuleBroken | None:
@@ -181,6 +186,8 @@ class Trial:
         if finding is None:
             return None
         if not finding.conclusive:
+            flood = transcript.flooded
+            self._flooded = self._flooded or (flood.line() if flood is not None else "")
             self.unproved.append(finding)
             return None
         if finding.rule != self.rule.id:
@@ -261,6 +268,10 @@ class Trial:
             return self._verdict("not_observable", reason=self._overrun)
         if self._unstarted:
             return self._verdict("inconclusive", reason=self._unstarted)
+        if self._broken_off:
+            return self._verdict("inconclusive", reason=stated("not tried: time: {why}", why=self._broken_off))
+        if self.unproved and self._flooded:
+            return self._verdict("inconclusive", reason=self._flooded)
         if self.unproved:
             finding = self.unproved[0]
             return self._verdict(

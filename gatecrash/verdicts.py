@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gatecrash.contract import Contract
-from gatecrash.language import Sentence
+from gatecrash.language import Sentence, stated
 from gatecrash.scenario import Scenario
 from gatecrash.transcript import Transcript
 
@@ -136,6 +136,12 @@ class Verdict:
         values["scenario"] = None if values["scenario"] is None else Scenario.from_json(values["scenario"])
         values["confirmed"] = None if values["confirmed"] is None else tuple(values["confirmed"])
         return cls(**values)
+
+
+def is_broken(verdict: Verdict) -> str:
+    """Why a rule that builds on the broken one of this verdict cannot be seen."""
+    got = "" if verdict.finding is None else verdict.finding.got
+    return stated("{rule} is broken ({got}), so this cannot be seen", rule=verdict.rule, got=got)
 
 
 def merge(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:

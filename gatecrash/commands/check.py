@@ -93,6 +93,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--patience", type=_seconds, default=5.0, metavar="SECONDS", help="when a wait that proves nothing is given up"
     )
     parser.add_argument(
+        "--max-time",
+        type=_longest,
+        default=None,
+        metavar="SECONDS",
+        help="when the whole run is to be over (default: 100 with quick, 900 with default)",
+    )
+    parser.add_argument(
         "--arena", choices=("auto", "namespace", "loopback"), default="auto", help="where the target runs"
     )
 
@@ -115,6 +122,18 @@ def _seconds(text: str) -> float:
     if not 0 < number <= 600:
         raise argparse.ArgumentTypeError(
             say("{text!r} is not a time; give seconds, above 0 and at most 600", text=text)
+        )
+    return number
+
+
+def _longest(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 1 <= number <= 86400:
+        raise argparse.ArgumentTypeError(
+            say("{text!r} is not a time for a run; give seconds, from 1 to 86400", text=text)
         )
     return number
 
@@ -268,6 +287,7 @@ def _wishes(options: argparse.Namespace, known: Baseline | None) -> Wishes:
         patience=options.patience,
         contract=absolute(options.contract),
         jobs=options.jobs,
+        max_time=options.max_time,
         strict=options.strict,
         baseline=known,
         grading=grading_asked(options.grading, options.contract),
