@@ -22,10 +22,10 @@ class Profile:
     examples: int
     seconds: float
     shrink_seconds: float
-    run_seconds: float
-    scenario_seconds: float = 10.0
     replays: int = 3
     derandomize: bool = True
+    run_seconds: float = 600.0
+    scenario_seconds: float = 10.0
 
     def examples_on(self, build: str, area: str) -> int:
         """How many examples on this build: a sanitized one is slow, and only what the sanitizers say counts there."""
