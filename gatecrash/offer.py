@@ -15,6 +15,12 @@ def get_request(path: str, *, version: str = "1.1", extra: bytes = b"") -> bytes
     return f"GET {path} HTTP/{version}\r\nHost: localhost\r\n".encode() + extra + b"\r\n"
 
 
+def post_request(path: str, body: bytes = b"knock=1") -> bytes:
+    """A plain POST with a body that Content-Length counts (RFC 9110 8.6)."""
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
 def plain_request(contract: Contract) -> bytes:
     """The bytes of one plain request; b"" where the server speaks first."""
     match contract.protocol:
@@ -24,6 +30,16 @@ def plain_request(contract: Contract) -> bytes:
             return b""
         case _:
             return ECHO_PAYLOAD
+
+
+def promised_requests(contract: Contract) -> dict[str, bytes]:
+    """A plain request for each thing that the contract names, or discovery found, by its key under [http]."""
+    asked = {"path": get_request(contract.path)}
+    if contract.large_path is not None:
+        asked["large_path"] = get_request(contract.large_path)
+    if contract.post_path is not None:
+        asked["post_path"] = post_request(contract.post_path)
+    return asked
 
 
 def ask(client: str, contract: Contract) -> tuple[Step, ...]:

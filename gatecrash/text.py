@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gatecrash.language import stated
 
+_LONGEST_LINE = 60  # bytes of a request line that are shown
 _NAMED = {0x0D: "\\r", 0x0A: "\\n", 0x09: "\\t", 0x5C: "\\\\", 0x22: '\\"'}
 
 
@@ -19,6 +20,12 @@ def shown(data: bytes, *, limit: int = 72) -> str:
     keep = limit // 2
     head, tail = escaped(data[:keep]), escaped(data[-keep:])
     return stated('"{head}" … {count} bytes … "{tail}"', head=head, count=len(data) - 2 * keep, tail=tail)
+
+
+def request_line(request: bytes) -> str:
+    """The method and the target of an HTTP request, as in "GET /large"; a long target is cut."""
+    words = request.partition(b"\r\n")[0].split(b" ")[:2]
+    return escaped(b" ".join(words)[:_LONGEST_LINE])
 
 
 def size_of(data: bytes) -> str:

@@ -16,19 +16,23 @@ from gatecrash.tree import tree_root
 from gatecrash.verdicts import Verdict, merge
 from gatecrash.workshop import Prepared, Workshop
 
-_FIELD = re.compile(r"^[ *]*(Planted mistake|Model|Protocol|Breaks|Fix):\s*(.+?)\s*$", re.MULTILINE)
+_FIELD = re.compile(r"^[ *]*(Planted mistake|Model|Protocol|Breaks|Contract|Fix):\s*(.+?)\s*$", re.MULTILINE)
 _RULE = re.compile(r"[A-Z]+-\d\d")
 
 
 @dataclass(frozen=True)
 class Planted:
-    """One faulty server: its file, the mistake in a sentence, and exactly the rules it must be blamed for."""
+    """One faulty server: its file, the mistake in a sentence, and exactly the rules it must be blamed for.
+
+    `contract`: what it promises, as the one line of a gatecrash.toml; most promise nothing.
+    """
 
     path: Path
     mistake: str
     model: str
     protocol: str
     breaks: frozenset[str]
+    contract: str = ""
 
 
 def faulty_servers() -> list[Planted]:
@@ -42,7 +46,8 @@ def _planted(path: Path) -> Planted:
     missing = {"Planted mistake", "Model", "Protocol", "Breaks", "Fix"} - set(fields)
     assert not missing, f"{path.name}: its header lacks {', '.join(sorted(missing))}"
     breaks = frozenset(_RULE.findall(fields["Breaks"]))
-    return Planted(path, fields["Planted mistake"], fields["Model"], fields["Protocol"], breaks)
+    promised = fields.get("Contract", "").replace("] ", "]\n", 1)
+    return Planted(path, fields["Planted mistake"], fields["Model"], fields["Protocol"], breaks, promised)
 
 
 def verdicts_on(
@@ -51,6 +56,7 @@ def verdicts_on(
     *,
     others: str = "glance",
     only: str | None = None,
+    contract: str = "",
     then: Callable[[Prepared, dict[str, Verdict]], None] = lambda prepared, verdicts: None,
 ) -> dict[str, Verdict]:
     """One verdict a rule for one server: every suite on the plain build, the memory suite on the sanitized one.
@@ -58,6 +64,7 @@ def verdicts_on(
     The rules it is expected to break are tried with the profile "matrix", all others with the profile `others`; a
     mere glance plays only the simplest scenario of rules in other areas than those (of all, where the server is slow
     to start), and leaves the sanitized build out, unless it is expected to show something. `only`: one area is tried.
+    `contract`: the text of its gatecrash.toml.
     `then` is called with what came of it while the built programs are still there.
     """
     found: list[Verdict] = []
@@ -65,7 +72,7 @@ def verdicts_on(
     sanitized = others != "glance" or any(rule.startswith("MEM") for rule in expected)
     with (
         tempfile.TemporaryDirectory(prefix="gatecrash-") as folder,
-        Workshop(Path(folder), sanitized=sanitized) as workshop,
+        Workshop(Path(folder), sanitized=sanitized, contract=_written(contract, Path(folder))) as workshop,
     ):
         for build in ("plain", "sanitized"):
             bench = workshop.bench(str(path), build)
@@ -78,6 +85,14 @@ def verdicts_on(
         verdicts = merge(found)
         then(workshop.prepare(str(path)), verdicts)
     return verdicts
+
+
+def _written(contract: str, folder: Path) -> str | None:
+    if not contract:
+        return None
+    path = folder / "contract.toml"
+    path.write_text(contract)
+    return str(path)
 
 
 def _profile_of(

@@ -20,7 +20,7 @@ the rules its own header names.
 
 
 def _row(planted: Planted) -> tuple[frozenset[str], int]:
-    verdicts = verdicts_on(planted.path, planted.breaks, others="matrix")
+    verdicts = verdicts_on(planted.path, planted.breaks, others="matrix", contract=planted.contract)
     return blamed(verdicts), sum(v.outcome == "not_observable" for v in verdicts.values())
 
 

@@ -12,7 +12,7 @@ Oracle = Callable[[Case], Finding | None]
 _ORACLES: dict[str, Oracle] = {}
 _AREAS = (
     "accept", "queue", "startup", "fork", "children", "response", "framing", "segments", "persistence", "bodies",
-    "many_clients", "library", "stream", "datagram", "lifecycle", "survival", "resources", "memory",
+    "many_clients", "library", "promises", "stream", "datagram", "lifecycle", "survival", "resources", "memory",
 )  # fmt: skip
 
 

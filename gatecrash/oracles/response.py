@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-from gatecrash.language import stated
+from dataclasses import replace
+
+from gatecrash.language import joined, stated
+from gatecrash.offer import get_request
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import departure, described, plain_answer, same, settled
 from gatecrash.oracles.invariants import memory_fault
-from gatecrash.oracles.service import as_finding, askers, unserved
+from gatecrash.oracles.service import as_finding, askers, how_much_was_read, unserved
 from gatecrash.protocols import http
-from gatecrash.text import shown
+from gatecrash.text import request_line, shown
 from gatecrash.transcript import Transcript
 from gatecrash.verdicts import Case, Finding
 
 
 @oracle("RESP-01")
 def complete_request_is_answered(case: Case) -> Finding | None:
-    """Every client that sent a whole request gets at least the beginning of an answer."""
-    return _unanswered("RESP-01", case, askers(case))
+    """Every client that sent a whole request gets at least the beginning of an answer.
+
+    A server need not support other methods than GET. One that ends the connection then keeps nobody waiting: RESP-31.
+    """
+    clients = tuple(client for client in askers(case) if not _dropped(case.transcript, client))
+    return _unanswered("RESP-01", case, clients)
+
+
+@oracle("RESP-31")
+def refusal_is_said(case: Case) -> Finding | None:
+    """No connection is ended without a byte because of the method of a complete request."""
+    expected = stated("an answer, if only one that refuses the method (405, 501)")
+    for client in askers(case):
+        if _dropped(case.transcript, client):
+            return _told("RESP-31", case, client, as_finding("RESP-31", expected, unserved(case, client)))
+    return None
+
+
+def _dropped(transcript: Transcript, client: str) -> bool:
+    """Whether a server that runs on ended this connection without a byte, and the request was no GET."""
+    asked = http.request_methods(transcript.scenario.sent_by(client))
+    ended = transcript.end(client) is not None and transcript.server_ended is None
+    return ended and asked[:1] not in ((), ("GET",)) and not transcript.received(client)
 
 
 def _unanswered(rule: str, case: Case, clients: tuple[str, ...]) -> Finding | None:
@@ -27,8 +51,18 @@ def _unanswered(rule: str, case: Case, clients: tuple[str, ...]) -> Finding | No
         if not asked or transcript.received(client):
             continue
         if transcript.end(client) is not None or transcript.silence(client) is not None:
-            return as_finding(rule, stated("an answer to a complete request"), unserved(case, client))
+            missing = as_finding(rule, stated("an answer to a complete request"), unserved(case, client))
+            return _told(rule, case, client, missing)
     return None
+
+
+def _told(rule: str, case: Case, client: str, finding: Finding | None) -> Finding | None:
+    """The finding, and what was asked where it was not the plain GET of all clients."""
+    request = case.transcript.scenario.sent_by(client)
+    if finding is None or rule == "RESP-25" or request == get_request(case.contract.path):
+        return finding
+    got = joined((request_line(request), finding.got), ": ")
+    return replace(finding, got=got, evidence=(*how_much_was_read(case.transcript, client), *finding.evidence))
 
 
 @oracle("RESP-22")

@@ -10,7 +10,7 @@ from gatecrash.offer import complete, plain_request
 from gatecrash.protocols import http
 from gatecrash.scenario import Receive
 from gatecrash.text import last_words, shown, size_of
-from gatecrash.transcript import WHY_NOT, NotConnected, ServerEnded, Silent, Transcript
+from gatecrash.transcript import WHY_NOT, NotConnected, Sent, ServerEnded, Silent, Transcript
 from gatecrash.verdicts import Case, Difference, Finding
 
 
@@ -39,9 +39,14 @@ def unserved(case: Case, client: str) -> Unserved | None:
     sent, received = transcript.sent.get(client, b""), transcript.received(client)
     if _complete(case, sent, received, ended=transcript.end(client) is not None):
         return None if case.contract.protocol != "http" else _other_status(case, client, sent, received)
+    return what_came(transcript, client)
+
+
+def what_came(transcript: Transcript, client: str) -> Unserved:
+    """What `client` got of an answer that did not come, or not whole, whatever anybody gets alone."""
     silence = transcript.silence(client)
-    evidence = _evidence(transcript, silence)
-    return Unserved(client, _what_came(transcript, client, received), evidence, _proven(transcript, client, silence))
+    got = _what_came(transcript, client, transcript.received(client))
+    return Unserved(client, got, _evidence(transcript, silence), _proven(transcript, client, silence))
 
 
 def askers(case: Case) -> tuple[str, ...]:
@@ -118,6 +123,15 @@ def _what_came(transcript: Transcript, client: str, received: bytes) -> str:
         end=end[transcript.end(client)],
         gone=_gone(transcript),
     )
+
+
+def how_much_was_read(transcript: Transcript, client: str) -> tuple[str, ...]:
+    """How much of what `client` sent the server has read, as evidence; nothing where that was not looked at."""
+    sent = [e for e in transcript.of(client) if isinstance(e, Sent) and e.consumed is not None]
+    if not sent:
+        return ()
+    whole, consumed = len(transcript.scenario.sent_by(client)), sent[-1].consumed
+    return (stated("the server has read {consumed} of the request's {whole} bytes", consumed=consumed, whole=whole),)
 
 
 def _gone(transcript: Transcript) -> str:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from gatecrash.contract import Contract
-from gatecrash.offer import ask, get_request
+from gatecrash.offer import ask, get_request, post_request, promised_requests
 from gatecrash.scenario import (
     Close,
     Connect,
@@ -23,13 +23,28 @@ from strategies import client_names, http_requests, malformed_requests
 
 #: Seconds: a server that looks round now and then is not waited for, what is wrong shows at once.
 _MOMENT = 0.1
+#: Methods a server need not support, but that it must say something to.
+_METHODS = ("POST", "HEAD", "OPTIONS", "DELETE", "GATECRASH")
 _LONG_TARGETS = st.sampled_from((100, 256, 300, 512, 600, 1024, 1100, 2048, 4096, 8000, 15000)).map("a".__mul__)
 _NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_/.", min_size=1, max_size=40)
 
 
 @pytest.mark.rule("RESP-01")
 def test_a_complete_request_is_answered(trial: Trial) -> None:
-    trial.verify(st.integers(1, 3).map(lambda count: _one_after_another(trial.contract, count)))
+    plainly = st.integers(1, 3).map(lambda count: _one_after_another(trial.contract, count))
+    trial.verify(st.one_of(plainly, st.sampled_from(_unpromised(trial.contract)).map(_read_and_answered)))
+
+
+@pytest.mark.rule("RESP-30")
+def test_what_the_contract_names_is_answered(trial: Trial) -> None:
+    asked = tuple(promised_requests(trial.contract).values())
+    trial.verify(st.sampled_from(asked).map(_read_and_answered))
+
+
+@pytest.mark.rule("RESP-31")
+def test_a_method_is_refused_with_an_answer(trial: Trial) -> None:
+    requests = st.sampled_from(_METHODS).map(lambda method: _with_method(trial.contract.path, method))
+    trial.verify(requests.map(_read_and_answered))
 
 
 @pytest.mark.rule("RESP-22")
@@ -57,6 +72,24 @@ def test_the_answer_is_a_success(trial: Trial) -> None:
 
 def _visit(client: str, request: bytes) -> tuple[Step, ...]:
     return (Connect(client), Send(client, request, until_read=False), Receive(client), Close(client))
+
+
+def _read_and_answered(request: bytes) -> Scenario:
+    """One client; how much of its request the server reads is part of the evidence."""
+    return scenario(Connect("A"), Send("A", request), Receive("A"), Close("A"))
+
+
+def _with_method(path: str, method: str) -> bytes:
+    return post_request(path) if method == "POST" else get_request(path).replace(b"GET", method.encode(), 1)
+
+
+def _unpromised(contract: Contract) -> tuple[bytes, ...]:
+    """Complete requests whose answer may be any: of all methods, and for what discovery looks for in vain."""
+    asked = [_with_method(contract.path, method) for method in _METHODS]
+    old = get_request(contract.path, version="1.0")
+    promised = promised_requests(contract).values()
+    everything = (*asked, old, post_request("/echo"), get_request("/large"))
+    return tuple(request for request in everything if request not in promised)
 
 
 def _one_after_another(contract: Contract, count: int) -> Scenario:
