@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
@@ -25,6 +26,7 @@ from gatecrash.narrowing import fewer_segments, smaller
 from gatecrash.offer import plain_request
 from gatecrash.oracles import oracle_of
 from gatecrash.oracles.invariants import broken_invariants, true_reason
+from gatecrash.oracles.yardstick import unmeasured
 from gatecrash.profiles import Profile
 from gatecrash.rulebook import Rule
 from gatecrash.scenario import Scenario
@@ -67,6 +69,7 @@ class Trial:
         self.build = build
         self.examples = 0
         self.unproved: list[Finding] = []
+        self.unmeasured: list[str] = []  # why an example says nothing of the rule
         self.others: dict[str, Verdict] = {}
         self._broken: dict[Scenario, RuleBroken] = {}
         self._shrink_until: float | None = None
@@ -184,6 +187,8 @@ class Trial:
         if finding is not None:
             finding, transcript = self._blamed_afresh(played)
         if finding is None:
+            if (why := unmeasured(self.rule.id, self.site.case(transcript))) is not None:
+                self.unmeasured.append(why)
             return None
         if not finding.conclusive:
             flood = transcript.flooded
@@ -279,7 +284,13 @@ class Trial:
                 reason=stated("{got}, but patience ran out before it was proven", got=finding.got),
                 finding=finding,
             )
-        return self._verdict("pass")
+        if self.unmeasured and len(self.unmeasured) == self.examples:
+            return self._verdict("not_observable", reason=self.unmeasured[0])
+        if self.build != "plain" and self.rule.area != "memory":
+            reason = stated("on a build with the sanitizers only what they say counts")
+            return self._verdict("not_observable", reason=reason)
+        held = self._verdict("pass")
+        return replace(held, examples=self.examples - len(self.unmeasured))
 
     def _verdict(self, outcome: Any, **values: Any) -> Verdict:
         seconds = time.monotonic() - self._started
