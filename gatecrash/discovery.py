@@ -10,8 +10,8 @@ from difflib import SequenceMatcher
 
 from gatecrash.concurrency import model_of
 from gatecrash.contract import Contract, Protocol
-from gatecrash.language import say
-from gatecrash.offer import get_request, plain_request
+from gatecrash.language import say, spoken
+from gatecrash.offer import get_request, plain_request, post_request
 from gatecrash.protocols import http
 from gatecrash.scenario import (
     Connect,
@@ -26,7 +26,7 @@ from gatecrash.scenario import (
 )
 from gatecrash.server import Server
 from gatecrash.site import Site
-from gatecrash.text import shown
+from gatecrash.text import request_line, shown, size_of
 from gatecrash.transcript import Snapshot, Transcript
 
 _LINE = b"gatecrash knocks\n"
@@ -271,29 +271,62 @@ def _length(site: Site, found: Discovery) -> None:
 # -- HTTP -----------------------------------------------------------------------------------------------------------
 
 
-def _get(site: Site, path: str, *, extra: bytes = b"") -> tuple[Transcript, http.Answer | None]:
+def _get(site: Site, found: Discovery, path: str, *, extra: bytes = b"") -> tuple[Transcript, http.Answer | None]:
     request = get_request(path, extra=extra)
     asked = (Connect("A"), Send("A", request, until_read=False), Receive("A"))
     transcript = site.play(scenario(*asked, Settle("soon", within=_SOON), Settle("after")))
-    reading = http.read_answers(transcript.received("A"), ("GET",), ended=transcript.end("A") is not None)
-    return transcript, (reading.answers[0] if reading.answers else None)
+    return transcript, _answer(found, request_line(request), transcript)
+
+
+def _answer(found: Discovery, asked: str, played: Transcript) -> http.Answer | None:
+    """What A was answered; that it was nothing, or not all, is noted."""
+    methods = http.request_methods(played.scenario.sent_by("A"))
+    reading = http.read_answers(played.received("A"), methods, ended=played.end("A") is not None)
+    answer = reading.answers[0] if reading.answers else None
+    if answer is None or not answer.complete:
+        note = _how_little(asked, played, answer)
+        found.notes += [] if note in found.notes else [note]
+    return answer
+
+
+def _how_little(asked: str, played: Transcript, answer: http.Answer | None) -> str:
+    received, ended = played.received("A"), played.server_ended
+    then = _then(played) if ended is None else spoken(ended.line())
+    if not received:
+        return say("{asked} got no answer ({then}).", asked=asked, then=then)
+    size = size_of(received)
+    if answer is None:
+        return say("{asked} got {size} that are no answer in HTTP ({then}).", asked=asked, size=size, then=then)
+    return say("{asked} got only a part of an answer, {size} ({then}).", asked=asked, size=size, then=then)
+
+
+def _then(played: Transcript) -> str:
+    """What became of A's connection when no more came."""
+    if not played.connected("A"):
+        return say("it could not connect")
+    end, silence = played.end("A"), played.silence("A")
+    if end is not None:
+        return say("the connection was closed") if end == "FIN" else say("the connection was reset")
+    if silence is not None and silence.proven:
+        return say("the connection stays open, and the server waits for something that does not come")
+    if silence is not None and silence.still == "spinning":
+        return say("the connection stays open, and the server uses a processor and gets no further")
+    return say("the connection stays open, and nothing came for as long as it was waited for")
 
 
 def _http(site: Site, found: Discovery) -> None:
-    first, answer = _get(site, found.contract.path)
+    first, answer = _get(site, found, found.contract.path)
     if answer is None:
-        if "protocol" in found.contract.written:
-            found.notes.append(say("To GET {path} it gave no answer that is HTTP.", path=found.contract.path))
         return
     if "path" not in found.contract.written and answer.status >= 400:
         for path in _PATHS[1:]:
-            attempt, other = _get(site, path)
+            attempt, other = _get(site, found, path)
             if other is not None and other.status < 400:
                 first, answer = attempt, other
                 _learn(site, found, path=path)
                 break
     # A page may tell of the request's own fields, or of the time: then no two clients need get the same.
-    _, again = _get(site, found.contract.path, extra=b"User-Agent: gatecrash\r\nAccept: */*\r\n")
+    _, again = _get(site, found, found.contract.path, extra=b"User-Agent: gatecrash\r\nAccept: */*\r\n")
     kept = _kept(site, first, "after")
     announced = (answer.field("connection") or b"").lower()
     _learn(
@@ -317,12 +350,12 @@ def _kept(site: Site, played: Transcript, label: str) -> bool:
 
 def _larger_things(site: Site, found: Discovery) -> None:
     if found.contract.large_path is None:
-        _, answer = _get(site, "/large")
+        _, answer = _get(site, found, "/large")
         if answer is not None and answer.status == 200 and _promised(answer) > _LARGE:
             _learn(site, found, large_path="/large")
     if found.contract.post_path is None:
         for path in ("/echo", found.contract.path):
-            if _takes_post(site, path):
+            if _takes_post(site, found, path):
                 _learn(site, found, post_path=path)
                 break
 
@@ -332,8 +365,8 @@ def _promised(answer: http.Answer) -> int:
     return max(len(answer.body), answer.declared_length or 0)
 
 
-def _takes_post(site: Site, path: str) -> bool:
-    request = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 7\r\n\r\n".encode() + b"knock=1"
-    transcript = site.play(scenario(Connect("A"), Send("A", request, until_read=False), Receive("A")))
-    answers = http.read_answers(transcript.received("A"), ("POST",), ended=True).answers
-    return bool(answers) and 200 <= answers[0].status < 300
+def _takes_post(site: Site, found: Discovery, path: str) -> bool:
+    transcript = site.play(scenario(Connect("A"), Send("A", post_request(path), until_read=False), Receive("A")))
+    asked = say("POST {path} with a short body", path=path)
+    answer = _answer(found, asked, transcript)
+    return answer is not None and 200 <= answer.status < 300

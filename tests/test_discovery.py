@@ -265,7 +265,45 @@ def test_a_server_that_starts_only_once_is_told_so(tmp_path: Path) -> None:
 def test_a_silent_server_that_promises_http_is_told_of(tmp_path: Path) -> None:
     promised = Contract(protocol="http", written=frozenset({"protocol"}))
     found = discovered(tmp_path, "def serve(client):\n    while client.recv(99): pass\nmain(serve)\n", promised)
-    assert found.notes == ["To GET / it gave no answer that is HTTP."]
+    assert found.notes == [f"GET / got no answer ({_WAITS})."]
+
+
+_WAITS = "the connection stays open, and the server waits for something that does not come"
+#: Answers GET / with a page; what else it does is put in.
+ANSWERS_GET = """
+def serve(client):
+    request = client.recv(65536)
+    if request.startswith(b"GET / "):
+        client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nok")
+    else:
+        {otherwise}
+    client.close()
+main(serve)
+"""
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "how"),
+    [
+        ("client.recv(99)", f"got no answer ({_WAITS})"),
+        ("pass", "got no answer (the connection was closed)"),
+        (
+            "client.sendall(b'HTTP/1.1 404 No\\r\\nContent-Length: 9\\r\\n\\r\\nok')",
+            "got only a part of an answer, 40 bytes (the connection was closed)",
+        ),
+        ("client.sendall(b'hello')", "got 5 bytes that are no answer in HTTP (the connection was closed)"),
+    ],
+    ids=["silent", "closed", "cut", "not HTTP"],
+)
+def test_what_was_tried_in_vain_is_noted(tmp_path: Path, otherwise: str, how: str) -> None:
+    found = discovered(tmp_path, ANSWERS_GET.format(otherwise=otherwise))
+    tried = ("GET /large", "POST /echo with a short body", "POST / with a short body")
+    assert found.notes == [f"{asked} {how}." for asked in tried]
+
+
+def test_what_is_refused_in_words_is_not_noted(tmp_path: Path) -> None:
+    refusal = "client.sendall(b'HTTP/1.1 404 Not Found\\r\\nContent-Length: 0\\r\\n\\r\\n')"
+    assert discovered(tmp_path, ANSWERS_GET.format(otherwise=refusal)).notes == []
 
 
 def test_what_the_contract_says_is_not_discovered_over(tmp_path: Path) -> None:
