@@ -305,7 +305,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             report.outcome, report.wasxfail = "skipped", safe_text(f"known failure (baseline) {known.reason}".rstrip())
         elif rule.level != "MUST" and not _asked(item.config, "--strict-rules"):
             report.outcome, report.wasxfail = "skipped", f"{rule.id} is a {rule.level}"
+    elif (unseen := _not_observed(item)) is not None and call.when == "call" and report.passed:
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), item.reportinfo()[1], f"Skipped: {unseen}")
     return report
+
+
+def _not_observed(item: pytest.Item) -> str | None:
+    """Why a rule that was tried could not be seen after all: its test has not passed."""
+    made = getattr(item, "funcargs", {}).get("trial")
+    verdict = made.verdict if isinstance(made, Trial) and made.build == "plain" else None
+    if verdict is None or verdict.outcome != "not_observable":
+        return None
+    return f"{verdict.rule} not observable: {spoken(verdict.reason)}"
 
 
 def _told(rule: Rule, broken: RuleBroken) -> str:

@@ -127,3 +127,12 @@ def test_a_mistyped_option_names_what_was_wrong(tmp_path: Path, argument: str, w
 
 def test_the_entry_knows_which_options_take_a_value() -> None:
     assert {name for name, facts in _OPTIONS.items() if "metavar" in facts or "choices" in facts} == WITH_VALUE
+
+
+def test_a_rule_without_a_measure_is_skipped_with_its_reason_and_has_not_passed(tmp_path: Path) -> None:
+    server = tree_root() / "servers" / "faulty" / "large_page_unflushed.c"
+    (tmp_path / "contract.toml").write_text('[http]\nlarge_path = "/large"\n')
+    named = (f"--target={server}", "--contract=contract.toml", "--plain-only", "--only=RESP-28", "--profile=glance")
+    done = run_pytest(tmp_path, *named, "-rs", "-p", "no:cacheprovider")
+    assert "1 skipped" in done.stdout, done.stdout + done.stderr
+    assert "RESP-28 not observable: a lone client got no answer to GET /large either" in done.stdout
