@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 from gatecrash.concurrency import model_of
 from gatecrash.contract import Contract, Protocol
 from gatecrash.language import say, spoken
-from gatecrash.offer import get_request, plain_request, post_request
+from gatecrash.offer import USUAL_FIELDS, get_request, plain_request, post_request
 from gatecrash.protocols import http
 from gatecrash.scenario import (
     Connect,
@@ -326,14 +326,16 @@ def _http(site: Site, found: Discovery) -> None:
                 _learn(site, found, path=path)
                 break
     # A page may tell of the request's own fields, or of the time: then no two clients need get the same.
-    _, again = _get(site, found, found.contract.path, extra=b"User-Agent: gatecrash\r\nAccept: */*\r\n")
+    _, again = _get(site, found, found.contract.path, extra=USUAL_FIELDS)
+    if again is None:  # what did not come is no other body: RESP-01 is about that
+        _, again = _get(site, found, found.contract.path)
     kept = _kept(site, first, "after")
     announced = (answer.field("connection") or b"").lower()
     _learn(
         site,
         found,
         persistent=kept and answer.complete and announced != b"close",
-        stable_body=again is not None and again.body == answer.body,
+        stable_body=again is None or again.body == answer.body,
         closes=not _kept(site, first, "soon"),
     )
     _larger_things(site, found)

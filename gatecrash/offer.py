@@ -9,6 +9,9 @@ from gatecrash.scenario import Connect, Receive, ReceiveDatagrams, Send, SendDat
 #: 64 bytes that end a line: who echoes lines or small records answers it too, and one small buffer holds it.
 ECHO_PAYLOAD = b"gatecrash says hello and would like to have this line back now.\n"
 
+#: What nearly every client says beside Host.
+USUAL_FIELDS = b"User-Agent: gatecrash\r\nAccept: */*\r\n"
+
 
 def get_request(path: str, *, version: str = "1.1", extra: bytes = b"") -> bytes:
     """A plain GET with the Host field HTTP/1.1 asks for (RFC 9112 3.2)."""

@@ -301,6 +301,13 @@ def test_what_was_tried_in_vain_is_noted(tmp_path: Path, otherwise: str, how: st
     assert found.notes == [f"{asked} {how}." for asked in tried]
 
 
+def test_an_answer_that_did_not_come_is_no_other_body(tmp_path: Path) -> None:
+    body = ANSWERS_GET.format(otherwise="pass").replace('b"GET / "', 'b"GET / ") and not request.count(b"User-Agent"')
+    found = discovered(tmp_path, body)
+    assert found.contract.stable_body
+    assert found.notes[0] == "GET / got no answer (the connection was closed)."
+
+
 def test_what_is_refused_in_words_is_not_noted(tmp_path: Path) -> None:
     refusal = "client.sendall(b'HTTP/1.1 404 Not Found\\r\\nContent-Length: 0\\r\\n\\r\\n')"
     assert discovered(tmp_path, ANSWERS_GET.format(otherwise=refusal)).notes == []

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from gatecrash.contract import Contract
-from gatecrash.offer import ask, get_request, post_request, promised_requests
+from gatecrash.offer import USUAL_FIELDS, ask, get_request, post_request, promised_requests
 from gatecrash.scenario import (
     Close,
     Connect,
@@ -86,9 +86,9 @@ def _with_method(path: str, method: str) -> bytes:
 def _unpromised(contract: Contract) -> tuple[bytes, ...]:
     """Complete requests whose answer may be any: of all methods, and for what discovery looks for in vain."""
     asked = [_with_method(contract.path, method) for method in _METHODS]
-    old = get_request(contract.path, version="1.0")
+    dressed = (get_request(contract.path, extra=USUAL_FIELDS), get_request(contract.path, version="1.0"))
     promised = promised_requests(contract).values()
-    everything = (*asked, old, post_request("/echo"), get_request("/large"))
+    everything = (*dressed, *asked, post_request("/echo"), get_request("/large"))
     return tuple(request for request in everything if request not in promised)
 
 
