@@ -368,7 +368,8 @@ def _promised(answer: http.Answer) -> int:
 
 
 def _takes_post(site: Site, found: Discovery, path: str) -> bool:
-    transcript = site.play(scenario(Connect("A"), Send("A", post_request(path), until_read=False), Receive("A")))
+    asks = (Connect("A"), Send("A", post_request(path), until_read=False), Receive("A"))
+    transcript = site.play(scenario(asks, Settle("after", within=_SOON)))
     asked = say("POST {path} with a short body", path=path)
     answer = _answer(found, asked, transcript)
     return answer is not None and 200 <= answer.status < 300

@@ -287,13 +287,14 @@ main(serve)
     [
         ("client.recv(99)", f"got no answer ({_WAITS})"),
         ("pass", "got no answer (the connection was closed)"),
+        ("sys.exit(3)", "got no answer (the server exited with status 3)"),
         (
             "client.sendall(b'HTTP/1.1 404 No\\r\\nContent-Length: 9\\r\\n\\r\\nok')",
             "got only a part of an answer, 40 bytes (the connection was closed)",
         ),
         ("client.sendall(b'hello')", "got 5 bytes that are no answer in HTTP (the connection was closed)"),
     ],
-    ids=["silent", "closed", "cut", "not HTTP"],
+    ids=["silent", "closed", "gone", "cut", "not HTTP"],
 )
 def test_what_was_tried_in_vain_is_noted(tmp_path: Path, otherwise: str, how: str) -> None:
     found = discovered(tmp_path, ANSWERS_GET.format(otherwise=otherwise))

@@ -75,8 +75,9 @@ def _visit(client: str, request: bytes) -> tuple[Step, ...]:
 
 
 def _read_and_answered(request: bytes) -> Scenario:
-    """One client; how much of its request the server reads is part of the evidence."""
-    return scenario(Connect("A"), Send("A", request), Receive("A"), Close("A"))
+    """One client; how much of its request the server reads is part of the evidence, and whether it is still there."""
+    asks = (Send("A", request), Receive("A"), Close("A"))
+    return scenario(Connect("A"), asks, Settle("after", within=_MOMENT))
 
 
 def _with_method(path: str, method: str) -> bytes:
