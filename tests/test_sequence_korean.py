@@ -121,6 +121,7 @@ _ACTS: list[Part] = [
 _SIGHTS: list[Part] = [
     (steps.Receive("A"), [seen.Got(0, "A", b"0123456"), seen.Silent(0, "A", True, "quiet", (CHILD,))]),
     (steps.Receive("A"), [seen.Silent(0, "A", False, "restless"), seen.Ended(0, "A", "FIN")]),
+    (steps.Receive("A"), [seen.Flooded(0, "A", 5_000_000)]),
     (steps.Settle("busy"), [Looked(0, "busy", look(children=(10,))), Looked(0, "busy", _BUSY)]),
     (steps.Settle("idle"), [Looked(0, "idle", _IDLE), Looked(0, "idle", _FULL), Looked(0, "", look(running=False))]),
     (steps.Settle("rest"), [Looked(0, "rest", look(still="resting"))]),
