@@ -33,6 +33,7 @@ class Contract:
     max_datagram: int = 65507  # bytes; UDP's own limit over IPv4
     port: int | None = None  # the port it promises; None: the one it is given
     takes_port: bool = False  # it listens on the port it is given
+    chooses_port: bool = False  # it asks for port 0: each start listens on another one
     address: str | None = None  # the address it promises to listen on
     one_shot: bool = False  # it is meant to serve one client and leave
     child_closes_listener: bool = True

@@ -95,7 +95,12 @@ def _listening(site: Site, found: Discovery) -> None:
     swapped = ((site.asked & 0xFF) << 8) | site.asked >> 8
     _learn(site, found, takes_port=takes_port or port == swapped, handles_signals=bool(caught & ~_LIBRARY_SIGNALS))
     placed = site.remote or any("{port}" in word for word in site.launches["plain"].argv)
-    if not takes_port and port != swapped:
+    if not takes_port and port != swapped and _chooses_port(site, found):
+        found.notes.append(
+            say("It listens on another port at each start: it is taken to let the system choose one (port 0).")
+        )
+        _learn(site, found, chooses_port=True)
+    elif not takes_port and port != swapped:
         told = (
             say("It was told port {asked} and listens", asked=site.asked)
             if placed
@@ -110,6 +115,13 @@ def _listening(site: Site, found: Discovery) -> None:
                 port=port,
             )
         )
+
+
+def _chooses_port(site: Site, found: Discovery) -> bool:
+    """Whether a second start, which nobody is in the way of, listens on none of the ports of the first one."""
+    if site.remote or "port" in found.contract.written:
+        return False
+    return set(site.fresh().sockets.ports).isdisjoint(found.ports)
 
 
 # -- what it speaks -------------------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ class Site:
         self._worn = False  # a server has run in this arena
         self._left_spinning = False  # the last scenario left the server spinning
         self._listened = False  # a server has come to listen in this run
+        self._ports: tuple[int, ...] = ()  # where its first start listened
         runs_already = any(launch.address is not None for launch in launches.values())
         self.arena: Arena | Wire = Wire() if runs_already else Arena.open(kind=arena)  # type: ignore[arg-type]
         #: Why only the wire is seen: of a server that runs already, or of any on a machine that refuses more.
@@ -92,12 +93,14 @@ class Site:
         """A newly started server. Raises TargetError when it does not come to listen.
 
         Connections of the server before may linger in TIME_WAIT and hold the port against a server without
-        SO_REUSEADDR. That is one rule's affair (ACC-14) and no other's: such a start is repeated in a new arena.
+        SO_REUSEADDR, which then does not listen, or somewhere else if it does not look at what bind says. That is one
+        rule's affair (ACC-14) and no other's: such a start is repeated in a new arena.
         """
         self.drop()
         self._left_spinning = False
         server = self._start(build, traps)
-        if not server.wait_until_listening() and self._worn and self.arena.kind == "namespace":
+        server.wait_until_listening()
+        if not self._where_it_was(server) and self._worn and self.arena.kind == "namespace":
             self._new_arena()
             server = self._start(build, traps)
             server.wait_until_listening()
@@ -106,7 +109,14 @@ class Site:
             raise TargetError(why_not_listening(server, again=self._listened))
         self._listened = True
         self.own.add(server.processor_seconds())
+        self._ports = self._ports or server.sockets.ports
         return server
+
+    def _where_it_was(self, server: Server) -> bool:
+        """Whether it listens, and on a port that its first start listened on, too."""
+        ports = server.sockets.ports
+        known = bool(self._ports) and not self.contract.chooses_port
+        return bool(ports) and not (known and set(ports).isdisjoint(self._ports))
 
     def _start(self, build: str, traps: frozenset[str]) -> Server:
         server = self._make(self.launches[build], traps)

@@ -77,29 +77,37 @@ def address_is_reachable(case: Case) -> Finding | None:
 
 @oracle("ACC-14")
 def restart_ignores_time_wait(case: Case) -> Finding | None:
-    """It listens again although connections it had closed first, or had when it ended, are not quite over.
+    """It listens again, and where it did, although connections of the server before are not quite over.
 
-    A LISTEN that some child still holds would stop any server: that child is another rule's affair.
+    Those it had closed first, or had when it ended. A LISTEN that some child still holds would stop any server: that
+    child is another rule's affair. Where bind has failed unnoticed, listen takes a random port (ip(7)): whoever asked
+    for the one before finds nobody there.
     """
     start, look = started(case.transcript, "restart"), case.transcript.look("closed")
-    if start is None or look is None or start.listening or start.left_over:
+    if start is None or look is None or start.left_over or start.wanted in start.ports:
         return None
     lingering = tuple(side.client for side in look.connections if side.state == "TIME_WAIT")
     held = tuple(side.client for side in look.connections if side.state == "ESTABLISHED" and side.accepted)
     if not lingering and not held:
         return None
-    state = (
-        stated("exited with status {status}", status=start.status)
-        if start.status is not None
-        else stated("does not listen")
-    )
     why = (
         stated("in TIME_WAIT, because the server closed first: the connection of {names}", names=", ".join(lingering))
         if lingering
         else stated("not quite over, because the server ended first: the connection of {names}", names=", ".join(held))
     )
-    expected, evidence = stated("it listens again after a restart"), (why, *_words(start))
-    return Finding("ACC-14", expected, stated("it {state}", state=state), evidence, conclusive=start.proven)
+    expected = stated("it listens on port {wanted} again after a restart", wanted=start.wanted)
+    evidence = (why, *_words(start))
+    return Finding("ACC-14", expected, _instead(start), evidence, conclusive=start.proven)
+
+
+def _instead(start: Started) -> str:
+    """What a restarted server does, which does not listen where it did before."""
+    if start.listening:
+        listed, wanted = _listed(start.ports), start.wanted
+        return stated("it listens on port {listed}, and not on {wanted} as before", listed=listed, wanted=wanted)
+    ended = start.status is not None
+    state = stated("exited with status {status}", status=start.status) if ended else stated("does not listen")
+    return stated("it {state}", state=state)
 
 
 @oracle("ACC-15")

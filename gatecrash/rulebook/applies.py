@@ -65,6 +65,9 @@ NEEDS: Final[Mapping[str, Need]] = {
         lambda c: c.takes_port or c.port is not None,
         marked("it neither takes a port nor promises one; write port in gatecrash.toml"),
     ),
+    "keeps_port": Need(
+        lambda c: not c.chooses_port, marked("it lets the system choose its port (port 0), so none can be taken from it")
+    ),
     "takes_port": Need(lambda c: c.takes_port, marked("it does not listen on the port it is given")),
     "handles_signals": Need(
         lambda c: c.handles_signals, marked("it installs no signal handler, so nothing can interrupt a call")

@@ -1,0 +1,100 @@
+"""Correct servers that are built in another way than most: nobody blames them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faulty import blamed, verdicts_on
+
+PRELUDE = """
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void set(int fd, int option)
+{
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, option, &on, sizeof on);
+}
+
+static int listen_on(int port, int shared)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((in_port_t)port)};
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    set(listener, SO_REUSEADDR);
+    if (shared)
+        set(listener, SO_REUSEPORT);
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 64) < 0) {
+        perror("listen");
+        exit(1);
+    }
+    return listener;
+}
+
+static int next(int listener)
+{
+    int client;
+    while ((client = accept(listener, NULL, NULL)) < 0)
+        usleep(50000);
+    return client;
+}
+
+static void echo(int client)
+{
+    char data[4096];
+    ssize_t n, sent;
+    while ((n = read(client, data, sizeof data)) > 0)
+        for (ssize_t at = 0; at < n; at += sent)
+            if ((sent = send(client, data + at, (size_t)(n - at), MSG_NOSIGNAL)) < 0)
+                return;
+}
+
+static void fork_for_each(int listener)
+{
+    signal(SIGCHLD, SIG_IGN);
+    for (;;) {
+        int client = next(listener);
+        if (fork() == 0) {
+            close(listener);
+            echo(client);
+            _exit(0);
+        }
+        close(client);
+    }
+}
+"""
+
+#: Each with the rules that are tried at length; the others get a glance.
+SERVERS: dict[str, tuple[str, str]] = {}
+SERVERS["asks_for_port_0"] = (
+    "ACC-11 ACC-12 ACC-14 ACC-15 LIFE-01",
+    """
+    int main(void)
+    {
+        struct sockaddr_in address;
+        socklen_t length = sizeof address;
+        int listener = listen_on(0, 0);
+        getsockname(listener, (struct sockaddr *)&address, &length);
+        printf("listening on port %d\\n", ntohs(address.sin_port));
+        fflush(stdout);
+        fork_for_each(listener);
+    }
+    """,
+)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_correct_server_is_not_blamed(tmp_path: Path, name: str) -> None:
+    rules, program = SERVERS[name]
+    source = tmp_path / f"{name}.c"
+    source.write_text(PRELUDE + program)
+    assert blamed(verdicts_on(source, frozenset(rules.split()))) == frozenset()
