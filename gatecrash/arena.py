@@ -241,15 +241,17 @@ class Arena:
         traps: frozenset[str] = frozenset(),
         nofile: int = 1024,
         typed: bool = False,
+        terminal: bool = False,
     ) -> Process:
         """Start a target and return once it has been exec'ed.
 
         It gets its own session, default signals, umask 022, no core file, `nofile` descriptors (soft limit, at most
-        the hard one), exactly `env`, a silent stdin (with `typed`, one that has many empty lines), and one pipe for
-        stdout and stderr. `argv[0]` without a slash is looked up in env's PATH; a relative one counts from `cwd`.
+        the hard one), exactly `env`, a silent stdin (with `typed`, one that has many empty lines), and one pipe (with
+        `terminal`, a pseudo-terminal) for stdout and stderr. `argv[0]` without a slash is looked up in env's PATH; a
+        relative one counts from `cwd`.
         `traps` are families of system calls for `Gates`; the target stands still in its first such call until
         `Gates.pump`. Raises TargetError when it cannot be started, Unavailable when the machine has no seccomp
-        listener.
+        listener, or no pseudo-terminal.
         """
         folder = str((cwd or Path()).resolve())
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -266,8 +268,11 @@ class Arena:
                 report_fd=report_fd,
                 filter=code.hex(),
                 typed=typed,
+                terminal=terminal,
             )
         except OSError as error:
+            if terminal:
+                raise Unavailable("a terminal", error.strerror or str(error)) from error
             raise EngineFault(
                 f"Cannot start {argv[0]}: {error.strerror}. Is the machine out of processes or memory? "
                 "End what uses them up, or run fewer workers."

@@ -19,6 +19,7 @@ import signal
 import socket
 import struct
 import sys
+import termios
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -133,10 +134,10 @@ class Broker:
     def spawn(self, request: Mapping[str, Any]) -> None:
         """Fork and exec; answers once exec has happened, or why it did not."""
         launch = Launch(request, die_with_broker=not self.private)
+        out_read, out_write = terminal() if request["terminal"] else os.pipe2(os.O_CLOEXEC)
         stdin_read, stdin_write = os.pipe2(os.O_CLOEXEC)
         if request["typed"]:
             type_lines(stdin_write)
-        out_read, out_write = os.pipe2(os.O_CLOEXEC)
         hear, tell = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
@@ -337,6 +338,15 @@ def type_lines(keyboard: int) -> None:
     os.set_blocking(keyboard, False)
     with contextlib.suppress(BlockingIOError):
         os.write(keyboard, b"\n" * size)
+
+
+def terminal() -> tuple[int, int]:
+    """Both ends of a pseudo-terminal (pty(7)), like those of a pipe: what is written to it comes out unchanged."""
+    ours, theirs = os.openpty()
+    attributes = termios.tcgetattr(theirs)
+    attributes[1] &= ~termios.OPOST  # no carriage return before a newline
+    termios.tcsetattr(theirs, termios.TCSANOW, attributes)
+    return ours, theirs
 
 
 def main() -> None:

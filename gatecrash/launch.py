@@ -152,6 +152,10 @@ class Target:
                 data = os.read(self.pipe, KEPT)
             except BlockingIOError:
                 return
+            except OSError as error:
+                if error.errno != errno.EIO:  # nobody has the other end of a terminal open any more (pty(7))
+                    raise
+                data = b""
             if not data:
                 os.close(self.pipe)
                 self.pipe = None

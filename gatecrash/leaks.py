@@ -22,6 +22,7 @@ from gatecrash.scenario import (
     Settle,
     Signal,
     StartOnTakenPort,
+    StartOnTerminal,
     StartSecond,
     played_by,
     scenario,
@@ -32,7 +33,7 @@ from gatecrash.verdicts import Case, Finding
 
 _ROUNDS = 4
 #: After these the server is another one, or may well hold what it could not finish.
-_DISTURBING = (LimitDescriptors, Restart, Signal, StartOnTakenPort, StartSecond)
+_DISTURBING = (LimitDescriptors, Restart, Signal, StartOnTakenPort, StartOnTerminal, StartSecond)
 
 Leak = tuple[Finding, Scenario, Transcript]
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import signal
 import socket
 import time
+from dataclasses import replace
 from typing import Literal
 
+from gatecrash.arena import Arena
+from gatecrash.errors import Unavailable
 from gatecrash.instruments import quiescence
 from gatecrash.instruments.quiescence import Quiet, Stillness
 from gatecrash.language import stated
@@ -14,7 +17,7 @@ from gatecrash.server import Server, look_at_queues
 from gatecrash.text import safe_text
 from gatecrash.transcript import Started
 
-What = Literal["restart", "second", "taken"]
+What = Literal["restart", "second", "taken", "terminal"]
 _A_LOOK = 0.1  # seconds to prove a starting server quiet before it is looked for again
 
 
@@ -55,17 +58,33 @@ class Lifecycle:
                 occupant.listen(1)
             return self._start(step, "taken")
 
-    def _start(self, step: int, what: What) -> Started:
+    def on_terminal(self, step: int) -> Started:
+        """End this one, and start it with its output on a terminal, in an arena where no connection of it lingers.
+
+        Whoever takes over `server` closes its arena. Where a terminal is refused, nothing is started.
+        """
+        self.server.arena.clear()
+        arena = Arena.open(kind=self.server.arena.kind)
+        try:
+            begun = self._start(step, "terminal", arena)
+        except Unavailable:
+            begun = Started(step, "terminal", False, (), None, "", proven=False, wanted=self.server.address[1])
+        if self.server.arena is not arena:
+            arena.close()
+        return begun
+
+    def _start(self, step: int, what: What, arena: Arena | None = None) -> Started:
         wanted = self.server.address[1]
         left_over = self._left_over(what, wanted)
-        new = Server(self.server.arena, self.server.launch, port=self.server.asked_port, traps=self.server.traps)
+        launch = replace(self.server.launch, terminal=what == "terminal")
+        new = Server(arena or self.server.arena, launch, port=self.server.asked_port, traps=self.server.traps)
         proven = self._wait_for_start(new)
         listening = new.find_sockets()
         status = new.process.exit_status()
         output = new.process.output()
         text = safe_text((output.head + output.tail).decode("utf-8", "replace"))[-2000:]
         ports = new.sockets.ports if listening else ()
-        if what == "restart" and listening:
+        if what in ("restart", "terminal") and listening:
             self.server = new
         else:
             new.discard()

@@ -42,6 +42,7 @@ class Launch:
     env: Mapping[str, str] = field(default_factory=dict)
     address: Address | None = None  # a server that runs already: nothing is started
     typed: bool = False  # its standard input has empty lines for it, not silence
+    terminal: bool = False  # its output goes to a terminal, not into a pipe: lines are not kept back (stdio(3))
 
     def command(self, port: int) -> list[str]:
         """The command for this port."""
@@ -95,7 +96,10 @@ class Server:
         command = self.launch.command(self.asked_port)
         environment = self.launch.environment(self.asked_port)
         launch = self.launch
-        return self.arena.spawn(command, cwd=launch.cwd, env=environment, traps=self.traps, typed=launch.typed)
+        typed, terminal = launch.typed, launch.terminal
+        return self.arena.spawn(
+            command, cwd=launch.cwd, env=environment, traps=self.traps, typed=typed, terminal=terminal
+        )
 
     # -- finding it ---------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from gatecrash.scenario import (
     Signal,
     SmallBuffers,
     StartOnTakenPort,
+    StartOnTerminal,
     StartSecond,
     Thaw,
     Watch,
@@ -148,6 +149,11 @@ def _second(step: StartSecond, stage: Stage) -> None:
 @act.register
 def _taken(step: StartOnTakenPort, stage: Stage) -> None:
     _another_life(stage, lambda life: life.on_taken_port(stage.index))
+
+
+@act.register
+def _on_terminal(step: StartOnTerminal, stage: Stage) -> None:
+    _another_life(stage, lambda life: life.on_terminal(stage.index))
 
 
 def _another_life(stage: Stage, live: Callable[[Lifecycle], Event]) -> None:

@@ -196,6 +196,8 @@ class Site:
         finally:
             if player.server is not server:
                 player.server.stop()
+                if player.server.arena is not server.arena:
+                    player.server.arena.close()
         if player.spoiled:
             self.drop()
         self._left_spinning = _spins(transcript)

@@ -396,8 +396,18 @@ class StartOnTakenPort(Step):
         return stated("the server is started while its port is taken")
 
 
+@dataclass(frozen=True)
+class StartOnTerminal(Step):
+    """The server is ended, and started again where nothing of it is left, with its output on a terminal."""
+
+    kind: ClassVar[str] = "start-on-terminal"
+
+    def line(self) -> str:
+        return stated("the server is ended, and started again with its output on a terminal")
+
+
 STEPS: tuple[type[Step], ...] = (
     Connect, Send, Receive, HalfClose, Close, Reset, SendDatagram, ReceiveDatagrams, AskWithRequests, Freeze, Thaw,
     Fail, Watch, Hold, AwaitHeld, Release, Shorten, Signal, LimitDescriptors, LiftLimit, SmallBuffers, Settle,
-    ReadOutput, Restart, StartSecond, StartOnTakenPort,
+    ReadOutput, Restart, StartSecond, StartOnTakenPort, StartOnTerminal,
 )  # fmt: skip

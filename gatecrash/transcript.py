@@ -21,7 +21,12 @@ _STILL = {
     "spinning": marked("spinning"),
     "restless": marked("restless"),
 }
-_STARTS = {"restart": marked("restart"), "second": marked("second"), "taken": marked("taken")}
+_STARTS = {
+    "restart": marked("restart"),
+    "second": marked("second"),
+    "taken": marked("taken"),
+    "terminal": marked("terminal"),
+}
 
 End = Literal["FIN", "RST"]
 Tool = Literal["address", "undefined", "signal"]
@@ -278,7 +283,7 @@ class ServerEnded(Event):
 class Started(Event):
     """A start that a step asked for: what came of it. `wanted` is the port the server before it listened on."""
 
-    what: Literal["restart", "second", "taken"]
+    what: Literal["restart", "second", "taken", "terminal"]
     listening: bool
     ports: tuple[int, ...]
     status: int | None

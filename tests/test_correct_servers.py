@@ -90,6 +90,72 @@ SERVERS["asks_for_port_0"] = (
     }
     """,
 )
+SERVERS["child_prints_a_line_for_its_client"] = (
+    "FORK-14",
+    """
+    int main(int count, char **words)
+    {
+        int listener = listen_on(count > 1 ? atoi(words[1]) : 8080, 0);
+        signal(SIGCHLD, SIG_IGN);
+        printf("server started\\n");
+        fflush(stdout);
+        for (;;) {
+            int client = next(listener);
+            if (fork() == 0) {
+                close(listener);
+                printf("serving\\n");
+                echo(client);
+                exit(0);
+            }
+            close(client);
+        }
+    }
+    """,
+)
+SERVERS["parent_prints_a_line_for_each_client"] = (
+    "FORK-14",
+    """
+    int main(int count, char **words)
+    {
+        int listener = listen_on(count > 1 ? atoi(words[1]) : 8080, 0);
+        signal(SIGCHLD, SIG_IGN);
+        for (;;) {
+            printf("waiting for a client\\n"); /* kept back until the client is there, and written before fork */
+            int client = next(listener);
+            fflush(stdout);
+            if (fork() == 0) {
+                close(listener);
+                echo(client);
+                exit(0);
+            }
+            close(client);
+        }
+    }
+    """,
+)
+SERVERS["output_is_buffered_by_lines"] = (
+    "FORK-14",
+    """
+    int main(int count, char **words)
+    {
+        int listener = listen_on(count > 1 ? atoi(words[1]) : 8080, 0);
+        setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+        signal(SIGCHLD, SIG_IGN);
+        printf("server started\\n");
+        for (;;) {
+            int client = next(listener);
+            printf("accepted\\n");
+            if (fork() == 0) {
+                close(listener);
+                printf("serving\\n");
+                echo(client);
+                exit(0);
+            }
+            close(client);
+        }
+    }
+    """,
+)
 
 
 @pytest.mark.parametrize("name", SERVERS)

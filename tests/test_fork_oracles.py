@@ -6,8 +6,8 @@ import pytest
 
 from gatecrash.contract import Contract
 from gatecrash.oracles import oracle_of
-from gatecrash.scenario import ReadOutput, scenario
-from gatecrash.transcript import Printed, Transcript
+from gatecrash.scenario import Connect, ReadOutput, StartOnTerminal, Step, scenario
+from gatecrash.transcript import Connected, Event, NotConnected, Printed, Started, Transcript
 from gatecrash.verdicts import Case, Finding
 
 
@@ -17,6 +17,60 @@ def _judge_output(*shares: str, started: str = "") -> Finding | None:
     events = tuple(Printed(step, str(step), text.encode()) for step, text in enumerate(texts))
     played = scenario(*(ReadOutput(str(step)) for step in range(len(texts))))
     return oracle_of("FORK-14")(Case(Transcript(played, events), Contract(protocol="http", concurrency="fork")))
+
+
+def _judge_both(pipe: tuple[str, ...], terminal: tuple[str, ...] | None, *, served: bool = True) -> Finding | None:
+    """The verdict on a server of which this is read at its start and with each client; None: no start on a terminal."""
+    through_pipe, on_terminal = list(accumulate(pipe)), list(accumulate(terminal or ()))
+    begins = len(through_pipe)
+    steps: list[Step] = [ReadOutput(str(n)) for n in range(begins)]
+    events: list[Event] = [Printed(n, str(n), text.encode()) for n, text in enumerate(through_pipe)]
+    steps.append(StartOnTerminal())
+    events.append(Started(begins, "terminal", terminal is not None, (9157,), None, ""))
+    for text in on_terminal:
+        events.append(Printed(len(steps), "", text.encode()))
+        steps.append(ReadOutput(""))
+    steps.append(Connect("A"))
+    events.append(Connected(len(steps) - 1, "A") if served else NotConnected(len(steps) - 1, "A", "refused"))
+    seen = Transcript(scenario(*steps), tuple(events))
+    return oracle_of("FORK-14")(Case(seen, Contract(protocol="none", concurrency="fork")))
+
+
+@pytest.mark.parametrize(
+    ("pipe", "terminal"),
+    [
+        (("", "up\n", "up\n", "up\n"), ("up\n", "", "", "")),
+        (("", "err\nup\n", "err\nup\n", "err\nup\n"), ("up\n", "err\n", "err\n", "err\n")),
+        (("", "", "up\nok\n", "up\nok\n", "up\nok\n"), ("up\n", "ok\n", "ok\n", "ok\n", "ok\n")),
+        (("up\n", "c\nc\n", "c\nc\n", "c\nc\n"), ("up\n", "c\n", "c\n", "c\n")),
+    ],
+)
+def test_equal_copies_are_found_where_a_terminal_shows_fewer(pipe: tuple[str, ...], terminal: tuple[str, ...]) -> None:
+    finding = _judge_both(pipe, terminal)
+    assert finding is not None
+    assert finding.conclusive
+    assert "terminal" in finding.evidence[-1]
+
+
+@pytest.mark.parametrize(
+    ("pipe", "terminal"),
+    [
+        (("up\n", "ok\n", "ok\n", "ok\n"), ("up\n", "ok\n", "ok\n", "ok\n")),  # the child's own line
+        (("", "wait\n", "wait\n", "wait\n"), ("wait\n", "wait\n", "wait\n", "wait\n")),  # flushed before each fork
+        (("", "log\n", "log\n", "log\n"), ("up\n", "", "", "")),  # what it logs where nobody looks
+        (("", "a\n", "a\na\n", "a\na\na\n"), ("", "a\n", "a\na\n", "a\na\na\n")),  # a list that it prints each time
+        (("", "up\n", "", ""), ("up\n", "", "", "")),  # kept back, not copied
+    ],
+)
+def test_what_comes_on_a_terminal_too_is_no_copy(pipe: tuple[str, ...], terminal: tuple[str, ...]) -> None:
+    assert _judge_both(pipe, terminal) is None
+
+
+@pytest.mark.parametrize(("terminal", "served"), [(None, True), (("up\n", "", "", ""), False)])
+def test_equal_lines_prove_nothing_without_a_terminal(terminal: tuple[str, ...] | None, served: bool) -> None:
+    finding = _judge_both(("", "up\n", "up\n", "up\n"), terminal, served=served)
+    assert finding is not None
+    assert not finding.conclusive
 
 
 def test_a_copied_buffer_that_grows_is_found() -> None:
@@ -43,4 +97,4 @@ def test_a_copied_buffer_is_found_behind_which_the_child_prints() -> None:
     ],
 )
 def test_lines_that_come_with_each_client_are_no_mistake(shares: tuple[str, ...]) -> None:
-    assert _judge_output(*shares, started="up\n") is None
+    assert _judge_both(("up\n", *shares), ("up\n", *shares)) is None

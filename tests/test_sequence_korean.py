@@ -131,6 +131,7 @@ _SIGHTS: list[Part] = [
     (steps.Restart(), [seen.Started(0, "restart", True, (9157,), None, "", wanted=9157)]),
     (steps.Restart(), [seen.Started(0, "restart", True, (9158,), None, "", wanted=9157)]),
     (steps.StartSecond(), [seen.Started(0, "second", False, (), None, "")]),
+    (steps.StartOnTerminal(), [seen.Started(0, "terminal", True, (9157,), None, "", wanted=9157)]),
     (steps.StartOnTakenPort(), [seen.Started(0, "taken", False, (), 1, "", left_over=("LISTEN on port 9157",))]),
     (steps.Close("A"), [seen.DatagramsDropped(0, 1, 2), seen.SanitizerReport(0, "address", "ERROR: overflow")]),
     (steps.Close("A"), [seen.CrashedProcess(0, 9, 11), seen.ServerEnded(0, -11), seen.ServerEnded(0, 1)]),

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import dropwhile, pairwise
 
-from gatecrash.language import joined, stated
+from gatecrash.language import joined, marked, stated
 from gatecrash.oracles import oracle
 from gatecrash.oracles.children import at_work
-from gatecrash.oracles.service import as_finding, speaks, unserved
-from gatecrash.transcript import Printed, Snapshot, Transcript
+from gatecrash.oracles.service import as_finding, first_unserved, speaks, unserved
+from gatecrash.scenario import Scenario
+from gatecrash.transcript import Printed, Snapshot, Started, Transcript
 from gatecrash.verdicts import Case, Finding
 
 #: Which argument of a wait call has the options (wait4(2), waitid(2)).
@@ -152,16 +153,38 @@ def _reads(look: Snapshot) -> bool:
 
 @oracle("FORK-14")
 def children_do_not_print_again(case: Case) -> Finding | None:
-    """What is printed with each client does not begin with all that was printed before, more from client to client.
+    """No line that the parent printed before a client came is printed again with each client that comes.
 
-    Only a copied buffer does that: equal lines for each client are equally many for each.
+    Two kinds of evidence, each of which only a copied buffer leaves. What is printed with a client begins with all that
+    was printed before, and is more from client to client: equal lines for each client are equally many for each. Or a
+    line comes with every client more often through a pipe than it does on a terminal, where it is seen as well: stdio
+    keeps lines back for a pipe alone (setvbuf(3)), which moves or loses them, and never makes more of them. What the
+    child prints, or the parent for each client, comes with each client on a terminal, too.
     """
+    pipe, terminal = _outputs(case)
     # What the first child prints may be dropped when its descriptor closes: it begins with the first that is there.
-    shares = list(dropwhile(operator.not_, _with_each_client(case.transcript)))
-    repeated = [_common(earlier, later) for earlier, later in pairwise(shares)]
-    if len(repeated) < 2 or not repeated[0] or any(len(a) >= len(b) for a, b in pairwise(repeated)):
-        return None
-    line = repeated[0][0].decode("utf-8", "backslashreplace").rstrip("\n")
+    shares = list(dropwhile(operator.not_, _with_each(pipe)))
+    if _grows(shares):
+        return None if _grows(_with_each(terminal)) else _printed_again(shares, shares[0][0])
+    came_with_each = _in_each(shares)
+    if not terminal:
+        before = pipe[0].text.splitlines(keepends=True) if pipe else []
+        new = [line for line in came_with_each if line not in before]
+        return _nobody_knows(shares, new[0]) if new else None
+    for line in came_with_each:
+        most = max(share.count(line) for share in _with_each(terminal))
+        if line in terminal[-1].text.splitlines(keepends=True) and all(share.count(line) > most for share in shares):
+            return _printed_again(shares, line, _FEWER if most else _BEFORE)
+    return None
+
+
+_BEFORE = marked("on a terminal, where no line is kept back, it is printed before any client comes, and with none")
+_FEWER = marked("on a terminal, where no line is kept back, it is printed fewer times with each client")
+_FEWEST = 3  # clients: of fewer nobody can say that it came with each
+
+
+def _printed_again(shares: Sequence[Sequence[bytes]], repeated: bytes, reason: str = "") -> Finding:
+    line = repeated.decode("utf-8", "backslashreplace").rstrip("\n")
     got = stated(
         'the line "{line}", printed once by the parent, came out again with each of {count} clients',
         line=line,
@@ -170,14 +193,48 @@ def children_do_not_print_again(case: Case) -> Finding | None:
     evidence = tuple(
         stated("with client {n}: {lines}", n=n, lines=repr(b"".join(lines))) for n, lines in enumerate(shares, start=1)
     )
-    return Finding("FORK-14", stated("a line that the parent has printed appears once"), got, evidence)
+    told = (stated(reason),) if reason else ()
+    return Finding("FORK-14", stated("a line that the parent has printed appears once"), got, (*evidence, *told))
 
 
-def _with_each_client(transcript: Transcript) -> list[list[bytes]]:
-    printed = [event for event in transcript.events if isinstance(event, Printed)]
-    if not all(event.whole for event in printed):
-        return []
+def _nobody_knows(shares: Sequence[Sequence[bytes]], line: bytes) -> Finding:
+    """Without a terminal to compare with, it may be the child's own line."""
+    found = _printed_again(shares, line)
+    got = stated("{got}, or by each child; it could not be started on a terminal, which would tell", got=found.got)
+    return replace(found, got=got, conclusive=False)
+
+
+def _outputs(case: Case) -> tuple[list[Printed], list[Printed]]:
+    """What was read of its output through a pipe, and on a terminal if all were served there; all of it, or nothing."""
+    events, steps = case.transcript.events, case.transcript.scenario.steps
+    begun = next((event for event in events if isinstance(event, Started)), None)
+    began = len(steps) if begun is None else begun.step
+    printed = [event for event in events if isinstance(event, Printed)]
+    pipe, terminal = ([e for e in printed if e.step < began], [e for e in printed if e.step > began])
+    clients = Scenario(steps[began:]).clients
+    same = begun is not None and begun.listening and first_unserved(case, clients) is None
+    return _whole(pipe), _whole(terminal) if same else []
+
+
+def _whole(printed: list[Printed]) -> list[Printed]:
+    return printed if all(event.whole for event in printed) else []
+
+
+def _with_each(printed: Sequence[Printed]) -> list[list[bytes]]:
     return [later.text[len(earlier.text) :].splitlines(keepends=True) for earlier, later in pairwise(printed)]
+
+
+def _grows(shares: Sequence[list[bytes]]) -> bool:
+    """Whether each share begins with all of the one before, and is repeated further from one to the next."""
+    repeated = [_common(earlier, later) for earlier, later in pairwise(shares)]
+    return len(repeated) >= 2 and bool(repeated[0]) and all(len(a) < len(b) for a, b in pairwise(repeated))
+
+
+def _in_each(shares: Sequence[list[bytes]]) -> list[bytes]:
+    """The lines that came with every client."""
+    if len(shares) < _FEWEST:
+        return []
+    return [line for line in shares[0] if line.strip() and all(line in share for share in shares)]
 
 
 def _common(earlier: list[bytes], later: list[bytes]) -> list[bytes]:

@@ -13,7 +13,7 @@ from gatecrash.verdicts import Case, Finding
 _REACHABLE = frozenset({"127.0.0.1", "0.0.0.0", "::", "::1", "::ffff:127.0.0.1"})
 
 
-def started(transcript: Transcript, what: Literal["restart", "second", "taken"]) -> Started | None:
+def started(transcript: Transcript, what: Literal["restart", "second", "taken", "terminal"]) -> Started | None:
     """What came of the start that a step asked for."""
     return next((e for e in transcript.events if isinstance(e, Started) and e.what == what), None)
 

@@ -66,7 +66,7 @@ NEEDS: Final[Mapping[str, Need]] = {
         marked("it neither takes a port nor promises one; write port in gatecrash.toml"),
     ),
     "keeps_port": Need(
-        lambda c: not c.chooses_port, marked("it lets the system choose its port (port 0), so none can be taken from it")
+        lambda c: not c.chooses_port, marked("it lets the system choose its port (port 0): none can be taken from it")
     ),
     "takes_port": Need(lambda c: c.takes_port, marked("it does not listen on the port it is given")),
     "handles_signals": Need(

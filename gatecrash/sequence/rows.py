@@ -117,6 +117,7 @@ class Drawing:
     @step.register(steps.Restart)
     @step.register(steps.StartSecond)
     @step.register(steps.StartOnTakenPort)
+    @step.register(steps.StartOnTerminal)
     def _by_its_events(self, step: steps.Step) -> None:
         """What came of it says all."""
 

@@ -101,6 +101,8 @@ def asked_to_start(event: seen.Started) -> str:
             return say("a second server is started on the same port")
         case "taken":
             return say("started while its port is taken")
+        case "terminal":
+            return say("ended, then started again with its output on a terminal")
 
 
 def listens(ports: tuple[int, ...], wanted: int) -> str:

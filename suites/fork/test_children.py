@@ -5,7 +5,18 @@ from hypothesis import strategies as st
 
 from gatecrash.offer import ask, plain_request
 from gatecrash.probes import held_connection, served_twice_as_many, twice_as_many
-from gatecrash.scenario import Close, Connect, ReadOutput, Reset, Scenario, Send, Settle, Step, scenario
+from gatecrash.scenario import (
+    Close,
+    Connect,
+    ReadOutput,
+    Reset,
+    Scenario,
+    Send,
+    Settle,
+    StartOnTerminal,
+    Step,
+    scenario,
+)
 from gatecrash.trial import Trial
 from strategies import client_names, departures
 
@@ -51,5 +62,10 @@ def _rude(visit: tuple[Step, ...], count: int) -> Scenario:
 
 
 def _printing(trial: Trial, count: int) -> Scenario:
-    served = ((*ask(name, trial.contract), Close(name), Settle(), ReadOutput(name)) for name in client_names(count))
-    return scenario(ReadOutput("start"), *served)
+    """The same visits twice: what is printed goes into a pipe, then to a terminal, for which no line is kept back."""
+    names = client_names(2 * count)
+    visits: list[tuple[Step, ...]] = [
+        (*ask(name, trial.contract), Close(name), Settle(), ReadOutput(name)) for name in names
+    ]
+    again = (StartOnTerminal(), Settle(), ReadOutput("terminal"))
+    return scenario(ReadOutput("start"), *visits[:count], again, *visits[count:])
