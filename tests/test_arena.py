@@ -252,6 +252,15 @@ def test_short_output_is_whole(arena: Arena) -> None:
     assert target.output().missing == 0
 
 
+def test_output_to_a_terminal_is_whole_and_ends(arena: Arena) -> None:
+    target = arena.spawn(
+        ["sh", "-c", "[ -t 1 ] && [ -t 2 ] && [ ! -t 0 ] && echo one && echo two 1>&2"], env=ENV, terminal=True
+    )
+    assert target.wait(10) == 0
+    assert target.output().head == b"one\ntwo\n"
+    assert target.output().missing == 0
+
+
 def test_many_targets_in_one_arena_cost_no_memory_but_keep_their_status(private: Arena) -> None:
     targets = [private.spawn(["sh", "-c", f"exit {number}"], env=ENV) for number in range(40)]
     assert [target.wait(10) for target in targets] == list(range(40))

@@ -156,6 +156,26 @@ SERVERS["output_is_buffered_by_lines"] = (
     }
     """,
 )
+SERVERS["opens_a_file_at_its_first_client"] = (
+    "ACC-08 ACC-09 ACC-18 RES-06",
+    """
+    int main(int count, char **words)
+    {
+        int listener = listen_on(count > 1 ? atoi(words[1]) : 8080, 0);
+        FILE *log = NULL;
+        for (;;) {
+            int client = next(listener);
+            if (log == NULL && (log = fopen("/dev/null", "a")) == NULL) { /* as others load code only then */
+                perror("log");
+                return 1;
+            }
+            fprintf(log, "a client\\n");
+            echo(client);
+            close(client);
+        }
+    }
+    """,
+)
 
 
 @pytest.mark.parametrize("name", SERVERS)

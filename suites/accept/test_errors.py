@@ -83,9 +83,14 @@ def _accept_fails(
 
 
 def _shortage(contract: Contract, count: int) -> Scenario:
-    """The crowd stays for its answers: a client that leaves before it gets one is another rule's affair."""
-    *crowd, last = client_names(count + 1)
+    """The crowd stays for its answers: a client that leaves before it gets one is another rule's affair.
+
+    A client was served before: what a server loads, or opens, for its first one is there.
+    """
+    first, *crowd, last = client_names(count + 2)
     return scenario(
+        _served(contract, first),
+        Settle("unlimited"),
         LimitDescriptors(0),
         *((Connect(name), *_asks(contract, name)) for name in crowd),
         Settle("limited", within=_LONG_ENOUGH),
