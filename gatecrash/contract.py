@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 Protocol = Literal["http", "echo", "udp", "greeting", "none"]
 Concurrency = Literal["iterative", "fork", "prefork", "thread", "event_loop", "unknown"]
+Background = Literal["no", "after", "before", "unknown"]
 Echo = Literal["bytes", "lines", "upper", "other"]
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 MODELS: tuple[str, ...] = get_args(Concurrency)
@@ -35,6 +36,8 @@ class Contract:
     takes_port: bool = False  # it listens on the port it is given
     chooses_port: bool = False  # it asks for port 0: each start listens on another one
     address: str | None = None  # the address it promises to listen on
+    #: Its first process ends and the server lives on: after it has asked for its port, before, or nobody knows when.
+    background: Background = "no"
     one_shot: bool = False  # it is meant to serve one client and leave
     child_closes_listener: bool = True
     handles_signals: bool = False  # the parent has handlers installed (SigCgt)

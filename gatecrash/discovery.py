@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
+from gatecrash.background import background_of
 from gatecrash.concurrency import model_of
 from gatecrash.contract import Contract, Protocol
 from gatecrash.language import say, spoken
@@ -59,6 +60,7 @@ def discover(site: Site, source_text: str = "") -> Discovery:
     if found.contract.protocol in ("greeting", "none"):
         _length(site, found)
     if not site.remote:
+        _in_the_background(site, found)
         model, workers = model_of(site, found.contract)
         _learn(site, found, concurrency=model, workers=workers)
     return found
@@ -122,6 +124,15 @@ def _chooses_port(site: Site, found: Discovery) -> bool:
     if site.remote or "port" in found.contract.written:
         return False
     return set(site.fresh().sockets.ports).isdisjoint(found.ports)
+
+
+def _in_the_background(site: Site, found: Discovery) -> None:
+    background = background_of(site)
+    if background == "before":
+        found.notes.append(
+            say("It goes into the background before it asks for its port: it has nobody to tell that it got none.")
+        )
+    _learn(site, found, background=background)
 
 
 # -- what it speaks -------------------------------------------------------------------------------------------------

@@ -118,6 +118,12 @@ class Site:
         known = bool(self._ports) and not self.contract.chooses_port
         return bool(ports) and not (known and set(ports).isdisjoint(self._ports))
 
+    def begun(self, traps: frozenset[str]) -> Server:
+        """A newly started server that is not waited for; its trapped calls stand still until they are let go."""
+        self.drop()
+        self._worn = True
+        return self._start("plain", traps)
+
     def _start(self, build: str, traps: frozenset[str]) -> Server:
         server = self._make(self.launches[build], traps)
         server.starts = self._starts.setdefault(build, Ticks(haste="hasty"))

@@ -176,6 +176,31 @@ SERVERS["opens_a_file_at_its_first_client"] = (
     }
     """,
 )
+SERVERS["goes_into_the_background_before_it_binds"] = (
+    "LIFE-01 LIFE-02 LIFE-03 ACC-11 ACC-14",
+    """
+    int main(int count, char **words)
+    {
+        pid_t child = fork();
+        if (child != 0)
+            return child < 0;
+        setsid();
+        fork_for_each(listen_on(count > 1 ? atoi(words[1]) : 8080, 0));
+    }
+    """,
+)
+SERVERS["goes_into_the_background_when_it_listens"] = (
+    "LIFE-01 LIFE-02 LIFE-03 ACC-11 ACC-14",
+    """
+    int main(int count, char **words)
+    {
+        int listener = listen_on(count > 1 ? atoi(words[1]) : 8080, 0);
+        if (daemon(1, 1) < 0)
+            return 1;
+        fork_for_each(listener);
+    }
+    """,
+)
 
 
 @pytest.mark.parametrize("name", SERVERS)

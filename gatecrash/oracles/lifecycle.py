@@ -20,14 +20,16 @@ _DOING = {
 
 @oracle("LIFE-01")
 def failed_start_is_told_by_the_status(case: Case) -> Finding | None:
-    """A start that came to nothing, because the port was taken, ended with another exit status than 0."""
+    """A start that came to nothing, because the port was taken, ended with another exit status than 0.
+
+    The status is that of the first process, which may have ended before the port was asked for, where nobody knows.
+    """
     start = started(case.transcript, "taken")
     if start is None or start.listening or start.status != 0:
         return None
     words = (stated("its words: {output}", output=last_words(start.output)),) if start.output.strip() else ()
-    return Finding(
-        "LIFE-01", stated("an exit status other than 0, because it could not start"), stated("exit status 0"), words
-    )
+    expected, known = stated("an exit status other than 0, because it could not start"), case.contract.background
+    return Finding("LIFE-01", expected, stated("exit status 0"), words, conclusive=known != "unknown")
 
 
 @oracle("LIFE-02")

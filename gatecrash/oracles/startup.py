@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from gatecrash.contract import Contract
 from gatecrash.language import stated
 from gatecrash.oracles import oracle
 from gatecrash.text import last_words
@@ -97,15 +98,18 @@ def restart_ignores_time_wait(case: Case) -> Finding | None:
     )
     expected = stated("it listens on port {wanted} again after a restart", wanted=start.wanted)
     evidence = (why, *_words(start))
-    return Finding("ACC-14", expected, _instead(start), evidence, conclusive=start.proven)
+    return Finding("ACC-14", expected, _instead(start, case.contract), evidence, conclusive=start.proven)
 
 
-def _instead(start: Started) -> str:
-    """What a restarted server does, which does not listen where it did before."""
+def _instead(start: Started, contract: Contract) -> str:
+    """What a restarted server does, which does not listen where it did before.
+
+    The status of one that goes into the background is that of its first process, which is another one.
+    """
     if start.listening:
         listed, wanted = _listed(start.ports), start.wanted
         return stated("it listens on port {listed}, and not on {wanted} as before", listed=listed, wanted=wanted)
-    ended = start.status is not None
+    ended = start.status is not None and contract.background == "no"
     state = stated("exited with status {status}", status=start.status) if ended else stated("does not listen")
     return stated("it {state}", state=state)
 

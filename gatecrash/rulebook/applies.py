@@ -68,6 +68,10 @@ NEEDS: Final[Mapping[str, Need]] = {
     "keeps_port": Need(
         lambda c: not c.chooses_port, marked("it lets the system choose its port (port 0): none can be taken from it")
     ),
+    "foreground": Need(
+        lambda c: c.background != "before",
+        marked("it goes into the background before it asks for its port: whoever started it waits for nothing"),
+    ),
     "takes_port": Need(lambda c: c.takes_port, marked("it does not listen on the port it is given")),
     "handles_signals": Need(
         lambda c: c.handles_signals, marked("it installs no signal handler, so nothing can interrupt a call")
