@@ -35,6 +35,7 @@ class Contract:
     port: int | None = None  # the port it promises; None: the one it is given
     takes_port: bool = False  # it listens on the port it is given
     chooses_port: bool = False  # it asks for port 0: each start listens on another one
+    own_queues: bool = False  # its workers listen on sockets of their own, all on its port (SO_REUSEPORT)
     address: str | None = None  # the address it promises to listen on
     #: Its first process ends and the server lives on: after it has asked for its port, before, or nobody knows when.
     background: Background = "no"

@@ -81,6 +81,7 @@ def _listening(site: Site, found: Discovery) -> None:
     host, port = server.address
     found.address = f"{host}:{port}"
     listener = server.listener()
+    _learn(site, found, own_queues=server.own_queues)
     found.backlog = listener.backlog if listener is not None and server.observable else None
     if len(found.ports) > 1:
         others = ", ".join(str(p) for p in found.ports if p != port)

@@ -52,7 +52,7 @@ class Observer:
         processes = census.processes()
         holders = {p.pid: census.descriptors(p.pid) for p in processes if p.state not in ("Z", "X")}
         self._note_crashes(tuple(p.pid for p in processes if p.state == "Z"))
-        listening = f"socket:[{server.inode}]"
+        listening = {f"socket:[{inode}]" for inode in server.inodes}
         return Snapshot(
             still=name_of(still),
             running=server.running(),
@@ -60,7 +60,7 @@ class Observer:
             processes=processes,
             tasks=(still.task,) if isinstance(still, Spinning) else still.tasks,
             listener=None if server.datagram else server.listener(),
-            listener_holders=tuple(pid for pid, table in holders.items() if listening in table.values()),
+            listener_holders=tuple(pid for pid, table in holders.items() if listening & set(table.values())),
             descriptors=tuple((pid, len(table)) for pid, table in holders.items()),
             connections=tuple(side for c in self.streams.values() if (side := self._side(c, holders)) is not None),
             where=tuple(blocked_where(task, census) for task in census.tasks()[:8]),

@@ -6,13 +6,14 @@ and never from what the server prints (a C program's stdout is block-buffered on
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import select
 import signal
 import time
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gatecrash.arena import Arena
@@ -31,6 +32,11 @@ PATIENCE_TO_LISTEN = 8.0
 _POLL_MS = 1
 _LOOKS_BEFORE_PROOF = 25
 _SECONDS_TO_SET_UP = 0.5
+_PAUSES = (signal.SIGSTOP, signal.SIGCONT)
+#: Where a process is that waits for its next client.
+_TAKES_CLIENTS = frozenset(
+    ("accept", "accept4", "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "recvfrom", "recvmsg")
+)
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,8 @@ class Server:
         self.gates = Gates(self.process.gates_fd, traps) if self.process.gates_fd is not None else None
         self.sockets = Sockets((), ())
         self.main_pid = self.process.pid
+        self._from_the_start: frozenset[int] = frozenset()  # who held its socket when it was found
+        self._told: set[int] = set()  # who got a signal that may end it: if it ends, that was our doing
         #: What is known of how this program starts: one that spins at once is not watched for as long each time.
         self.starts = Ticks(haste="hasty")
 
@@ -145,7 +153,7 @@ class Server:
         if not mine and not udp:
             return False
         self.sockets = Sockets(mine, udp)
-        self.main_pid = self._main(self.inode)
+        self.main_pid = self._main(self._holders())
         return True
 
     def _owned_inodes(self) -> set[int]:
@@ -156,13 +164,20 @@ class Server:
                     owned.add(int(name[8:-1]))
         return owned
 
-    def _main(self, inode: int) -> int:
-        holders = self.census.holders(inode)
+    def _main(self, holders: frozenset[int]) -> int:
+        """Who is told what the server is told: the first of those that hold its socket, or whom they all came from."""
+        self._from_the_start = holders
         if self.process.pid in holders or not holders:
             return self.process.pid
         parents = {entry.pid: entry.parent for entry in self.census.processes()}
         top = [pid for pid in holders if parents.get(pid) not in holders]
+        above = {parents.get(pid) for pid in top}
+        if len(top) > 1 and len(above) == 1 and (master := above.pop()) in parents:
+            return master
         return min(top or holders)
+
+    def _holders(self) -> frozenset[int]:
+        return frozenset(pid for inode in self.inodes for pid in self.census.holders(inode))
 
     def _pause(self) -> None:
         poller = select.poll()
@@ -179,6 +194,27 @@ class Server:
         """The inode of the socket it serves on (0: none)."""
         chosen = self._chosen()
         return chosen.inode if chosen else 0
+
+    @property
+    def own_queues(self) -> bool:
+        """Whether its workers listen on sockets of their own on one port (socket(7), SO_REUSEPORT)."""
+        return len(self._together(self.sockets.listeners)) > 1
+
+    def _together(self, listeners: Iterable[Listener]) -> tuple[Listener, ...]:
+        """Those that the kernel deals the clients of this address out to."""
+        chosen = self._chosen()
+        if chosen is None:
+            return ()
+        return tuple(
+            s for s in listeners if (s.family, s.address, s.port) == (chosen.family, chosen.address, chosen.port)
+        )
+
+    @property
+    def inodes(self) -> frozenset[int]:
+        """The inodes of all sockets it serves on: a worker that came later has another one than those of the start."""
+        if not self.own_queues:
+            return frozenset({self.inode} - {0})
+        return frozenset(s.inode for s in self._together(self.queues.listeners()))
 
     @property
     def datagram(self) -> bool:
@@ -200,9 +236,11 @@ class Server:
         return next(iter(exact or sorted(pool, key=lambda s: s.port)), None)
 
     def listener(self) -> Listener | None:
-        """The listening socket now, with its accept queue; None when it is gone."""
+        """The listening socket now, with its accept queue; None when it is gone. Several queues count as one."""
         if not self.sockets.listeners:
             return None
+        if self.own_queues:
+            return _as_one(self._together(self.queues.listeners()))
         host, port = self.address
         found = self.queues.listener(host, port)
         return found if found is not None and found.inode else None
@@ -212,10 +250,29 @@ class Server:
         return next((s for s in self.queues.datagram_sockets() if s.inode == self.inode), None)
 
     def running(self) -> bool:
-        """Whether the process that listens is alive (not a zombie)."""
+        """Whether the process that listens is alive (not a zombie), or another one that has taken its place."""
+        if self._alive():
+            return True
+        successor = self._successor()
+        self.main_pid = successor or self.main_pid
+        return successor is not None
+
+    def _alive(self) -> bool:
         if self.main_pid == self.process.pid:
             return self.process.exit_status() is None
         return not procfs.is_ending(self.main_pid)
+
+    def _successor(self) -> int | None:
+        """Who takes the clients when the main process has ended by itself, and well: a worker beside or after it.
+
+        A holder from the start, before any client was there, or one that waits for clients now; a child that serves
+        one and has the listening socket open takes nobody.
+        """
+        if self.main_pid in self._told or (self.main_pid == self.process.pid and self.process.exit_status() != 0):
+            return None
+        holders = {pid for pid in self._holders() if not procfs.is_ending(pid)}
+        waiting = {task.pid for task in self.census.tasks() if task.call in _TAKES_CLIENTS}
+        return min(holders & (self._from_the_start | waiting), default=None)
 
     def serving(self) -> bool:
         """Alive and, for TCP, still listening."""
@@ -229,6 +286,7 @@ class Server:
 
     def signal_pids(self, pids: tuple[int, ...], number: int) -> None:
         """Send a signal to processes of this target, and never to a group (kill(2): 0 and -1 name groups)."""
+        self._told |= set() if number in _PAUSES else set(pids)
         for pid in (p for p in pids if p > 1):
             try:
                 os.kill(pid, number)
@@ -275,11 +333,11 @@ class Server:
         return old
 
     def lift_limit(self, old: tuple[int, int]) -> None:
-        """Give the parent its limit of descriptors back."""
-        try:
-            resource.prlimit(self.main_pid, resource.RLIMIT_NOFILE, old)
-        except ProcessLookupError:
-            return
+        """Give the parent its limit of descriptors back, and those who inherited the lower one from it."""
+        for pid in {self.main_pid, *self.census.pids()} - self.strangers:
+            with contextlib.suppress(ProcessLookupError):
+                soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (max(soft, min(old[0], hard)), hard))
 
     def ended(self) -> bool:
         """Whether its first process has ended and left none behind (a daemon's first process ends at once)."""
@@ -303,6 +361,14 @@ class Server:
             self.gates.close()
             self.gates = None
         self.queues.close()
+
+
+def _as_one(listeners: Sequence[Listener]) -> Listener | None:
+    """Several accept queues of one address: all who wait, and the smallest backlog."""
+    if not listeners:
+        return None
+    depth, backlog = sum(s.depth for s in listeners), min(s.backlog for s in listeners)
+    return replace(listeners[0], depth=depth, backlog=backlog)
 
 
 def look_at_queues(server: Server, connections: Callable[[], Hashable]) -> Callable[[], Hashable]:

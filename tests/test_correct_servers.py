@@ -16,6 +16,7 @@ PRELUDE = """
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -198,6 +199,104 @@ SERVERS["goes_into_the_background_when_it_listens"] = (
         if (daemon(1, 1) < 0)
             return 1;
         fork_for_each(listener);
+    }
+    """,
+)
+SERVERS["each_process_leaves_a_successor"] = (
+    "ACC-01 ACC-02 ACC-08 ACC-14 LIFE-02 LIFE-03 LIFE-04 LIFE-05 FORK-08",
+    """
+    int main(int count, char **words)
+    {
+        int listener = listen_on(count > 1 ? atoi(words[1]) : 8080, 0);
+        signal(SIGCHLD, SIG_IGN);
+        for (;;) {
+            int client = next(listener);
+            pid_t child = fork();
+            if (child == 0) { /* it takes the next client, and its parent leaves with this one */
+                close(client);
+                continue;
+            }
+            if (child > 0)
+                close(listener);
+            echo(client);
+            close(client);
+            if (child > 0)
+                return 0;
+        }
+    }
+    """,
+)
+SERVERS["workers_of_one_rank_are_replaced"] = (
+    "ACC-01 ACC-02 ACC-08 ACC-14 ACC-16 LIFE-02 LIFE-03 LIFE-04 LIFE-05",
+    """
+    int main(int count, char **words)
+    {
+        int listener = listen_on(count > 1 ? atoi(words[1]) : 8080, 0);
+        int workers = 0;
+        signal(SIGCHLD, SIG_IGN);
+        while (workers < 3 && fork() > 0)
+            workers++;
+        if (workers == 3)
+            return 0; /* there is no master: each worker sees to its own successor */
+        for (int served = 1;; served++) {
+            int client = next(listener);
+            echo(client);
+            close(client);
+            if (served % 2 == 0 && fork() > 0)
+                return 0;
+        }
+    }
+    """,
+)
+SERVERS["workers_with_sockets_of_their_own"] = (
+    "ACC-01 ACC-02 ACC-04 ACC-11 ACC-14 ACC-15 ACC-16 ACC-17 FORK-13 LIFE-03 LIFE-10 LIFE-11",
+    """
+    static void work(int port)
+    {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        int listener = listen_on(port, 1);
+        for (;;) {
+            int client = next(listener);
+            echo(client);
+            close(client);
+        }
+    }
+
+    int main(int count, char **words)
+    {
+        int status = 0;
+        for (int workers = 0; !WIFEXITED(status) || WEXITSTATUS(status) == 0; workers--) {
+            for (; workers < 3; workers++)
+                if (fork() == 0)
+                    work(count > 1 ? atoi(words[1]) : 8080);
+            status = 1; /* of no worker yet */
+            wait(&status);
+        }
+        return 1; /* a worker found the port taken */
+    }
+    """,
+)
+SERVERS["the_first_process_ends_and_its_siblings_accept"] = (
+    "ACC-01 ACC-02 ACC-05 ACC-06 ACC-17 LIFE-04 LIFE-05 LIFE-12",
+    """
+    static void take(int listener, int most)
+    {
+        char data[4096];
+        for (int taken = 0; taken != most; taken++) {
+            int client = next(listener);
+            while (read(client, data, sizeof data) > 0)
+                continue; /* it says nothing */
+            close(client);
+        }
+    }
+
+    int main(int count, char **words)
+    {
+        int listener = listen_on(count > 1 ? atoi(words[1]) : 8080, 0);
+        if (fork() == 0 || fork() == 0)
+            take(listener, -1);
+        take(listener, 1);
+        return 0;
     }
     """,
 )

@@ -46,13 +46,18 @@ def sigterm_ends_it(case: Case) -> Finding | None:
 
 @oracle("LIFE-03")
 def sigterm_ends_everything(case: Case) -> Finding | None:
-    """When the first process has gone, nothing it had started lives or listens; no client was there to be served."""
+    """When the first process has gone, nothing it had started lives or listens; no client was there to be served.
+
+    Processes of the same rank, whose common parent has ended, were not started by the one that got the signal.
+    """
     before, after = case.transcript.look("before SIGTERM"), case.transcript.look("after SIGTERM")
     if before is None or after is None or after.running or not _first_process_listens(before):
         return None
-    if not after.live:
+    others = _beside(before)
+    live = [pid for pid in after.live if pid not in others | _descendants(after, others)]
+    if not live:
         return None
-    left = ", ".join(map(str, after.live))
+    left = ", ".join(map(str, live))
     listens = stated(", and still listens") if after.listener is not None else ""
     got = stated("the first process has gone, process {pid} lives on{listens}", pid=left, listens=listens)
     settled = after.still in ("quiet", "spinning")
@@ -65,6 +70,20 @@ def _first_process_listens(look: Snapshot) -> bool:
     """Only then the signal went to the one that has to tell the others: a shell that started it has no such duty."""
     pids = {process.pid for process in look.processes}
     return all(process.parent not in pids for process in look.processes if process.pid == look.main)
+
+
+def _beside(look: Snapshot) -> frozenset[int]:
+    """The processes that did not come from the main one."""
+    own = _descendants(look, frozenset({look.main or 0}))
+    return frozenset(process.pid for process in look.processes) - own - {look.main}
+
+
+def _descendants(look: Snapshot, roots: frozenset[int]) -> frozenset[int]:
+    """Whoever came from these; a parent stands before its children in a look."""
+    found = set(roots)
+    for process in look.processes:
+        found |= {process.pid} if process.parent in found else set()
+    return frozenset(found) - roots
 
 
 @oracle("LIFE-07")

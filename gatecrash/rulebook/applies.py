@@ -68,6 +68,12 @@ NEEDS: Final[Mapping[str, Need]] = {
     "keeps_port": Need(
         lambda c: not c.chooses_port, marked("it lets the system choose its port (port 0): none can be taken from it")
     ),
+    "one_queue": Need(
+        lambda c: not c.own_queues,
+        marked(
+            "its workers listen on sockets of their own (SO_REUSEPORT), and the kernel deals the clients out to them"
+        ),
+    ),
     "foreground": Need(
         lambda c: c.background != "before",
         marked("it goes into the background before it asks for its port: whoever started it waits for nothing"),
