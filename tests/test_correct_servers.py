@@ -49,7 +49,7 @@ static int next(int listener)
     return client;
 }
 
-static void echo(int client)
+static void send_back(int client)
 {
     char data[4096];
     ssize_t n, sent;
@@ -66,7 +66,7 @@ static void fork_for_each(int listener)
         int client = next(listener);
         if (fork() == 0) {
             close(listener);
-            echo(client);
+            send_back(client);
             _exit(0);
         }
         close(client);
@@ -105,7 +105,7 @@ SERVERS["child_prints_a_line_for_its_client"] = (
             if (fork() == 0) {
                 close(listener);
                 printf("serving\\n");
-                echo(client);
+                send_back(client);
                 exit(0);
             }
             close(client);
@@ -126,7 +126,7 @@ SERVERS["parent_prints_a_line_for_each_client"] = (
             fflush(stdout);
             if (fork() == 0) {
                 close(listener);
-                echo(client);
+                send_back(client);
                 exit(0);
             }
             close(client);
@@ -149,7 +149,7 @@ SERVERS["output_is_buffered_by_lines"] = (
             if (fork() == 0) {
                 close(listener);
                 printf("serving\\n");
-                echo(client);
+                send_back(client);
                 exit(0);
             }
             close(client);
@@ -171,7 +171,7 @@ SERVERS["opens_a_file_at_its_first_client"] = (
                 return 1;
             }
             fprintf(log, "a client\\n");
-            echo(client);
+            send_back(client);
             close(client);
         }
     }
@@ -218,7 +218,7 @@ SERVERS["each_process_leaves_a_successor"] = (
             }
             if (child > 0)
                 close(listener);
-            echo(client);
+            send_back(client);
             close(client);
             if (child > 0)
                 return 0;
@@ -240,7 +240,7 @@ SERVERS["workers_of_one_rank_are_replaced"] = (
             return 0; /* there is no master: each worker sees to its own successor */
         for (int served = 1;; served++) {
             int client = next(listener);
-            echo(client);
+            send_back(client);
             close(client);
             if (served % 2 == 0 && fork() > 0)
                 return 0;
@@ -257,7 +257,7 @@ SERVERS["workers_with_sockets_of_their_own"] = (
         int listener = listen_on(port, 1);
         for (;;) {
             int client = next(listener);
-            echo(client);
+            send_back(client);
             close(client);
         }
     }
@@ -276,27 +276,27 @@ SERVERS["workers_with_sockets_of_their_own"] = (
     }
     """,
 )
-SERVERS["the_first_process_ends_and_its_siblings_accept"] = (
+SERVERS["silent_siblings_accept_when_one_has_ended"] = (
     "ACC-01 ACC-02 ACC-05 ACC-06 ACC-17 LIFE-04 LIFE-05 LIFE-12",
     """
-    static void take(int listener, int most)
+    int main(int count, char **words)
     {
+        int listener = listen_on(count > 1 ? atoi(words[1]) : 8080, 0);
+        int workers = 0;
         char data[4096];
-        for (int taken = 0; taken != most; taken++) {
+        signal(SIGCHLD, SIG_IGN);
+        while (workers < 3 && fork() > 0)
+            workers++;
+        if (workers == 3)
+            return 0;
+        for (;;) {
             int client = next(listener);
             while (read(client, data, sizeof data) > 0)
                 continue; /* it says nothing */
             close(client);
+            if (fork() > 0)
+                return 0;
         }
-    }
-
-    int main(int count, char **words)
-    {
-        int listener = listen_on(count > 1 ? atoi(words[1]) : 8080, 0);
-        if (fork() == 0 || fork() == 0)
-            take(listener, -1);
-        take(listener, 1);
-        return 0;
     }
     """,
 )
