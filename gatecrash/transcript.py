@@ -25,7 +25,7 @@ _STARTS = {
     "restart": marked("restart"),
     "second": marked("second"),
     "taken": marked("taken"),
-    "terminal": marked("terminal"),
+    "terminal": marked("newly started"),
 }
 
 End = Literal["FIN", "RST"]
