@@ -19,7 +19,7 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
@@ -283,6 +283,18 @@ class Arena:
         process = Process(self._ask, answer["serial"], answer["pid"], descriptors[0], gates_fd)
         self._processes.add(process)
         return process
+
+    def cover(self, folders: Iterable[Path], kept: Iterable[Path]) -> Mapping[str, str]:
+        """Let targets see copies of these folders, under their own paths, in a namespace arena; once, before any runs.
+
+        A target that is started when nothing else runs sees them as their owner does, without what others wrote.
+        Folders in `kept` are not copied. Returns the folders of which this machine gives no copy, with the reason.
+        Raises Unavailable on the shared loopback, whose mounts are the machine's.
+        """
+        if self.kind == "loopback":
+            raise Unavailable("covering folders", "the arena shares the machine's own files")
+        answer, _ = self._ask("cover", folders=list(map(str, folders)), kept=list(map(str, kept)))
+        return dict(answer["refused"])
 
     def clear(self) -> None:
         """Kill every process of the arena but the broker; returns when all are gone and buried."""

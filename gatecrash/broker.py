@@ -1,6 +1,6 @@
 """The process inside an arena: starts targets, buries them, hands out sockets, drains their output.
 
-`arena.py` runs `main` in an interpreter of its own, without site-packages; this file and the three it imports need the
+`arena.py` runs `main` in an interpreter of its own, without site-packages; this file and the four it imports need the
 standard library only. In a namespace arena it is pid 1: when it dies the kernel kills everything else. On the shared
 loopback it is a child subreaper, so orphans come back to it and can be killed too. It answers one request at a time on
 a SOCK_SEQPACKET socket (JSON, descriptors by SCM_RIGHTS) and never speaks first after its greeting. End of file on that
@@ -35,6 +35,7 @@ from gatecrash.namespaces import (
     soft_to_hard,
     write_file,
 )
+from gatecrash.overlays import Overlays
 
 FINISHED_KEPT = 16  # dead targets whose output can still be asked for
 MESSAGE_SIZE = 200_000  # below the default SO_SNDBUF of a Unix socket (212992)
@@ -60,6 +61,7 @@ class Broker:
         self.oldest = 0  # the first process started since none was left
         self.oldest_serial = 0
         self.growth = Growth()
+        self.overlays = Overlays()
         self.look_again = 0.0
         self.poll = select.poll()
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -102,6 +104,7 @@ class Broker:
             "open": self.open_file,
             "write": self.write_sysctl,
             "clear": self.clear,
+            "cover": self.cover,
         }[request["op"]]
         try:
             operation(request)
@@ -135,6 +138,8 @@ class Broker:
         """Fork and exec; answers once exec has happened, or why it did not."""
         launch = Launch(request, die_with_broker=not self.private)
         out_read, out_write = terminal() if request["terminal"] else os.pipe2(os.O_CLOEXEC)
+        if not self.oldest:  # nothing runs that could miss what it wrote
+            self.overlays.renew()
         stdin_read, stdin_write = os.pipe2(os.O_CLOEXEC)
         if request["typed"]:
             type_lines(stdin_write)
@@ -287,6 +292,12 @@ class Broker:
         """Empty the arena."""
         self.kill_all()
         self.reply({})
+
+    def cover(self, request: Mapping[str, Any]) -> None:
+        """From now on these folders are copies, each time new when nothing runs any more; tells which cannot be."""
+        if not self.private:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        self.reply({"refused": self.overlays.cover(request["folders"], request["kept"])})
 
     def kill_all(self) -> None:
         """Kill every process of the arena but this one, and wait until they are gone.

@@ -25,6 +25,8 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 from types import TracebackType
 
+from hypothesis.configuration import set_hypothesis_home_dir
+
 from gatecrash.catalogue import one_of, properties, try_property
 from gatecrash.judging import Standing, standing
 from gatecrash.orphans import die_with_parent
@@ -228,6 +230,7 @@ class Crew:
         for other in others:
             other.close()
         _print_to(log)
+        set_hypothesis_home_dir(self._folder / "hypothesis")  # or it would make one where the user is
         try:
             with self._open() as workshop:
                 try:

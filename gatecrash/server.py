@@ -49,6 +49,7 @@ class Launch:
     address: Address | None = None  # a server that runs already: nothing is started
     typed: bool = False  # its standard input has empty lines for it, not silence
     terminal: bool = False  # its output goes to a terminal, not into a pipe: lines are not kept back (stdio(3))
+    room: Path | None = None  # the run's own folder; with one, what the target does to its files is done to copies
 
     def command(self, port: int) -> list[str]:
         """The command for this port."""

@@ -20,6 +20,7 @@ from gatecrash.protocols import http
 from gatecrash.remote import REASON, WIRE_PATIENCE, RemoteServer, UnseenServer, Wire, unseen_in
 from gatecrash.scenario import Connect, Receive, Scenario, Send, StartOnTakenPort, scenario
 from gatecrash.server import Launch, Server
+from gatecrash.shelter import Shelter
 from gatecrash.text import safe_text
 from gatecrash.transcript import Silent, Transcript
 from gatecrash.verdicts import Case, Plain
@@ -48,7 +49,8 @@ class Site:
         self._listened = False  # a server has come to listen in this run
         self._ports: tuple[int, ...] = ()  # where its first start listened
         runs_already = any(launch.address is not None for launch in launches.values())
-        self.arena: Arena | Wire = Wire() if runs_already else Arena.open(kind=arena)  # type: ignore[arg-type]
+        self.shelter = Shelter(launches)
+        self.arena: Arena | Wire = Wire() if runs_already else self._open_arena()
         #: Why only the wire is seen: of a server that runs already, or of any on a machine that refuses more.
         self.unseen = REASON if isinstance(self.arena, Wire) else unseen_in(self.arena)
         if self.remote:
@@ -80,6 +82,7 @@ class Site:
         """End the target and the arena."""
         self.drop()
         self.arena.close()
+        self.shelter.close()
 
     # -- servers ------------------------------------------------------------------------------------------------
 
@@ -133,12 +136,18 @@ class Site:
     def _new_arena(self) -> None:
         self.drop()
         self.arena.close()
-        self.arena = Arena.open(kind=self._kind)  # type: ignore[arg-type]
+        self.arena = self._open_arena()
         self._worn = False
+
+    def _open_arena(self) -> Arena:
+        arena = Arena.open(kind=self._kind)  # type: ignore[arg-type]
+        self.shelter.enter(arena)
+        return arena
 
     def _make(self, launch: Launch, traps: frozenset[str]) -> Server:
         if isinstance(self.arena, Wire):
             return RemoteServer(self.arena, launch, datagram=self.contract.protocol == "udp")
+        launch = self.shelter.launch(launch)
         if self.remote:
             return UnseenServer(self.arena, launch, port=self.port())
         launch = replace(launch, typed=self.contract.waits_for_words)

@@ -130,7 +130,7 @@ class Workshop:
             prepared = self.prepare(target)
             while len(self._benches) >= _MOST_SITES:
                 self._benches.pop(next(iter(self._benches))).site.close()
-            launches = self._with_own_reports(prepared.launches)
+            launches = {name: self._in_copy(one) for name, one in self._with_own_reports(prepared.launches).items()}
             site = Site(launches, prepared.contract, arena=self.arena, patience=self.patience)
             self._benches[target] = Bench(site, prepared)
         bench = self._benches[target]
@@ -174,8 +174,9 @@ class Workshop:
             sanitized = aside.submit(self._sanitized, target, folder) if self._may_sanitize(target) else None
             try:
                 launch, how = _plain(target, folder)
-                with Site({"plain": launch}, contract, arena=self.arena, patience=self.patience) as site:
+                with self._site(launch, contract) as site:
                     found = discover(site, _source_text(target))
+                    found.notes.extend([site.shelter.note] if site.shelter.note else [])
                     kind, unseen = site.arena.kind, site.unseen
             except TargetError as error:
                 return Prepared(target.name, contract, {}, error=str(error))
@@ -183,6 +184,13 @@ class Workshop:
         launches = {"plain": launch} if other is None else {"plain": launch, "sanitized": other}
         prepared = _prepared(target, found, launches, (how, said) if said else (how,))
         return replace(prepared, arena=kind, unseen=unseen)
+
+    def _site(self, launch: Launch, contract: Contract) -> Site:
+        return Site({"plain": self._in_copy(launch)}, contract, arena=self.arena, patience=self.patience)
+
+    def _in_copy(self, launch: Launch) -> Launch:
+        """What our requests make it do is done to copies of its files."""
+        return replace(launch, room=self.folder)
 
     def _may_sanitize(self, target: Target) -> bool:
         return self.sanitized and target.language == "c" and target.address is None
