@@ -402,14 +402,23 @@ def plain_answers(address, wait):
         ):
             if request in answers:
                 continue
-            client = Client("plain", address, wait)
-            if client.end is None:
-                client.send(request)
-                client.receive("message")
-                client.sock.close()
-            found, _ = answers_in(client.got, methods_in(request), ended=client.end == "FIN")
-            answers[request] = (status_of(found[0][0]), found[0][1]) if found and found[0][2] else None
+            first = plain_answer(request, address, wait)
+            # RESP-24 is broken by a server that answers its later clients otherwise: that is what is shown.
+            second = first if RULE == "RESP-24" else plain_answer(request, address, wait)
+            if first and second and first != second:  # it changes by itself: only its status may be compared
+                first = (first[0], None) if first[0] == second[0] else None
+            answers[request] = first
     return answers
+
+
+def plain_answer(request, address, wait):
+    client = Client("plain", address, wait)
+    if client.end is None:
+        client.send(request)
+        client.receive("message")
+        client.sock.close()
+    found, _ = answers_in(client.got, methods_in(request), ended=client.end == "FIN")
+    return (status_of(found[0][0]), found[0][1]) if found and found[0][2] else None
 
 
 def status_of(head):
@@ -460,7 +469,9 @@ def wrong_http(client, plain):
             says_close = found and re.search(rb"(?im)^connection:.*close", found[-1][0])
             early = number > 0 and client.end == "FIN" and says_close
             return None if early else f"an answer to its request {number + 1}"
-        if usual and (status_of(found[number][0]), found[number][1]) != usual:
+        if usual and status_of(found[number][0]) != usual[0]:
+            return f"status {usual[0]} for its request {number + 1}, as a lone client does"
+        if usual and usual[1] is not None and found[number][1] != usual[1]:
             return f"status {usual[0]} and {shown(usual[1])} for its request {number + 1}, as a lone client does"
         if not usual and not found[number][2]:
             return f"a whole answer to its request {number + 1}"
