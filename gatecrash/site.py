@@ -15,6 +15,7 @@ from gatecrash.instruments.patience import OwnTime
 from gatecrash.instruments.ticks import Haste, Lore, Ticks
 from gatecrash.language import say
 from gatecrash.lines import owed
+from gatecrash.oracles.answers import differing
 from gatecrash.player import Player
 from gatecrash.protocols import http
 from gatecrash.remote import REASON, WIRE_PATIENCE, RemoteServer, UnseenServer, Wire, unseen_in
@@ -23,13 +24,15 @@ from gatecrash.server import Launch, Server
 from gatecrash.shelter import Shelter
 from gatecrash.text import safe_text
 from gatecrash.transcript import Silent, Transcript
-from gatecrash.verdicts import Case, Plain
+from gatecrash.verdicts import Aspect, Case, Plain
 from gatecrash.watch import Watch
 
 #: In a namespace every target can have the same port; 9157 is 0x23C5, 50467 when its bytes are swapped.
 ASKED_PORT = 9157
 #: Seconds. The longest pause that servers in common use make by themselves after an error is 1 s (asyncio's accept).
 _LINGER = 2.5
+#: Methods that ask for no change (RFC 9110 9.2.1): an answer that is another one after them changes by itself.
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 #: Not the module's own generator: Hypothesis seeds that for every example, and all workers would draw the same ports.
 _CHANCE = random.SystemRandom()
 
@@ -62,6 +65,9 @@ class Site:
         self._server: Server | None = None
         self._key: tuple[str, frozenset[str]] | None = None
         self._plain: dict[bytes, Plain] = {}
+        #: The scenario that was asked anew last, and what its requests change in one another's answers.
+        self._moved: tuple[Scenario | None, Mapping[bytes, frozenset[Aspect]]] = (None, {})
+        self._before: dict[bytes, tuple[bytes, ...]] = {}  # what a fresh server was asked before it was asked this
         self._lore: dict[tuple[str, frozenset[str]], Lore] = {}
         self._starts: dict[str, Ticks] = {}
 
@@ -222,6 +228,8 @@ class Site:
         """What an oracle needs: the transcript and the plain answers to what its clients sent."""
         wanted = self._asked_in(transcript.scenario)
         plain = {sent: self._plain[sent] for sent in wanted if sent in self._plain}
+        if transcript.scenario == self._moved[0]:
+            plain = {sent: replace(one, moves=self._moved[1].get(sent, one.moves)) for sent, one in plain.items()}
         return Case(owed(transcript) if self.contract.echo == "upper" else transcript, self.contract, plain)
 
     def learn_plain(self, played: Scenario) -> None:
@@ -231,11 +239,36 @@ class Site:
                 if sent not in self._plain:
                     self._plain[sent] = self._ask(sent)
 
+    def learn_anew(self, played: Scenario) -> bool:
+        """Ask everything once more, twice, in its order, on a fresh server; whether the answers are others by now.
+
+        What changes from one fresh server to the next, where the same was asked before, changes by itself. What changes
+        when it is asked again on the same one was changed by what was asked before.
+        """
+        wanted = [sent for sent in self._asked_in(played) if sent in self._plain]
+        self.fresh()
+        first = {sent: self._ask(sent) for sent in wanted}
+        second = {sent: self._ask(sent) for sent in wanted}
+        as_http, changed = self.contract.protocol == "http", False
+        methods = {method for sent in wanted for method in http.request_methods(sent)} if as_http else set()
+        safe, moves = methods <= _SAFE, dict[bytes, frozenset[Aspect]]()
+        for number, (sent, now) in enumerate(first.items()):
+            known, before = self._plain[sent], tuple(wanted[:number])
+            parted = differing(sent, known, now, as_http=as_http)
+            varies = known.varies | (parted if self._before.get(sent) == before else frozenset())
+            moved = differing(sent, now, second[sent], as_http=as_http) if second[sent].received else frozenset()
+            moves[sent] = known.moves | moved
+            self._plain[sent] = replace(now, varies=varies, moves=moves[sent] if safe else known.moves)
+            self._before[sent] = before
+            changed = changed or bool(parted - known.varies)
+        self._moved = (played, moves)
+        return changed
+
     def _asked_in(self, played: Scenario) -> tuple[bytes, ...]:
-        """What each client sends, and each single request of those who send several."""
+        """Each single request of those who send several, and what each client sends."""
         streams = tuple(played.sent.values())
         single = [http.split_requests(sent) for sent in streams] if self.contract.protocol == "http" else []
-        return tuple(dict.fromkeys([*streams, *(request for requests in single for request in requests)]))
+        return tuple(dict.fromkeys([*(request for requests in single for request in requests), *streams]))
 
     def _ask(self, sent: bytes) -> Plain:
         steps = scenario(Connect("A"), Send("A", sent) if sent else (), Receive("A"))

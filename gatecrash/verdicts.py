@@ -12,6 +12,9 @@ from gatecrash.scenario import Scenario
 from gatecrash.transcript import Transcript
 
 Outcome = Literal["pass", "fail", "not_applicable", "not_observable", "inconclusive"]
+#: What two answers to the same bytes can differ in; of one that is not HTTP, or not whole, all is its body.
+Aspect = Literal["status", "body"]
+EVERYTHING: frozenset[Aspect] = frozenset({"status", "body"})
 #: From the one that says most to the one that says least; the first present wins when runs are merged.
 PRECEDENCE: tuple[Outcome, ...] = ("fail", "inconclusive", "pass", "not_observable", "not_applicable")
 
@@ -44,6 +47,10 @@ class Plain:
     received: bytes
     end: str | None
     answered: bool
+    #: What was another one each time, on fresh servers: such an answer changes by itself, and is not compared in that.
+    varies: frozenset[Aspect] = frozenset()
+    #: What was another one when it was asked again on the same server: what was asked before has changed it.
+    moves: frozenset[Aspect] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ def reason(site: Site, monkeypatch: pytest.MonkeyPatch, *found: bool | None) -> 
     tried: list[Case] = []
 
     def judge(case: Case) -> Finding | None:
+        if any(plain.varies for plain in case.plain.values()):  # asked whether it is found without a comparison, too
+            return findings[len(tried) - 1]
         tried.append(case)
         return findings[len(tried) - 1]
 

@@ -6,7 +6,7 @@ from gatecrash.language import stated
 from gatecrash.protocols import echo, http
 from gatecrash.protocols.http import Answer, Reading
 from gatecrash.text import size_of
-from gatecrash.verdicts import Case, Difference
+from gatecrash.verdicts import EVERYTHING, Aspect, Case, Difference, Plain
 
 
 def alone(case: Case, request: bytes) -> Answer | None:
@@ -25,11 +25,42 @@ def read(case: Case, client: str) -> Reading:
     return http.read_answers(transcript.received(client), methods, ended=transcript.end(client) is not None)
 
 
-def same(case: Case, got: Answer, expected: Answer) -> bool:
-    """Whether two answers say the same. Error pages often carry a date or a number: of those the status counts."""
+def same(case: Case, request: bytes, got: Answer, expected: Answer, *, on_one_server: bool = False) -> bool:
+    """Whether two answers to this request say the same, as far as such answers do not change by themselves.
+
+    Error pages often carry a date or a number: of those the status counts. `on_one_server`: that it changes from one
+    time to the next is what is looked for; only what changes from one start of the server to the next is left out.
+    """
+    changing = changes(case, request, on_one_server=on_one_server)
+    if "status" in changing:
+        return True
     if got.status != expected.status:
         return False
-    return got.status >= 300 or not case.contract.stable_body or got.body == expected.body
+    return got.status >= 300 or not case.contract.stable_body or "body" in changing or got.body == expected.body
+
+
+def changes(case: Case, request: bytes, *, on_one_server: bool = False) -> frozenset[Aspect]:
+    """What changes by itself in the answer that a lone client gets to this request."""
+    plain = case.plain.get(request)
+    if plain is None:
+        return frozenset()
+    return plain.varies if on_one_server else plain.varies | plain.moves
+
+
+def differing(sent: bytes, one: Plain, other: Plain, *, as_http: bool) -> frozenset[Aspect]:
+    """What is not the same in two answers to the same bytes."""
+    if as_http and one.answered and other.answered:
+        first, second = (
+            http.read_answers(plain.received, http.request_methods(sent), ended=plain.end is not None).answers
+            for plain in (one, other)
+        )
+        if [answer.status for answer in first] != [answer.status for answer in second]:
+            return EVERYTHING
+        bodies = ([answer.body for answer in answers] for answers in (first, second))
+        return frozenset() if next(bodies) == next(bodies) else frozenset({"body"})
+    if one.answered != other.answered:
+        return EVERYTHING
+    return frozenset() if one.received == other.received else frozenset({"body"})
 
 
 def turned_away(answer: Answer) -> bool:

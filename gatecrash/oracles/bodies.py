@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatecrash.language import stated
 from gatecrash.oracles import oracle
-from gatecrash.oracles.answers import alone, described, read, same, turned_away
+from gatecrash.oracles.answers import alone, changes, described, read, same, turned_away
 from gatecrash.protocols import http
 from gatecrash.scenario import Send
 from gatecrash.text import shown
@@ -36,7 +36,9 @@ def body_is_no_request(case: Case) -> Finding | None:
 
 def _other_status(case: Case, reading: http.Reading, request: bytes) -> str | None:
     expected = alone(case, request)
-    if expected is None or len(reading.answers) < 2 or turned_away(reading.answers[1]):
+    if expected is None or "status" in changes(case, request):
+        return None
+    if len(reading.answers) < 2 or turned_away(reading.answers[1]):
         return None
     got = reading.answers[1]
     return (
@@ -57,7 +59,7 @@ def field_names_mean_the_same_in_any_case(case: Case) -> Finding | None:
         "the answer to the same request with usual field names: {described}", described=described(answers[0])
     )
     if others and others[0].complete:
-        if same(case, others[0], answers[0]):
+        if same(case, case.transcript.scenario.sent_by(usual), others[0], answers[0]):
             return None
         return Finding(
             "RESP-26",

@@ -6,7 +6,7 @@ import re
 
 from gatecrash.language import joined, stated
 from gatecrash.oracles import oracle
-from gatecrash.oracles.answers import alone, described, read, same, turned_away
+from gatecrash.oracles.answers import alone, changes, described, read, same, turned_away
 from gatecrash.text import size_of
 from gatecrash.transcript import Transcript
 from gatecrash.verdicts import Case, Finding
@@ -77,7 +77,9 @@ def _answer_of_another(case: Case, client: str) -> str | None:
         return None
     for other, sent in said.items():
         theirs = alone(case, sent)
-        if other == client or theirs is None or not theirs.body or got[0].body != theirs.body:
+        if other == client or changes(case, sent) or changes(case, said[client]):
+            continue
+        if theirs is None or not theirs.body or got[0].body != theirs.body:
             continue
         if got[0].status == theirs.status and theirs.body not in case.plain[said[client]].received:
             return stated(
@@ -100,7 +102,7 @@ def _another_answer(case: Case, client: str) -> str | None:
     answers = read(case, client).answers
     if expected is None or not answers or not answers[0].complete or turned_away(answers[0]):
         return None
-    if same(case, answers[0], expected):
+    if same(case, case.transcript.scenario.sent_by(client), answers[0], expected):
         return None
     return stated(
         "{client} got {described}; alone it gets {alone}",

@@ -78,9 +78,9 @@ def pipelined_requests_are_answered_in_order(case: Case) -> Finding | None:
     if len(expected) < max(2, len(requests)):
         return None
     whole = [answer for answer in read(case, client).answers if answer.complete]
-    for place, (got, wanted) in enumerate(zip(whole, expected, strict=False)):
-        if not same(case, got, wanted) and not turned_away(got):
-            return _out_of_order(case, place, got, expected)
+    for place, (request, got, wanted) in enumerate(zip(requests, whole, expected, strict=False)):
+        if not same(case, request, got, wanted) and not turned_away(got):
+            return _out_of_order(case, place, got, requests, expected)
     if len(whole) == len(requests) or (whole and not http.can_persist(whole[-1])):
         return None
     silence = transcript.silence(client)
@@ -95,8 +95,9 @@ def pipelined_requests_are_answered_in_order(case: Case) -> Finding | None:
     return None
 
 
-def _out_of_order(case: Case, place: int, got: Answer, expected: list[Answer]) -> Finding:
-    others = [n for n, answer in enumerate(expected) if n != place and same(case, got, answer)]
+def _out_of_order(case: Case, place: int, got: Answer, requests: tuple[bytes, ...], expected: list[Answer]) -> Finding:
+    paired = enumerate(zip(requests, expected, strict=True))
+    others = [n for n, (request, answer) in paired if n != place and same(case, request, got, answer)]
     like = stated(", as request {number} gets", number=others[0] + 1) if others else ""
     wanted = stated(
         "as answer {number}, what its request gets alone: {described}",

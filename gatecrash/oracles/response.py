@@ -107,7 +107,7 @@ def same_request_gets_the_same_answer(case: Case) -> Finding | None:
         known, again = settled(case, first).answers, settled(case, client).answers
         if first == client or not known or not again or not (known[0].complete and again[0].complete):
             continue
-        if not same(case, again[0], known[0]):
+        if not same(case, request, again[0], known[0], on_one_server=True):
             expected = stated(
                 "what {first} got for the same request: {described}", first=first, described=described(known[0])
             )

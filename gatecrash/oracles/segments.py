@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatecrash.language import marked, stated
 from gatecrash.oracles import oracle
-from gatecrash.oracles.answers import departure, described, plain_answer, same, settled
+from gatecrash.oracles.answers import changes, departure, described, plain_answer, same, settled
 from gatecrash.oracles.service import as_finding, askers, unserved
 from gatecrash.protocols import http
 from gatecrash.protocols.http import Answer
@@ -40,7 +40,7 @@ def _not_as_usual(rule: str, case: Case, client: str) -> Finding | None:
     answers = settled(case, client).answers
     if not answers or not answers[0].complete:
         return as_finding(rule, expected, unserved(case, client))
-    if same(case, answers[0], plain):
+    if same(case, case.transcript.scenario.sent_by(client), answers[0], plain):
         return None
     return Finding(
         rule,
@@ -95,9 +95,10 @@ def _shortened(transcript: Transcript) -> int:
 def _repeated(case: Case, client: str) -> Finding | None:
     """An answer that reads well although a part of it came twice: in its head, or behind its end."""
     plain, reading = plain_answer(case, case.transcript.scenario.sent_by(client)), settled(case, client)
-    if plain is None or not reading.answers:
+    request = case.transcript.scenario.sent_by(client)
+    if plain is None or not reading.answers or changes(case, request):
         return None
-    usual = case.plain[case.transcript.scenario.sent_by(client)].received[plain.end :]
+    usual = case.plain[request].received[plain.end :]
     if _head_of(reading.answers[0]) == _head_of(plain) and not reading.rest.removeprefix(usual):
         return None
     return Finding(

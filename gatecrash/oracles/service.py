@@ -11,7 +11,7 @@ from gatecrash.protocols import http
 from gatecrash.scenario import Receive
 from gatecrash.text import last_words, shown, size_of
 from gatecrash.transcript import WHY_NOT, NotConnected, Sent, ServerEnded, Silent, Transcript
-from gatecrash.verdicts import Case, Difference, Finding
+from gatecrash.verdicts import Case, Difference, Finding, Plain
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,22 @@ def _complete(case: Case, sent: bytes, received: bytes, *, ended: bool) -> bool:
     protocol = case.contract.protocol
     alone = case.plain.get(sent)
     if protocol == "http" and alone is not None and alone.received and not alone.answered:
-        return len(received) >= len(alone.received)  # nobody gets a whole answer: the rules of framing say why
+        # Nobody gets a whole answer: the rules of framing say why.
+        return bool(received) if _changes(alone) else len(received) >= len(alone.received)
     if protocol == "none":  # what it says may change with what it has seen; that it answers may not
         return bool(received) or sent != plain_request(case.contract)
     if protocol == "greeting":
         alone = alone or case.plain.get(b"")
-        return bool(received) and (alone is None or not _cut_short(received, alone.received))
+        whole = alone is None or _changes(alone) or not _cut_short(received, alone.received)
+        return bool(received) and whole
     if protocol == "http" and ended:
         reading = http.read_answers(received, http.request_methods(sent), ended=True)
         return len(reading.answers) > 0 and all(a.complete for a in reading.answers)
     return complete(case.contract, sent, received)
+
+
+def _changes(alone: Plain) -> bool:
+    return "body" in alone.varies | alone.moves
 
 
 def _cut_short(received: bytes, alone: bytes) -> bool:
@@ -91,7 +97,7 @@ def _cut_short(received: bytes, alone: bytes) -> bool:
 
 def _other_status(case: Case, client: str, sent: bytes, received: bytes) -> Unserved | None:
     plain = case.plain.get(sent)
-    if plain is None or not plain.answered:
+    if plain is None or not plain.answered or "status" in plain.varies | plain.moves:
         return None
     methods = http.request_methods(sent)
     expected = http.read_answers(plain.received, methods, ended=plain.end is not None).answers
