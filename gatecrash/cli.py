@@ -35,7 +35,7 @@ _COMMANDS = {
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    0 conforming, 1 not, 2 interrupted, 3 our fault, 4 usage, 5 nothing judged, 6 the target did not build or start.
+    0 conforming, 1 not, 2 interrupted, 3 our fault, 4 usage, 5 too little judged, 6 the target did not build or start.
     """
     given = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):

@@ -57,6 +57,11 @@ class RunRecord:
         return {name: sum(j.verdict.outcome == name for j in self.judgements) for name in OUTCOMES}
 
     @property
+    def untried(self) -> tuple[Judgement, ...]:
+        """The rules that nothing was found out about because there was no more time."""
+        return tuple(j for j in self.judgements if j.verdict.late)
+
+    @property
     def broken(self) -> tuple[Judgement, ...]:
         """The broken rules: MUST first, then in the rulebook's order."""
         failed = [j for j in self.judgements if j.verdict.outcome == "fail"]
@@ -73,7 +78,7 @@ class RunRecord:
         return (self.baseline or Baseline()).fixed(j.verdict for j in self.judgements)
 
     def exit_code(self, *, strict: bool) -> int:
-        """0 conforming, 1 not, 2 interrupted, 3 a fault of ours, 5 nothing judged, 6 it did not build or start."""
+        """0 conforming, 1 not, 2 interrupted, 3 a fault of ours, 5 too little judged, 6 it did not build or start."""
         if self.error is not None:
             return 6
         if self.interrupted:
@@ -84,7 +89,7 @@ class RunRecord:
         new = [j.rule.level for j in self.broken if j.rule.id not in excused]
         if "MUST" in new or (strict and ("SHOULD" in new or self.fixed)):
             return 1
-        if not self.broken and not self.summary["pass"]:
+        if self.untried or (not self.broken and not self.summary["pass"]):
             return 5
         return 0
 

@@ -16,7 +16,7 @@ from gatecrash.judging import missing_instruments
 from gatecrash.language import stated
 from gatecrash.profiles import profile
 from gatecrash.record import RunRecord, judgements
-from gatecrash.rulebook import Rule, load
+from gatecrash.rulebook import Rule, applicable, load
 from gatecrash.scheme import Scheme
 from gatecrash.verdicts import Verdict
 from gatecrash.workers import default_workers
@@ -90,7 +90,7 @@ class Run:
         with Crew(self.folder, self._workshop, wishes.target, tried, jobs=jobs) as crew:
             for result in crew.results(work, until=self._started + seconds):
                 self._faults += [result.fault] if result.fault is not None else []
-                verdicts = result.verdicts if not result.late else _not_tried(result, seconds)
+                verdicts = result.verdicts if not result.late else _not_tried(result, self.prepared.contract, seconds)
                 self._verdicts += verdicts
                 yield verdicts
         self._tried = True
@@ -140,13 +140,16 @@ class Run:
         return Workshop(self.folder, arena=wishes.arena, patience=wishes.patience, contract=wishes.contract)
 
 
-def _not_tried(result: Result, seconds: float) -> tuple[Verdict, ...]:
+def _not_tried(result: Result, contract: Contract, seconds: float) -> tuple[Verdict, ...]:
     """The verdict of a rule that the end of the run came before; on a second build it says nothing new."""
     rule, build = load().get(result.order.rule), result.order.build
     if build != "plain" and rule.area != "memory":
         return ()
+    lacking = applicable(rule, contract)
+    if lacking is not None:
+        return (Verdict(rule.id, "not_applicable", lacking, build=build),)
     reason = stated("not tried: time: the {seconds:g} s of this run were over", seconds=seconds)
-    return (Verdict(rule.id, "inconclusive", reason, build=build),)
+    return (Verdict(rule.id, "inconclusive", reason, build=build, late=True),)
 
 
 def _import_suites() -> None:

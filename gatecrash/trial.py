@@ -284,7 +284,9 @@ class Trial:
         if self._unstarted:
             return self._verdict("inconclusive", reason=self._unstarted)
         if self._broken_off:
-            return self._verdict("inconclusive", reason=stated("not tried: time: {why}", why=self._broken_off))
+            return self._verdict(
+                "inconclusive", reason=stated("not tried: time: {why}", why=self._broken_off), late=True
+            )
         if self.unproved and self._flooded:
             return self._verdict("inconclusive", reason=self._flooded)
         if self.unproved:

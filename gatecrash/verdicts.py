@@ -76,6 +76,8 @@ class Verdict:
     examples: int = 0
     seconds: float = 0.0
     build: str = "plain"
+    #: It was not tried, or not to its end, because there was no more time.
+    late: bool = False
 
     @property
     def seen(self) -> str:
@@ -111,6 +113,7 @@ class Verdict:
             "examples": self.examples,
             "seconds": self.seconds,
             "build": self.build,
+            "late": self.late,
         }
 
     def _texts(self) -> tuple[str, ...]:

@@ -96,7 +96,8 @@ def unjudged(console: Console, record: RunRecord) -> None:
     reasons: dict[str, list[str]] = {}
     for judgement in record.judgements:
         if judgement.verdict.outcome in ("inconclusive", "not_observable"):
-            said = f"{spoken(_UNJUDGED[judgement.verdict.outcome])}: {spoken(judgement.verdict.reason)}"
+            told = "" if judgement.verdict.late else f"{spoken(_UNJUDGED[judgement.verdict.outcome])}: "
+            said = f"{told}{spoken(judgement.verdict.reason)}"
             reasons.setdefault(said, []).append(judgement.rule.id)
     for said, rules in reasons.items():
         console.print(Text.assemble((f"  {' '.join(rules)} ", "yellow"), plain(said, "dim")))

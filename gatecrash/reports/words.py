@@ -72,6 +72,8 @@ def _other_datagrams(contract: Contract) -> bool:
 def closing(record: RunRecord, *, strict: bool) -> str:
     """What the run says of its target: "conforms", "does not conform", "conforms as far as it could be seen"."""
     code = record.exit_code(strict=strict)
+    if code == 5 and record.untried:
+        return stated("was not judged to the end: there was no more time (--max-time gives more)")
     if code == 0 and record.summary["not_observable"]:
         return stated("conforms as far as it could be seen")
     return stated(_CLOSINGS[code])
