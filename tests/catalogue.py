@@ -2,7 +2,8 @@
 
     python -m tests.catalogue        # after a change of a sentence: writes gatecrash.pot, and updates each .po
 
-What is new then stands in the .po with an empty msgstr, for a translator; what nobody says any more is dropped.
+What is new then stands in the .po with an empty msgstr, for a translator; what nobody says any more is dropped. Babel,
+which reads and writes the files, is imported where it is needed: what the sources say can be told without it.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ import io
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from babel.messages.catalog import Catalog
-from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment
 from jinja2.ext import extract_from_ast
 
 from gatecrash.rulebook import AREAS
 from gatecrash.rulebook.entry import TEXTS, flowing
+
+if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
 
 PACKAGE = Path(__file__).parent.parent / "gatecrash"
 LOCALE = PACKAGE / "locale"
@@ -103,6 +106,8 @@ def _name(file: Path) -> str:
 
 def template() -> Catalog:
     """The .pot of the sources as they are."""
+    from babel.messages.catalog import Catalog
+
     catalog = Catalog(project="gatecrash", charset="utf-8", fuzzy=False)
     for sentence, files in said().items():
         catalog.add(sentence, locations=[(file, 0) for file in files])
@@ -111,12 +116,16 @@ def template() -> Catalog:
 
 def read(file: Path) -> Catalog:
     """A catalogue as it is on disk."""
+    from babel.messages.pofile import read_po
+
     with file.open("rb") as lines:
         return read_po(lines, locale=None if file.suffix == ".pot" else file.parent.parent.name)
 
 
 def written(catalog: Catalog) -> bytes:
     """The catalogue's file: without line numbers and dates, which would change with every edit."""
+    from babel.messages.pofile import write_po
+
     raw = io.BytesIO()
     write_po(raw, catalog, width=100, omit_header=True, include_lineno=False, ignore_obsolete=True)
     header = b'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n\n'
@@ -125,6 +134,8 @@ def written(catalog: Catalog) -> bytes:
 
 def update() -> None:
     """Write the .pot, and bring every language's .po up to date."""
+    from babel.messages.catalog import Catalog
+
     current = template()
     TEMPLATE.parent.mkdir(exist_ok=True)
     TEMPLATE.write_bytes(written(current))

@@ -6,9 +6,8 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
-import html5lib
 import pytest
 
 from gatecrash.baseline import Baseline, Known
@@ -39,7 +38,8 @@ def _failure(rule: str) -> Verdict:
     return Verdict(rule, "fail", finding=finding, scenario=played, transcript=seen, confirmed=(3, 3))
 
 
-def _parsed(record: RunRecord) -> tuple[str, object]:
+def _parsed(record: RunRecord) -> tuple[str, Any]:
+    html5lib = pytest.importorskip("html5lib", reason="the dev dependency html5lib reads HTML as the standard says")
     page = html_report.render(record)
     return page, html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(page)
 
@@ -62,11 +62,16 @@ RECORDS = {
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_the_page_is_strict_html_with_unique_ids_and_no_stray_characters(name: str) -> None:
-    page, tree = _parsed(RECORDS[name])
-    ids = [element.get("id") for element in tree.iter() if element.get("id")]  # type: ignore[attr-defined]
+def test_the_page_is_strict_html_with_unique_ids(name: str) -> None:
+    _, tree = _parsed(RECORDS[name])
+    ids = [element.get("id") for element in tree.iter() if element.get("id")]
     assert len(ids) == len(set(ids))
     assert {j.rule.id for j in RECORDS[name].judgements} <= set(ids)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_page_has_no_stray_characters_and_is_of_a_size_to_be_opened(name: str) -> None:
+    page = html_report.render(RECORDS[name])
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", page)
     assert len(page) < 2_000_000
 
@@ -74,7 +79,7 @@ def test_the_page_is_strict_html_with_unique_ids_and_no_stray_characters(name: s
 @pytest.mark.parametrize("name", RECORDS)
 def test_nothing_but_our_own_script_is_in_it_and_nothing_is_loaded(name: str) -> None:
     page, tree = _parsed(RECORDS[name])
-    elements = list(tree.iter())  # type: ignore[attr-defined]
+    elements = list(tree.iter())
     assert not [e for e in elements if e.tag in ("img", "link", "iframe", "object", "embed", "base")]
     assert not [key for e in elements for key in e.keys() if str(key).startswith("on") or key in ("src", "style")]  # noqa: SIM118
     links = [e.get("href") for e in elements if e.get("href")]
