@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 from gatecrash.arena import Arena
 from gatecrash.errors import GatecrashError
-from gatecrash.instruments import gates, procfs
+from gatecrash.instruments import borrowing, gates, procfs
 from gatecrash.instruments.queues import Queues
 from gatecrash.language import say
 
@@ -51,6 +52,12 @@ def capabilities() -> tuple[Capability, ...]:
             gates.available(),
         ),
         Capability(
+            "borrowed sockets",
+            say("sends made short, time limits of sockets read (pidfd_getfd)"),
+            say("Rules that need a short send are not observable."),
+            borrowing.refused(),
+        ),
+        Capability(
             "C compiler",
             say("builds C targets and the C reference servers"),
             say("Only Python targets and commands can be judged."),
@@ -73,8 +80,8 @@ def _namespace() -> None:
 
 
 def _queues() -> None:
-    with Arena.open() as arena:
-        Queues(arena.netlink()).listeners()
+    with Arena.open() as arena, closing(Queues(arena.netlink())) as queues:
+        queues.listeners()
 
 
 def _census() -> str | None:

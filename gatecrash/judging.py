@@ -7,7 +7,7 @@ from functools import cache
 
 from gatecrash.comparing import believed
 from gatecrash.errors import TargetError, Unavailable
-from gatecrash.instruments import gates
+from gatecrash.instruments import borrowing, gates
 from gatecrash.language import stated
 from gatecrash.lines import fitted
 from gatecrash.oracles import oracle_of
@@ -26,7 +26,7 @@ _DISPENSABLE = frozenset({"queues", "quiescence"})
 @cache
 def missing_here() -> dict[str, str]:
     """The instruments this machine refuses although it shows sockets and processes, each with the reason."""
-    reasons = {"gates": gates.available()}
+    reasons = {"gates": gates.available(), "borrowed sockets": borrowing.refused()}
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
@@ -130,7 +130,7 @@ def verdict_without_trying(
     for instrument in rule.instruments:
         if instrument in missing and instrument not in dispensable:
             lack = missing[instrument]
-            if instrument in ("gates", "queues"):
+            if instrument in ("gates", "borrowed sockets", "queues"):
                 said = stated("{instrument} are not available here: {lack}", instrument=instrument, lack=lack)
             else:
                 said = stated("{instrument} is not available here: {lack}", instrument=instrument, lack=lack)

@@ -20,7 +20,7 @@ from gatecrash.process import Output
 from gatecrash.server import PATIENCE_TO_LISTEN, Address, Launch, Server, Sockets
 
 #: What cannot be seen of a running server, by the instruments' names.
-UNSEEN = ("arena", "census", "gates", "quiescence", "queues")
+UNSEEN = ("arena", "borrowed sockets", "census", "gates", "quiescence", "queues")
 REASON = stated("the target runs already, so only its wire is seen; give Gatecrash the program to start it itself")
 _TRIAL_SECONDS = 2.0
 _SECONDS_BETWEEN_TRIALS = 0.02
@@ -198,7 +198,7 @@ class UnseenServer(RemoteServer):
         self.arena = arena
         self.launch = launch
         self._take_for_granted("127.0.0.1", port, datagram=False)
-        self.process = self._spawn()
+        self.process = self._spawn(frozenset())
         self.main_pid = self.process.pid
 
     def wait_until_listening(self, patience: float = PATIENCE_TO_LISTEN) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gatecrash.arena import Arena
 from gatecrash.errors import TargetError
-from gatecrash.instruments import procfs, quiescence
+from gatecrash.instruments import borrowing, gates, procfs, quiescence
 from gatecrash.instruments.census import Census
 from gatecrash.instruments.gates import Gates
 from gatecrash.instruments.queues import DatagramSocket, Listener, Queues
@@ -90,9 +90,11 @@ class Server:
         self.asked_port = port
         self.traps = traps
         self.queues = Queues(arena.netlink())
-        self.census = Census(arena.broker_pid)
+        # Where no socket of the target's can be borrowed, the gates tell which time limit it gave one.
+        told = borrowing.refused() is not None and gates.available() is None
+        self.census = Census(arena.broker_pid, self._limit_of if told else None)
         self.strangers = frozenset(self.census.pids())  # processes of another instance in the same arena
-        self.process: Process = self._spawn()
+        self.process: Process = self._spawn(traps | {"time limit"} if told else traps)
         self.gates = Gates(self.process.gates_fd, traps) if self.process.gates_fd is not None else None
         self.sockets = Sockets((), ())
         self.main_pid = self.process.pid
@@ -101,14 +103,18 @@ class Server:
         #: What is known of how this program starts: one that spins at once is not watched for as long each time.
         self.starts = Ticks(haste="hasty")
 
-    def _spawn(self) -> Process:
+    def _spawn(self, traps: frozenset[str]) -> Process:
         command = self.launch.command(self.asked_port)
         environment = self.launch.environment(self.asked_port)
         launch = self.launch
         typed, terminal = launch.typed, launch.terminal
-        return self.arena.spawn(
-            command, cwd=launch.cwd, env=environment, traps=self.traps, typed=typed, terminal=terminal
-        )
+        return self.arena.spawn(command, cwd=launch.cwd, env=environment, traps=traps, typed=typed, terminal=terminal)
+
+    def _limit_of(self, inode: int, option: str) -> float | None:
+        """The time limit the target gave a socket; a connection has its listener's until it gets one of its own."""
+        limits = self.gates.limits if self.gates is not None else {}
+        inherited = (limits.get((listener.inode, option)) for listener in self.sockets.listeners)
+        return limits.get((inode, option), next((one for one in inherited if one), None)) or None
 
     # -- finding it ---------------------------------------------------------------------------------------------
 

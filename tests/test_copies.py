@@ -13,7 +13,7 @@ import pytest
 
 from gatecrash.arena import Arena
 from gatecrash.catalogue import judge
-from gatecrash.instruments.copies import copied_socket
+from gatecrash.instruments.borrowing import borrowed_socket
 from gatecrash.instruments.memory import Gone
 from gatecrash.instruments.waits import time_limit
 from gatecrash.profiles import profile
@@ -51,7 +51,7 @@ def test_a_pipe_that_a_target_reads_is_never_copied(nursery: Nursery) -> None:
     nursery.line()
     before = _held()
     assert time_limit(pid, "read", (reading, 0, 1, 0, 0, 0)) is None
-    with pytest.raises(Gone, match="is no socket"), copied_socket(pid, reading):
+    with pytest.raises(Gone, match="is no socket"), borrowed_socket(pid, reading):
         pass
     assert _held() == before
 
@@ -63,13 +63,13 @@ def test_a_copy_of_a_socket_lives_as_long_as_its_block(nursery: Nursery) -> None
     until(lambda: "socket:" in os.readlink(f"/proc/{pid}/fd/{theirs}"), "its socket")
     before = _held()
     try:
-        with copied_socket(pid, theirs):
+        with borrowed_socket(pid, theirs):
             assert len(_held()) == len(before) + 1
     except Gone as refused:
         pytest.skip(f"pidfd_getfd: {refused}")
     assert _held() == before
     assert time_limit(pid, "recvfrom", (theirs, 0, 1, 0, 0, 0)) == 7.0
-    with pytest.raises(ZeroDivisionError), copied_socket(pid, theirs):
+    with pytest.raises(ZeroDivisionError), borrowed_socket(pid, theirs):
         raise ZeroDivisionError
     assert _held() == before
 

@@ -11,10 +11,10 @@ from gatecrash.instruments import seccomp
 from gatecrash.instruments.seccomp import FAMILIES, MACHINES, build_filter
 
 
-def interpret(program: bytes, audit: int, number: int, first: int = 0) -> int:
+def interpret(program: bytes, audit: int, number: int, first: int = 0, second: int = 0, third: int = 0) -> int:
     """What the kernel's BPF machine would return (linux/filter.h)."""
     steps = list(struct.iter_unpack("HBBI", program))
-    data = struct.pack("iIQ6Q", number, audit, 0, first, 0, 0, 0, 0, 0)
+    data = struct.pack("iIQ6Q", number, audit, 0, first, second, third, 0, 0, 0)
     at = accumulator = 0
     while True:
         code, if_true, if_false, value = steps[at]
@@ -35,10 +35,11 @@ def test_the_filter_notifies_for_exactly_its_family(machine: str, family: str, m
     audit, calls = MACHINES[machine]
     program = build_filter(frozenset({family}), exempt=1024)
     first = seccomp.CLONE_THREAD if family == "thread" else 7
-    notified = {name for name in calls if interpret(program, audit, calls[name], first) == seccomp.RET_USER_NOTIF}
+    arguments = (first, seccomp.SOL_SOCKET, 20)  # SO_RCVTIMEO
+    notified = {name for name in calls if interpret(program, audit, calls[name], *arguments) == seccomp.RET_USER_NOTIF}
     assert notified == set(FAMILIES[family]) & set(calls)
     assert interpret(program, audit, calls["sendmsg"], 1024) == seccomp.RET_ALLOW
-    assert interpret(program, audit ^ 1, calls[next(iter(notified))], first) == seccomp.RET_ALLOW
+    assert interpret(program, audit ^ 1, calls[next(iter(notified))], *arguments) == seccomp.RET_ALLOW
     assert interpret(program, audit, 0x40000000 | calls["read"], first) == seccomp.RET_ALLOW  # x32 calls
 
 
@@ -47,3 +48,19 @@ def test_the_other_kind_of_clone_passes() -> None:
     for family, flags in (("fork", seccomp.CLONE_THREAD), ("thread", 0)):
         program = build_filter(frozenset({family}), exempt=1024)
         assert interpret(program, audit, calls["clone"], flags) == seccomp.RET_ALLOW
+
+
+@pytest.mark.parametrize(
+    ("level", "option", "told"),
+    [
+        pytest.param(1, 20, True, id="SO_RCVTIMEO"),
+        pytest.param(1, 67, True, id="SO_SNDTIMEO_NEW"),
+        pytest.param(1, 2, False, id="SO_REUSEADDR"),
+        pytest.param(6, 20, False, id="an option of TCP with the same number"),
+    ],
+)
+def test_of_the_options_of_sockets_only_time_limits_are_told(level: int, option: int, told: bool) -> None:
+    audit, calls = MACHINES[os.uname().machine]
+    program = build_filter(frozenset({"time limit"}), exempt=1024)
+    said = interpret(program, audit, calls["setsockopt"], 7, level, option)
+    assert said == (seccomp.RET_USER_NOTIF if told else seccomp.RET_ALLOW)

@@ -55,9 +55,10 @@ class ProcessEntry:
 class Census:
     """Looks at the descendants of the process `root` (its children may be adopted orphans), not at `root`."""
 
-    def __init__(self, root: int) -> None:
-        """Looks below the process `root`, as the caller's /proc numbers it."""
+    def __init__(self, root: int, known: waits.Known | None = None) -> None:
+        """Looks below the process `root`, as the caller's /proc numbers it; `known`: see `waits.time_limit`."""
         self.root = root
+        self._known = known
         # What a task slept in before a stop made the kernel restart the call under the name restart_syscall.
         self._calls: dict[int, tuple[str, tuple[int, ...]]] = {}
         # The time limit of a sleep, by thread, what schedstat said and the call: while these stay, so does the sleep.
@@ -158,13 +159,13 @@ class Census:
 
     def _limit(self, pid: int, tid: int, name: str, args: tuple[int, ...], times: bytes) -> float | None:
         if times.startswith(_UNCOUNTED):
-            return waits.time_limit(pid, name, args)
+            return waits.time_limit(pid, name, args, self._known)
         # Not by time alone: a look may read the call before, and the times after, a task moved on.
         key = (tid, times, name, args)
         if key not in self._limits:
             if len(self._limits) >= _REMEMBERED:
                 self._limits.clear()
-            self._limits[key] = waits.time_limit(pid, name, args)
+            self._limits[key] = waits.time_limit(pid, name, args, self._known)
         return self._limits[key]
 
     def descriptors(self, pid: int) -> dict[int, str]:

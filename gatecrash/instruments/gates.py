@@ -20,9 +20,10 @@ from types import TracebackType
 from typing import Self
 
 from gatecrash.errors import Unavailable, UsageError
-from gatecrash.instruments.copies import copied_socket
+from gatecrash.instruments.borrowing import borrowed_socket
 from gatecrash.instruments.memory import Gone, offered, read_memory
-from gatecrash.instruments.seccomp import CLONE_THREAD, FAMILIES, RET_USER_NOTIF, machine
+from gatecrash.instruments.procfs import socket_inode
+from gatecrash.instruments.seccomp import CLONE_THREAD, FAMILIES, LIMIT_OPTIONS, RET_USER_NOTIF, machine
 from gatecrash.launch import SYS_SECCOMP
 
 # linux/seccomp.h: struct seccomp_notif (80 bytes), struct seccomp_notif_resp (24 bytes) and the ioctls on them
@@ -91,6 +92,8 @@ class Gates:
     def __init__(self, fd: int, traps: frozenset[str]) -> None:
         """`fd` is `Process.gates_fd`, which this object duplicates; `traps` what the target was spawned with."""
         self.trace: list[Traced] = []
+        #: Seconds the target gave a socket to wait at most, by inode and option; 0: none. With the trap "time limit".
+        self.limits: dict[tuple[int, str], float] = {}
         self._fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
         self._traps = traps
         self._names = {number: name for name, number in machine().calls.items()}
@@ -171,6 +174,9 @@ class Gates:
 
     def _identify(self, id: int, tid: int, name: str, args: tuple[int, ...]) -> Call | None:
         """The call with its family and socket; None for one that nobody asked to see."""
+        if name == "setsockopt":
+            self._note_limit(tid, args)
+            return None
         family = self._clone_family(tid, name, args) if name in ("clone", "clone3") else self._family.get(name)
         if family is None or family not in self._traps:
             return None
@@ -178,6 +184,18 @@ class Gates:
         if inode is None and family in SOCKETS_ONLY and ctypes.c_int(args[0]).value >= 0:
             return None
         return Call(id, tid, family, name, args, inode)
+
+    def _note_limit(self, tid: int, args: tuple[int, ...]) -> None:
+        inode = socket_inode(tid, args[0])
+        option = LIMIT_OPTIONS.get(args[2] & 0xFFFFFFFF)
+        if inode is None or option is None:
+            return
+        try:
+            seconds, fraction = struct.unpack("qq", read_memory(tid, args[3], 16))  # struct timeval
+        except Gone:
+            return
+        if 0 <= fraction < 1_000_000:  # else the call fails
+            self.limits[inode, option] = max(0.0, seconds + fraction / 1e6)
 
     @staticmethod
     def _clone_family(tid: int, name: str, args: tuple[int, ...]) -> str | None:
@@ -210,7 +228,7 @@ class Gates:
             data = offered(call.tid, call.name, call.args, limit=size + 1)
             if len(data) <= size:
                 return False
-            with copied_socket(_process_of(call.tid), ctypes.c_int(call.args[0]).value) as theirs:
+            with borrowed_socket(_process_of(call.tid), ctypes.c_int(call.args[0]).value) as theirs:
                 # Memory and descriptor were read from a task that must still be in this very call.
                 if theirs.type != socket.SOCK_STREAM or not self.alive(call):
                     return False
@@ -285,15 +303,6 @@ class Gates:
     ) -> None:
         """Close, whatever happened."""
         self.close()
-
-
-def socket_inode(tid: int, descriptor: int) -> int | None:
-    """The inode of a task's descriptor when it is a socket (proc(5): "socket:[123]")."""
-    try:
-        link = os.readlink(f"/proc/{tid}/fd/{ctypes.c_int(descriptor).value}")
-    except OSError:
-        return None
-    return int(link[8:-1]) if link.startswith("socket:[") else None
 
 
 def _process_of(tid: int) -> int:

@@ -139,6 +139,15 @@ def children(pid: int, tids: Iterable[int]) -> list[int]:
     return found
 
 
+def socket_inode(tid: int, descriptor: int) -> int | None:
+    """The inode of a task's descriptor, as a register holds it, when it is a socket (proc(5): "socket:[123]")."""
+    try:
+        link = os.readlink(f"/proc/{tid}/fd/{descriptor & 0xFFFFFFFF}")
+    except OSError:
+        return None
+    return int(link[8:-1]) if link.startswith("socket:[") else None
+
+
 def memory(pid: int, address: int, size: int) -> bytes | None:
     """`size` bytes of the memory of a process; None when it is gone or the kernel refuses."""
     try:

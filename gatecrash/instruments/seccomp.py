@@ -25,8 +25,8 @@ MACHINES = {
         {
             "read": 0, "write": 1, "close": 3, "readv": 19, "writev": 20, "sendfile": 40, "socket": 41, "accept": 43,
             "sendto": 44, "recvfrom": 45, "sendmsg": 46, "recvmsg": 47, "shutdown": 48, "bind": 49, "listen": 50,
-            "clone": 56, "fork": 57, "vfork": 58, "wait4": 61, "waitid": 247, "accept4": 288, "recvmmsg": 299,
-            "sendmmsg": 307, "clone3": 435,
+            "setsockopt": 54, "clone": 56, "fork": 57, "vfork": 58, "wait4": 61, "waitid": 247, "accept4": 288,
+            "recvmmsg": 299, "sendmmsg": 307, "clone3": 435,
         },
     ),
     "aarch64": Machine(
@@ -35,7 +35,7 @@ MACHINES = {
             "close": 57, "read": 63, "write": 64, "readv": 65, "writev": 66, "sendfile": 71, "waitid": 95,
             "socket": 198, "bind": 200, "listen": 201, "accept": 202, "sendto": 206, "recvfrom": 207, "shutdown": 210,
             "sendmsg": 211, "recvmsg": 212, "clone": 220, "accept4": 242, "recvmmsg": 243, "wait4": 260,
-            "sendmmsg": 269, "clone3": 435,
+            "setsockopt": 208, "sendmmsg": 269, "clone3": 435,
         },
     ),
 }  # fmt: skip
@@ -52,13 +52,18 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "listen": ("listen",),
     "socket": ("socket",),
     "wait": ("wait4", "waitid"),
+    "time limit": ("setsockopt",),  # only SO_RCVTIMEO and SO_SNDTIMEO
 }
 
 CLONE_THREAD = 0x10000  # clone(2); always comes with CLONE_VM
 
 RET_ALLOW, RET_USER_NOTIF = 0x7FFF0000, 0x7FC00000
 LOAD, RETURN, IF_EQUAL, IF_BITS = 0x20, 0x06, 0x15, 0x45  # BPF_LD|W|ABS, BPF_RET|K, BPF_JMP|JEQ|K, BPF_JMP|JSET|K
-AT_NUMBER, AT_ARCH, AT_FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data (low word of a 64-bit argument)
+# Offsets in struct seccomp_data (low word of a 64-bit argument).
+AT_NUMBER, AT_ARCH, AT_FIRST_ARGUMENT, AT_SECOND_ARGUMENT, AT_THIRD_ARGUMENT = 0, 4, 16, 24, 32
+SOL_SOCKET = 1
+#: asm-generic/socket.h: the options programs name, and those with a 64-bit time, the same where long has 64 bits.
+LIMIT_OPTIONS = {20: "SO_RCVTIMEO", 66: "SO_RCVTIMEO", 21: "SO_SNDTIMEO", 67: "SO_SNDTIMEO"}
 
 
 def machine() -> Machine:
@@ -96,6 +101,10 @@ def _block(name: str, traps: frozenset[str], exempt: int) -> list[bytes]:
     if name == "clone" and not {"fork", "thread"} <= traps:
         test = _step(IF_BITS, CLONE_THREAD, 0, 1)
         return [_step(LOAD, AT_FIRST_ARGUMENT), test, *([allow, notify] if "fork" in traps else [notify, allow])]
+    if name == "setsockopt":
+        tests = [_step(IF_EQUAL, option, left, 0) for left, option in zip(range(4, 0, -1), LIMIT_OPTIONS, strict=True)]
+        level = [_step(LOAD, AT_SECOND_ARGUMENT), _step(IF_EQUAL, SOL_SOCKET, 0, len(tests) + 1)]
+        return [*level, _step(LOAD, AT_THIRD_ARGUMENT), *tests, allow, notify]
     return [notify]
 
 

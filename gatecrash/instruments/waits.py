@@ -8,9 +8,9 @@ import re
 import socket
 import struct
 import time
+from collections.abc import Callable
 
-from gatecrash.instruments import procfs
-from gatecrash.instruments.copies import copied_socket
+from gatecrash.instruments import borrowing, procfs
 from gatecrash.instruments.memory import Gone
 from gatecrash.instruments.syscalls import TIME_LIMITS, TimeLimit
 
@@ -24,23 +24,27 @@ _WATCHING_CALLS = frozenset(
     {"poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2"},
 )
 _SOCKET_LIMITS = {
-    **dict.fromkeys(("accept", "accept4", "read", "readv", "recvfrom", "recvmsg"), socket.SO_RCVTIMEO),
-    **dict.fromkeys(("write", "writev", "sendto", "sendmsg", "connect"), socket.SO_SNDTIMEO),
+    **dict.fromkeys(("accept", "accept4", "read", "readv", "recvfrom", "recvmsg"), "SO_RCVTIMEO"),
+    **dict.fromkeys(("write", "writev", "sendto", "sendmsg", "connect"), "SO_SNDTIMEO"),
 }
 _YEAR_2001 = 1_000_000_000  # seconds: a deadline beyond it is on the wall clock, not on the monotonic one
 
+#: What is known of a socket's own time limit by its inode and the option's name: seconds, or None without a limit.
+Known = Callable[[int, str], float | None]
 
-def time_limit(pid: int, call: str, args: tuple[int, ...]) -> float | None:
-    """Seconds the call may sleep at most; None without a limit, `inf` when there is one we cannot read.
 
-    A span counts from the moment the call began, which is not known here, so the truth may be less.
+def time_limit(pid: int, call: str, args: tuple[int, ...], known: Known | None = None) -> float | None:
+    """Seconds the call may sleep at most; None without a limit, `inf` when there may be one we cannot read.
+
+    A span counts from the moment the call began, which is not known here, so the truth may be less. `known` tells of
+    sockets where none can be borrowed.
     """
     if call == "?" or call == "restart_syscall":
         return math.inf
     if len(args) < 6:
         return None
     if call in _SOCKET_LIMITS:
-        return _socket_limit(pid, args[0] & 0xFFFFFFFF, _SOCKET_LIMITS[call])
+        return _socket_limit(pid, args[0] & 0xFFFFFFFF, _SOCKET_LIMITS[call], known)
     if call == "futex":
         return _futex_limit(pid, args)
     if call == "clock_nanosleep":
@@ -55,13 +59,18 @@ def _sooner(one: float | None, other: float | None) -> float | None:
     return one if other is None else other if one is None else min(one, other)
 
 
-def _socket_limit(pid: int, descriptor: int, option: int) -> float | None:
-    """SO_RCVTIMEO or SO_SNDTIMEO of a socket of another process, through a copy of its descriptor."""
+def _socket_limit(pid: int, descriptor: int, option: str, known: Known | None) -> float | None:
+    """SO_RCVTIMEO or SO_SNDTIMEO of a socket of another process, through a copy of its descriptor or by `known`."""
+    if borrowing.refused() is not None:
+        inode = procfs.socket_inode(pid, descriptor)
+        if inode is None:  # not a socket: no such limit
+            return None
+        return math.inf if known is None else known(inode, option)
     try:
-        with copied_socket(pid, descriptor) as copy:
+        with borrowing.borrowed_socket(pid, descriptor) as copy:
             seconds: int
             fraction: int
-            seconds, fraction = _PAIR.unpack(copy.getsockopt(socket.SOL_SOCKET, option, _PAIR.size))
+            seconds, fraction = _PAIR.unpack(copy.getsockopt(socket.SOL_SOCKET, getattr(socket, option), _PAIR.size))
     except (Gone, OSError):  # what is no socket has no such limit
         return None
     return seconds + fraction / 1e6 or None

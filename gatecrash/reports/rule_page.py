@@ -18,6 +18,7 @@ _PAGE = re.compile(r"\b([A-Za-z_]\w*)\((\d)\)")
 _ACTIVE = re.compile(r"[\\`*\[\]<]|\b_|_\b|&(?=#|\w+;)")
 _INSTRUMENTS = {
     "gates": "gates (system calls held or made to fail)",
+    "borrowed sockets": "borrowed sockets (duplicates of the server's, through which a send is made short)",
     "queues": "queues (the kernel's tables of sockets)",
     "census": "census (processes and descriptors, from /proc)",
     "quiescence": "the proof that the server has come to rest",

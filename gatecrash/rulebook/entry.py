@@ -13,7 +13,7 @@ from gatecrash.rulebook.applies import NEEDS, Applies
 Level = Literal["MUST", "SHOULD", "MAY"]
 #: The fields that are prose, and are also in other languages.
 TEXTS = ("title", "statement", "why", "how")
-INSTRUMENTS = ("gates", "queues", "census", "quiescence", "arena")
+INSTRUMENTS = ("gates", "queues", "census", "quiescence", "arena", "borrowed sockets")
 PREFIXES = {
     "accept": ("ACC",),
     "fork": ("FORK",),

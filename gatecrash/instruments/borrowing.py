@@ -1,4 +1,7 @@
-"""Copies of a target's own descriptors (pidfd_getfd(2)), held for as long as a block lasts and never longer.
+"""Our own copies of a target's sockets (pidfd_getfd(2)), where there are some to be had, for a block and no longer.
+
+A send is made short through one, and a socket's own time limit is read through one. A container's usual profile refuses
+the call to whoever has no CAP_SYS_PTRACE.
 
 A copy that stays changes what is judged: a pipe whose writing end the tester holds has no end for its reader, a socket
 that is closed by the target sends no FIN. So there is no way to a copy but through a context manager.
@@ -12,6 +15,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from gatecrash.instruments.memory import Gone
 
@@ -20,7 +24,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @contextmanager
-def copied_socket(pid: int, descriptor: int) -> Iterator[socket.socket]:
+def borrowed_socket(pid: int, descriptor: int) -> Iterator[socket.socket]:
     """Our own copy of a socket of the process `pid`, closed when the block ends; `descriptor` is its number there.
 
     Raises Gone when there is no such process or descriptor, when the machine refuses to copy (it asks for the right to
@@ -36,6 +40,25 @@ def copied_socket(pid: int, descriptor: int) -> Iterator[socket.socket]:
             yield ours
         finally:
             ours.detach()
+
+
+@cache
+def refused() -> str | None:
+    """Why no socket of another process can be had on this machine; None where it can.
+
+    Asked of this very process: who may read /proc/PID/syscall may have its descriptors, too (ptrace(2), "Ptrace access
+    mode checking"), unless the call itself is refused.
+    """
+    reader, writer = os.pipe()
+    try:
+        with _copied(os.getpid(), reader):
+            pass
+    except Gone as error:
+        return f"pidfd_getfd: {error}"
+    finally:
+        os.close(reader)
+        os.close(writer)
+    return None
 
 
 def _is_socket(pid: int, descriptor: int) -> bool:
