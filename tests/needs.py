@@ -11,11 +11,12 @@ from gatecrash.capabilities import capabilities
 
 def need(name: str) -> None:
     """Skip this test where the machine refuses a capability, named as `gatecrash doctor` names it, with its reason."""
-    refused = _refused()
-    if refused[name] is not None:
-        pytest.skip(f"this machine refuses what the test needs ({name}): {refused[name]}")
+    reason = refused()[name]
+    if reason is not None:
+        pytest.skip(f"needs {name}, which this machine refuses: {reason}")
 
 
 @cache
-def _refused() -> dict[str, str | None]:
+def refused() -> dict[str, str | None]:
+    """Every capability by its name: the reason it is refused here, None where it is not."""
     return {one.name: one.reason for one in capabilities()}

@@ -18,6 +18,7 @@ import pytest
 from gatecrash.arena import Arena
 from gatecrash.errors import EngineFault, TargetError, Unavailable
 from gatecrash.process import Process
+from tests.needs import need
 from tests.nursery import until
 
 ROOT = Path(__file__).parent.parent
@@ -42,12 +43,15 @@ def python(code: str, **names: object) -> list[str]:
 
 @pytest.fixture(params=["namespace", "loopback"])
 def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
+    if request.param == "namespace":
+        need("arena")
     with Arena.open(kind=request.param) as opened:
         yield opened
 
 
 @pytest.fixture
 def private() -> Iterator[Arena]:
+    need("arena")
     with Arena.open(kind="namespace") as opened:
         yield opened
 

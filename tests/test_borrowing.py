@@ -12,14 +12,13 @@ import pytest
 
 from gatecrash.contract import Contract
 from gatecrash.instruments import borrowing
-from gatecrash.instruments.census import Task
+from gatecrash.instruments.census import Census, Task
 from gatecrash.instruments.memory import Gone
 from gatecrash.server import Server
 from tests.needs import need
 from tests.nursery import Nursery, running_nursery, until
 from tests.sites import site_of
 
-LIMITED = "import socket, struct\nours, theirs = socket.socketpair()\n"
 SET = "setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack('qq', {seconds}, 250000))"
 
 
@@ -90,9 +89,10 @@ def test_the_time_limit_that_a_target_gives_a_socket_is_told_by_the_gates(
 
 @pytest.mark.usefixtures("refused")
 def test_a_socket_that_nobody_tells_of_may_have_any_time_limit(nursery: Nursery) -> None:
-    nursery.python(LIMITED + "print(1, flush=True)\nours.recv(1)")
-    until(lambda: [task.state for task in nursery.census.tasks()] == ["S"], "it sleeps")
-    assert nursery.census.tasks()[0].timed == math.inf
+    nursery.python("import socket\nours, theirs = socket.socketpair()\nprint(1, flush=True)\nours.recv(1)")
+    census = Census(nursery.census.root)
+    until(lambda: [task.state for task in census.tasks()] == ["S"], "it sleeps")
+    assert census.tasks()[0].timed == math.inf
 
 
 @pytest.mark.usefixtures("refused")

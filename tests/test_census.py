@@ -14,6 +14,7 @@ import pytest
 from gatecrash.instruments import procfs, syscalls
 from gatecrash.instruments.blocked import blocked_where
 from gatecrash.instruments.census import Census, Task, parse_call
+from tests.needs import need
 from tests.nursery import Nursery, compiled, running_nursery, until
 
 GONE = 2**22 + 1  # above the kernel's largest pid (proc(5), pid_max)
@@ -99,6 +100,8 @@ print(1, flush=True)
     ],
 )
 def test_the_time_limit_of_a_wait_is_known(nursery: Nursery, statement: str, limit: float | None) -> None:
+    if "limited" in statement:
+        need("borrowed sockets")
     nursery.python(LIMITED + statement)
     until(lambda: [task.state for task in nursery.census.tasks()] == ["S"], "it sleeps")
     assert nursery.census.tasks()[0].timed == limit

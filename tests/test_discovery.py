@@ -18,6 +18,7 @@ from gatecrash.references import reference_servers
 from gatecrash.server import Launch
 from gatecrash.site import Site
 from gatecrash.workshop import Workshop
+from tests.nursery import free_port
 from tests.sites import site_of
 
 _REFERENCES = reference_servers()
@@ -322,9 +323,11 @@ def test_what_the_contract_says_is_not_discovered_over(tmp_path: Path) -> None:
 
 
 def test_a_port_fixed_in_the_program_is_found_by_inode(tmp_path: Path) -> None:
-    body = """
+    port = free_port()
+    body = f"""
     listener = socket.socket()
-    listener.bind(("127.0.0.1", 8123))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", {port}))
     listener.listen(5)
     while True:
         client, _ = listener.accept()
@@ -332,28 +335,26 @@ def test_a_port_fixed_in_the_program_is_found_by_inode(tmp_path: Path) -> None:
         client.close()
     """
     found = discovered(tmp_path, body)
-    assert (found.address, found.contract.takes_port, found.contract.port) == ("127.0.0.1:8123", False, 8123)
+    assert (found.address, found.contract.takes_port, found.contract.port) == (f"127.0.0.1:{port}", False, port)
 
 
 @pytest.mark.parametrize(
     ("port", "note"),
     [
-        ("8123", "Its command has no {port}, and it listens on 8123: the port is taken to be fixed in the program."),
-        (
-            'int(os.environ["PORT"])',
-            "Its command has no {port}, and it listens on the 9157 that PORT in its environment",
-        ),
+        ("FIXED", "it listens on {}: the port is taken to be fixed in the program."),
+        ('int(os.environ["PORT"])', "it listens on the {} that PORT in its environment"),
     ],
 )
 def test_a_command_without_a_place_for_the_port_is_said_to_have_none(tmp_path: Path, port: str, note: str) -> None:
     program = tmp_path / "server.py"
     program.write_text(
-        f"import os, socket\nserver = socket.create_server(('127.0.0.1', {port}))\n"
+        f"import os, socket\nFIXED = {free_port()}\nserver = socket.create_server(('127.0.0.1', {port}))\n"
         "while True:\n    client, _ = server.accept()\n    client.sendall(client.recv(999))\n    client.close()\n"
     )
-    with Site({"plain": Launch((sys.executable, str(program)), tmp_path)}, Contract(), arena="namespace") as site:
+    with Site({"plain": Launch((sys.executable, str(program)), tmp_path)}, Contract()) as site:
         found = discover(site)
-    assert [one for one in found.notes if one.startswith(note)], found.notes
+    said = "Its command has no {port}, and " + note.format(*found.ports)
+    assert [one for one in found.notes if one.startswith(said)], found.notes
 
 
 def test_a_daemon_is_found_though_its_first_process_has_left(tmp_path: Path) -> None:
@@ -378,9 +379,11 @@ def test_a_server_that_listens_late_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_two_ports_are_both_named(tmp_path: Path) -> None:
-    body = """
+    port = free_port()
+    body = f"""
     second = socket.socket()
-    second.bind(("127.0.0.1", 8124))
+    second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    second.bind(("127.0.0.1", {port}))
     second.listen(5)
     def serve(client):
         client.sendall(client.recv(4096))
@@ -388,8 +391,8 @@ def test_two_ports_are_both_named(tmp_path: Path) -> None:
     main(serve)
     """
     found = discovered(tmp_path, body)
-    assert found.ports == (8124, 9157)
-    assert any("8124" in note for note in found.notes)
+    assert (port in found.ports, len(found.ports)) == (True, 2)
+    assert any(str(port) in note for note in found.notes)
 
 
 def test_a_server_that_prints_without_end_is_judged_all_the_same(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ import pytest
 from gatecrash import growth
 from gatecrash.arena import Arena
 from gatecrash.contract import Contract
-from gatecrash.errors import Unavailable
 from gatecrash.oracles import oracle_of
 from gatecrash.oracles.invariants import broken_invariants, true_reason
 from gatecrash.scenario import Connect, scenario
 from gatecrash.transcript import ServerEnded, Transcript
 from gatecrash.verdicts import Case, Finding
+from tests.needs import need
 
 ENV = {"PATH": "/usr/bin:/bin"}
 ONE_AFTER_ANOTHER = "import os\nwhile True:\n    if os.fork() == 0:\n        os._exit(0)\n"
@@ -32,11 +32,9 @@ signal.pause()
 
 @pytest.fixture(params=["namespace", "loopback"])
 def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
-    try:
-        opened = Arena.open(kind=request.param)
-    except Unavailable as refusal:
-        pytest.skip(str(refusal))
-    with opened:
+    if request.param == "namespace":
+        need("arena")
+    with Arena.open(kind=request.param) as opened:
         yield opened
 
 

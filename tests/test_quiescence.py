@@ -17,6 +17,7 @@ from gatecrash.instruments import procfs, sockdiag
 from gatecrash.instruments.queues import Queues
 from gatecrash.instruments.quiescence import Quiet, Resting, Restless, Spinning, Stillness, blocked_where, settle
 from gatecrash.instruments.ticks import Ticks
+from tests.needs import need
 from tests.nursery import Nursery, compiled, running_nursery, until
 
 ITERATIVE = """
@@ -197,6 +198,7 @@ def test_a_wait_longer_than_patience_is_not_waited_out(nursery: Nursery) -> None
 
 
 def test_a_receive_limit_of_a_socket_is_not_taken_for_silence(nursery: Nursery) -> None:
+    need("borrowed sockets")
     nursery.python(
         "import socket, struct\nends = socket.socketpair()\n"
         "ends[0].setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack('qq', 3600, 0))\n"
