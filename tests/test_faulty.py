@@ -15,8 +15,12 @@ from gatecrash.verdicts import Verdict
 from gatecrash.workshop import Prepared
 from tests.alone import REFERENCES, wrong_scripts
 from tests.faulty import Planted, blamed, faulty_servers, unseen_here, verdicts_on
+from tests.needs import need
 
 _SERVERS = faulty_servers()
+#: What can only be judged in a private network: a port that is written in the source, which others of the machine may
+#: have; a mistake that shows when buffers are full, which are small only where tcp_wmem is ours to set.
+_PRIVATE = frozenset({"lecture_iterative.c", "echo_sends_rest_once.py"})
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +37,8 @@ def test_a_faulty_server_is_blamed_for_exactly_its_mistake(
     planted: Planted, correct: dict[str, Launch], tmp_path: Path
 ) -> None:
     """And whoever runs the stand-alone script of each failure sees it there, and not on a correct server."""
+    if planted.path.name in _PRIVATE:
+        need("arena")
     wrong: list[str] = []
     seen = planted.breaks - unseen_here()
     if not seen:
