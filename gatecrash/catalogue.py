@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from gatecrash.errors import EngineFault
-from gatecrash.judging import standing, verdict_without_trying
+from gatecrash.judging import holding, verdict_without_trying
 from gatecrash.profiles import Profile
 from gatecrash.rulebook import Rule, load
 from gatecrash.tree import tree_root
@@ -87,11 +87,7 @@ def judge(bench: Bench, build: str, profile_of: Callable[[Rule], Profile | None]
         tried = profile_of(load().get(one.rule))
         if tried is not None:
             new = try_property(one, bench, build, tried)
-            bench.prerequisites.learn(standing(one_of(one.rule, new)))
+            if holding(new, one.rule):
+                bench.prerequisites.hold([one.rule])
             verdicts += new
     return verdicts
-
-
-def one_of(rule: str, verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
-    """The verdicts on this rule itself, not those on others that were broken meanwhile."""
-    return tuple(verdict for verdict in verdicts if verdict.rule == rule)

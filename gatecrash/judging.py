@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 
 from gatecrash.comparing import believed
@@ -16,7 +16,7 @@ from gatecrash.remote import UNSEEN
 from gatecrash.rulebook import Rule, applicable, load
 from gatecrash.scenario import Scenario
 from gatecrash.site import Site
-from gatecrash.verdicts import Finding, Verdict, is_broken
+from gatecrash.verdicts import Finding, Verdict
 
 #: Instruments that only prove a silence: without them a rule is still judged by what comes over the wire. A rule that
 #: asks for queues alone judges what the kernel says of them.
@@ -35,28 +35,13 @@ def missing_instruments(unseen: str | None) -> dict[str, str]:
     return missing_here() if unseen is None else dict.fromkeys(UNSEEN, unseen)
 
 
-#: Of rules that were tried: None for one that holds, else why what builds on it cannot be seen.
-Standing = Mapping[str, str | None]
+def holding(verdicts: Iterable[Verdict], rule: str) -> bool:
+    """Whether `rule` was tried on the plain build, and holds: what builds on it can be seen.
 
-
-def standing(verdicts: Iterable[Verdict]) -> dict[str, str | None]:
-    """What these verdicts on the plain build mean for the rules that build on theirs."""
-    found: dict[str, str | None] = {}
-    for verdict in verdicts:
-        if verdict.build == "plain" and verdict.outcome != "not_applicable":
-            found[verdict.rule] = found.get(verdict.rule) or _stands_in_the_way(verdict)
-    return found
-
-
-def _stands_in_the_way(verdict: Verdict) -> str | None:
-    if verdict.outcome == "pass":
-        return None
-    if verdict.outcome == "not_observable":
-        return verdict.reason
-    if verdict.outcome == "fail":
-        return is_broken(verdict)
-    why = verdict.finding.got if verdict.finding is not None else verdict.reason
-    return stated("{rule} could not be proven here ({got}), so this cannot be seen", rule=verdict.rule, got=why)
+    One that was found broken may be so in a way that hides nothing: its probe says whether it stands in the way.
+    """
+    own = [verdict.outcome for verdict in verdicts if verdict.rule == rule and verdict.build == "plain"]
+    return bool(own) and set(own) == {"pass"}
 
 
 class Prerequisites:
@@ -66,9 +51,9 @@ class Prerequisites:
         self.site = site
         self._broken: dict[str, str | None] = {}
 
-    def learn(self, known: Standing) -> None:
-        """These rules were tried: no probe is needed."""
-        self._broken.update(known)
+    def hold(self, rules: Iterable[str]) -> None:
+        """These rules were tried and hold: no probe is needed."""
+        self._broken.update(dict.fromkeys(rules))
 
     def known(self, rule: str) -> bool:
         """Whether it was tried, or probed."""

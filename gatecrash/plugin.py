@@ -278,7 +278,7 @@ def trial(request: pytest.FixtureRequest, judged: Judged, workshop: Workshop) ->
     if made.verdict is not None:
         _note(request.node, made.verdict)
         if made.verdict.outcome == "pass" and judged.build == "plain":
-            bench.prerequisites.learn({rule.id: None})
+            bench.prerequisites.hold([rule.id])
         if made.verdict.outcome == "inconclusive":
             request.node.user_properties.append(("gatecrash-inconclusive", str(made.verdict.reason)))
     request.node.user_properties.append(("gatecrash-seconds", round(time.monotonic() - started, 3)))

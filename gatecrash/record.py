@@ -143,38 +143,24 @@ def _row(judgement: Judgement) -> dict[str, Any]:
 _OVERRUN = "RES-06"
 
 
-def behind_broken(merged: Mapping[str, Verdict]) -> dict[str, Verdict]:
-    """The verdicts, with each rule that builds on a broken one said to be hidden behind it.
+def behind_overrun(merged: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """The verdicts; of a server that forks without end, nothing else is said to have been seen.
 
-    It may have been tried before the other broke, or found nothing for the very reason that the other is broken: which
-    of them came first is chance, and the rulebook's order is not. What was seen to be broken stays broken.
+    When it is ended is a matter of moments: what a rule found out before is chance. What is broken stays broken.
     """
-    found = dict(merged)
-    for rule in load().in_order():
-        verdict = found.get(rule.id)
-        if verdict is None or verdict.outcome not in ("pass", "inconclusive"):
-            continue
-        below = next((found[name] for name in _stands_upon(rule) if _hides(found.get(name), merged)), None)
-        if below is not None:
-            reason = is_broken(below) if below.outcome == "fail" else below.reason
-            found[rule.id] = replace(verdict, outcome="not_observable", reason=reason, finding=None)
-    return found
-
-
-def _stands_upon(rule: Rule) -> tuple[str, ...]:
-    return rule.after if rule.id == _OVERRUN else (_OVERRUN, *rule.after)
-
-
-def _hides(below: Verdict | None, merged: Mapping[str, Verdict]) -> bool:
-    """Whether what builds on this verdict's rule is hidden: it is broken, or is hidden itself behind one that is."""
-    if below is None:
-        return False
-    return below.outcome == "fail" or (below.outcome, merged[below.rule].outcome) == ("not_observable", "pass")
+    overrun = merged.get(_OVERRUN)
+    if overrun is None or overrun.outcome != "fail":
+        return dict(merged)
+    hidden: dict[str, Any] = {"outcome": "not_observable", "reason": is_broken(overrun), "finding": None}
+    return {
+        rule: replace(verdict, **hidden) if verdict.outcome in ("pass", "inconclusive") else verdict
+        for rule, verdict in merged.items()
+    }
 
 
 def judgements(verdicts: Iterable[Verdict], rules: Iterable[Rule]) -> tuple[Judgement, ...]:
     """One judgement for each of these rules that has a verdict."""
-    merged = behind_broken(merge(verdicts))
+    merged = behind_overrun(merge(verdicts))
     order = {rule.id: rule for rule in load().rules}
     wanted = {rule.id for rule in rules}
     chosen = [rule for id, rule in order.items() if id in merged and (id in wanted or merged[id].outcome == "fail")]

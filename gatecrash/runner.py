@@ -27,8 +27,8 @@ from types import TracebackType
 
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from gatecrash.catalogue import one_of, properties, try_property
-from gatecrash.judging import Standing, standing
+from gatecrash.catalogue import properties, try_property
+from gatecrash.judging import holding
 from gatecrash.orphans import die_with_parent
 from gatecrash.profiles import Profile
 from gatecrash.rulebook import load
@@ -98,7 +98,7 @@ class _Worker:
     line: Connection
     log: Path
     order: Order | None = None
-    #: What this worker was told of other rules.
+    #: Rules that hold, as far as this worker was told.
     told: set[str] = field(default_factory=set)
 
 
@@ -115,7 +115,8 @@ class Crew:
         self._tried = tried
         self._jobs = jobs
         self._workers: list[_Worker] = []
-        self._known: dict[str, str | None] = {}
+        self._failing: set[str] = set()  # rules of which some property did not hold
+        self._held: set[str] = set()
         self._untried: Counter[str] = Counter()
 
     def __enter__(self) -> Crew:
@@ -184,8 +185,10 @@ class Crew:
             return
         rule = result.order.rule
         self._untried[rule] -= 1
-        for name, reason in standing(one_of(rule, result.verdicts)).items():
-            self._known[name] = self._known.get(name) or reason
+        if not holding(result.verdicts, rule):
+            self._failing.add(rule)
+        elif not self._untried[rule] and rule not in self._failing:
+            self._held.add(rule)
 
     def _hand_out(self, waiting: list[Order]) -> None:
         """An order to each free worker, as long as there is one whose rule can be tried now."""
@@ -203,10 +206,8 @@ class Crew:
 
     def _send(self, worker: _Worker, order: Order) -> None:
         worker.order = order
-        news = {
-            rule: reason for rule, reason in self._known.items() if rule not in worker.told and not self._untried[rule]
-        }
-        worker.told |= set(news)
+        news = self._held - worker.told
+        worker.told |= news
         with suppress(BrokenPipeError):  # it has ended: its end is heard next
             worker.line.send((order, news))
 
@@ -245,17 +246,17 @@ class Crew:
     def _serve(self, line: Connection, workshop: Workshop) -> None:
         while True:
             try:
-                order, known = line.recv()
+                order, held = line.recv()
             except (EOFError, OSError):
                 return
-            line.send(self._try(workshop, order, known))
+            line.send(self._try(workshop, order, held))
 
-    def _try(self, workshop: Workshop, order: Order, known: Standing) -> Result:
+    def _try(self, workshop: Workshop, order: Order, held: set[str]) -> Result:
         try:
             bench = workshop.bench(self._target, order.build)
             if bench is None:
                 return Result(order)
-            bench.prerequisites.learn(known)
+            bench.prerequisites.hold(held)
             return Result(order, try_property(properties()[order.index], bench, order.build, self._tried))
         except Exception:  # noqa: BLE001 - whatever fails in one order is told, and the others go on
             return Result(order, fault=traceback.format_exc()[-_MOST_WORDS:])

@@ -1,4 +1,4 @@
-"""What was not tried for lack of time, and what stands behind a broken rule: neither is left to chance."""
+"""What was not tried for lack of time, and what cannot be seen of a fork bomb: neither is left to chance."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 from gatecrash import runner
 from gatecrash.catalogue import Property
-from gatecrash.judging import standing
+from gatecrash.judging import holding
 from gatecrash.profiles import Profile, profile
-from gatecrash.record import behind_broken, judgements
+from gatecrash.record import judgements
 from gatecrash.rulebook import load
 from gatecrash.runner import Crew, Result, orders
 from gatecrash.tree import tree_root
-from gatecrash.verdicts import Finding, Verdict, merge
+from gatecrash.verdicts import Finding, Verdict
 from gatecrash.workshop import Bench, Workshop
 from tests.ci_records import failure, record_of
 
@@ -48,24 +48,6 @@ def test_a_rule_is_tried_when_those_it_builds_on_were(tmp_path: Path, monkeypatc
 
 
 @FORKING
-def test_a_rule_that_fails_in_a_run_stops_those_that_build_on_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(one: Property, bench: Bench, build: str, tried: Profile) -> tuple[Verdict, ...]:
-        reason = bench.prerequisites.broken(load().get(one.rule))
-        if reason is not None:
-            return (Verdict(one.rule, "not_observable", reason),)
-        broken = Finding(one.rule, "an echo", "nothing")
-        return (Verdict(one.rule, "fail" if one.rule == "STREAM-01" else "pass", finding=broken),)
-
-    monkeypatch.setattr(runner, "try_property", fails)
-    found = {result.order.rule: result.verdicts[0] for result in results(tmp_path, 2)}
-    assert found["ACC-01"].outcome == "pass"
-    assert {found[rule].outcome for rule in ("STREAM-02", "STREAM-03", "STREAM-11")} == {"not_observable"}
-    assert "STREAM-01 is broken (nothing)" in found["STREAM-02"].reason
-
-
-@FORKING
 def test_when_the_time_is_over_everybody_is_stopped_and_the_rest_is_late(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,45 +69,28 @@ def test_a_run_that_left_rules_out_for_time_does_not_conform() -> None:
     assert record_of(held, late, failure()).exit_code(strict=False) == 1
 
 
-def test_what_builds_on_a_broken_rule_is_hidden_behind_it_whoever_was_first() -> None:
-    broken = Verdict("STREAM-01", "fail", finding=Finding("STREAM-01", "an echo", "nothing"))
-    others = [Verdict(rule, "pass") for rule in ("ACC-01", "STREAM-02", "STREAM-03")]
-    found = behind_broken(merge([*others, broken]))
-    assert {rule: verdict.outcome for rule, verdict in found.items()} == {
-        "ACC-01": "pass",
-        "STREAM-01": "fail",
-        "STREAM-02": "not_observable",
-        "STREAM-03": "not_observable",
-    }
-    assert found["STREAM-03"].reason == "STREAM-01 is broken (nothing), so this cannot be seen"
-
-
-def test_what_was_seen_to_be_broken_stays_broken_behind_another() -> None:
-    found = behind_broken(merge([failure("STREAM-01"), failure("STREAM-02")]))
-    assert {verdict.outcome for verdict in found.values()} == {"fail"}
-
-
 def test_nothing_is_seen_of_a_server_that_forks_without_end() -> None:
     broken = Verdict("RES-06", "fail", finding=Finding("RES-06", "few", "it had 2000 processes"))
-    judged = judgements([Verdict("ACC-08", "pass"), broken], [load().get("ACC-08"), load().get("RES-06")])
-    assert {j.rule.id: j.verdict.outcome for j in judged} == {"ACC-08": "not_observable", "RES-06": "fail"}
-
-
-def test_a_verdict_on_the_plain_build_says_what_stands_in_the_way() -> None:
-    unsure = Finding("STREAM-01", "an echo", "not a byte", conclusive=False)
-    told = standing(
-        [
-            Verdict("ACC-01", "pass"),
-            Verdict("ACC-02", "not_applicable", "it is for others"),
-            Verdict("ACC-03", "fail", finding=Finding("ACC-03", "five", "one")),
-            Verdict("STREAM-01", "inconclusive", "patience", finding=unsure),
-            Verdict("STREAM-02", "not_observable", "STREAM-01 could not be proven"),
-            Verdict("MEM-01", "fail", build="sanitized"),
-        ]
-    )
-    assert told == {
-        "ACC-01": None,
-        "ACC-03": "ACC-03 is broken (one), so this cannot be seen",
-        "STREAM-01": "STREAM-01 could not be proven here (not a byte), so this cannot be seen",
-        "STREAM-02": "STREAM-01 could not be proven",
+    others = [Verdict("ACC-08", "pass"), Verdict("ACC-09", "inconclusive", "patience"), failure("FORK-02")]
+    judged = judgements([*others, broken], load().rules)
+    assert {j.rule.id: j.verdict.outcome for j in judged} == {
+        "ACC-08": "not_observable",
+        "ACC-09": "not_observable",
+        "FORK-02": "fail",
+        "RES-06": "fail",
     }
+    assert "RES-06 is broken (it had 2000 processes)" in judged[0].verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "holds"),
+    [
+        pytest.param([Verdict("ACC-01", "pass"), Verdict("FORK-02", "fail")], True, id="another is broken meanwhile"),
+        pytest.param([Verdict("ACC-01", "fail")], False, id="broken"),
+        pytest.param([Verdict("ACC-01", "pass"), Verdict("ACC-01", "inconclusive")], False, id="once not proven"),
+        pytest.param([Verdict("ACC-01", "pass", build="sanitized")], False, id="only the other build was tried"),
+        pytest.param([], False, id="not tried"),
+    ],
+)
+def test_what_builds_on_a_rule_needs_no_probe_when_it_was_tried_and_holds(verdicts: list[Verdict], holds: bool) -> None:
+    assert holding(verdicts, "ACC-01") is holds
