@@ -5,12 +5,15 @@ Every statement rests on something seen: bytes on the wire, system calls, proces
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 from gatecrash.background import background_of
 from gatecrash.concurrency import model_of
 from gatecrash.contract import Contract, Protocol
+from gatecrash.errors import TooSlow
 from gatecrash.language import say, spoken
 from gatecrash.offer import USUAL_FIELDS, get_request, plain_request, post_request
 from gatecrash.protocols import http
@@ -34,6 +37,7 @@ _LINE = b"gatecrash knocks\n"
 _BLOCK = b"gatecrash knocks " * 512
 _PATHS = ("/", "/index.html", "/hello", "/index.htm")
 _LARGE = 65536
+_SECONDS = 40.0  # for all questions together, of which each takes milliseconds as a rule
 _SOON = 0.2  # seconds in which a server that closes behind its answer does so, if no timer closes for it
 #: Signals 32 and 33 belong to the C library's threads (nptl(7)), 2 to Python's KeyboardInterrupt.
 _LIBRARY_SIGNALS = (1 << 31) | (1 << 32) | (1 << 1)
@@ -51,9 +55,27 @@ class Discovery:
 
 
 def discover(site: Site, source_text: str = "") -> Discovery:
-    """Learn what the contract's author did not write. Raises TargetError when the target does not listen."""
+    """Learn what the contract's author did not write. Raises TargetError when the target does not listen.
+
+    Of one that answers too slowly, or without end, not everything is learnt.
+    """
     found = Discovery(site.contract)
     _listening(site, found)
+    site.until = time.monotonic() + _SECONDS
+    try:
+        _all_else(site, found, source_text)
+    except TooSlow:
+        found.notes.append(
+            say(
+                "It took more than {seconds:g} s to answer what it was asked: not all is known of it.", seconds=_SECONDS
+            )
+        )
+    finally:
+        site.until = math.inf
+    return found
+
+
+def _all_else(site: Site, found: Discovery, source_text: str) -> None:
     _protocol(site, found, source_text)
     if found.contract.protocol == "http":
         _http(site, found)
@@ -63,7 +85,6 @@ def discover(site: Site, source_text: str = "") -> Discovery:
         _in_the_background(site, found)
         model, workers = model_of(site, found.contract)
         _learn(site, found, concurrency=model, workers=workers)
-    return found
 
 
 def _learn(site: Site, found: Discovery, **facts: object) -> None:

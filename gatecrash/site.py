@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -62,6 +63,8 @@ class Site:
         #: What the target took of its own accord until now, and how much of it one scenario may cost (TooSlow).
         self.own = OwnTime()
         self.scenario_seconds = math.inf
+        #: When no more is to be played at all (time.monotonic): TooSlow after that.
+        self.until = math.inf
         self._server: Server | None = None
         self._key: tuple[str, frozenset[str]] | None = None
         self._plain: dict[bytes, Plain] = {}
@@ -196,7 +199,10 @@ class Site:
         """Play a scenario on the running (or a fresh) server; on a fresh one no look is early, whatever `haste`.
 
         `sure`: somebody may be blamed for what is seen, so a server that wakes by itself is watched for longer.
+        Raises TargetError when a fresh one does not start, TooSlow.
         """
+        if time.monotonic() > self.until:
+            raise TooSlow(say("there was no time left for it"))
         if fresh and self._worn and any(isinstance(step, StartOnTakenPort) for step in played.steps):
             self._new_arena()  # or TIME_WAIT might keep us from taking the port
         start = self.fresh if fresh else self.server

@@ -408,3 +408,13 @@ def test_a_server_that_prints_without_end_is_judged_all_the_same(tmp_path: Path)
     main(serve)
     """
     assert discovered(tmp_path, body).contract.protocol == "echo"
+
+
+def test_of_a_server_that_takes_too_long_not_everything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatecrash.discovery._SECONDS", 0.0)
+    found = discovered(tmp_path, "def serve(client): client.sendall(b'Hello'); client.close()\nmain(serve)\n")
+    assert found.ports
+    assert found.contract.concurrency == "unknown"
+    assert any("not all is known of it" in note for note in found.notes)

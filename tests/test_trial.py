@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -81,6 +82,38 @@ def test_a_correct_server_passes_with_every_example_played(tmp_path: Path) -> No
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
     assert trial.verdict is not None
     assert (trial.verdict.outcome, trial.verdict.examples) == ("pass", FEW.examples)
+
+
+def test_a_busy_machine_takes_no_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time the clock is read, a minute has passed: as for one who hardly ever gets a processor."""
+    minutes = itertools.count()
+    with site_of(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as site:
+        trial = trial_on(site)
+        monkeypatch.setattr("gatecrash.trial.time.monotonic", lambda: 60.0 * next(minutes))
+        trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
+    assert trial.verdict is not None
+    assert (trial.verdict.outcome, trial.verdict.examples) == ("pass", FEW.examples)
+
+
+def test_a_server_that_sleeps_long_is_played_fewer_examples(tmp_path: Path) -> None:
+    body = ECHO.replace("client.sendall(data)", "time.sleep(0.3), client.sendall(data)")
+    with site_of(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as site:
+        trial = trial_on(site, profile=Profile("brief", examples=40, seconds=0.5, shrink_seconds=5.0))
+        trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
+    assert trial.verdict is not None
+    assert trial.verdict.outcome == "pass"
+    assert trial.verdict.examples < 10
+
+
+def test_a_scenario_that_takes_too_long_is_not_tried(tmp_path: Path) -> None:
+    body = ECHO.replace("client.sendall(data)", "time.sleep(0.3), client.sendall(data)")
+    with site_of(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as site:
+        trial = trial_on(site)
+        site.scenario_seconds = 0.1
+        trial.verify(st.binary(min_size=1, max_size=30).map(echoes), examples=3)
+    assert trial.verdict is not None
+    assert (trial.verdict.outcome, trial.verdict.late) == ("inconclusive", True)
+    assert trial.verdict.reason.startswith("not tried: time: the server alone took")
 
 
 def test_a_failure_that_depends_on_luck_is_a_finding_and_no_fault_of_ours(
