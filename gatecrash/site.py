@@ -32,6 +32,8 @@ from gatecrash.watch import Watch
 ASKED_PORT = 9157
 #: Seconds. The longest pause that servers in common use make by themselves after an error is 1 s (asyncio's accept).
 _LINGER = 2.5
+#: Bytes of plain answers that are remembered; beyond them all is learnt anew.
+_MOST_PLAIN = 32 << 20
 #: Methods that ask for no change (RFC 9110 9.2.1): an answer that is another one after them changes by itself.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 #: Not the module's own generator: Hypothesis seeds that for every example, and all workers would draw the same ports.
@@ -241,6 +243,8 @@ class Site:
     def learn_plain(self, played: Scenario) -> None:
         """Make sure the plain answer to everything the clients of this scenario send is known."""
         if self.contract.protocol in ("http", "greeting"):
+            if sum(len(plain.received) for plain in self._plain.values()) > _MOST_PLAIN:
+                self._plain.clear()
             for sent in self._asked_in(played):
                 if sent not in self._plain:
                     self._plain[sent] = self._ask(sent)
@@ -279,7 +283,7 @@ class Site:
     def _ask(self, sent: bytes) -> Plain:
         steps = scenario(Connect("A"), Send("A", sent) if sent else (), Receive("A"))
         transcript = self.play(steps)
-        received, end = transcript.received("A"), transcript.end("A")
+        received, end = transcript.trimmed().received("A"), transcript.end("A")
         return Plain(received, end, answered=bool(received) and _whole(self.contract, sent, received, end))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from gatecrash.language import marked, spoken, stated
@@ -27,6 +27,8 @@ _STARTS = {
     "taken": marked("taken"),
     "terminal": marked("newly started"),
 }
+
+_KEPT_OF_A_FLOOD = 1 << 16  # bytes of each client
 
 End = Literal["FIN", "RST"]
 Tool = Literal["address", "undefined", "signal"]
@@ -330,6 +332,22 @@ class Transcript:
     output: str = ""
     sent: dict[str, bytes] = field(default_factory=dict)
     early: bool = False  # a look was taken before a timed wait had ended (gatecrash.instruments.ticks)
+
+    def trimmed(self) -> Transcript:
+        """The transcript to keep: of what flooded a client its beginning is enough, the event tells the size."""
+        flooded = {event.client for event in self.events if isinstance(event, Flooded)}
+        if not flooded:
+            return self
+        left = dict.fromkeys(flooded, _KEPT_OF_A_FLOOD)
+        events: list[Event] = []
+        for event in self.events:
+            if isinstance(event, Got) and event.client in flooded:
+                kept = event.data[: left[event.client]]
+                left[event.client] -= len(kept)
+                events += [replace(event, data=kept)] if kept else []
+            else:
+                events.append(event)
+        return replace(self, events=tuple(events))
 
     def of(self, client: str) -> tuple[Event, ...]:
         """The events of one client."""

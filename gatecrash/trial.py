@@ -32,7 +32,7 @@ from gatecrash.profiles import Profile
 from gatecrash.rulebook import Rule
 from gatecrash.scenario import Scenario
 from gatecrash.site import Site
-from gatecrash.transcript import Transcript
+from gatecrash.transcript import Got, Transcript
 from gatecrash.verdicts import Finding, Verdict
 
 _FRESH_TRIES = 3
@@ -43,6 +43,8 @@ _COUNT_ZOMBIES = frozenset({"FORK-03"})
 
 #: A server that breaks it is ended in the middle: nothing more can be seen.
 _OVERRUN = "RES-06"
+#: Bytes of what clients got, in all the failures that are remembered.
+_MOST_KEPT = 32 << 20
 _NOT_ALWAYS_THE_SAME = stated("what a lone client gets did not stay the same, so only what did was compared")
 
 
@@ -59,6 +61,11 @@ class RuleBroken(AssertionError):
 def _size(broken: RuleBroken) -> tuple[int, int]:
     """Steps and bytes: the fewer, the easier to read."""
     return len(broken.scenario.steps), sum(len(data) for data in broken.scenario.sent.values())
+
+
+def _weight(broken: RuleBroken) -> int:
+    """Bytes that its transcript has of what clients got."""
+    return sum(len(event.data) for event in broken.transcript.events if isinstance(event, Got))
 
 
 class Trial:
@@ -171,8 +178,16 @@ class Trial:
             return
         if self._shrink_until is None:
             self._shrink_until = time.monotonic() + self.profile.shrink_seconds
-        self._broken[played] = broken
+        self._remember(played, broken)
         raise broken
+
+    def _remember(self, played: Scenario, broken: RuleBroken) -> None:
+        """Keep it, and the smallest; of the others only as many as there is room for: they can be played again."""
+        self._broken[played] = broken
+        while len(self._broken) > 2 and sum(map(_weight, self._broken.values())) > _MOST_KEPT:
+            smallest = min(self._broken.values(), key=_size)
+            others = [key for key, one in self._broken.items() if one not in (broken, smallest)]
+            del self._broken[max(others, key=lambda key: _weight(self._broken[key]))]
 
     def _out_of_time(self) -> bool:
         if self._shrink_until is not None:
@@ -244,7 +259,12 @@ class Trial:
             self._overrun = stated("{rule} is broken ({got}), so this cannot be seen", rule=_OVERRUN, got=finding.got)
         if finding.rule != self.rule.id and finding.rule not in self.others:
             self.others[finding.rule] = Verdict(
-                finding.rule, "fail", finding=finding, scenario=played, transcript=transcript, build=self.build
+                finding.rule,
+                "fail",
+                finding=finding,
+                scenario=played,
+                transcript=transcript.trimmed(),
+                build=self.build,
             )
 
     # -- what came of it ----------------------------------------------------------------------------------------
@@ -263,7 +283,7 @@ class Trial:
             else "",
             finding=broken.finding,
             scenario=broken.scenario,
-            transcript=broken.transcript,
+            transcript=broken.transcript.trimmed(),
             confirmed=(shown, self.profile.replays),
         )
 

@@ -56,3 +56,16 @@ def test_of_an_echo_any_flood_is_more_than_it_was_given() -> None:
 )
 def test_what_is_no_repetition_does_not(before: Sequence[Event], after: Sequence[Event]) -> None:
     assert judged(before, after) is None
+
+
+def test_of_a_flood_the_beginning_is_kept_and_everything_else_as_it_was() -> None:
+    large, small = b"x" * (1 << 20), b"of B"
+    seen = transcript(
+        (Connect("A"), [Connected(0, "A")]),
+        (Receive("A"), [Got(0, "A", large), Got(0, "B", small), Got(0, "A", large), Flooded(0, "A", 2 << 20)]),
+    )
+    kept = seen.trimmed()
+    assert (kept.received("A"), kept.received("B")) == (large[: 1 << 16], small)
+    assert kept.flooded == seen.flooded
+    unflooded = transcript((Receive("A"), [Got(0, "A", large)]))
+    assert unflooded.trimmed() is unflooded
