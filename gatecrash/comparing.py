@@ -29,15 +29,15 @@ def believed(
     changed = False
     for _ in range(_ROUNDS):
         fact = oracle(uncompared(site.case(transcript)))
-        if fact is not None:  # true whatever a lone client gets
+        if isinstance(fact, Finding):  # true whatever a lone client gets
             return fact, transcript, changed
         if not site.learn_anew(transcript.scenario):
             break
         changed, transcript = True, play()
-        if oracle(site.case(transcript)) is None:
+        if not isinstance(oracle(site.case(transcript)), Finding):
             return None, transcript, changed
     finding = oracle(site.case(transcript))
-    if finding is None:
+    if not isinstance(finding, Finding):
         return None, transcript, True
     anew = (stated("what a lone client gets had changed, and was learnt anew"),) if changed else ()
     return replace(finding, evidence=(*finding.evidence, *anew)), transcript, changed

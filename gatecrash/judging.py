@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from gatecrash.comparing import believed
 from gatecrash.errors import TargetError, Unavailable
 from gatecrash.instruments import borrowing, gates
+from gatecrash.judge import judge
 from gatecrash.language import stated
 from gatecrash.lines import fitted
-from gatecrash.oracles import oracle_of
 from gatecrash.probes import probe_of
 from gatecrash.remote import UNSEEN
 from gatecrash.rulebook import Rule, applicable, load
@@ -93,14 +92,8 @@ class Prerequisites:
         return stated("{rule} could not be proven here ({got}), so this cannot be seen", rule=rule, got=finding.got)
 
     def _probed(self, rule: str, played: Scenario, *, sure: bool = False) -> Finding | None:
-        """What the rule's oracle finds when its probe is played on a fresh server."""
-        self.site.learn_plain(played)
-        transcript = self.site.play(played, fresh=True, sure=sure)
-        oracle = oracle_of(rule)
-        finding = oracle(self.site.case(transcript))
-        if finding is None or not sure:
-            return finding
-        return believed(self.site, oracle, transcript, lambda: self.site.play(played, fresh=True, sure=True))[0]
+        """What is found broken when the rule's probe is played on a fresh server."""
+        return judge(self.site, load().get(rule), played, fresh=True, sure=sure).finding
 
 
 def verdict_without_trying(

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gatecrash.judge import judge
 from gatecrash.judging import Prerequisites, verdict_without_trying
-from gatecrash.oracles import oracle_of
 from gatecrash.oracles.service import askers, first_unserved
 from gatecrash.rulebook import load
 from gatecrash.scenario import (
@@ -79,12 +79,11 @@ def many_times(played: Scenario) -> Scenario:
 
 
 def _confirmed(site: Site, played: Scenario, rules: list[str]) -> Iterator[Leak]:
-    transcript = site.play(played, fresh=True)
-    case = site.case(transcript)
     for name in rules:
-        finding = oracle_of(name)(case)
-        if finding is None or not finding.conclusive:
+        rule = load().get(name)
+        if verdict_without_trying(rule, site, Prerequisites(site)) is not None:
             continue
-        if verdict_without_trying(load().get(name), site, Prerequisites(site)) is None:
+        example = judge(site, rule, played, fresh=True)
+        if example.finding is not None and example.finding.conclusive:
             site.watch.muted.add(name)
-            yield finding, played, transcript
+            yield example.finding, played, example.transcript

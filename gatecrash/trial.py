@@ -9,31 +9,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
-from gatecrash.comparing import believed
 from gatecrash.contract import Contract
 from gatecrash.errors import TargetError, TooSlow
 from gatecrash.instruments.ticks import Haste
+from gatecrash.judge import Example, judge
 from gatecrash.language import stated
 from gatecrash.leaks import leaks_of
 from gatecrash.lines import fitted
 from gatecrash.narrowing import fewer_segments, smaller
 from gatecrash.offer import plain_request
-from gatecrash.oracles import oracle_of
-from gatecrash.oracles.invariants import broken_invariants, true_reason
-from gatecrash.oracles.yardstick import unmeasured
 from gatecrash.profiles import Profile
 from gatecrash.rulebook import Rule
 from gatecrash.scenario import Scenario
 from gatecrash.site import Site
 from gatecrash.transcript import Got, Transcript
-from gatecrash.verdicts import Finding, Verdict
+from gatecrash.verdicts import Finding, Held, NotExercised, Verdict
 
 _FRESH_TRIES = 3
 #: Examples that are played though time is up; but not of a server so slow that they take many times what there is.
@@ -78,7 +74,8 @@ class Trial:
         self.build = build
         self.examples = 0
         self.unproved: list[Finding] = []
-        self.unmeasured: list[str] = []  # why an example says nothing of the rule
+        self.exercised = 0  # examples in which the rule was put to the test
+        self.unexercised: list[NotExercised] = []
         self.others: dict[str, Verdict] = {}
         self._broken: dict[Scenario, RuleBroken] = {}
         self._shrink_until: float | None = None
@@ -197,17 +194,28 @@ class Trial:
 
     def _seen(self, played: Scenario) -> RuleBroken | None:
         self.examples += 1
-        finding, transcript = self._judge(played, fresh=self._fresh, haste=self._haste)
-        if finding is not None and transcript.early:
-            finding, transcript = self._judge(played, fresh=False)
-            if finding is None:  # it only looked broken too early: for this rule, look later from now on
+        example = self._judge(played, fresh=self._fresh, haste=self._haste)
+        if example.finding is not None and example.transcript.early:
+            example = self._judge(played, fresh=False)
+            if example.finding is None:  # it only looked broken too early: for this rule, look later from now on
                 self._haste = "careful" if self._haste == "hasty" else "patient"
-        if finding is not None:
-            finding, transcript = self._blamed_afresh(played)
-        if finding is None:
-            if (why := unmeasured(self.rule.id, self.site.case(transcript))) is not None:
-                self.unmeasured.append(why)
-            return None
+        if example.finding is not None:
+            example = self._blamed_afresh(played)
+        return self._noted(example, played)
+
+    def _noted(self, example: Example, played: Scenario) -> RuleBroken | None:
+        """Write down what became of one example; returns what is broken for certain."""
+        match example.ruling:
+            case Held():
+                self.exercised += 1
+                return None
+            case NotExercised() as unseen:
+                self.unexercised.append(unseen)
+                return None
+            case finding:
+                return self._noted_finding(finding, example.transcript, played)
+
+    def _noted_finding(self, finding: Finding, transcript: Transcript, played: Scenario) -> RuleBroken | None:
         if not finding.conclusive:
             flood = transcript.flooded
             self._flooded = self._flooded or (flood.line() if flood is not None else "")
@@ -216,42 +224,27 @@ class Trial:
         if finding.rule != self.rule.id:
             self._note_other(finding, played, transcript)
             return None
+        self.exercised += 1
         return RuleBroken(finding, played, transcript)
 
-    def _blamed_afresh(self, played: Scenario) -> tuple[Finding | None, Transcript]:
+    def _blamed_afresh(self, played: Scenario) -> Example:
         """What a fresh server shows, watched long enough to blame it; a used one may have to be met by chance."""
-        finding, transcript = self._judge(played, fresh=True, sure=True)
+        example = self._judge(played, fresh=True, sure=True)
         for _ in range(0 if self._fresh else _FRESH_TRIES - 1):
-            if finding is not None:
+            if example.finding is not None:
                 break
-            finding, transcript = self._judge(played, fresh=True, sure=True)
-        return finding, transcript
+            example = self._judge(played, fresh=True, sure=True)
+        return example
 
-    def _judge(
-        self, played: Scenario, *, fresh: bool, haste: Haste = "patient", sure: bool = False
-    ) -> tuple[Finding | None, Transcript]:
-        # What is answered does not matter to the sanitizers, and the memory suite's rude bytes may get no answer.
-        if self.build == "plain" and self.rule.area != "memory":
-            self.site.learn_plain(played)
-        transcript = self.site.play(played, build=self.build, fresh=fresh, haste=haste, sure=sure)
-        case = self.site.case(transcript)
-        for other in broken_invariants(case):
-            self._note_other(other, played, transcript)
+    def _judge(self, played: Scenario, *, fresh: bool, haste: Haste = "patient", sure: bool = False) -> Example:
+        example = judge(self.site, self.rule, played, build=self.build, fresh=fresh, haste=haste, sure=sure)
+        for other in example.others:
+            self._note_other(other, played, example.transcript)
         if self.build == "plain":
-            for leak in leaks_of(self.site, transcript):
+            for leak in leaks_of(self.site, example.transcript):
                 self._note_other(*leak)
-        if self.build != "plain":
-            own = [f for f in broken_invariants(case) if f.rule == self.rule.id]
-            return (own[0] if own else None), transcript
-        oracle = oracle_of(self.rule.id)
-        finding = oracle(case)
-        if finding is not None and sure:  # somebody is about to be blamed
-            finding, transcript, changed = believed(
-                self.site, oracle, transcript, lambda: self.site.play(played, fresh=True, sure=True)
-            )
-            self._compared_less = self._compared_less or (finding is None and changed)
-            case = self.site.case(transcript)
-        return (true_reason(case, finding) if finding is not None else None), transcript
+        self._compared_less = self._compared_less or (example.finding is None and example.changed)
+        return example
 
     def _note_other(self, finding: Finding, played: Scenario, transcript: Transcript) -> None:
         """An invariant broke under another rule's scenario: reported once under its own rule, then muted."""
@@ -292,10 +285,10 @@ class Trial:
         shown = 0
         for _ in range(times):
             try:
-                finding, _ = self._judge(played, fresh=True, sure=True)
+                finding = self._judge(played, fresh=True, sure=True).finding
             except TargetError:
                 continue
-            shown += finding is not None and finding.conclusive
+            shown += finding is not None and finding.conclusive and finding.rule == self.rule.id
         return shown
 
     def _held(self) -> Verdict:
@@ -316,14 +309,18 @@ class Trial:
                 reason=stated("{got}, but patience ran out before it was proven", got=finding.got),
                 finding=finding,
             )
-        if self.unmeasured and len(self.unmeasured) == self.examples:
-            return self._verdict("not_observable", reason=self.unmeasured[0])
-        if self.build != "plain" and self.rule.area != "memory":
-            reason = stated("on a build with the sanitizers only what they say counts")
-            return self._verdict("not_observable", reason=reason)
-        held = self._verdict("pass", reason=_NOT_ALWAYS_THE_SAME if self._compared_less else "")
-        return replace(held, examples=self.examples - len(self.unmeasured))
+        if not self.exercised:
+            return self._never_exercised()
+        return self._verdict("pass", reason=_NOT_ALWAYS_THE_SAME if self._compared_less else "")
+
+    def _never_exercised(self) -> Verdict:
+        """No example put the rule to the test: the first reason stands for all, what proves nothing before others."""
+        ordered = sorted(self.unexercised, key=lambda unseen: not unseen.unproven)
+        if not ordered:
+            return self._verdict("inconclusive", reason=stated("nothing could be tried"))
+        return self._verdict("inconclusive" if ordered[0].unproven else "not_observable", reason=ordered[0].why)
 
     def _verdict(self, outcome: Any, **values: Any) -> Verdict:
         seconds = time.monotonic() - self._started
-        return Verdict(self.rule.id, outcome, examples=self.examples, seconds=seconds, build=self.build, **values)
+        values |= {"examples": self.examples, "exercised": self.exercised, "seconds": seconds}
+        return Verdict(self.rule.id, outcome, build=self.build, **values)

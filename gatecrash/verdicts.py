@@ -41,6 +41,29 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Held:
+    """The rule was put to the test in this scenario, and held. `evidence`: what was seen of that."""
+
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NotExercised:
+    """Nothing is said of the rule: the scenario did not come to the point, or it could not be seen there.
+
+    `why` is a sentence. `unproven`: it came to the point, but what was seen there proves nothing (the server was never
+    still); else there was nothing to see.
+    """
+
+    why: str
+    unproven: bool = False
+
+
+#: What an oracle says of one scenario.
+Ruling = Held | Finding | NotExercised
+
+
+@dataclass(frozen=True)
 class Plain:
     """What a lone client got that sent the same bytes in one segment: the yardstick for every other way."""
 
@@ -74,6 +97,8 @@ class Verdict:
     transcript: Transcript | None = None
     confirmed: tuple[int, int] | None = None
     examples: int = 0
+    #: In how many of the examples the rule was put to the test.
+    exercised: int = 0
     seconds: float = 0.0
     build: str = "plain"
     #: It was not tried, or not to its end, because there was no more time.
@@ -111,6 +136,7 @@ class Verdict:
             "transcript": None if self.transcript is None else saved_transcript.to_json(self.transcript),
             "confirmed": None if self.confirmed is None else list(self.confirmed),
             "examples": self.examples,
+            "exercised": self.exercised,
             "seconds": self.seconds,
             "build": self.build,
             "late": self.late,

@@ -10,11 +10,11 @@ import pytest
 from gatecrash.background import background_of
 from gatecrash.contract import Contract
 from gatecrash.instruments import gates
-from gatecrash.oracles import oracle_of
 from gatecrash.scenario import StartOnTakenPort, scenario
 from gatecrash.site import Site
 from gatecrash.transcript import Started, Transcript
 from gatecrash.verdicts import Case
+from tests.ruling import finding as finding_in
 from tests.sites import site_of
 
 ECHO = Contract(protocol="echo")
@@ -89,6 +89,6 @@ def test_nobody_knows_where_calls_cannot_be_held(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(("known", "conclusive"), [("after", True), ("no", True), ("unknown", False)])
 def test_a_status_that_may_be_too_early_proves_nothing(known: str, conclusive: bool) -> None:
     failed = Transcript(scenario(StartOnTakenPort()), (Started(0, "taken", False, (), 0, "", wanted=9157),))
-    finding = oracle_of("LIFE-01")(Case(failed, replace(ECHO, background=known)))  # type: ignore[arg-type]
+    finding = finding_in("LIFE-01", Case(failed, replace(ECHO, background=known)))  # type: ignore[arg-type]
     assert finding is not None
     assert finding.conclusive is conclusive

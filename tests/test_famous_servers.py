@@ -9,7 +9,6 @@ import pytest
 
 from gatecrash.contract import Contract
 from gatecrash.discovery import discover
-from gatecrash.oracles import oracle_of
 from gatecrash.rulebook import load
 from gatecrash.scenario import (
     Close,
@@ -25,6 +24,7 @@ from gatecrash.scenario import (
 from gatecrash.site import Site
 from gatecrash.transcript import Connected, Ended, Event, Got, Looked, Sent, ServerEnded, Transcript
 from gatecrash.verdicts import Case
+from tests.ruling import finding as finding_in
 from tests.sequences import look
 from tests.sites import site_of
 
@@ -34,7 +34,7 @@ SIGPIPE = 13
 def found(rule: str, played: Scenario, *events: Event, protocol: str = "http") -> bool:
     sent = played.sent
     seen = Transcript(played, events, sent=dict(sent))
-    return oracle_of(rule)(Case(seen, Contract(protocol=protocol))) is not None  # type: ignore[arg-type]
+    return finding_in(rule, Case(seen, Contract(protocol=protocol))) is not None  # type: ignore[arg-type]
 
 
 def visit(name: str) -> Scenario:
@@ -158,6 +158,6 @@ def test_the_status_of_a_daemons_first_process_is_not_told_as_the_servers(tmp_pa
 def test_a_small_buffer_for_datagrams_is_told_of_the_contract() -> None:
     played = scenario(SendDatagram("A", b"x" * 9), ReceiveDatagrams("A"))
     seen = Transcript(played, (Sent(0, "A", b"x" * 9, None, None, port=9), Got(1, "A", b"x" * 4, source_port=9)))
-    finding = oracle_of("DGRAM-04")(Case(seen, Contract(protocol="udp")))
+    finding = finding_in("DGRAM-04", Case(seen, Contract(protocol="udp")))
     assert finding is not None
     assert any("max_datagram" in line for line in finding.evidence)

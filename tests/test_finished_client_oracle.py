@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from gatecrash.contract import Contract, Protocol
-from gatecrash.oracles import oracle_of
 from gatecrash.scenario import Close, Connect, HalfClose, Receive, Send, Settle
 from gatecrash.transcript import Connected, Ended, Event, Flooded, Got, Looked, Silent
 from gatecrash.verdicts import Case, Finding
+from tests.ruling import finding as finding_in
 from tests.sequences import CHILD, Part, look, transcript
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -26,7 +26,7 @@ def judged(before: Sequence[Event], after: Sequence[Event], protocol: Protocol =
         (Settle("A has finished"), [Looked(0, "A has finished", look(where=(CHILD,)))]),
         (Close("A"), []),
     ]
-    return oracle_of("LIFE-13")(Case(transcript(*parts), Contract(protocol=protocol)))
+    return finding_in("LIFE-13", Case(transcript(*parts), Contract(protocol=protocol)))
 
 
 @pytest.mark.parametrize("protocol", ["http", "echo", "greeting", "none"])

@@ -5,10 +5,10 @@ from itertools import accumulate
 import pytest
 
 from gatecrash.contract import Contract
-from gatecrash.oracles import oracle_of
 from gatecrash.scenario import Connect, ReadOutput, StartOnTerminal, Step, scenario
 from gatecrash.transcript import Connected, Event, NotConnected, Printed, Started, Transcript
 from gatecrash.verdicts import Case, Finding
+from tests.ruling import finding as finding_in
 
 
 def _judge_output(*shares: str, started: str = "") -> Finding | None:
@@ -16,7 +16,7 @@ def _judge_output(*shares: str, started: str = "") -> Finding | None:
     texts = list(accumulate((started, *shares)))
     events = tuple(Printed(step, str(step), text.encode()) for step, text in enumerate(texts))
     played = scenario(*(ReadOutput(str(step)) for step in range(len(texts))))
-    return oracle_of("FORK-14")(Case(Transcript(played, events), Contract(protocol="http", concurrency="fork")))
+    return finding_in("FORK-14", Case(Transcript(played, events), Contract(protocol="http", concurrency="fork")))
 
 
 def _judge_both(pipe: tuple[str, ...], terminal: tuple[str, ...] | None, *, served: bool = True) -> Finding | None:
@@ -33,7 +33,7 @@ def _judge_both(pipe: tuple[str, ...], terminal: tuple[str, ...] | None, *, serv
     steps.append(Connect("A"))
     events.append(Connected(len(steps) - 1, "A") if served else NotConnected(len(steps) - 1, "A", "refused"))
     seen = Transcript(scenario(*steps), tuple(events))
-    return oracle_of("FORK-14")(Case(seen, Contract(protocol="none", concurrency="fork")))
+    return finding_in("FORK-14", Case(seen, Contract(protocol="none", concurrency="fork")))
 
 
 @pytest.mark.parametrize(

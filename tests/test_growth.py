@@ -10,12 +10,12 @@ import pytest
 from gatecrash import growth
 from gatecrash.arena import Arena
 from gatecrash.contract import Contract
-from gatecrash.oracles import oracle_of
-from gatecrash.oracles.invariants import broken_invariants, true_reason
+from gatecrash.oracles.invariants import broken_invariants, with_cause
 from gatecrash.scenario import Connect, scenario
 from gatecrash.transcript import ServerEnded, Transcript
 from gatecrash.verdicts import Case, Finding
 from tests.needs import need
+from tests.ruling import finding as finding_in
 
 ENV = {"PATH": "/usr/bin:/bin"}
 ONE_AFTER_ANOTHER = "import os\nwhile True:\n    if os.fork() == 0:\n        os._exit(0)\n"
@@ -86,12 +86,20 @@ def _case(*events: ServerEnded) -> Case:
 def test_a_server_ended_for_its_many_processes_breaks_one_rule_whatever_was_tried() -> None:
     case = _case(ServerEnded(0, -9, overrun=1025))
     assert [finding.rule for finding in broken_invariants(case)] == ["RES-06"]
-    assert oracle_of("RES-06")(case) is not None
-    assert true_reason(case, Finding("LIFE-05", "a client is served", "it was not")).rule == "RES-06"
+    assert finding_in("RES-06", case) is not None
+    assert with_cause(case, Finding("LIFE-05", "a client is served", "it was not")).rule == "RES-06"
 
 
 def test_a_server_that_ended_by_itself_does_not() -> None:
     case = _case(ServerEnded(0, -9))
     assert broken_invariants(case) == []
-    assert oracle_of("RES-06")(case) is None
-    assert true_reason(case, Finding("LIFE-05", "a client is served", "it was not")).rule == "LIFE-05"
+    assert finding_in("RES-06", case) is None
+    assert with_cause(case, Finding("LIFE-05", "a client is served", "it was not")).rule == "LIFE-05"
+
+
+def test_a_memory_fault_is_the_cause_of_what_is_found_and_hides_nothing() -> None:
+    unproven = Finding("LIFE-05", "a client is served", "it was not", ("a silence",), conclusive=False)
+    found = with_cause(_case(ServerEnded(0, -11)), unproven)
+    assert (found.rule, found.got, found.conclusive) == ("LIFE-05", "it was not", True)
+    assert found.evidence[0].startswith("the cause is a memory fault (MEM-03)")
+    assert found.evidence[1:] == ("a silence",)

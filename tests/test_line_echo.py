@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from gatecrash.building import find_compiler
 from gatecrash.contract import Contract
 from gatecrash.lines import LONGEST, as_lines, fitted
-from gatecrash.oracles import oracle_of
 from gatecrash.scenario import Close, Connect, HalfClose, Receive, Scenario, Send, scenario
 from gatecrash.transcript import Connected, Got, Silent, Transcript
 from gatecrash.verdicts import Case, Verdict
 from tests.faulty import blamed, unseen_here, verdicts_on
+from tests.ruling import finding as finding_in
 
 LINES = Contract(protocol="echo", echo="lines")
 PYTHON = """
@@ -191,7 +191,7 @@ def test_who_has_sent_an_unfinished_line_back_is_not_told_of_an_echo_of_lines() 
     one = replace(both, events=(Connected(0, "A"), Got(2, "A", b"no newline"), Connected(3, "B"), silent))
 
     def hints(seen: Transcript) -> bool:
-        finding = oracle_of("STREAM-10")(Case(seen, Contract(protocol="echo")))
+        finding = finding_in("STREAM-10", Case(seen, Contract(protocol="echo")))
         assert finding is not None
         return any('echo = "lines"' in line for line in finding.evidence)
 

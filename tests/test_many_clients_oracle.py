@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import pytest
 
 from gatecrash.contract import Contract
-from gatecrash.oracles import oracle_of
 from gatecrash.scenario import Connect, Receive, Send, scenario
 from gatecrash.transcript import Connected, Ended, Event, Got, Silent, Transcript
 from gatecrash.verdicts import Case, Finding, Plain
 from strategies import distinct_requests
+from tests.ruling import finding as finding_in
 
 PAGE, HEAD_ONLY, MISSING, POST = range(4)
 
@@ -44,7 +44,7 @@ def judged(
         events.append(Ended(4, name, "FIN") if ended else Silent(4, name, proven=True, still="quiet"))
     plain = {request: Plain(alone(asked[name], name), "FIN", answered=True) for name, request in requests.items()}
     contract = Contract(protocol="http", concurrency="event_loop", post_path="/", stable_body=stable)
-    return oracle_of("RESP-18")(Case(Transcript(played, tuple(events), sent=requests), contract, plain))
+    return finding_in("RESP-18", Case(Transcript(played, tuple(events), sent=requests), contract, plain))
 
 
 def test_the_mark_of_another_client_is_foreign() -> None:

@@ -6,10 +6,10 @@ import pytest
 
 from gatecrash.contract import Contract
 from gatecrash.offer import get_request, post_request, promised_requests
-from gatecrash.oracles import oracle_of
 from gatecrash.scenario import Connect, Receive, Send, scenario
 from gatecrash.transcript import Connected, Ended, Event, Got, NotConnected, Sent, ServerEnded, Silent, Transcript
 from gatecrash.verdicts import Case, Finding
+from tests.ruling import finding as finding_in
 
 NAMED = Contract(
     protocol="http",
@@ -34,7 +34,7 @@ def judged(rule: str, request: bytes, *events: Event, contract: Contract = NAMED
     played = scenario(Connect("A"), Send("A", request), Receive("A"))
     sent = Sent(1, "A", request, True, len(request))
     transcript = Transcript(played, (Connected(0, "A"), sent, *events), sent={"A": request})
-    return oracle_of(rule)(Case(transcript, contract))
+    return finding_in(rule, Case(transcript, contract))
 
 
 PROMISED = promised_requests(NAMED)
@@ -109,7 +109,7 @@ def test_of_a_client_that_could_not_connect_nothing_is_said(rule: str) -> None:
     request = PROMISED["path"]
     played = scenario(Connect("A"), Send("A", request), Receive("A"))
     refused = Transcript(played, (NotConnected(0, "A", "refused"),))
-    assert oracle_of(rule)(Case(refused, NAMED)) is None
+    assert finding_in(rule, Case(refused, NAMED)) is None
 
 
 def test_a_path_that_nobody_named_may_be_missing() -> None:

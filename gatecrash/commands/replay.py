@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 
 from rich.console import Console
 from rich.text import Text
 
 from gatecrash import last_run
 from gatecrash.commands import absolute
-from gatecrash.comparing import believed
+from gatecrash.judge import judge
 from gatecrash.language import say
-from gatecrash.oracles import oracle_of
-from gatecrash.oracles.invariants import broken_invariants
 from gatecrash.reports.terminal import column, plain
-from gatecrash.rulebook import load
+from gatecrash.rulebook import Rule, load
 from gatecrash.scenario import Scenario
 from gatecrash.site import Site
-from gatecrash.verdicts import Finding
 from gatecrash.workshop import Workshop
 
 
@@ -44,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         with Workshop(folder, contract=contract) as workshop:
             bench = workshop.bench(named, build)
             assert bench is not None
-            broken = sum(_once(console, bench.site, scenario, rule.id, build) for _ in range(max(1, options.times)))
+            broken = sum(_once(console, bench.site, scenario, rule, build) for _ in range(max(1, options.times)))
     finally:
         Workshop.remove_folder(folder)
     console.print(
@@ -58,20 +54,14 @@ def run(options: argparse.Namespace) -> int:
     return 1 if broken else 0
 
 
-def _once(console: Console, site: Site, scenario: Scenario, rule: str, build: str) -> bool:
-    site.learn_plain(scenario)
-    transcript = site.play(scenario, build=build, fresh=True)
-    case = site.case(transcript)
-    finding: Finding | None = next((f for f in broken_invariants(case) if f.rule == rule), None)
-    if finding is None and build == "plain":
-        finding = oracle_of(rule)(case)
-        if finding is not None:
-            again = partial(site.play, scenario, build=build, fresh=True)
-            finding, transcript, _ = believed(site, oracle_of(rule), transcript, again)
-    console.print(plain(transcript.told()))
+def _once(console: Console, site: Site, scenario: Scenario, rule: Rule, build: str) -> bool:
+    example = judge(site, rule, scenario, build=build, fresh=True, sure=True)
+    own = (found for found in (example.finding, *example.others) if found is not None and found.rule == rule.id)
+    finding = next(own, None)
+    console.print(plain(example.transcript.told()))
     if finding is not None:
         console.print(Text.assemble((column(say("expected"), 10), "green"), plain(finding.expected)))
         console.print(Text.assemble((column(say("got"), 10), "red"), plain(finding.got)))
         for line in finding.evidence:
             console.print(Text.assemble("  ", plain(line)))
-    return finding is not None
+    return finding is not None and finding.conclusive

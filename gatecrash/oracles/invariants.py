@@ -61,12 +61,16 @@ def memory_fault(transcript: Transcript) -> Finding | None:
     )
 
 
-def true_reason(case: Case, finding: Finding) -> Finding:
-    """A client that was not served because the server crashed, or had to be ended: that is the finding."""
+def with_cause(case: Case, finding: Finding) -> Finding:
+    """The finding with what is known of its cause: a memory fault is one; that the server had to be ended is another.
+
+    Of a server that forks without end nothing else can be seen: then that is the finding.
+    """
     overrun = runaway(case.transcript)
     if overrun is not None:
         return overrun
-    if finding.rule in _OWN_CRASHES:
+    crash = None if finding.rule in _OWN_CRASHES else memory_fault(case.transcript)
+    if crash is None:
         return finding
-    crash = memory_fault(case.transcript)
-    return finding if crash is None else replace(crash, evidence=(finding.got, *finding.evidence))
+    cause = stated("the cause is a memory fault ({rule}): {got}", rule=crash.rule, got=crash.got)
+    return replace(finding, evidence=(cause, *finding.evidence), conclusive=True)

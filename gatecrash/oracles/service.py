@@ -11,7 +11,7 @@ from gatecrash.protocols import http
 from gatecrash.scenario import Receive
 from gatecrash.text import last_words, shown, size_of
 from gatecrash.transcript import WHY_NOT, NotConnected, Sent, ServerEnded, Silent, Transcript
-from gatecrash.verdicts import Case, Difference, Finding, Plain
+from gatecrash.verdicts import Case, Difference, Finding, Held, Plain, Ruling
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,11 @@ def askers(case: Case) -> tuple[str, ...]:
 def first_unserved(case: Case, clients: tuple[str, ...]) -> Unserved | None:
     """The first of these clients that was not served."""
     return next((u for name in clients if (u := unserved(case, name)) is not None), None)
+
+
+def as_ruling(rule: str, expected: str, missing: Unserved | None) -> Ruling:
+    """Held where the clients were served, else the finding that one was not."""
+    return as_finding(rule, expected, missing) or Held()
 
 
 def as_finding(rule: str, expected: str, missing: Unserved | None) -> Finding | None:

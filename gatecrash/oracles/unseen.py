@@ -1,0 +1,73 @@
+"""Why a scenario says nothing of a rule: the sentences that oracles share."""
+
+from __future__ import annotations
+
+from gatecrash.language import marked, stated
+from gatecrash.transcript import Looked, Silent, Snapshot, Transcript
+from gatecrash.verdicts import NotExercised
+
+_MOVING = {
+    "restless": marked("it was never still while it was watched"),
+    "resting": marked("it was not still: something of it waits with a time limit of its own"),
+    "spinning": marked("it used a processor all the time"),
+    "quiet": marked("it was still"),
+}
+
+
+def never_looked(label: str) -> NotExercised:
+    """The look with this label did not come about."""
+    return NotExercised(stated("the look {label!r} did not come about", label=label))
+
+
+def never_still(look: Snapshot) -> NotExercised:
+    """At the look that counts the server was not still, so that nothing is proven."""
+    where = f" ({look.where[0]})" if look.where else ""
+    return NotExercised(
+        stated(
+            "nothing is proven of a server that is not still: {moving}{where}",
+            moving=stated(_MOVING[look.still]),
+            where=where,
+        ),
+        unproven=True,
+    )
+
+
+def never_made(call: str) -> NotExercised:
+    """The call that was to fail, to be held or to be cut short was never made."""
+    return NotExercised(stated("the server never made the call that was waited for ({call})", call=call))
+
+
+def nobody_came() -> NotExercised:
+    """No client was connected."""
+    return NotExercised(stated("no client was connected"))
+
+
+def not_served_first(client: str) -> NotExercised:
+    """A client that has to be served before the rule is put to the test was not."""
+    return NotExercised(stated("{client}, who was to be served first, was not", client=client))
+
+
+def nothing_answered(client: str) -> NotExercised:
+    """There is no whole answer to look at."""
+    return NotExercised(stated("{client} got no whole answer to look at", client=client))
+
+
+def unproven_silence(client: str, silence: Silent | None) -> NotExercised:
+    """The client got nothing more, and nothing proves that nothing more would have come."""
+    where = f" ({silence.where[0]})" if silence is not None and silence.where else ""
+    return NotExercised(
+        stated("that {client} would get nothing more was not proven{where}", client=client, where=where), unproven=True
+    )
+
+
+def still(transcript: Transcript, label: str) -> Snapshot | NotExercised:
+    """The look with this label, if the server was still then: asleep for good, or spinning for nothing."""
+    look = transcript.look(label)
+    if look is None:
+        return never_looked(label)
+    return look if look.still in ("quiet", "spinning") else never_still(look)
+
+
+def looked(transcript: Transcript) -> tuple[Looked, ...] | NotExercised:
+    """Every look of the scenario, if there was one."""
+    return transcript.looks() or NotExercised(stated("the server was not looked at"))
