@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from gatecrash import judging
+from gatecrash import judge as judge_module
 from gatecrash.contract import Contract
 from gatecrash.judging import Prerequisites
 from gatecrash.rulebook import load
 from gatecrash.site import Site
-from gatecrash.verdicts import Case, Finding
+from gatecrash.verdicts import Case, Finding, Held, Ruling
 from tests.sites import site_of
 
 _SERVER = "main(lambda client: (client.recv(999), client.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\n'), client.close()))"
@@ -26,13 +26,13 @@ def reason(site: Site, monkeypatch: pytest.MonkeyPatch, *found: bool | None) -> 
     findings = [None if one is None else Finding("ACC-01", "it", "no answer came", conclusive=one) for one in found]
     tried: list[Case] = []
 
-    def judge(case: Case) -> Finding | None:
+    def judge(case: Case) -> Ruling:
         if any(plain.varies for plain in case.plain.values()):  # asked whether it is found without a comparison, too
-            return findings[len(tried) - 1]
+            return findings[len(tried) - 1] or Held()
         tried.append(case)
-        return findings[len(tried) - 1]
+        return findings[len(tried) - 1] or Held()
 
-    monkeypatch.setattr(judging, "oracle_of", lambda rule: judge if rule == "ACC-01" else lambda case: None)
+    monkeypatch.setattr(judge_module, "oracle_of", lambda rule: judge if rule == "ACC-01" else lambda case: Held())
     return Prerequisites(site).broken(load().get("ACC-07")), len(tried)
 
 

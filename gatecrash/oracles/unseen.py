@@ -22,14 +22,9 @@ def never_looked(label: str) -> NotExercised:
 def never_still(look: Snapshot) -> NotExercised:
     """At the look that counts the server was not still, so that nothing is proven."""
     where = f" ({look.where[0]})" if look.where else ""
-    return NotExercised(
-        stated(
-            "nothing is proven of a server that is not still: {moving}{where}",
-            moving=stated(_MOVING[look.still]),
-            where=where,
-        ),
-        unproven=True,
-    )
+    moving = stated(_MOVING[look.still])
+    said = stated("nothing is proven of a server that is not still: {moving}{where}", moving=moving, where=where)
+    return NotExercised(said, unproven=True)
 
 
 def never_made(call: str) -> NotExercised:
