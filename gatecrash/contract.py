@@ -9,6 +9,8 @@ Protocol = Literal["http", "echo", "udp", "greeting", "none"]
 Concurrency = Literal["iterative", "fork", "prefork", "thread", "event_loop", "unknown"]
 Background = Literal["no", "after", "before", "unknown"]
 Echo = Literal["bytes", "lines", "upper", "other"]
+#: Whether it answers nothing: so it was seen, though nobody promised it, or so it is promised (RFC 863, discard).
+Silence = Literal["", "seen", "promised"]
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 MODELS: tuple[str, ...] = get_args(Concurrency)
 CONCURRENT_MODELS = frozenset({"fork", "thread", "event_loop"})
@@ -43,6 +45,7 @@ class Contract:
     child_closes_listener: bool = True
     handles_signals: bool = False  # the parent has handlers installed (SigCgt)
     says: int = 0  # a protocol Gatecrash does not know: the bytes a plain request is answered with; 0: none, or varying
+    silence: Silence = ""  # a protocol Gatecrash does not know: it answers nothing
     waits_for_words: bool = False  # it reads its standard input before it answers: empty lines are typed for it
     source: Literal["c", "python", "other"] = "other"
     written: frozenset[str] = frozenset()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -59,6 +59,10 @@ _Address = Annotated[
 ]
 
 
+#: What a contract may call its protocol: "discard" is one that answers nothing, and is meant to (RFC 863).
+_PROTOCOLS = (*get_args(Protocol), "discard")
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
@@ -75,7 +79,9 @@ class _Target(_Table):
 
 
 class _Contract(_Table):
-    protocol: Protocol | None = Field(default=None, description=", ".join(f'"{word}"' for word in get_args(Protocol)))
+    protocol: Protocol | Literal["discard"] | None = Field(
+        default=None, description=", ".join(f'"{word}"' for word in _PROTOCOLS)
+    )
     concurrency: Concurrency | None = Field(
         default=None, description=", ".join(f'"{word}"' for word in get_args(Concurrency))
     )
@@ -186,6 +192,8 @@ def _contract(parsed: _File) -> Contract:
     for part in (parsed.contract, parsed.http, parsed.udp):
         facts |= part.model_dump(exclude_unset=True)
     facts |= parsed.target.model_dump(include={"port", "address"}, exclude_unset=True, mode="json")
+    if facts.get("protocol") == "discard":
+        facts |= {"protocol": "none", "silence": "promised"}
     return Contract(**facts, written=frozenset(facts))
 
 
@@ -236,7 +244,7 @@ def _unknown(keys: tuple[str, ...], table: dict[str, Any]) -> str:
     )
 
 
-_WORDS = {"protocol": get_args(Protocol), "concurrency": get_args(Concurrency), "echo": get_args(Echo)}
+_WORDS = {"protocol": _PROTOCOLS, "concurrency": get_args(Concurrency), "echo": get_args(Echo)}
 
 
 def _bad_value(keys: tuple[str, ...], table: dict[str, Any]) -> str:
@@ -342,10 +350,14 @@ def _target_lines(contract: Contract, target: TargetSection) -> list[str]:
     ]
 
 
+def _protocol_word(contract: Contract) -> str:
+    return "discard" if contract.silence == "promised" else contract.protocol
+
+
 def _contract_lines(contract: Contract) -> list[str]:
     model = contract.concurrency if contract.concurrency != "unknown" else None
     return [
-        _line("protocol", contract.protocol, " | ".join(get_args(Protocol))),
+        _line("protocol", _protocol_word(contract), " | ".join(_PROTOCOLS)),
         *([_line("echo", contract.echo, " | ".join(get_args(Echo)))] if contract.protocol in ("echo", "udp") else []),
         _line("concurrency", model, " | ".join(get_args(Concurrency)), example="fork"),
         *([_line("workers", contract.workers, "processes that accept")] if contract.workers else []),

@@ -186,7 +186,7 @@ def _protocol(site: Site, found: Discovery, source_text: str) -> None:
                     "answer's content do not apply. If it is to answer, write protocol under [contract]."
                 )
             )
-            _learn(site, found, protocol=protocol)
+            _learn(site, found, protocol=protocol, silence="seen")
             return
         nothing = say("took a datagram and") if server.datagram else say("accepted a connection and")
         found.notes.append(
@@ -308,7 +308,7 @@ def _length(site: Site, found: Discovery) -> None:
     if first != second:
         return
     if request:
-        _learn(site, found, says=len(first))
+        _learn(site, found, says=len(first), silence="" if first else "seen")
     elif all(transcript.end("A") is None for transcript in told):
         _learn(site, found, greets=len(first))
 

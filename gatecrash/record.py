@@ -16,6 +16,16 @@ from gatecrash.workshop import Prepared
 OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "not_applicable", "not_observable", "inconclusive")
 
 
+#: Of each protocol the rules that say that a server accepts and answers: while they are not seen, nothing conforms.
+_BASIC: Mapping[str, tuple[str, ...]] = {
+    "http": ("ACC-01", "RESP-01"),
+    "echo": ("ACC-01", "STREAM-01"),
+    "udp": ("DGRAM-01", "DGRAM-09"),
+    "greeting": ("ACC-01",),
+    "none": ("ACC-01",),
+}
+
+
 @dataclass(frozen=True)
 class Judgement:
     """A rule and what was said of it."""
@@ -62,6 +72,26 @@ class RunRecord:
         return tuple(j for j in self.judgements if j.verdict.late)
 
     @property
+    def unproven(self) -> tuple[Judgement, ...]:
+        """The basic rules (it accepts, it answers) that were asked for and neither seen to hold nor to be broken."""
+        basic = _BASIC[self.prepared.contract.protocol]
+        unseen = ("inconclusive", "not_observable")
+        return tuple(j for j in self.judgements if j.rule.id in basic and j.verdict.outcome in unseen)
+
+    @property
+    def mute(self) -> bool:
+        """Whether it answers nothing though no contract promises silence: then it was not seen to do anything right."""
+        asked = any(j.rule.id in _BASIC["none"] for j in self.judgements)
+        return asked and self.prepared.contract.silence == "seen"
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Of how many of the rules that apply something was really seen, and how many apply."""
+        summary = self.summary
+        judged = summary["pass"] + summary["fail"]
+        return judged, judged + summary["inconclusive"] + summary["not_observable"]
+
+    @property
     def broken(self) -> tuple[Judgement, ...]:
         """The broken rules: MUST first, then in the rulebook's order."""
         failed = [j for j in self.judgements if j.verdict.outcome == "fail"]
@@ -89,7 +119,7 @@ class RunRecord:
         new = [j.rule.level for j in self.broken if j.rule.id not in excused]
         if "MUST" in new or (strict and ("SHOULD" in new or self.fixed)):
             return 1
-        if self.untried or (not self.broken and not self.summary["pass"]):
+        if self.untried or self.unproven or self.mute or (not self.broken and not self.summary["pass"]):
             return 5
         return 0
 
@@ -106,6 +136,7 @@ class RunRecord:
             "contract": self.prepared.contract.to_json(),
             "capabilities_missing": dict(self.missing),
             "summary": self.summary,
+            "seen": list(self.seen),
             "baseline": self._baseline_to_json(),
             "verdicts": [_row(j) for j in self.judgements],
         }
@@ -135,6 +166,7 @@ def _row(judgement: Judgement) -> dict[str, Any]:
         "scenario": None if verdict.scenario is None else verdict.scenario.to_json(),
         "confirmed": None if verdict.confirmed is None else list(verdict.confirmed),
         "examples": verdict.examples,
+        "exercised": verdict.exercised,
         "seconds": round(verdict.seconds, 3),
     }
 

@@ -36,9 +36,10 @@ def record_of(
     strict: bool = False,
     baseline: Baseline | None = None,
     name: str = "server.c",
+    contract: Contract | None = None,
 ) -> RunRecord:
     """A run with these verdicts."""
-    prepared = Prepared(name, Contract(), {}, arena="namespace", source=source, error=error)
+    prepared = Prepared(name, contract or Contract(), {}, arena="namespace", source=source, error=error)
     return RunRecord(
         name,
         prepared,

@@ -113,7 +113,7 @@ def test_an_empty_file_promises_nothing(tmp_path: Path) -> None:
         ),
         (
             "[contract]\nprotocol = 7\n",
-            'line 2: protocol = 7; allowed are "http", "echo", "udp", "greeting", "none".',
+            'line 2: protocol = 7; allowed are "http", "echo", "udp", "greeting", "none", "discard".',
         ),
         (
             "[contract]\necho = 'line'",
@@ -234,3 +234,11 @@ def test_a_written_contract_explains_its_lines_and_shows_what_could_be_added() -
 def test_a_port_is_written_only_when_the_server_does_not_take_the_one_it_is_given() -> None:
     assert "\nport = 8080  #" in write_contract(Contract(port=8080))
     assert "\n# port = 8080  #" in write_contract(Contract(port=9157, takes_port=True))
+
+
+def test_silence_can_be_promised(tmp_path: Path) -> None:
+    contract, _ = read(tmp_path, '[contract]\nprotocol = "discard"\n')
+    assert (contract.protocol, contract.silence) == ("none", "promised")
+    assert contract.with_discovered(silence="seen").silence == "promised"
+    again, _ = read(tmp_path, write_contract(contract))
+    assert again.silence == "promised"

@@ -9,9 +9,11 @@ import pytest
 
 from gatecrash import runner
 from gatecrash.catalogue import Property
+from gatecrash.contract import Contract, Protocol, Silence
 from gatecrash.judging import holding
 from gatecrash.profiles import Profile, profile
 from gatecrash.record import judgements
+from gatecrash.reports.words import closing, counts
 from gatecrash.rulebook import load
 from gatecrash.runner import Crew, Result, orders
 from gatecrash.tree import tree_root
@@ -94,3 +96,41 @@ def test_nothing_is_seen_of_a_server_that_forks_without_end() -> None:
 )
 def test_what_builds_on_a_rule_needs_no_probe_when_it_was_tried_and_holds(verdicts: list[Verdict], holds: bool) -> None:
     assert holding(verdicts, "ACC-01") is holds
+
+
+@pytest.mark.parametrize(
+    ("protocol", "verdicts", "code"),
+    [
+        ("http", [Verdict("ACC-01", "pass"), Verdict("RESP-01", "pass")], 0),
+        ("http", [Verdict("ACC-01", "pass"), Verdict("RESP-01", "inconclusive", "patience")], 5),
+        ("http", [Verdict("ACC-01", "not_observable", "nothing to see"), Verdict("RESP-01", "pass")], 5),
+        ("http", [Verdict("ACC-03", "pass")], 0),
+        ("echo", [Verdict("ACC-01", "pass"), Verdict("STREAM-01", "inconclusive", "patience")], 5),
+        ("udp", [Verdict("DGRAM-01", "inconclusive", "patience"), Verdict("LIFE-02", "pass")], 5),
+        ("http", [Verdict("ACC-01", "inconclusive", "patience"), failure("FORK-02")], 1),
+    ],
+)
+def test_nothing_conforms_that_was_not_seen_to_accept_and_to_answer(
+    protocol: Protocol, verdicts: list[Verdict], code: int
+) -> None:
+    record = record_of(*verdicts, contract=Contract(protocol=protocol))
+    assert record.exit_code(strict=False) == code
+    assert ("was not proven" in closing(record, strict=False)) is (code == 5)
+
+
+@pytest.mark.parametrize(("silence", "code"), [("", 0), ("seen", 5), ("promised", 0)])
+def test_silence_that_nobody_promised_is_no_conformity(silence: Silence, code: int) -> None:
+    record = record_of(Verdict("ACC-01", "pass"), contract=Contract(protocol="none", silence=silence))
+    assert record.exit_code(strict=False) == code
+
+
+def test_how_much_of_what_applies_was_seen_is_one_number() -> None:
+    record = record_of(
+        Verdict("ACC-01", "pass"),
+        failure(),
+        Verdict("ACC-02", "inconclusive", "x"),
+        Verdict("ACC-03", "not_applicable", "y"),
+    )
+    assert record.seen == (2, 3)
+    assert counts(record).endswith("66 % of what applies was seen")
+    assert record.to_json()["seen"] == [2, 3]

@@ -74,6 +74,11 @@ def closing(record: RunRecord, *, strict: bool) -> str:
     code = record.exit_code(strict=strict)
     if code == 5 and record.untried:
         return stated("was not judged to the end: there was no more time (--max-time gives more)")
+    if code == 5 and record.unproven:
+        rules = ", ".join(j.rule.id for j in record.unproven)
+        return stated("was not judged: that it accepts and answers was not proven ({rules})", rules=rules)
+    if code == 5 and record.mute:
+        return stated('was not judged: it answered nothing, and no contract promises that (protocol = "discard")')
     if code == 0 and record.summary["not_observable"]:
         return stated("conforms as far as it could be seen")
     return stated(_CLOSINGS[code])
@@ -93,6 +98,9 @@ def counts(record: RunRecord) -> str:
         words.append(stated("{count} not observable here", count=summary["not_observable"]))
     if idle := summary["not_applicable"]:
         words.append(stated("1 does not apply") if idle == 1 else stated("{count} do not apply", count=idle))
+    seen, apply = record.seen
+    if apply:
+        words.append(stated("{share} % of what applies was seen", share=100 * seen // apply))
     return joined(words)
 
 
