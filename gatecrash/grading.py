@@ -10,7 +10,7 @@ from typing import Protocol
 
 from gatecrash.language import joined, marked, stated
 from gatecrash.record import Judgement, RunRecord
-from gatecrash.rulebook import Rule, applicable, load
+from gatecrash.rulebook import OVERRUN, Rule, applicable, load
 from gatecrash.scheme import Scheme, Unsure
 from gatecrash.verdicts import Verdict
 
@@ -193,7 +193,7 @@ def _blockers(judgement: Judgement, record: RunRecord) -> list[str]:
         return []
     broken = {one.rule.id for one in record.broken}
     found: dict[str, None] = {}
-    waiting = list(judgement.rule.after)
+    waiting = [*judgement.rule.after, OVERRUN]
     while waiting:
         id = waiting.pop(0)
         if id not in found:

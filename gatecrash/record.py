@@ -8,7 +8,7 @@ from typing import Any
 
 from gatecrash import __version__
 from gatecrash.baseline import Baseline, Known, by_rule
-from gatecrash.rulebook import Rule, load
+from gatecrash.rulebook import OVERRUN, Rule, load
 from gatecrash.scheme import Scheme
 from gatecrash.verdicts import Outcome, Verdict, is_broken, merge
 from gatecrash.workshop import Prepared
@@ -171,16 +171,12 @@ def _row(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-#: A server that breaks it is ended in the middle of whatever it does: nothing else can be seen of it.
-_OVERRUN = "RES-06"
-
-
 def behind_overrun(merged: Mapping[str, Verdict]) -> dict[str, Verdict]:
     """The verdicts; of a server that forks without end, nothing else is said to have been seen.
 
     When it is ended is a matter of moments: what a rule found out before is chance. What is broken stays broken.
     """
-    overrun = merged.get(_OVERRUN)
+    overrun = merged.get(OVERRUN)
     if overrun is None or overrun.outcome != "fail":
         return dict(merged)
     hidden: dict[str, Any] = {"outcome": "not_observable", "reason": is_broken(overrun), "finding": None}

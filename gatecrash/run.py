@@ -90,10 +90,18 @@ class Run:
         with Crew(self.folder, self._workshop, wishes.target, tried, jobs=jobs) as crew:
             for result in crew.results(work, until=self._started + seconds):
                 self._faults += [result.fault] if result.fault is not None else []
-                verdicts = result.verdicts if not result.late else _not_tried(result, self.prepared.contract, seconds)
+                verdicts = self._verdicts_of(result, seconds)
                 self._verdicts += verdicts
                 yield verdicts
         self._tried = True
+
+    def _verdicts_of(self, result: Result, seconds: float) -> tuple[Verdict, ...]:
+        if result.late:
+            return _not_tried(result, self.prepared.contract, seconds)
+        if result.lost:
+            reason = stated("nothing is known of it: {how}", how=result.lost.splitlines()[0])
+            return (Verdict(result.order.rule, "inconclusive", reason, build=result.order.build),)
+        return result.verdicts
 
     def record(self) -> RunRecord:
         """What is known now."""

@@ -1,8 +1,8 @@
 """Worker processes that try properties on one target, each in an arena of its own.
 
 The parent has imported everything when it forks them, hands out one order at a time to whoever is free, and hears
-the verdicts. A worker that ends early loses one order; the others go on. A rule is tried when those it builds on
-have their verdicts: what stands in whose way is decided by the rulebook, never by who was first. When the time of
+the verdicts. A worker that ends early loses one order, and another takes its place. A rule is tried when those it
+builds on have their verdicts: what stands in whose way is decided by the rulebook, never by who was first. When the time of
 the run is over, what is under way is broken off.
 """
 
@@ -37,6 +37,8 @@ from gatecrash.workshop import Workshop
 
 _FORK = multiprocessing.get_context("fork")
 _SECONDS_TO_END = 5.0
+#: Workers that are started in the place of others: who loses more than that loses them all.
+_MOST_REPLACED = 8
 _MOST_WORDS = 6000  # characters of a fault that are shown
 
 
@@ -57,13 +59,15 @@ class Order:
 class Result:
     """What came of an order: its verdicts, or why it has none (a fault of ours).
 
-    `late`: it was not tried, or not to its end, because the time of the run was over.
+    `late`: it was not tried, or not to its end, because the time of the run was over. `lost`: how the worker ended
+    that tried it; nothing is known of the rule then.
     """
 
     order: Order
     verdicts: tuple[Verdict, ...] = ()
     fault: str | None = None
     late: bool = False
+    lost: str = ""
 
 
 def orders(rules: Iterable[str], builds: Iterable[str], *, first: Iterable[str] = ()) -> list[Order]:
@@ -117,19 +121,24 @@ class Crew:
         self._workers: list[_Worker] = []
         self._failing: set[str] = set()  # rules of which some property did not hold
         self._held: set[str] = set()
+        self._started = 0
         self._untried: Counter[str] = Counter()
 
     def __enter__(self) -> Crew:
         gc.freeze()  # what was imported lives as long as the workers: nobody needs to look through it again
-        for number in range(self._jobs):
-            ours, theirs = _FORK.Pipe()
-            log = self._folder / f"worker-{number}.log"
-            others = [ours, *(worker.line for worker in self._workers)]
-            process = _FORK.Process(target=self._work, args=(theirs, others, log, os.getpid()), daemon=True)
-            process.start()
-            theirs.close()
-            self._workers.append(_Worker(process, ours, log))
+        for _ in range(self._jobs):
+            self._start()
         return self
+
+    def _start(self) -> None:
+        ours, theirs = _FORK.Pipe()
+        log = self._folder / f"worker-{self._started}.log"
+        others = [ours, *(worker.line for worker in self._workers if not worker.line.closed)]
+        process = _FORK.Process(target=self._work, args=(theirs, others, log, os.getpid()), daemon=True)
+        process.start()
+        theirs.close()
+        self._started += 1
+        self._workers.append(_Worker(process, ours, log))
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
@@ -166,6 +175,8 @@ class Crew:
                 result = self._hear(worker)
                 worker.order = None
                 self._learn(result)
+                if result.lost and self._started < self._jobs + _MOST_REPLACED:
+                    self._start()
                 self._hand_out(waiting)
                 yield result
         for order in waiting:
@@ -221,7 +232,7 @@ class Crew:
             worker.line.close()
             said = worker.log.read_text(errors="replace")[-_MOST_WORDS:] if worker.log.exists() else ""
             how = f"a worker ended (status {worker.process.exitcode}) while it tried {worker.order.rule}"
-            return Result(worker.order, fault=f"{how}\n{said}".rstrip())
+            return Result(worker.order, lost=f"{how}\n{said}".rstrip())
         return result
 
     # -- a worker's side ----------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from gatecrash.lines import fitted
 from gatecrash.narrowing import fewer_segments, smaller
 from gatecrash.offer import plain_request
 from gatecrash.profiles import Profile
-from gatecrash.rulebook import Rule
+from gatecrash.rulebook import OVERRUN, Rule
 from gatecrash.scenario import Scenario
 from gatecrash.site import Site
 from gatecrash.transcript import Got, Transcript
@@ -37,8 +37,6 @@ _FEW_EXAMPLES, _FAR_TOO_LONG = 3, 5
 #: Zombies of one look are held against those of a later one, made while more was known: no look may see too many.
 _COUNT_ZOMBIES = frozenset({"FORK-03"})
 
-#: A server that breaks it is ended in the middle: nothing more can be seen.
-_OVERRUN = "RES-06"
 #: Bytes of what clients got, in all the failures that are remembered.
 _MOST_KEPT = 32 << 20
 _NOT_ALWAYS_THE_SAME = stated("what a lone client gets did not stay the same, so only what did was compared")
@@ -248,8 +246,8 @@ class Trial:
 
     def _note_other(self, finding: Finding, played: Scenario, transcript: Transcript) -> None:
         """An invariant broke under another rule's scenario: reported once under its own rule, then muted."""
-        if finding.rule == _OVERRUN and self.rule.id != _OVERRUN:
-            self._overrun = stated("{rule} is broken ({got}), so this cannot be seen", rule=_OVERRUN, got=finding.got)
+        if finding.rule == OVERRUN and self.rule.id != OVERRUN:
+            self._overrun = stated("{rule} is broken ({got}), so this cannot be seen", rule=OVERRUN, got=finding.got)
         if finding.rule != self.rule.id and finding.rule not in self.others:
             self.others[finding.rule] = Verdict(
                 finding.rule,

@@ -372,3 +372,14 @@ def test_the_rows_of_a_score_always_add_up(outcomes: list[Outcome], scheme: Sche
         assert sum(gained for gained, _ in whole.rows) == whole.points
         assert sum(most for _, most in whole.rows) in (whole.maximum, whole.points)
     assert sum((row.earned for row in folded(rows(found))), Fraction()) == found.points
+
+
+def test_a_server_that_forks_without_end_has_a_score_and_loses_what_it_hides() -> None:
+    outcomes: dict[str, Outcome] = {"ACC-01": "not_observable", "FORK-02": "not_observable", "RES-06": "fail"}
+    found = score(record(outcomes), Scheme())
+    assert found.valid
+    assert found.points == 0
+    assert {mark.rule.id: mark.blames.id for mark in found.marks if mark.blames} == {
+        "ACC-01": "RES-06",
+        "FORK-02": "RES-06",
+    }

@@ -62,24 +62,37 @@ def test_a_worker_that_dies_costs_its_order_and_no_other(tmp_path: Path, monkeyp
     monkeypatch.setattr(runner, "try_property", dies)
     found = {result.order.rule: result for result in results_of(tmp_path, 2)}
     assert set(found) == set(RULES)
-    lost = found["STREAM-01"].fault
-    assert lost is not None
+    lost = found["STREAM-01"].lost
     assert "status 7" in lost
     assert "STREAM-01" in lost
-    assert all(found[rule].fault is None for rule in RULES if rule != "STREAM-01")
+    assert not any(result.fault for result in found.values())
+    assert not any(found[rule].lost for rule in RULES if rule != "STREAM-01")
 
 
 @FORKING
-def test_when_the_last_worker_is_dead_the_rest_is_said_to_be_untried(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_worker_takes_the_place_of_one_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def dies(one: Property, bench: Bench, build: str, tried: Profile) -> tuple[Verdict, ...]:
         os._exit(7)
 
     monkeypatch.setattr(runner, "try_property", dies)
     found = results_of(tmp_path, 1)
     assert {result.order.rule for result in found} == set(RULES)
-    assert all(result.fault for result in found)
+    assert all(result.lost for result in found)
+
+
+@FORKING
+def test_when_all_workers_have_died_the_rest_is_said_to_be_untried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(one: Property, bench: Bench, build: str, tried: Profile) -> tuple[Verdict, ...]:
+        os._exit(7)
+
+    monkeypatch.setattr(runner, "try_property", dies)
+    monkeypatch.setattr(runner, "_MOST_REPLACED", 0)
+    found = results_of(tmp_path, 1)
+    assert {result.order.rule for result in found} == set(RULES)
+    assert all(result.fault or result.lost for result in found)
+    assert any(result.fault for result in found)
 
 
 @FORKING

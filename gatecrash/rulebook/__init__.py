@@ -17,7 +17,9 @@ from gatecrash.rulebook.applies import NEEDS, Applies, applicable
 from gatecrash.rulebook.entry import Area, Level, Mistake, Rule, in_language, read_area
 
 __all__ = [
+    "AREAS",
     "NEEDS",
+    "OVERRUN",
     "Applies",
     "Area",
     "Level",
@@ -29,6 +31,8 @@ __all__ = [
     "load",
 ]
 
+#: A server that breaks it is ended in the middle of whatever it does: nothing else can be seen of it.
+OVERRUN = "RES-06"
 AREAS = ("accept", "fork", "response", "stream", "datagram", "lifecycle", "memory")
 
 
