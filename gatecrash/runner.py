@@ -2,8 +2,8 @@
 
 The parent has imported everything when it forks them, hands out one order at a time to whoever is free, and hears
 the verdicts. A worker that ends early loses one order, and another takes its place. A rule is tried when those it
-builds on have their verdicts: what stands in whose way is decided by the rulebook, never by who was first. When the time of
-the run is over, what is under way is broken off.
+builds on have their verdicts: what stands in whose way is decided by the rulebook, never by who was first. When the
+time of the run is over, what is under way is broken off.
 """
 
 from __future__ import annotations
