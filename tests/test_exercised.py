@@ -1,0 +1,43 @@
+"""Each rule that applies to a reference server is put to the test there, in half of its examples at least."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from gatecrash.catalogue import judge
+from gatecrash.profiles import Profile
+from gatecrash.references import reference_servers
+from gatecrash.verdicts import Verdict, merge
+from gatecrash.workshop import Workshop
+
+#: Enough for a share to say something; the sanitized build is the memory suite's affair.
+SOME = Profile("some", examples=8, seconds=3.0, shrink_seconds=1.0)
+REFERENCES = reference_servers()
+#: Rules that are exercised in fewer examples on some correct server, and why that is right.
+EXCEPTIONS: dict[str, str] = {}
+
+
+def verdicts_on(path: Path) -> dict[str, Verdict]:
+    found: list[Verdict] = []
+    with tempfile.TemporaryDirectory(prefix="gatecrash-") as folder, Workshop(Path(folder)) as workshop:
+        for build in ("plain", "sanitized"):
+            bench = workshop.bench(str(path), build)
+            if bench is not None:
+                found += judge(bench, build, lambda rule: SOME if build == "plain" or rule.area == "memory" else None)
+    return merge(found)
+
+
+@pytest.mark.parametrize("path", REFERENCES, ids=[f"{path.parent.name}-{path.stem}" for path in REFERENCES])
+def test_every_rule_that_applies_is_put_to_the_test(path: Path) -> None:
+    wrong = {
+        rule: (verdict.outcome, verdict.exercised, verdict.examples, str(verdict.reason))
+        for rule, verdict in verdicts_on(path).items()
+        if verdict.outcome not in ("not_applicable", "pass")
+        or (verdict.outcome == "pass" and 2 * verdict.exercised < verdict.examples and rule not in EXCEPTIONS)
+    }
+    seen_elsewhere = {rule for rule, (outcome, *_) in wrong.items() if outcome == "not_observable"}
+    assert not {rule: told for rule, told in wrong.items() if rule not in seen_elsewhere}
+    assert not {rule for rule in seen_elsewhere if rule not in EXCEPTIONS}, wrong
