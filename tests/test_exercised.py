@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from gatecrash.catalogue import judge
 from gatecrash.profiles import Profile
 from gatecrash.references import reference_servers
+from gatecrash.rulebook import Rule
 from gatecrash.verdicts import Verdict, merge
 from gatecrash.workshop import Workshop
 
@@ -26,8 +28,12 @@ def verdicts_on(path: Path) -> dict[str, Verdict]:
         for build in ("plain", "sanitized"):
             bench = workshop.bench(str(path), build)
             if bench is not None:
-                found += judge(bench, build, lambda rule: SOME if build == "plain" or rule.area == "memory" else None)
+                found += judge(bench, build, partial(tried_on, build))
     return merge(found)
+
+
+def tried_on(build: str, rule: Rule) -> Profile | None:
+    return SOME if build == "plain" or rule.area == "memory" else None
 
 
 @pytest.mark.parametrize("path", REFERENCES, ids=[f"{path.parent.name}-{path.stem}" for path in REFERENCES])
