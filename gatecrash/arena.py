@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
-from gatecrash.broker import ETH_P_ALL, MESSAGE_SIZE, NETLINK_SOCK_DIAG
+from gatecrash.broker import MESSAGE_SIZE, NETLINK_SOCK_DIAG
 from gatecrash.errors import EngineFault, TargetError, Unavailable
 from gatecrash.instruments.seccomp import build_filter
 from gatecrash.language import say
@@ -50,10 +50,8 @@ class SocketKind(NamedTuple):
 
 
 TCP = SocketKind(socket.AF_INET, socket.SOCK_STREAM, 0, 64)
-TCP6 = SocketKind(socket.AF_INET6, socket.SOCK_STREAM, 0, 8)
 UDP = SocketKind(socket.AF_INET, socket.SOCK_DGRAM, 0, 8)
 NETLINK = SocketKind(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG, 1)
-PACKET = SocketKind(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL), 1)
 
 # A machine that refuses namespaces once refuses them always: "auto" asks only once a run.
 _refusals: list[str] = []
@@ -72,7 +70,6 @@ class Arena:
         self.why_not_namespace = why_not_namespace
         self._lock = threading.Lock()
         self._ready: dict[SocketKind, deque[socket.socket]] = {}
-        self._netstat: int | None = None
         self._processes: weakref.WeakSet[Process] = weakref.WeakSet()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # The broker names pids through the kernel, which translates them (unix(7), SO_PASSCRED).
@@ -184,10 +181,6 @@ class Arena:
         """A fresh AF_INET stream socket of the arena's network, blocking, close-on-exec. The caller closes it."""
         return self._socket(TCP)
 
-    def tcp6(self) -> socket.socket:
-        """A fresh AF_INET6 stream socket."""
-        return self._socket(TCP6)
-
     def udp(self) -> socket.socket:
         """A fresh AF_INET datagram socket."""
         return self._socket(UDP)
@@ -195,27 +188,6 @@ class Arena:
     def netlink(self) -> socket.socket:
         """A NETLINK_SOCK_DIAG socket that asks about the arena's network (sock_diag(7))."""
         return self._socket(NETLINK)
-
-    def packet(self) -> socket.socket:
-        """An AF_PACKET socket on lo: every segment with its flags. Raises Unavailable without the privilege."""
-        try:
-            made = self._socket(PACKET)
-            if self.kind == "loopback":
-                made.bind(("lo", ETH_P_ALL))
-        except OSError as error:
-            raise Unavailable("capturing packets", error.strerror or str(error)) from error
-        return made
-
-    def netstat(self) -> dict[str, int]:
-        """The TcpExt counters (/proc/net/netstat, proc(5)); on the shared loopback they are the whole machine's."""
-        if self._netstat is None:
-            if self.kind == "loopback":
-                self._netstat = os.open("/proc/self/net/netstat", os.O_RDONLY | os.O_CLOEXEC)
-            else:
-                (self._netstat,) = self._ask("open", path="/proc/self/net/netstat")[1]
-        lines = os.pread(self._netstat, 1 << 16, 0).decode("ascii").splitlines()
-        names, values = (line.split()[1:] for line in lines if line.startswith("TcpExt:"))
-        return dict(zip(names, map(int, values), strict=True))
 
     def sysctl(self, name: str, value: str) -> None:
         """Set a network parameter of this arena alone, e.g. `sysctl("net/ipv4/tcp_wmem", "4096 4096 4096")`.
@@ -305,9 +277,6 @@ class Arena:
         for ready in self._ready.values():
             while ready:
                 ready.pop().close()
-        if self._netstat is not None:
-            os.close(self._netstat)
-            self._netstat = None
         self._control.close()  # the broker's end of file
         for process in list(self._processes):
             process.close()

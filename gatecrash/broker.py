@@ -39,7 +39,7 @@ from gatecrash.overlays import Overlays
 
 FINISHED_KEPT = 16  # dead targets whose output can still be asked for
 MESSAGE_SIZE = 200_000  # below the default SO_SNDBUF of a Unix socket (212992)
-NETLINK_SOCK_DIAG, ETH_P_ALL = 4, 3
+NETLINK_SOCK_DIAG = 4
 TYPED_BYTES = 1 << 20  # of a standard input: /proc/sys/fs/pipe-max-size
 GROWTH_SECONDS = 0.02  # between two looks at how many processes there are: some hundred forks
 
@@ -101,7 +101,6 @@ class Broker:
             "overrun": self.tell_overrun,
             "output": self.tell_output,
             "sockets": self.make_sockets,
-            "open": self.open_file,
             "write": self.write_sysctl,
             "clear": self.clear,
             "cover": self.cover,
@@ -269,18 +268,11 @@ class Broker:
         try:
             for _ in range(request["count"]):
                 made.append(socket.socket(family, kind, protocol))
-                if family == socket.AF_PACKET:
-                    made[-1].bind(("lo", ETH_P_ALL))
         except OSError:
             for one in made:
                 one.close()
             raise
         self.give([one.detach() for one in made])
-        self.reply({})
-
-    def open_file(self, request: Mapping[str, Any]) -> None:
-        """A file of this network's /proc/net, open: each read from its start is a fresh look."""
-        self.give([os.open(request["path"], os.O_RDONLY)])
         self.reply({})
 
     def write_sysctl(self, request: Mapping[str, Any]) -> None:

@@ -289,16 +289,6 @@ _PROBES: dict[str, Probe] = {
 }
 
 
-def probe(*rules: str) -> Callable[[Probe], Probe]:
-    """Register the probe of these rules."""
-
-    def register(function: Probe) -> Probe:
-        _PROBES.update(dict.fromkeys(rules, function))
-        return function
-
-    return register
-
-
 def probe_of(rule: str) -> Probe | None:
     """The probe of a rule, or None when it is not one that others build on."""
     return _PROBES.get(rule)

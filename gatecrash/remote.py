@@ -62,10 +62,6 @@ class Wire:
         """A fresh IPv4 stream socket."""
         return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
-    def tcp6(self) -> socket.socket:
-        """A fresh IPv6 stream socket."""
-        return socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
-
     def udp(self) -> socket.socket:
         """A fresh IPv4 datagram socket."""
         return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -71,12 +71,10 @@ def ended(pidfd: int, seconds: float = 10) -> bool:
 # --- Sockets ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_a_socket_of_the_arena_reaches_the_target(arena: Arena, host: str) -> None:
-    family = int(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    target = arena.spawn(python(LISTEN, HOST=host, PORT=0, FAMILY=family), env=ENV)
-    with arena.tcp6() if ":" in host else arena.tcp() as client:
-        client.connect((host, int(says(target))))
+def test_a_socket_of_the_arena_reaches_the_target(arena: Arena) -> None:
+    target = arena.spawn(python(LISTEN, HOST="127.0.0.1", PORT=0, FAMILY=int(socket.AF_INET)), env=ENV)
+    with arena.tcp() as client:
+        client.connect(("127.0.0.1", int(says(target))))
         client.sendall(b"hello")
         assert client.recv(100) == b"HELLO"
 
@@ -109,13 +107,11 @@ def test_a_socket_of_a_fresh_batch_has_no_other_owner(private: Arena) -> None:
                 assert accepted.recv(1) == b""  # the client's close alone has sent FIN, at once
 
 
-def test_datagram_netlink_and_packet_sockets_live_in_the_arena(private: Arena) -> None:
-    with private.udp() as one, private.udp() as two, private.packet() as capture, private.netlink() as netlink:
+def test_datagram_and_netlink_sockets_live_in_the_arena(private: Arena) -> None:
+    with private.udp() as one, private.udp() as two, private.netlink() as netlink:
         one.bind(("127.0.0.1", 53))
         two.sendto(b"who?", ("127.0.0.1", 53))
         assert one.recv(100) == b"who?"
-        capture.settimeout(5)
-        assert b"who?" in capture.recv(2000)
         assert netlink.proto == 4
 
 
@@ -124,8 +120,7 @@ def test_the_target_reaches_no_network_but_its_own(private: Arena) -> None:
         client.connect(("192.0.2.1", 80))
 
 
-def test_the_arena_has_counters_and_parameters_of_its_own(private: Arena) -> None:
-    assert private.netstat()["ListenOverflows"] == 0
+def test_the_arena_has_parameters_of_its_own(private: Arena) -> None:
     private.sysctl("net/ipv4/tcp_wmem", "4096 4096 4096")
     reading = private.spawn(["cat", "/proc/sys/net/ipv4/tcp_wmem", "/proc/sys/net/ipv4/tcp_tw_reuse"], env=ENV)
     assert reading.wait(10) == 0
@@ -319,7 +314,6 @@ def test_close_leaves_no_process_and_no_descriptor_behind(arena: Arena) -> None:
         survivor = _pid_of_daemon(closing, target)
         pidfds = [os.pidfd_open(pid) for pid in (closing.broker_pid, survivor)]
         closing.tcp().close()
-        closing.netstat()
     assert all(ended(pidfd, 0) for pidfd in pidfds)
     for pidfd in pidfds:
         os.close(pidfd)

@@ -178,10 +178,6 @@ class Census:
                 continue
         return found
 
-    def descriptor_count(self, pid: int) -> int:
-        """How many descriptors a process has open; 0 when it is gone."""
-        return len(self._listed(pid))
-
     def holders(self, inode: int) -> dict[int, tuple[int, ...]]:
         """Which processes hold the socket with this inode, each with its descriptors for it."""
         name = f"socket:[{inode}]"

@@ -39,9 +39,3 @@ def oracle_of(rule: str) -> Oracle:
         raise EngineFault(f"rule {rule} has no oracle")
     function = _ORACLES[rule]
     return lambda case: Held() if (ruling := function(case)) is None else ruling  # until all oracles have three values
-
-
-def rules_with_oracles() -> frozenset[str]:
-    """The ids of all rules that can be judged."""
-    oracle_of("ACC-01")
-    return frozenset(_ORACLES)

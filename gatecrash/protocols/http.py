@@ -21,8 +21,6 @@ from gatecrash.protocols.head import Head, Problem, read_head
 Framing = Literal["length", "chunked", "close", "none"]
 
 _ANSWER_START = re.compile(rb"HTTP/\d")
-# Date, Server, ETag, Connection and the like may differ between answers that say the same.
-_TELLING_FIELDS = ("content-type", "location", "allow", "content-encoding")
 _NOTHING = marked("nothing behind the end of the answer")
 _BODILESS_STATUSES = frozenset({204, 304})
 _REMEMBERED_SIZE = 1 << 16  # bytes: what is read of larger streams is not kept
@@ -281,17 +279,6 @@ def announces_close(answer: Answer) -> bool:
 def can_persist(answer: Answer) -> bool:
     """True when another request may follow: the answer's end is marked, and no close is announced."""
     return answer.framing != "close" and not announces_close(answer)
-
-
-def same_answer(one: Answer, other: Answer, *, body: bool = True) -> bool:
-    """True when two answers say the same: status, framing, telling fields and, unless told not to, the body.
-
-    Fields that may differ between such answers (Date, Server, ETag, Connection) are not looked at.
-    """
-    same_head = (one.status, one.framing) == (other.status, other.framing) and all(
-        one.field(name) == other.field(name) for name in _TELLING_FIELDS
-    )
-    return same_head and (not body or one.body == other.body)
 
 
 def _connection_options(answer: Answer) -> frozenset[bytes]:
