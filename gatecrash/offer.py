@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatecrash.contract import Contract
 from gatecrash.protocols import echo, http
-from gatecrash.scenario import Connect, Receive, ReceiveDatagrams, Send, SendDatagram, Step
+from gatecrash.scenario import Close, Connect, Receive, ReceiveDatagrams, Send, SendDatagram, Settle, Step
 
 #: 64 bytes that end a line: who echoes lines or small records answers it too, and one small buffer holds it.
 ECHO_PAYLOAD = b"gatecrash says hello and would like to have this line back now.\n"
@@ -52,6 +52,21 @@ def ask(client: str, contract: Contract) -> tuple[Step, ...]:
         return (SendDatagram(client, request), ReceiveDatagrams(client))
     send = (Send(client, request, until_read=False),) if request else ()
     return (Connect(client), *send, Receive(client))
+
+
+def visit(client: str, contract: Contract) -> tuple[Step, ...]:
+    """A client that asks once and leaves; where nobody answers, a look before it leaves tells that it was taken."""
+    return (*ask(client, contract), *is_seen(client, contract), Close(client))
+
+
+def is_seen(client: str, contract: Contract) -> tuple[Step, ...]:
+    """A look at the server while this client is there, where no answer tells that it was taken."""
+    return () if speaks(contract) else (Settle(f"{client} is there"),)
+
+
+def speaks(contract: Contract) -> bool:
+    """Whether this protocol has answers that a client can be said to miss."""
+    return contract.protocol != "none" or contract.says > 0
 
 
 def complete(contract: Contract, sent: bytes, received: bytes) -> bool:

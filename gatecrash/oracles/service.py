@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatecrash.contract import Contract
 from gatecrash.language import joined, stated
 from gatecrash.offer import complete, plain_request
+from gatecrash.offer import speaks as speaks
+from gatecrash.oracles.unseen import nobody_came
 from gatecrash.protocols import http
-from gatecrash.scenario import Receive
+from gatecrash.scenario import Connect, Receive
 from gatecrash.text import last_words, shown, size_of
-from gatecrash.transcript import WHY_NOT, NotConnected, Sent, ServerEnded, Silent, Transcript
-from gatecrash.verdicts import Case, Difference, Finding, Held, Plain, Ruling
+from gatecrash.transcript import WHY_NOT, NotConnected, NotSent, Sent, ServerEnded, Silent, Transcript
+from gatecrash.verdicts import Case, Difference, Finding, Held, NotExercised, Plain, Ruling
 
 
 @dataclass(frozen=True)
 class Unserved:
-    """A client that did not get what a lone client gets."""
+    """A client that did not get what a lone client gets. `unseen`: it did not even come, so nobody failed it."""
 
     client: str
     got: str
     evidence: tuple[str, ...] = ()
     proven: bool = True
     difference: Difference | None = None
+    unseen: NotExercised | None = None
 
 
 def unserved(case: Case, client: str) -> Unserved | None:
@@ -33,13 +35,28 @@ def unserved(case: Case, client: str) -> Unserved | None:
         why, gone = stated(WHY_NOT[refused.why]), _gone(transcript)
         got = stated("{client} could not connect ({why}){gone}", client=client, why=why, gone=gone)
         return Unserved(client, got, _evidence(transcript, None))
+    if transcript.server_ended is None and not transcript.connected(client) and _was_to_connect(transcript, client):
+        never = nobody_came()
+        return Unserved(client, never.why, proven=False, unseen=never)
     if not speaks(case.contract):
         ended = transcript.server_ended
         return None if ended is None else Unserved(client, ended.line(), _evidence(transcript, None))
-    sent, received = transcript.sent.get(client, b""), transcript.received(client)
+    sent, received = _said(case, client), transcript.received(client)
     if _complete(case, sent, received, ended=transcript.end(client) is not None):
         return None if case.contract.protocol != "http" else _other_status(case, client, sent, received)
     return what_came(transcript, client)
+
+
+def _was_to_connect(transcript: Transcript, client: str) -> bool:
+    return any(isinstance(step, Connect) and step.client == client for step in transcript.scenario.steps)
+
+
+def _said(case: Case, client: str) -> bytes:
+    """What `client` sent; where it is answered by what it is, all that it would have sent had it been let."""
+    transcript = case.transcript
+    if case.contract.protocol in ("echo", "none") and any(isinstance(e, NotSent) for e in transcript.of(client)):
+        return transcript.scenario.sent_by(client)
+    return transcript.sent.get(client, b"")
 
 
 def what_came(transcript: Transcript, client: str) -> Unserved:
@@ -61,15 +78,43 @@ def first_unserved(case: Case, clients: tuple[str, ...]) -> Unserved | None:
 
 
 def as_ruling(rule: str, expected: str, missing: Unserved | None) -> Ruling:
-    """Held where the clients were served, else the finding that one was not."""
+    """Held where the clients were served, else the finding that one was not; of one that never came nothing is said."""
+    if missing is not None and missing.unseen is not None:
+        return missing.unseen
     return as_finding(rule, expected, missing) or Held()
 
 
 def as_finding(rule: str, expected: str, missing: Unserved | None) -> Finding | None:
     """The finding that a client was not served, or None."""
-    if missing is None:
+    if missing is None or missing.unseen is not None:
         return None
     return Finding(rule, expected, missing.got, missing.evidence, missing.difference, missing.proven)
+
+
+def ruled(rule: str, expected: str, case: Case, clients: tuple[str, ...]) -> Ruling:
+    """Held where each of these clients was seen to be served, else the finding that one was not, or why nobody knows.
+
+    A server that answers nobody serves a client by taking it from the queue, and only a look shows that.
+    """
+    if not clients:
+        return nobody_came()
+    missing = first_unserved(case, clients)
+    if missing is not None or speaks(case.contract):
+        return as_ruling(rule, expected, missing)
+    return next((not_seen_taken(name) for name in clients if not was_taken(case.transcript, name)), Held())
+
+
+def was_taken(transcript: Transcript, client: str) -> bool:
+    """Whether the server was seen to accept this client: it got something, or a look tells."""
+    if transcript.received(client) or transcript.end(client) == "FIN":
+        return True
+    sides = [look.snapshot.connection(client) for look in transcript.looks()]
+    return any(side is not None and side.accepted for side in sides)
+
+
+def not_seen_taken(client: str) -> NotExercised:
+    """Of a client whom nobody answered, or would answer, no look tells that it was accepted."""
+    return NotExercised(stated("that the server accepted {client} was not seen", client=client))
 
 
 def _complete(case: Case, sent: bytes, received: bytes, *, ended: bool) -> bool:
@@ -165,8 +210,3 @@ def _proven(transcript: Transcript, client: str, silence: Silent | None) -> bool
     """An end is a fact; a silence is one only when quiescence proved it."""
     ended = transcript.end(client) is not None or transcript.server_ended is not None
     return ended or (silence is not None and silence.proven)
-
-
-def speaks(contract: Contract) -> bool:
-    """Whether this protocol has answers that a client can be said to miss."""
-    return contract.protocol != "none" or contract.says > 0

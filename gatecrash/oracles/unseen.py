@@ -66,3 +66,15 @@ def still(transcript: Transcript, label: str) -> Snapshot | NotExercised:
 def looked(transcript: Transcript) -> tuple[Looked, ...] | NotExercised:
     """Every look of the scenario, if there was one."""
     return transcript.looks() or NotExercised(stated("the server was not looked at"))
+
+
+def in_motion(look: Snapshot) -> NotExercised | None:
+    """Why a look does not show what lasts: the server was in motion. One that only sleeps for a while was not."""
+    return never_still(look) if look.still == "restless" else None
+
+
+def listening_at_rest(look: Snapshot) -> NotExercised | None:
+    """Why a look does not show how the server listens: it does not, or it is not where it stays yet."""
+    if look.listener is None:
+        return NotExercised(stated("the server did not listen when it was looked at"))
+    return in_motion(look)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.contract import Contract
-from gatecrash.offer import ask, plain_request
+from gatecrash.offer import ask, plain_request, visit
 from gatecrash.scenario import (
     Close,
     Connect,
@@ -29,8 +29,9 @@ _TRANSIENT = ("ECONNABORTED", "EPROTO", "ENETDOWN", "ENETUNREACH", "EHOSTDOWN", 
 #: Seconds: enough to prove a spinning server (a quarter of a second), and for one that waits 50 ms between two tries.
 _LONG_ENOUGH = 0.6
 _SHORTAGES = ("EMFILE", "ENFILE")
-#: Signals whose default is to be ignored (signal(7)): a handler for one of them never means "stop".
-_HARMLESS = ("SIGCHLD", "SIGURG", "SIGWINCH")
+#: Signals whose default is to be ignored (signal(7)): a handler for one of them never means "stop". Nearly everybody
+#: who has a handler for one has it for the first.
+_HARMLESS = (("SIGCHLD",), ("SIGCHLD", "SIGURG", "SIGWINCH"), ("SIGURG", "SIGCHLD"), ("SIGURG", "SIGWINCH"))
 
 
 @pytest.mark.rule("ACC-07")
@@ -45,7 +46,7 @@ def test_running_out_of_descriptors_is_survived(trial: Trial) -> None:
     trial.verify(
         st.one_of(
             failing.map(lambda facts: _accept_fails(trial.contract, *facts)),
-            st.integers(1, 3).map(lambda count: _shortage(trial.contract, count)),
+            st.integers(2, 3).map(lambda count: _shortage(trial.contract, count)),
         ),
         examples=8,
     )
@@ -53,7 +54,7 @@ def test_running_out_of_descriptors_is_survived(trial: Trial) -> None:
 
 @pytest.mark.rule("ACC-09")
 def test_running_out_of_descriptors_is_waited_out(trial: Trial) -> None:
-    trial.verify(st.integers(1, 3).map(lambda count: _waiting_in_vain(trial.contract, count)), examples=3)
+    trial.verify(st.integers(2, 4).map(lambda count: _waiting_in_vain(trial.contract, count)), examples=3)
 
 
 @pytest.mark.rule("ACC-10")
@@ -69,34 +70,31 @@ def test_the_result_of_accept_is_checked(trial: Trial) -> None:
     trial.verify(drawn.map(lambda facts: _accept_fails(trial.contract, *facts, before=watched)), examples=8)
 
 
-def _served(contract: Contract, name: str) -> tuple[Step, ...]:
-    return (*ask(name, contract), Close(name))
-
-
 def _accept_fails(
     contract: Contract, error: str, times: int, clients: int, *, before: tuple[Step, ...] = ()
 ) -> Scenario:
     """The accept a server is already blocked in is past the gate: a first client brings it to its next one."""
     *early, last = client_names(clients + 1)
-    first = (_served(contract, name) for name in early)
-    return scenario(before, Fail("accept", error, times), *first, _served(contract, last))
+    first = (visit(name, contract) for name in early)
+    return scenario(before, Fail("accept", error, times), *first, visit(last, contract))
 
 
 def _shortage(contract: Contract, count: int) -> Scenario:
     """The crowd stays for its answers: a client that leaves before it gets one is another rule's affair.
 
+    Its first client may get the descriptor that a waiting accept has set aside; the others stand in the queue.
     A client was served before: what a server loads, or opens, for its first one is there.
     """
     first, *crowd, last = client_names(count + 2)
     return scenario(
-        _served(contract, first),
+        visit(first, contract),
         Settle("unlimited"),
         LimitDescriptors(0),
         *((Connect(name), *_asks(contract, name)) for name in crowd),
         Settle("limited", within=_LONG_ENOUGH),
         LiftLimit(),
         *((Receive(name), Close(name)) for name in crowd),
-        _served(contract, last),
+        visit(last, contract),
     )
 
 
@@ -125,8 +123,9 @@ def _waiting_in_vain(contract: Contract, count: int) -> Scenario:
     )
 
 
-def _interrupted(contract: Contract, name: str, times: int, clients: int) -> Scenario:
+def _interrupted(contract: Contract, names: tuple[str, ...], times: int, clients: int) -> Scenario:
+    """Who has no handler for one of these signals does not notice it."""
     *early, last = client_names(clients + 1)
-    signals = (*(Signal("parent", name) for _ in range(times)), Settle("handled"))
-    served = (_served(contract, one) for one in early)
+    signals = (*(Signal("parent", name) for name in names for _ in range(times)), Settle("handled"))
+    served = (visit(one, contract) for one in early)
     return scenario(*served, Settle("waiting"), signals, ask(last, contract), Settle("after"))

@@ -6,8 +6,9 @@ The server is frozen while clients arrive, so that they wait in the queue for ce
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.offer import ask, plain_request
+from gatecrash.offer import is_seen, plain_request, visit
 from gatecrash.scenario import (
+    IN_THE_QUEUE,
     AwaitHeld,
     Close,
     Connect,
@@ -69,7 +70,7 @@ def _all_at_once(trial: Trial, count: int) -> Scenario:
     names = client_names(count)
     arrivals = (_arrival(trial, name) for name in names)
     leaving = ((Receive(name), HalfClose(name)) for name in names)
-    return scenario(Freeze(), *arrivals, Thaw(), *leaving, Settle("rest"))
+    return scenario(Freeze(), *arrivals, Settle(IN_THE_QUEUE), Thaw(), *leaving, Settle("rest"))
 
 
 def _until_the_first_answer(trial: Trial, count: int) -> Scenario:
@@ -87,10 +88,10 @@ def _some_leave(trial: Trial, leaves: tuple[bool, ...], leave: type[Reset] | typ
     served: list[Step] = []
     for name, leaves_early in zip(names, leaves, strict=True):
         came.extend((Connect(name), leave(name)) if leaves_early else _arrival(trial, name))
-        served.extend(() if leaves_early else (Receive(name), Close(name)))
-    return scenario(Freeze(), came, Thaw(), served, _one_more(trial))
+        served.extend(() if leaves_early else (Receive(name), *is_seen(name, trial.contract), Close(name)))
+    return scenario(Freeze(), came, Settle(IN_THE_QUEUE), Thaw(), served, _one_more(trial))
 
 
 def _one_more(trial: Trial) -> tuple[Step, ...]:
     """A mistake of the last one in the queue shows when the next client comes."""
-    return (*ask("Z", trial.contract), Close("Z"))
+    return visit("Z", trial.contract)
