@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from gatecrash.instruments.census import ProcessEntry
 from gatecrash.language import marked, stated
 from gatecrash.oracles import oracle
-from gatecrash.oracles.service import as_finding, unserved
+from gatecrash.oracles.service import as_finding, as_ruling, unserved
+from gatecrash.oracles.unseen import (
+    all_accepted,
+    never_looked,
+    never_still,
+    nobody_came,
+    not_served_first,
+    server_gone,
+    still,
+    unserved_elsewhere,
+)
 from gatecrash.scenario import Signal
-from gatecrash.transcript import Snapshot
-from gatecrash.verdicts import Case, Finding
+from gatecrash.transcript import HeldAt, Sent, Snapshot, Transcript
+from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 _STILL = frozenset({"quiet", "spinning"})
 #: alarm(2) and setitimer(2) cannot be seen from outside: a parent that handles their signals may yet reap.
@@ -19,17 +29,17 @@ _CLOCKS = (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF)
 
 
 @oracle("FORK-02")
-def finished_children_are_reaped(case: Case) -> Finding | None:
+def finished_children_are_reaped(case: Case) -> Ruling:
     """The second half of the clients does not leave a zombie each.
 
     Fewer may be left: who reaps with the next client, one child or all there are, reaps when the second half begins.
     """
     once, twice = case.transcript.look("once"), case.transcript.look("twice")
     if once is None or twice is None:
-        return None
+        return never_looked("once" if once is None else "twice")
     before, after = unreaped(once), unreaped(twice)
-    if len(after) - len(before) < len(case.transcript.scenario.clients) // 2:
-        return None
+    if len(after) - len(before) < max(len(case.transcript.scenario.clients) // 2, 1):
+        return _no_more_than_chance(case, len(after) - len(before))
     got = stated(
         "{half} after half of the clients, {all} after all of them",
         half=_many(len(before), marked("zombie"), marked("zombies")),
@@ -39,15 +49,49 @@ def finished_children_are_reaped(case: Case) -> Finding | None:
     return Finding("FORK-02", expected, got, _who_reaps(twice, after), conclusive=_certain(once, twice))
 
 
-@oracle("FORK-03")
-def children_that_end_together_are_reaped(case: Case) -> Finding | None:
-    """Of children that ended while the parent was stopped none is left: no more zombies than before they came."""
-    start, gone, after = (case.transcript.look(label) for label in ("start", "gone", "after"))
-    if start is None or gone is None or after is None:
+def _no_more_than_chance(case: Case, more: int) -> Ruling:
+    """Held, if all were served and every child of the second half has ended.
+
+    One zombie more is chance: who reaps with the next client may or may not find the last child ended by then.
+    """
+    unseen = _at_rest_twice(case) or not_served(case, case.transcript.scenario.clients)
+    if unseen is not None:
+        return unseen
+    if more > 1:
+        return NotExercised(
+            stated("{count} zombies more: too few to be one for each client, too many to be chance", count=more), True
+        )
+    return _more_live(case) or Held()
+
+
+def _more_live(case: Case) -> NotExercised | None:
+    once, twice = case.transcript.look("once"), case.transcript.look("twice")
+    if once is None or twice is None or len(twice.live) <= len(once.live):
         return None
+    return children_live()
+
+
+def _at_rest_twice(case: Case) -> NotExercised | None:
+    """Why the two looks say nothing: one is missing, or found the server moving or gone."""
+    for label in ("once", "twice"):
+        look = still(case.transcript, label)
+        if isinstance(look, NotExercised):
+            return look
+        if not look.running:
+            return server_gone(case.transcript)
+    return None
+
+
+@oracle("FORK-03")
+def children_that_end_together_are_reaped(case: Case) -> Ruling:
+    """Of children that ended while the parent was stopped none is left: no more zombies than before they came."""
+    looks = {label: case.transcript.look(label) for label in ("start", "gone", "after")}
+    start, gone, after = looks.values()
+    if start is None or gone is None or after is None:
+        return never_looked(next(label for label, look in looks.items() if look is None))
     ended, left = len(unreaped(gone)) - len(unreaped(start)), unreaped(after)
     if ended < 2 or len(left) <= len(unreaped(start)):
-        return None
+        return _none_is_left(case, ended, start, gone)
     got = stated(
         "{ended} children ended while the parent was stopped; {zombies} stayed",
         ended=ended,
@@ -57,22 +101,49 @@ def children_that_end_together_are_reaped(case: Case) -> Finding | None:
     return Finding("FORK-03", expected, got, _who_reaps(after, left), conclusive=_certain(start, after))
 
 
+def _none_is_left(case: Case, ended: int, start: Snapshot, gone: Snapshot) -> Ruling:
+    """Held, if children did end together, and the parent went on: it served one more client."""
+    transcript = case.transcript
+    for label in ("start", "after"):
+        look = still(transcript, label)
+        if isinstance(look, NotExercised):
+            return look
+        if not look.running:
+            return server_gone(transcript)
+    # Where the parent ignores SIGCHLD the kernel reaps (sigaction(2)): then they are there, and gone, but no zombies.
+    vanished = len(_begun(transcript)) if set(gone.live) <= set(start.live) and ended <= 0 else 0
+    if max(ended, vanished) < 2:
+        return NotExercised(stated("fewer than two children were seen to end while the parent was stopped"))
+    return not_served(case, transcript.scenario.clients[-1:]) or Held()
+
+
+def _begun(transcript: Transcript) -> frozenset[str]:
+    """The clients that had a child at work when the parent was stopped: it read from them, or was held as it spoke."""
+    read = {event.client for event in transcript.events if isinstance(event, Sent) and event.read}
+    held = any(isinstance(event, HeldAt) and event.reached for event in transcript.events)
+    return frozenset(read | set(transcript.scenario.clients[1:-1] if held else ()))
+
+
 @oracle("FORK-07")
-def children_leave_when_their_connection_is_over(case: Case) -> Finding | None:
+def children_leave_when_their_connection_is_over(case: Case) -> Ruling:
     """Twice as many clients leave no more processes than half of them did. One that spins is LIFE-08's."""
-    return _growth("FORK-07", stated("a child ends when its connection is over"), case)
+    grown = _growth("FORK-07", stated("a child ends when its connection is over"), case)
+    return grown or _at_rest_twice(case) or not_served(case, case.transcript.scenario.clients) or Held()
 
 
 @oracle("FORK-12")
-def children_of_rude_clients_leave(case: Case) -> Finding | None:
+def children_of_rude_clients_leave(case: Case) -> Ruling:
     """Twice as many rude clients leave no more processes than half of them did."""
-    return _growth("FORK-12", stated("a child whose client was rude ends like any other"), case)
+    grown = _growth("FORK-12", stated("a child whose client was rude ends like any other"), case)
+    return grown or _at_rest_twice(case) or all_accepted(case.transcript, "twice") or Held()
 
 
-def _growth(rule: str, expected: str, case: Case) -> Finding | None:
+def _growth(rule: str, expected: str, case: Case) -> Finding | NotExercised | None:
     once, twice = case.transcript.look("once"), case.transcript.look("twice")
-    if once is None or twice is None or len(twice.live) <= len(once.live) or "spinning" in (once.still, twice.still):
+    if once is None or twice is None or len(twice.live) <= len(once.live):
         return None
+    if "spinning" in (once.still, twice.still):
+        return NotExercised(stated("a process uses a processor all the time, which LIFE-08 judges"))
     more = set(twice.live) - set(once.live)
     got = stated(
         "{half} after half of the clients, {all} after all have left",
@@ -83,46 +154,119 @@ def _growth(rule: str, expected: str, case: Case) -> Finding | None:
 
 
 @oracle("FORK-10")
-def killed_child_harms_nobody_else(case: Case) -> Finding | None:
+def killed_child_harms_nobody_else(case: Case) -> Ruling:
     """A client that comes after children were killed at their work is served."""
-    serving = case.transcript.look("serving")
-    if serving is None or not at_work(serving):
-        return None
+    serving, killed = case.transcript.look("serving"), case.transcript.look("killed")
+    if serving is None or killed is None:
+        return never_looked("serving" if serving is None else "killed")
+    if not at_work(serving):
+        return nobody_at_work()
+    if not at_work(serving) - set(killed.live):
+        return none_killed()
     last = case.transcript.scenario.clients[-1]
-    return as_finding(
-        "FORK-10", stated("a client is served after another one's child was killed"), unserved(case, last)
-    )
+    expected = stated("a client is served after another one's child was killed")
+    missing = as_finding("FORK-10", expected, unserved(case, last))
+    # Asleep at their work they cannot have left by themselves.
+    return missing or awake(serving) or outlived(case, last)
 
 
 @oracle("FORK-11")
-def signal_does_not_drop_the_connection(case: Case) -> Finding | None:
+def signal_does_not_drop_the_connection(case: Case) -> Ruling:
     """A client whose child was signalled between two parts of its request is answered, as the one without a signal."""
-    control, client = case.transcript.scenario.clients
     reading, sent = case.transcript.look("reading"), _signal_sent(case)
-    if reading is None or sent is None or unserved(case, control) is not None:
-        return None
-    if not any(entry.caught & _bit(sent) for entry in _entries(reading, at_work(reading))):
-        return None
+    if reading is None or sent is None or case.transcript.look("signalled") is None:
+        return never_looked("reading" if reading is None else "signalled")
+    control, client = case.transcript.scenario.clients
+    if not served(case, control):
+        return not_served_first(control)
+    if not at_work(reading):
+        return nobody_at_work()
+    if not any(entry.caught & ~entry.blocked & _bit(sent) for entry in _entries(reading, at_work(reading))):
+        return NotExercised(
+            stated("no process that serves {client} takes {name} with a handler", client=client, name=sent.name)
+        )
     expected = stated(
         "{client} is answered although the handler of {name} ran while its request was read",
         client=client,
         name=sent.name,
     )
-    return as_finding("FORK-11", expected, unserved(case, client))
+    missing = as_finding("FORK-11", expected, unserved(case, client))
+    return missing or awake(reading) or outlived(case, client)
 
 
 @oracle("FORK-13")
-def dead_workers_are_replaced(case: Case) -> Finding | None:
+def dead_workers_are_replaced(case: Case) -> Ruling:
     """After every worker was killed, somebody accepts the next client."""
-    killed = case.transcript.look("killed")
     start = case.transcript.look("start")
-    if start is None or killed is None or len(start.live) < 2:
-        return None
+    deaths = [look.snapshot for look in case.transcript.looks() if look.label == "killed"]
+    if start is None or not deaths:
+        return never_looked("start" if start is None else "killed")
+    if len(start.live) < 2:
+        return NotExercised(stated("it had no worker that could be killed"))
     last = case.transcript.scenario.clients[-1]
     missing = unserved(case, last)
-    if missing is None or (case.transcript.server_ended is None and case.transcript.end(last) is not None):
+    if missing is None:
+        return _replaced(start, deaths) or outlived(case, last)
+    if case.transcript.server_ended is None and case.transcript.end(last) is not None:
+        return unserved_elsewhere(last)
+    expected = stated("a client is accepted after the workers were killed, one time each")
+    return as_ruling("FORK-13", expected, missing)
+
+
+def _replaced(start: Snapshot, deaths: Sequence[Snapshot]) -> NotExercised | None:
+    """Why it is not seen that each worker has a successor; None when it is."""
+    workers = set(start.live) - {start.main}
+    if workers & set(deaths[0].live):
+        return none_killed()
+    if deaths[-1].still not in _STILL:
+        return never_still(deaths[-1])
+    new = len(set(deaths[-1].live) - set(start.live))
+    if new >= len(workers):
         return None
-    return as_finding("FORK-13", stated("a client is accepted after the workers were killed, one time each"), missing)
+    return NotExercised(
+        stated("when the client came, {new} of {all} killed workers had a successor", new=new, all=len(workers))
+    )
+
+
+def served(case: Case, client: str) -> bool:
+    """Whether it was connected and got what a lone client gets; over UDP, whether it got anything."""
+    if case.contract.protocol == "udp":
+        return bool(case.transcript.datagrams(client))
+    return case.transcript.connected(client) and unserved(case, client) is None
+
+
+def not_served(case: Case, clients: Collection[str]) -> NotExercised | None:
+    """That one of these clients was not served, if one was not."""
+    return next((unserved_elsewhere(client) for client in clients if not served(case, client)), None) or (
+        None if clients else nobody_came()
+    )
+
+
+def outlived(case: Case, client: str) -> Held | NotExercised:
+    """Held, if this client was served by a server that is still there."""
+    if case.transcript.server_ended is not None:
+        return server_gone(case.transcript)
+    return not_served(case, (client,)) or Held()
+
+
+def nobody_at_work() -> NotExercised:
+    """No child was seen that has a client."""
+    return NotExercised(stated("no child held a client's connection when the server was looked at"))
+
+
+def children_live() -> NotExercised:
+    """Those that were to have ended have not."""
+    return NotExercised(stated("children of clients that have left have not ended, which FORK-07 judges"))
+
+
+def none_killed() -> NotExercised:
+    """The signal that kills found nobody."""
+    return NotExercised(stated("nobody was killed: the processes that were to die are still there"))
+
+
+def awake(look: Snapshot) -> NotExercised | None:
+    """That not everybody was asleep (or went in circles) at this look; a sleep with a time limit is one."""
+    return None if look.still in _STILL or look.still == "resting" else never_still(look)
 
 
 def unreaped(look: Snapshot) -> tuple[int, ...]:

@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import dropwhile, pairwise
 
 from gatecrash.language import joined, marked, stated
 from gatecrash.oracles import oracle
-from gatecrash.oracles.children import at_work
+from gatecrash.oracles.children import at_work, children_live, nobody_at_work, not_served, outlived
 from gatecrash.oracles.service import as_finding, first_unserved, speaks, unserved
-from gatecrash.scenario import Scenario
-from gatecrash.transcript import Printed, Snapshot, Started, Transcript
-from gatecrash.verdicts import Case, Finding
+from gatecrash.oracles.unseen import (
+    never_looked,
+    never_made,
+    never_still,
+    nobody_came,
+    nothing_known,
+    server_gone,
+    still,
+)
+from gatecrash.scenario import Scenario, StartOnTerminal
+from gatecrash.transcript import ClientSide, Printed, Snapshot, Started, Transcript
+from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 #: Which argument of a wait call has the options (wait4(2), waitid(2)).
 _OPTIONS = {"wait4": 2, "waitid": 3}
 _READS = frozenset({"recvfrom", "recvmsg", "read", "readv"})
+_WAITS_FOR_CLIENT = _READS | {"poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2"}
 _STILL = frozenset({"quiet", "spinning"})
 
 
 @oracle("FORK-01")
-def one_child_serves_one_connection(case: Case) -> Finding | None:
+def one_child_serves_one_connection(case: Case) -> Ruling:
     """No connection is held by two children, with more new processes than there are new clients."""
-    start, serving = case.transcript.look("start"), case.transcript.look("serving")
-    if start is None or serving is None or serving.still not in _STILL:
-        return None
+    start, serving = case.transcript.look("start"), still(case.transcript, "serving")
+    if isinstance(serving, NotExercised):
+        return serving
+    if start is None:
+        return never_looked("start")
     clients, more = len(serving.connections), set(serving.live) - set(start.live)
     shared = [side for side in serving.connections if len({pid for pid, _ in side.holders} - {serving.main}) > 1]
     if len(more) <= clients or not shared:
-        return None
+        return _one_each(serving, shared)
     got = stated(
         "{clients} idle client{s}, and {count} processes more than before",
         clients=clients,
@@ -45,15 +57,30 @@ def one_child_serves_one_connection(case: Case) -> Finding | None:
     return Finding("FORK-01", stated("one child for each connection"), got, (*evidence, *serving.where))
 
 
+def _one_each(look: Snapshot, shared: Sequence[ClientSide]) -> Ruling:
+    if shared:
+        held = _processes(shared[0].holders)
+        return NotExercised(
+            stated(
+                "{client}'s connection is held by {processes}: copies that were not closed are FORK-05's",
+                client=shared[0].client,
+                processes=held,
+            )
+        )
+    return Held() if at_work(look) else nobody_at_work()
+
+
 @oracle("FORK-04")
-def parent_never_waits_while_others_knock(case: Case) -> Finding | None:
+def parent_never_waits_while_others_knock(case: Case) -> Ruling:
     """With a client in the queue, the parent is not blocked in wait for a child that is at work."""
     look = case.transcript.look("knocking")
-    if look is None or look.still != "quiet" or look.listener is None or not look.listener.depth or not at_work(look):
-        return None
+    if look is None:
+        return never_looked("knocking")
+    if look.still != "quiet" or look.listener is None or not look.listener.depth or not at_work(look):
+        return _is_accepted(case.transcript, look)
     waiting = [t for t in look.tasks if t.tid == look.main and t.call in _OPTIONS]
     if not waiting or waiting[0].timed is not None or _does_not_hang(waiting[0].call, waiting[0].args):
-        return None
+        return _is_accepted(case.transcript, look)
     expected = stated("the parent goes back to accept while a child serves an idle client")
     got = stated(
         "the parent is blocked in {call} without WNOHANG; {depth} wait in the accept queue",
@@ -63,17 +90,39 @@ def parent_never_waits_while_others_knock(case: Case) -> Finding | None:
     return Finding("FORK-04", expected, got, look.where)
 
 
+def _is_accepted(transcript: Transcript, look: Snapshot) -> Ruling:
+    """Held, if the one that knocks was accepted while another one's child was at work: the parent waited for neither.
+
+    That is a fact, also of a server that is not still.
+    """
+    last = transcript.scenario.clients[-1]
+    if not transcript.connected(last):
+        return nobody_came()
+    if not look.running or transcript.server_ended is not None:
+        return server_gone(transcript)
+    if not any(pid != look.main for side in look.connections if side.client != last for pid, _ in side.holders):
+        return nobody_at_work()
+    side = look.connection(last)
+    if (side is not None and side.accepted) or transcript.received(last) or transcript.end(last) is not None:
+        return Held()
+    if look.still != "quiet":
+        return never_still(look)
+    return NotExercised(
+        stated("{client} is not accepted, but the parent waits for no child: ACC-16 judges that", client=last)
+    )
+
+
 def _does_not_hang(call: str, args: Sequence[int]) -> bool:
     at = _OPTIONS[call]
     return len(args) <= at or bool(args[at] & os.WNOHANG)
 
 
 @oracle("FORK-05")
-def parent_closes_its_copy(case: Case) -> Finding | None:
+def parent_closes_its_copy(case: Case) -> Ruling:
     """At rest no connection is open both in a child and in the parent."""
-    look = case.transcript.look("serving")
-    if look is None or look.still not in _STILL:
-        return None
+    look = _asleep(case.transcript, "serving", lambda look, pid: pid == look.main)
+    if isinstance(look, NotExercised):
+        return look
     expected = stated("the parent closes its copy of the connection after fork")
     for side in look.connections:
         pids = {pid for pid, _ in side.holders}
@@ -85,45 +134,59 @@ def parent_closes_its_copy(case: Case) -> Finding | None:
                 got,
                 (stated("it is held by {processes}", processes=_processes(side.holders)), *look.where),
             )
-    return None
+    return Held() if at_work(look) else nobody_at_work()
 
 
 @oracle("FORK-06")
-def child_closes_the_listening_socket(case: Case) -> Finding | None:
+def child_closes_the_listening_socket(case: Case) -> Ruling:
     """At rest no child that holds a connection holds the listening socket."""
-    look = case.transcript.look("serving")
-    if look is None or look.still not in _STILL:
-        return None
+    look = _asleep(case.transcript, "serving", lambda look, pid: pid in at_work(look))
+    if isinstance(look, NotExercised):
+        return look
     holding = sorted(at_work(look) & set(look.listener_holders))
     if not holding:
-        return None
+        return Held() if at_work(look) else nobody_at_work()
     got = stated("process {pid}, which serves a client, has the listening socket open as well", pid=holding[0])
     return Finding("FORK-06", stated("a child closes its copy of the listening socket"), got, look.where)
 
 
+def _asleep(transcript: Transcript, label: str, meant: Callable[[Snapshot, int], bool]) -> Snapshot | NotExercised:
+    """The look, if the server was still, or asleep with a time limit that does not matter to those who are meant.
+
+    Who reads from its client with a time limit (SO_RCVTIMEO, poll) is at its work; the limit is that client's.
+    """
+    look = transcript.look(label)
+    if look is None or look.still != "resting":
+        return still(transcript, label)
+    tasks = [task for task in look.tasks if meant(look, task.pid)]
+    at_rest = [task.timed is None or task.call in _WAITS_FOR_CLIENT for task in tasks]
+    return look if at_rest and all(at_rest) else never_still(look)
+
+
 @oracle("FORK-08")
-def failed_fork_is_survived(case: Case) -> Finding | None:
+def failed_fork_is_survived(case: Case) -> Ruling:
     """A client that comes after fork has failed is served."""
     error = _failed_fork(case.transcript)
     if error is None:
-        return None
-    missing = unserved(case, case.transcript.scenario.clients[-1])
-    finding = as_finding(
-        "FORK-08", stated("a client is served after fork has failed with {error}", error=error), missing
-    )
-    return (
-        None
-        if finding is None
-        else replace(finding, got=stated("after fork failed with {error}: {got}", error=error, got=finding.got))
-    )
+        return never_made("fork")
+    last = case.transcript.scenario.clients[-1]
+    expected = stated("a client is served after fork has failed with {error}", error=error)
+    finding = as_finding("FORK-08", expected, unserved(case, last))
+    if finding is None:
+        return outlived(case, last)
+    return replace(finding, got=stated("after fork failed with {error}: {got}", error=error, got=finding.got))
 
 
 @oracle("FORK-09")
-def client_is_let_go_when_fork_fails(case: Case) -> Finding | None:
+def client_is_let_go_when_fork_fails(case: Case) -> Ruling:
     """The clients for whom fork failed got something, or the parent, at rest, does not hold their connection."""
     error, look = _failed_fork(case.transcript), case.transcript.look("failed")
-    if error is None or look is None or not speaks(case.contract) or look.still not in _STILL or _reads(look):
-        return None
+    if error is None:
+        return never_made("fork")
+    if look is None:
+        return never_looked("failed")
+    if not speaks(case.contract) or look.still not in _STILL or _reads(look):
+        return _let_go(case, look)
     for side in look.connections:
         nothing = not case.transcript.received(side.client) and case.transcript.end(side.client) is None
         if nothing and {pid for pid, _ in side.holders} == {look.main}:
@@ -138,7 +201,27 @@ def client_is_let_go_when_fork_fails(case: Case) -> Finding | None:
             )
             expected = stated("the client gets an answer or the end of its connection")
             return Finding("FORK-09", expected, got, (held, *look.where))
-    return None
+    return _let_go(case, look)
+
+
+def _let_go(case: Case, look: Snapshot) -> Ruling:
+    """Held, if each of those for whom fork failed got something or an end, and not because the server is gone."""
+    transcript = case.transcript
+    unlucky = transcript.scenario.clients[:-1]
+    if not all(map(transcript.connected, unlucky)):
+        return nobody_came()
+    if not look.running or transcript.server_ended is not None:
+        return server_gone(transcript)
+    waiting = [c for c in unlucky if not transcript.received(c) and transcript.end(c) is None]
+    if not waiting:
+        return Held()
+    if not speaks(case.contract):
+        return nothing_known(waiting[0])
+    if look.still not in _STILL:
+        return never_still(look)
+    return NotExercised(
+        stated("{client} has got nothing so far, but somebody serves it although fork failed", client=waiting[0])
+    )
 
 
 def _failed_fork(transcript: Transcript) -> str | None:
@@ -152,7 +235,7 @@ def _reads(look: Snapshot) -> bool:
 
 
 @oracle("FORK-14")
-def children_do_not_print_again(case: Case) -> Finding | None:
+def children_do_not_print_again(case: Case) -> Ruling:
     """No line that the parent printed before a client came is printed again with each client that comes.
 
     Two kinds of evidence, each of which only a copied buffer leaves. What is printed with a client begins with all that
@@ -163,19 +246,51 @@ def children_do_not_print_again(case: Case) -> Finding | None:
     """
     pipe, terminal = _outputs(case)
     # What the first child prints may be dropped when its descriptor closes: it begins with the first that is there.
-    shares = list(dropwhile(operator.not_, _with_each(pipe)))
-    if _grows(shares):
-        return None if _grows(_with_each(terminal)) else _printed_again(shares, shares[0][0])
+    shares, on_terminal = list(dropwhile(operator.not_, _with_each(pipe))), _with_each(terminal)
+    if _grows(shares) and not _grows(on_terminal):
+        return _printed_again(shares, shares[0][0])
     came_with_each = _in_each(shares)
     if not terminal:
         before = pipe[0].text.splitlines(keepends=True) if pipe else []
         new = [line for line in came_with_each if line not in before]
-        return _nobody_knows(shares, new[0]) if new else None
+        return _nobody_knows(shares, new[0]) if new else _nothing_again(case, pipe, terminal, shares)
     for line in came_with_each:
-        most = max(share.count(line) for share in _with_each(terminal))
+        most = max(share.count(line) for share in on_terminal)
         if line in terminal[-1].text.splitlines(keepends=True) and all(share.count(line) > most for share in shares):
             return _printed_again(shares, line, _FEWER if most else _BEFORE)
-    return None
+    return _nothing_again(case, pipe, terminal, shares)
+
+
+def _nothing_again(
+    case: Case, pipe: Sequence[Printed], terminal: Sequence[Printed], shares: Sequence[list[bytes]]
+) -> Ruling:
+    """Held, if there was something to copy, enough children ended to write their copy, and they wrote none."""
+    played = case.transcript.scenario
+    began = next((n for n, step in enumerate(played.steps) if isinstance(step, StartOnTerminal)), len(played.steps))
+    if not pipe:
+        return NotExercised(stated("what it printed was not read, or was so much that its middle was thrown away"))
+    unseen = not_served(case, Scenario(played.steps[:began]).clients) or _stays(case.transcript, began)
+    if unseen is not None:
+        return unseen
+    if len(pipe) <= _FEWEST:
+        return NotExercised(stated("fewer than {count} clients came, too few to compare", count=_FEWEST))
+    if not (pipe[-1].text or (terminal and terminal[-1].text)):
+        return NotExercised(stated("it prints nothing, so there is nothing that could be printed again"))
+    known = terminal[-1].text.splitlines(keepends=True) if terminal else []
+    if _grows(shares) or (terminal and any(line not in known for line in _in_each(shares))):
+        return NotExercised(stated("what it prints through a pipe and on a terminal cannot be compared"), unproven=True)
+    return Held()
+
+
+def _stays(transcript: Transcript, began: int) -> NotExercised | None:
+    """That children may have their copy still to write: they had not ended when the output was read."""
+    looks = [look.snapshot for look in transcript.looks() if look.step < began]
+    restless = next((look for look in looks if look.still not in _STILL), None)
+    if restless is not None or not looks:
+        return never_looked("") if restless is None else never_still(restless)
+    if not looks[-1].running:
+        return server_gone(transcript)
+    return children_live() if len(looks[-1].live) > len(looks[0].live) else None
 
 
 _BEFORE = marked("on a terminal, where no line is kept back, it is printed before any client comes, and with none")

@@ -5,41 +5,53 @@ Two looks are compared, never one with a number: pools, logs and event loops ope
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from gatecrash.language import stated
 from gatecrash.oracles import oracle
+from gatecrash.oracles.children import not_served, outlived
 from gatecrash.oracles.invariants import runaway
-from gatecrash.oracles.service import as_finding, unserved
+from gatecrash.oracles.service import as_finding, speaks, unserved
+from gatecrash.oracles.unseen import (
+    all_accepted,
+    never_made,
+    nobody_came,
+    nothing_known,
+    server_gone,
+    still,
+    unserved_elsewhere,
+)
 from gatecrash.scenario import FIRST_CROWD, SECOND_CROWD, Connect, Scenario, Settle
 from gatecrash.transcript import Snapshot, TracedCall, Transcript
-from gatecrash.verdicts import Case, Finding
+from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 _NAMED = 6  # descriptors that a finding names
 _FEWEST = 4  # descriptors lost to a crowd: one or two may be a log file, or a pool's own
 
 
 @oracle("RES-01")
-def descriptors_come_back(case: Case) -> Finding | None:
+def descriptors_come_back(case: Case) -> Ruling:
     """Every process has as many descriptors open after 2N served clients as after N."""
-    return _descriptors("RES-01", case, stated("no more descriptors open after a second crowd of clients than before"))
+    expected = stated("no more descriptors open after a second crowd of clients than before")
+    ruling = _descriptors("RES-01", case, expected)
+    return ruling or not_served(case, case.transcript.scenario.clients) or Held()
 
 
 @oracle("RES-02")
-def rude_clients_cost_no_descriptors(case: Case) -> Finding | None:
+def rude_clients_cost_no_descriptors(case: Case) -> Ruling:
     """Every process has as many descriptors open after 2N rude clients as after N."""
-    return _descriptors(
-        "RES-02", case, stated("no more descriptors open after a second crowd of rude clients than before")
-    )
+    expected = stated("no more descriptors open after a second crowd of rude clients than before")
+    return _descriptors("RES-02", case, expected) or all_accepted(case.transcript, SECOND_CROWD) or Held()
 
 
-def _descriptors(rule: str, case: Case, expected: str) -> Finding | None:
+def _descriptors(rule: str, case: Case, expected: str) -> Finding | NotExercised | None:
+    """None where no more are open: whether that means anything depends on what the clients did."""
     looks = _both(case.transcript)
-    if looks is None:
-        return None
+    if isinstance(looks, NotExercised):
+        return looks
     first, second = looks
-    before = dict(first.descriptors)
-    grown = {pid: count - before[pid] for pid, count in second.descriptors if count > before.get(pid, count)}
+    grown = _more(first.descriptors, second.descriptors)
     if sum(grown.values()) < _FEWEST:
         return None
     clients = _between(case.transcript.scenario)
@@ -62,15 +74,46 @@ def _new_ones(pid: int, first: Snapshot, second: Snapshot) -> tuple[str, ...]:
 
 
 @oracle("RES-03")
-def threads_end_with_their_clients(case: Case) -> Finding | None:
+def threads_end_with_their_clients(case: Case) -> Ruling:
     """Every process has as many threads after 2N clients as after N, and as many stacks of threads."""
     looks = _both(case.transcript)
-    return None if looks is None else _threads_that_stay(case, *looks) or _stacks_that_stay(case, *looks)
+    if isinstance(looks, NotExercised):
+        return looks
+    return _threads_that_stay(case, *looks) or _stacks_that_stay(case, *looks) or _ended_threads(case, *looks)
+
+
+def _ended_threads(case: Case, first: Snapshot, second: Snapshot) -> Ruling:
+    """Held, if everybody was accepted, and no more threads or stacks are left than a few that chance leaves."""
+    unseen = all_accepted(case.transcript, SECOND_CROWD)
+    if unseen is not None:
+        return unseen
+    if not {first.main, second.main} <= dict(first.stacks).keys() & dict(second.stacks).keys():
+        return NotExercised(stated("the stacks of its threads could not be counted"))
+    more = max(sum(_more(*map(_threads, (first, second))).values()), sum(_more(first.stacks, second.stacks).values()))
+    if more < _FEWEST:
+        return Held()
+    return NotExercised(
+        stated(
+            "{number} threads or stacks more after {clients} clients more: perhaps a pool that still grows",
+            number=more,
+            clients=_between(case.transcript.scenario),
+        ),
+        unproven=True,
+    )
+
+
+def _threads(look: Snapshot) -> tuple[tuple[int, int], ...]:
+    return tuple((p.pid, p.threads) for p in look.processes if p.pid in look.live)
+
+
+def _more(first: Iterable[tuple[int, int]], second: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """By how much the count of each process that was there before has grown, where it has."""
+    before = dict(first)
+    return {pid: count - before[pid] for pid, count in second if count > before.get(pid, count)}
 
 
 def _threads_that_stay(case: Case, *looks: Snapshot) -> Finding | None:
-    first, second = ({p.pid: p.threads for p in look.processes if p.pid in look.live} for look in looks)
-    grown = {pid: count - first[pid] for pid, count in second.items() if count > first.get(pid, count)}
+    grown = _more(*map(_threads, looks))
     clients = _between(case.transcript.scenario)
     if sum(grown.values()) < clients:
         return None
@@ -84,8 +127,7 @@ def _threads_that_stay(case: Case, *looks: Snapshot) -> Finding | None:
 
 def _stacks_that_stay(case: Case, first: Snapshot, second: Snapshot) -> Finding | None:
     """What a thread leaves behind that ended, was not detached, and is never joined (pthread_join(3), NOTES)."""
-    before = dict(first.stacks)
-    grown = {pid: count - before[pid] for pid, count in second.stacks if count > before.get(pid, count)}
+    grown = _more(first.stacks, second.stacks)
     clients = _between(case.transcript.scenario)
     if sum(grown.values()) < clients:
         return None
@@ -108,12 +150,16 @@ def _stacks_that_stay(case: Case, first: Snapshot, second: Snapshot) -> Finding 
     return Finding("RES-03", expected, got, evidence)
 
 
-def _both(transcript: Transcript) -> tuple[Snapshot, Snapshot] | None:
+def _both(transcript: Transcript) -> tuple[Snapshot, Snapshot] | NotExercised:
     """The looks after N and after 2N clients, both of the same server at rest."""
-    first, second = transcript.look(FIRST_CROWD), transcript.look(SECOND_CROWD)
-    if first is None or second is None or not (first.running and second.running) or first.main != second.main:
-        return None
-    return (first, second) if {first.still, second.still} <= {"quiet", "spinning"} else None
+    first, second = still(transcript, FIRST_CROWD), still(transcript, SECOND_CROWD)
+    if isinstance(first, NotExercised):
+        return first
+    if isinstance(second, NotExercised):
+        return second
+    if not (first.running and second.running) or first.main != second.main:
+        return server_gone(transcript)
+    return first, second
 
 
 def _between(played: Scenario) -> int:
@@ -124,37 +170,43 @@ def _between(played: Scenario) -> int:
 
 
 @oracle("RES-04")
-def client_without_a_thread_is_let_go(case: Case) -> Finding | None:
+def client_without_a_thread_is_let_go(case: Case) -> Ruling:
     """The client for whom no thread could be started gets an answer, an end or a reset, never nothing for ever."""
-    failed = _failed(case.transcript)
-    if not failed or case.transcript.server_ended is not None:
-        return None
-    for client in case.transcript.scenario.clients[: len(failed)]:
-        silence = case.transcript.silence(client)
-        if silence is not None and not case.transcript.received(client) and case.transcript.end(client) is None:
-            got = stated(
-                "starting its thread failed with {error}, and {client} waits for ever",
-                error=_error(failed[0]),
-                client=client,
-            )
-            expected = stated("an answer or the end of the connection, for a client whose thread cannot be started")
-            return Finding("RES-04", expected, got, silence.where, conclusive=silence.proven)
-    return None
+    failed, transcript = _failed(case.transcript), case.transcript
+    if not failed:
+        return never_made("thread")
+    if transcript.server_ended is not None:
+        return server_gone(transcript)
+    unlucky = transcript.scenario.clients[:-1][: len(failed)]
+    waiting = [c for c in unlucky if not transcript.received(c) and transcript.end(c) is None]
+    if not waiting:
+        return Held() if unlucky and all(map(transcript.connected, unlucky)) else nobody_came()
+    if not speaks(case.contract):
+        return nothing_known(waiting[0])
+    client, silence = next(((c, s) for c in waiting if (s := transcript.silence(c)) is not None), (waiting[0], None))
+    if silence is None:
+        return unserved_elsewhere(client)
+    got = stated(
+        "starting its thread failed with {error}, and {client} waits for ever",
+        error=_error(failed[0]),
+        client=client,
+    )
+    expected = stated("an answer or the end of the connection, for a client whose thread cannot be started")
+    return Finding("RES-04", expected, got, silence.where, conclusive=silence.proven)
 
 
 @oracle("RES-05")
-def failing_thread_does_not_end_the_server(case: Case) -> Finding | None:
+def failing_thread_does_not_end_the_server(case: Case) -> Ruling:
     """A client that comes after a thread could not be started is served."""
     failed = _failed(case.transcript)
-    missing = unserved(case, case.transcript.scenario.clients[-1])
-    if not failed or missing is None:
-        return None
-    finding = as_finding("RES-05", stated("a client is served after a thread could not be started"), missing)
-    return (
-        None
-        if finding is None
-        else replace(finding, got=stated("after {error}: {got}", error=_error(failed[0]), got=finding.got))
-    )
+    if not failed:
+        return never_made("thread")
+    last = case.transcript.scenario.clients[-1]
+    expected = stated("a client is served after a thread could not be started")
+    finding = as_finding("RES-05", expected, unserved(case, last))
+    if finding is None:
+        return outlived(case, last)
+    return replace(finding, got=stated("after {error}: {got}", error=_error(failed[0]), got=finding.got))
 
 
 def _failed(transcript: Transcript) -> tuple[TracedCall, ...]:
@@ -166,6 +218,17 @@ def _error(call: TracedCall) -> str:
 
 
 @oracle("RES-06")
-def processes_stay_with_clients(case: Case) -> Finding | None:
+def processes_stay_with_clients(case: Case) -> Ruling:
     """The arena had to end the server because it forked without end."""
-    return runaway(case.transcript)
+    transcript = case.transcript
+    found = runaway(transcript)
+    if found is not None:
+        return found
+    look = still(transcript, "limited")
+    if isinstance(look, NotExercised):
+        return look
+    if not look.running:
+        return server_gone(transcript)
+    # At rest it starts nothing more, so what is there is all: with no client as well.
+    came = not transcript.scenario.clients or any(map(transcript.connected, transcript.scenario.clients))
+    return Held() if came else nobody_came()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gatecrash.language import marked, stated
-from gatecrash.transcript import Looked, Silent, Snapshot, Transcript
+from gatecrash.scenario import Connect
+from gatecrash.transcript import Connected, Looked, Silent, Snapshot, Transcript
 from gatecrash.verdicts import NotExercised
 
 _MOVING = {
@@ -78,3 +79,39 @@ def listening_at_rest(look: Snapshot) -> NotExercised | None:
     if look.listener is None:
         return NotExercised(stated("the server did not listen when it was looked at"))
     return in_motion(look)
+
+
+def server_gone(transcript: Transcript) -> NotExercised:
+    """The server, or its process that others belong to, was no longer there."""
+    ended = transcript.server_ended
+    if ended is None:
+        return NotExercised(stated("the server was gone by then"))
+    return NotExercised(stated("the server was gone by then ({ended})", ended=ended.line()))
+
+
+def unserved_elsewhere(client: str) -> NotExercised:
+    """A client was not served, and this rule does not say why."""
+    return NotExercised(stated("{client} was not served, which other rules judge", client=client))
+
+
+def all_accepted(transcript: Transcript, label: str) -> NotExercised | None:
+    """Why it is not certain that every client was accepted by the time of this look; None when it is."""
+    wanted = sum(isinstance(step, Connect) for step in transcript.scenario.steps)
+    came = sum(isinstance(event, Connected) for event in transcript.events)
+    if not came:
+        return nobody_came()
+    if came < wanted:
+        return NotExercised(stated("only {came} of {wanted} clients were connected", came=came, wanted=wanted))
+    look = transcript.look(label)
+    if look is None or look.listener is None:
+        return never_looked(label) if look is None else NotExercised(stated("nobody listens any more"))
+    if look.listener.depth:
+        return NotExercised(stated("{count} clients were still in the accept queue", count=look.listener.depth))
+    return None
+
+
+def nothing_known(client: str) -> NotExercised:
+    """Of a protocol without answers that are known, a client that got nothing may be right to have nothing."""
+    return NotExercised(
+        stated("that {client} gets nothing tells nothing: no answer of this protocol is known", client=client)
+    )
