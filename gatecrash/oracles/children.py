@@ -119,9 +119,10 @@ def _none_is_left(case: Case, ended: int, start: Snapshot, gone: Snapshot) -> Ru
 
 def _begun(transcript: Transcript) -> frozenset[str]:
     """The clients that had a child at work when the parent was stopped: it read from them, or was held as it spoke."""
-    read = {event.client for event in transcript.events if isinstance(event, Sent) and event.read}
     held = any(isinstance(event, HeldAt) and event.reached for event in transcript.events)
-    return frozenset(read | set(transcript.scenario.clients[1:-1] if held else ()))
+    read = {event.client for event in transcript.events if isinstance(event, Sent) and event.read}
+    between = frozenset(transcript.scenario.clients[1:-1])  # one came before them, and one after
+    return between if held else between & read
 
 
 @oracle("FORK-07")
