@@ -105,6 +105,8 @@ def limited(seen: Snapshot, call: str = "recvfrom", parent: tuple[str, float | N
         pytest.param("FORK-06", limited(KEPT), "broken", id="it is open while the child reads"),
         pytest.param("FORK-06", limited(KEPT, "poll"), "broken", id="it is open while the child polls"),
         pytest.param("FORK-06", limited(KEPT, "clock_nanosleep"), "unproven", id="the child sleeps before all that"),
+        pytest.param("FORK-01", limited(ONE), "held", id="it is the only child"),
+        pytest.param("FORK-01", limited(ONE, "clock_nanosleep"), "unproven", id="it may yet fork"),
         pytest.param("FORK-05", limited(ONE), "held", id="the parent is back in accept"),
         pytest.param("FORK-05", limited(SHARED), "broken", id="the parent is back in accept with its copy"),
         pytest.param(
