@@ -35,6 +35,7 @@ from gatecrash.scenario import (
 
 #: The friendliest message: it fills the usual buffers and ends a line.
 _BLOCK = b"gatecrash knocks" * 255 + b"gatecrash says.\n"
+_ODD = (b"\x00\n", b"\xff\xfe\n", b"-1\n")
 Probe = Callable[[Contract], Scenario]
 
 
@@ -173,6 +174,33 @@ def leaves_in_the_middle(contract: Contract) -> Scenario:
     return scenario(silent, broken_off, ask("Z", contract))
 
 
+def leaves_before_its_answer(contract: Contract) -> Scenario:
+    """A client that finishes and resets while the server is held before its answer (if it can be); then a good one."""
+    gone = (HalfClose("A"), Reset("A"))
+    came = (Connect("A"), *_says(contract, "A"))
+    held = (Hold("send"), *came, AwaitHeld(), *gone, Release()) if gates.available() is None else (*came, *gone)
+    return scenario(held, Settle("left"), ask("Z", contract))
+
+
+def half_a_request(contract: Contract) -> Scenario:
+    """A client that stops in the middle of its request, and one that asks."""
+    half = plain_request(contract)[:-1]
+    return scenario(Connect("A"), Send("A", half), Settle("hogged"), ask("B", contract))
+
+
+def odd_words(contract: Contract) -> Scenario:
+    """Clients that send bytes which mean nothing, one after the other: a zero byte, no text, no number."""
+    names = ascii_uppercase[: len(_ODD)]
+    if contract.protocol == "udp":
+        datagram = ((SendDatagram(name, odd), ReceiveDatagrams(name)) for name, odd in zip(names, _ODD, strict=True))
+        return scenario(*datagram, Settle("said"))
+    visits = (
+        (Connect(name), Send(name, odd), Receive(name), HalfClose(name), Receive(name, "end"), Close(name))
+        for name, odd in zip(names, _ODD, strict=True)
+    )
+    return scenario(*visits, Settle("said"))
+
+
 def half_closes(contract: Contract) -> Scenario:
     """A client that finishes before it has said anything."""
     return scenario(Connect("A"), HalfClose("A"), Settle("A has finished"), Close("A"), Settle("A has left"))
@@ -262,11 +290,14 @@ _PROBES: dict[str, Probe] = {
     "FORK-08": lambda contract: fork_fails(contract, "EAGAIN"),
     "LIFE-02": told_to_end,
     "LIFE-05": leaves_in_the_middle,
+    "LIFE-06": leaves_before_its_answer,
     "LIFE-07": lambda contract: scenario(Settle("nobody is there")),
     "LIFE-08": half_closes,
     "RES-01": as_many_again,
     "RES-05": thread_fails,
     "LIFE-09": stopped_and_continued,
+    "LIFE-10": half_a_request,
+    "MEM-03": odd_words,
     "RESP-01": one_client,
     "RESP-02": three_segments,
     **dict.fromkeys(("RESP-04", "RESP-05", "RESP-06", "RESP-07", "RESP-08", "RESP-09", "RESP-14"), whole_answer),

@@ -12,6 +12,7 @@ import pytest
 
 from gatecrash.contract import Contract
 from gatecrash.errors import EngineFault, UsageError
+from gatecrash.probes import probe_of
 from gatecrash.rulebook import Mistake, Rule, Rulebook, applicable, load
 from gatecrash.rulebook.entry import read_area
 
@@ -121,6 +122,10 @@ def test_every_server_that_a_rule_calls_faulty_says_so_itself() -> None:
 def test_the_order_puts_every_rule_behind_those_it_comes_after() -> None:
     place = {rule.id: number for number, rule in enumerate(load().in_order())}
     assert all(place[first] < place[rule.id] for rule in RULES for first in rule.after)
+
+
+def test_a_rule_that_others_come_after_has_a_probe() -> None:
+    assert sorted(first for first in {one for rule in RULES for one in rule.after} if probe_of(first) is None) == []
 
 
 def test_prerequisites_that_do_not_apply_fall_out() -> None:

@@ -6,28 +6,31 @@ from dataclasses import replace
 
 from gatecrash.language import joined, marked, stated
 from gatecrash.oracles import oracle
+from gatecrash.oracles.seen import of_all, unfinished
 from gatecrash.oracles.service import how_it_ended
+from gatecrash.oracles.unseen import affair_of, never_made, not_served_first
 from gatecrash.protocols import datagram
 from gatecrash.scenario import ReceiveDatagrams, SendDatagram
 from gatecrash.text import last_words, shown, size_of
 from gatecrash.transcript import DatagramsDropped, Got, Sent, Transcript
-from gatecrash.verdicts import Case, Difference, Finding
+from gatecrash.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
 
 _LESS_IS_PROMISED = marked("if your course asks for less, write max_datagram under [udp] in gatecrash.toml")
 _TELLING = 8  # bytes that, found again, are no coincidence
+_SEVERAL = 2  # clients: one alone has nobody to be mixed up with
+_UNANSWERED = NotExercised(stated("no client has sent a datagram and got an answer"))
+_DROPPED = NotExercised(stated("the kernel dropped datagrams, so nothing is said of a missing answer"))
 
 
 @oracle("DGRAM-01")
-def datagram_comes_back_unchanged(case: Case) -> Finding | None:
+def datagram_comes_back_unchanged(case: Case) -> Ruling:
     """An answer is missing, or is not what was sent."""
-    return _first_difference(
-        case, "DGRAM-01", stated("the datagram comes back with the same bytes and the same length")
-    )
+    return _all_exact(case, "DGRAM-01", stated("the datagram comes back with the same bytes and the same length"))
 
 
 @oracle("DGRAM-02")
-def answer_goes_to_the_sender(case: Case) -> Finding | None:
-    """A client got what another one had sent, and it has not."""
+def answer_goes_to_the_sender(case: Case) -> Ruling:
+    """A client got what another one had sent, and it has not. It takes two, and an answer to everything they sent."""
     transcript = case.transcript
     for client in transcript.scenario.clients:
         own = _sent(transcript, client)
@@ -38,30 +41,39 @@ def answer_goes_to_the_sender(case: Case) -> Finding | None:
                     "{client} got {came}, which {others} had sent", client=client, came=shown(came), others=others[0]
                 )
                 return Finding("DGRAM-02", stated("each answer goes to the client that sent the datagram"), got)
-    return None
+    senders = _senders(transcript)
+    if len(senders) < _SEVERAL:
+        return NotExercised(stated("fewer than two clients sent datagrams"))
+    return next((unseen for name in senders if (unseen := _unlike(transcript, name)) is not None), Held())
 
 
 @oracle("DGRAM-03")
-def empty_datagram_is_a_datagram(case: Case) -> Finding | None:
+def empty_datagram_is_a_datagram(case: Case) -> Ruling:
     """An empty datagram has no empty answer, or the server answers no more after it."""
-    return _first_difference(
+    ruling = _all_exact(
         case, "DGRAM-03", stated("an empty datagram is answered by an empty one, and the server goes on")
     )
+    sent = [event.data for event in case.transcript.events if isinstance(event, Sent)]
+    if isinstance(ruling, Held) and not any(sent[sent.index(b"") + 1 :] if b"" in sent else ()):
+        return NotExercised(stated("no empty datagram was sent with another one behind it"))
+    return ruling
 
 
 @oracle("DGRAM-04")
-def large_datagram_comes_back_whole(case: Case) -> Finding | None:
+def large_datagram_comes_back_whole(case: Case) -> Ruling:
     """The answer to a large datagram is missing, or not the whole of it."""
-    finding = _first_difference(case, "DGRAM-04", stated("a datagram of any size comes back whole"))
-    return None if finding is None else replace(finding, evidence=(*finding.evidence, stated(_LESS_IS_PROMISED)))
+    ruling = _all_exact(case, "DGRAM-04", stated("a datagram of any size comes back whole"))
+    if not isinstance(ruling, Finding):
+        return ruling
+    return replace(ruling, evidence=(*ruling.evidence, stated(_LESS_IS_PROMISED)))
 
 
 @oracle("DGRAM-05")
-def short_datagram_stands_alone(case: Case) -> Finding | None:
-    """Behind the bytes of a short datagram came bytes of one sent before."""
-    earlier = b""
+def short_datagram_stands_alone(case: Case) -> Ruling:
+    """Behind the bytes of a short datagram came bytes of one sent before, which has to be longer."""
+    earlier, longest, last = b"", 0, ""
     for step in case.transcript.scenario.steps:
-        if not isinstance(step, SendDatagram):
+        if not isinstance(step, SendDatagram) or step.data not in _sent(case.transcript, step.client):
             continue
         for came in case.transcript.datagrams(step.client):
             rest = came[len(step.data) :]
@@ -76,59 +88,69 @@ def short_datagram_stands_alone(case: Case) -> Finding | None:
                     "{size} come back, and nothing of an earlier datagram behind them", size=size_of(step.data)
                 )
                 return Finding("DGRAM-05", expected, got, difference=Difference(step.data, came, len(step.data)))
-        earlier += step.data
-    return None
+        last = step.client if len(step.data) < longest else last
+        earlier, longest = earlier + step.data, max(longest, len(step.data))
+    if not last:
+        return NotExercised(stated("no datagram came after a longer one"))
+    return _unlike(case.transcript, last) or Held()
 
 
 @oracle("DGRAM-06")
-def answer_comes_from_the_port_asked(case: Case) -> Finding | None:
+def answer_comes_from_the_port_asked(case: Case) -> Ruling:
     """The source of an answer is another port than the one the datagram was sent to."""
     asked = {e.port for e in case.transcript.events if isinstance(e, Sent) and e.port is not None}
-    for event in case.transcript.events:
-        if isinstance(event, Got) and event.source_port is not None and event.source_port not in asked:
+    answers = [e for e in case.transcript.events if isinstance(e, Got) and e.source_port is not None]
+    for event in answers:
+        if event.source_port not in asked:
             got = stated(
                 "{client} got an answer from port {source_port}", client=event.client, source_port=event.source_port
             )
             ports = joined(map(str, sorted(asked)), stated(" or "))
             dropped = stated("a client with a connected socket, a firewall or NAT would have dropped it")
             return Finding("DGRAM-06", stated("the answer comes from port {ports}", ports=ports), got, (dropped,))
-    return None
+    return Held() if answers else _UNANSWERED
 
 
 @oracle("DGRAM-07")
-def each_datagram_has_one_answer(case: Case) -> Finding | None:
+def each_datagram_has_one_answer(case: Case) -> Ruling:
     """The number of answers is not the number of datagrams, when no more can come; what is in them is not asked."""
     transcript = case.transcript
-    for client in transcript.scenario.clients:
+
+    def judged(client: str) -> Ruling:
         sent, came = _sent(transcript, client), transcript.datagrams(client)
-        if len(came) < len(sent) and not _dropped(transcript):
-            got = stated(
-                "{client} sent {count} datagrams and got {answers}: {listed}",
-                client=client,
-                count=len(sent),
-                answers=len(came),
-                listed=_listed(came),
-            )
-            return _unanswered(case, client, "DGRAM-07", stated("one answer to each datagram"), got)
+        if len(came) == len(sent):
+            return unfinished(transcript, client) or Held()
+        if len(came) < len(sent) and _dropped(transcript):
+            return _DROPPED
+        got = stated(
+            "{client} sent {count} datagrams and got {answers}: {listed}",
+            client=client,
+            count=len(sent),
+            answers=len(came),
+            listed=_listed(came),
+        )
         if len(came) > len(sent):
-            got = stated(
-                "{client} sent {count} datagrams and got {answers}: {listed}",
-                client=client,
-                count=len(sent),
-                answers=len(came),
-                listed=_listed(came),
-            )
             return Finding("DGRAM-07", stated("one answer to each datagram"), got)
-    return None
+        return _unanswered(case, client, "DGRAM-07", stated("one answer to each datagram"), got)
+
+    came = (name for name in transcript.scenario.clients if _sent(transcript, name) or transcript.datagrams(name))
+    return of_all(map(judged, came), _UNANSWERED)
 
 
 @oracle("DGRAM-08")
-def failed_call_is_survived(case: Case) -> Finding | None:
+def failed_call_is_survived(case: Case) -> Ruling:
     """After a receive or a send has failed, the last client is not answered. The failure may cost the one before."""
-    failed = [call for call in case.transcript.calls if call.outcome.startswith("failed")]
-    client = case.transcript.scenario.clients[-1]
-    if not failed or case.transcript.datagrams(client) or _dropped(case.transcript):
-        return None
+    transcript = case.transcript
+    failed = [call for call in transcript.calls if call.outcome.startswith("failed")]
+    if not failed:
+        return never_made("send")
+    client = next(reversed(_senders(transcript)), None)
+    if client is None or client != transcript.scenario.clients[-1]:
+        return _UNANSWERED
+    if transcript.datagrams(client):
+        return Held()
+    if _dropped(transcript):
+        return _DROPPED
     what = stated("{name} failed with {error}", name=failed[0].name, error=failed[0].outcome.removeprefix("failed "))
     return _unanswered(
         case,
@@ -140,22 +162,29 @@ def failed_call_is_survived(case: Case) -> Finding | None:
 
 
 @oracle("DGRAM-09")
-def second_sender_is_served(case: Case) -> Finding | None:
+def second_sender_is_served(case: Case) -> Ruling:
     """The first client was answered, and a later one was not."""
-    transcript = case.transcript
-    first, *later = transcript.scenario.clients
-    if not transcript.datagrams(first) or _dropped(transcript):
-        return None
-    for client in later:
-        if not transcript.datagrams(client):
-            return _unanswered(
-                case,
-                client,
-                "DGRAM-09",
-                stated("a second client is answered like the first"),
-                stated("{first} was answered, and there was no answer for {client}", first=first, client=client),
-            )
-    return None
+    transcript, senders = case.transcript, _senders(case.transcript)
+    if len(senders) < _SEVERAL:
+        return NotExercised(stated("fewer than two clients sent datagrams"))
+    first, *later = senders
+    if not transcript.datagrams(first):
+        return not_served_first(first)
+
+    def judged(client: str) -> Ruling:
+        if transcript.datagrams(client):
+            return Held()
+        if _dropped(transcript):
+            return _DROPPED
+        return _unanswered(
+            case,
+            client,
+            "DGRAM-09",
+            stated("a second client is answered like the first"),
+            stated("{first} was answered, and there was no answer for {client}", first=first, client=client),
+        )
+
+    return of_all(map(judged, later), _UNANSWERED)
 
 
 # -- what came, against what was sent -------------------------------------------------------------------------------
@@ -173,20 +202,42 @@ def _listed(datagrams: tuple[bytes, ...]) -> str:
     return ", ".join(shown(data) for data in datagrams[:6]) or stated("nothing")
 
 
-def _first_difference(case: Case, rule: str, expected: str) -> Finding | None:
+def _senders(transcript: Transcript) -> tuple[str, ...]:
+    """The clients that have sent a datagram, in order of appearance."""
+    return tuple(name for name in transcript.scenario.clients if _sent(transcript, name))
+
+
+def _all_exact(case: Case, rule: str, expected: str) -> Ruling:
+    """Held where somebody got an answer, and everybody exactly what they had sent."""
+    judged = (_exact(case, name, rule, expected) for name in case.transcript.scenario.clients)
+    return of_all((ruling for ruling in judged if ruling is not None), _UNANSWERED)
+
+
+def _exact(case: Case, client: str, rule: str, expected: str) -> Ruling | None:
+    """None for a client that neither sent nor got anything, or has not waited for its answer."""
     transcript = case.transcript
-    for client in transcript.scenario.clients:
-        came = transcript.datagrams(client)
-        different = datagram.difference(_sent(transcript, client), came)
-        if different is None:
-            continue
-        if different.kind == "missing" and (_dropped(transcript) or not _reads(transcript, client)):
-            continue
-        got = joined((client, different.line()), ": ")
-        if different.kind == "missing":
-            return _unanswered(case, client, rule, expected, got)
+    sent, came = _sent(transcript, client), transcript.datagrams(client)
+    different = datagram.difference(sent, came)
+    if different is None:
+        return Held() if came else None
+    got = joined((client, different.line()), ": ")
+    if different.kind != "missing":
         return Finding(rule, expected, got, difference=_place(different))
-    return None
+    if not _reads(transcript, client):
+        return None
+    return _DROPPED if _dropped(transcript) else _unanswered(case, client, rule, expected, got)
+
+
+def _unlike(transcript: Transcript, client: str) -> NotExercised | None:
+    """Why what came back to this client says nothing, when it is not what it sent: that is another rule's affair."""
+    sent, came = _sent(transcript, client), transcript.datagrams(client)
+    if datagram.difference(sent, came) is None:
+        return None
+    if len(came) >= len(sent):
+        return affair_of("DGRAM-01", stated("{client} got other bytes than it sent", client=client))
+    if _dropped(transcript):
+        return _DROPPED
+    return affair_of("DGRAM-07", stated("not everything came back to {client}", client=client))
 
 
 def _reads(transcript: Transcript, client: str) -> bool:

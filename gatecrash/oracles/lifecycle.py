@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from signal import Signals
+
 from gatecrash.language import joined, marked, stated
 from gatecrash.oracles import oracle
+from gatecrash.oracles.invariants import MEMORY_FAULTS
+from gatecrash.oracles.seen import accepted, leaves
 from gatecrash.oracles.startup import started
-from gatecrash.scenario import Close, HalfClose, Reset
+from gatecrash.oracles.unseen import affair_of, never_looked, never_still, nobody_left, server_gone
+from gatecrash.scenario import Close, HalfClose, Reset, Signal
 from gatecrash.text import last_words
-from gatecrash.transcript import Snapshot, Transcript
-from gatecrash.verdicts import Case, Finding
+from gatecrash.transcript import Looked, Snapshot, Transcript
+from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
+
+#: An assertion that fails (SIGABRT) is a way to say that it could not start, a memory fault is none.
+_CRASHES = MEMORY_FAULTS - {Signals.SIGABRT}
 
 _DOING = {
     "quiet": marked("asleep"),
@@ -19,25 +29,41 @@ _DOING = {
 
 
 @oracle("LIFE-01")
-def failed_start_is_told_by_the_status(case: Case) -> Finding | None:
+def failed_start_is_told_by_the_status(case: Case) -> Ruling:
     """A start that came to nothing, because the port was taken, ended with another exit status than 0.
 
     The status is that of the first process, which may have ended before the port was asked for, where nobody knows.
+    One that runs on, listens all the same or crashes gives no status: what a taken port may lead to is ACC-11's affair.
     """
     start = started(case.transcript, "taken")
-    if start is None or start.listening or start.status != 0:
-        return None
+    if start is None:
+        return NotExercised(stated("the server was not started while its port was taken"))
+    if start.listening:
+        return affair_of("ACC-11", stated("it came to listen although its port was taken"))
+    if start.status is None:
+        runs_on = affair_of("ACC-11", stated("it did not end although its port was taken"))
+        return replace(runs_on, unproven=not start.proven)
+    if -start.status in _CRASHES:
+        crash = stated("it was ended by {signal} when its port was taken", signal=Signals(-start.status).name)
+        return affair_of("ACC-11", crash)
+    if start.status != 0:
+        return Held()
     words = (stated("its words: {output}", output=last_words(start.output)),) if start.output.strip() else ()
     expected, known = stated("an exit status other than 0, because it could not start"), case.contract.background
     return Finding("LIFE-01", expected, stated("exit status 0"), words, conclusive=known != "unknown")
 
 
 @oracle("LIFE-02")
-def sigterm_ends_it(case: Case) -> Finding | None:
+def sigterm_ends_it(case: Case) -> Ruling:
     """SIGTERM was delivered, and the main process is neither gone nor about to go."""
-    look = case.transcript.look("after SIGTERM")
-    if look is None or not look.running:
-        return None
+    told = _told_to_end(case.transcript)
+    if isinstance(told, NotExercised):
+        return told
+    _, look = told
+    if not look.running:
+        end = case.transcript.server_ended
+        crashed = end is not None and -end.status in MEMORY_FAULTS
+        return affair_of("MEM-03", end.line()) if end is not None and crashed else Held()
     doing = stated(_DOING[look.still])
     got = stated("process {pid} is alive and {doing}, and no client is there", pid=look.main, doing=doing)
     settled = look.still in ("quiet", "spinning")
@@ -45,18 +71,23 @@ def sigterm_ends_it(case: Case) -> Finding | None:
 
 
 @oracle("LIFE-03")
-def sigterm_ends_everything(case: Case) -> Finding | None:
+def sigterm_ends_everything(case: Case) -> Ruling:
     """When the first process has gone, nothing it had started lives or listens; no client was there to be served.
 
     Processes of the same rank, whose common parent has ended, were not started by the one that got the signal.
     """
-    before, after = case.transcript.look("before SIGTERM"), case.transcript.look("after SIGTERM")
-    if before is None or after is None or after.running or not _first_process_listens(before):
-        return None
+    told = _told_to_end(case.transcript)
+    if isinstance(told, NotExercised):
+        return told
+    before, after = told
+    if after.running:
+        return affair_of("LIFE-02", stated("the process that got SIGTERM is alive"))
+    if not _first_process_listens(before):
+        return NotExercised(stated("the process that got SIGTERM did not start the others"))
     others = _beside(before)
     live = [pid for pid in after.live if pid not in others | _descendants(after, others)]
     if not live:
-        return None
+        return Held()
     left = ", ".join(map(str, live))
     listens = stated(", and still listens") if after.listener is not None else ""
     got = stated("the first process has gone, process {pid} lives on{listens}", pid=left, listens=listens)
@@ -64,6 +95,18 @@ def sigterm_ends_everything(case: Case) -> Finding | None:
     return Finding(
         "LIFE-03", stated("SIGTERM ends everything the server started"), got, after.where, conclusive=settled
     )
+
+
+def _told_to_end(transcript: Transcript) -> tuple[Snapshot, Snapshot] | NotExercised:
+    """The looks before and after SIGTERM at a server that was there to get it."""
+    before, after = transcript.look("before SIGTERM"), transcript.look("after SIGTERM")
+    if before is None or after is None:
+        return never_looked("before SIGTERM" if before is None else "after SIGTERM")
+    if not before.running:
+        return server_gone(transcript.server_ended)
+    if not any(isinstance(step, Signal) and step.name == "SIGTERM" for step in transcript.scenario.steps):
+        return NotExercised(stated("SIGTERM was not sent"))
+    return before, after
 
 
 def _first_process_listens(look: Snapshot) -> bool:
@@ -87,20 +130,30 @@ def _descendants(look: Snapshot, roots: frozenset[int]) -> frozenset[int]:
 
 
 @oracle("LIFE-07")
-def idle_server_sleeps(case: Case) -> Finding | None:
+def idle_server_sleeps(case: Case) -> Ruling:
     """With no client, or with clients that say nothing, the server comes to rest."""
-    return _spins("LIFE-07", case, stated("the server sleeps while there is nothing to do"))
+    return _rests("LIFE-07", case, case.transcript.looks(), stated("the server sleeps while there is nothing to do"))
 
 
 @oracle("LIFE-08")
-def client_that_left_is_forgotten(case: Case) -> Finding | None:
+def client_that_left_is_forgotten(case: Case) -> Ruling:
     """After a client has left, or said that it has finished, the server comes to rest.
 
     One that spins while the client is there, and says nothing, has the mistake of LIFE-07.
     """
-    if not any(case.transcript.sent.values()) and _spins_before_anybody_leaves(case.transcript):
-        return None
-    return _spins("LIFE-08", case, stated("the server comes to rest after a client has left"))
+    transcript = case.transcript
+    if not any(transcript.sent.values()) and _spins_before_anybody_leaves(transcript):
+        return affair_of("LIFE-07", stated("it uses a processor while the client is there and says nothing"))
+    left = [
+        at for name in transcript.scenario.clients if accepted(transcript, name) for at in [leaves(transcript, name)]
+    ]
+    since = min((at for at in left if at is not None), default=None)
+    looks = transcript.looks()
+    spins = any(look.snapshot.still == "spinning" for look in looks)
+    if since is None and not spins:
+        return nobody_left()
+    after = looks if spins or since is None else tuple(look for look in looks if look.step > since)
+    return _rests("LIFE-08", case, after, stated("the server comes to rest after a client has left"))
 
 
 def _spins_before_anybody_leaves(transcript: Transcript) -> bool:
@@ -109,10 +162,16 @@ def _spins_before_anybody_leaves(transcript: Transcript) -> bool:
     return any(look.step < left and look.snapshot.still == "spinning" for look in transcript.looks())
 
 
-def _spins(rule: str, case: Case, expected: str) -> Finding | None:
-    for look in case.transcript.looks():
+def _rests(rule: str, case: Case, looks: Sequence[Looked], expected: str) -> Ruling:
+    """Held where each of these looks found the server asleep. Waking up now and then is no work."""
+    for look in looks:
         seen = look.snapshot
         if seen.still == "spinning":
             got = stated("it wants a processor for {share:.0%} of the time, and nothing comes of it", share=seen.share)
             return Finding(rule, expected, joined((got, f"({look.label})"), " "), seen.where)
-    return None
+    if not looks:
+        return NotExercised(stated("the server was not looked at"))
+    if not all(look.snapshot.running for look in looks):
+        return server_gone(case.transcript.server_ended)
+    moving = next((look.snapshot for look in looks if look.snapshot.still == "restless"), None)
+    return Held() if moving is None else never_still(moving)

@@ -4,42 +4,68 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from itertools import takewhile
 
 from gatecrash.language import stated
 from gatecrash.oracles import oracle
-from gatecrash.oracles.invariants import MEMORY_FAULTS
-from gatecrash.oracles.service import Unserved, as_finding, unserved
-from gatecrash.scenario import HalfClose
+from gatecrash.oracles.invariants import memory_fault
+from gatecrash.oracles.seen import accepted, leaves, of_all, unfinished
+from gatecrash.oracles.service import Unserved, as_ruling, speaks, unserved, what_came
+from gatecrash.oracles.unseen import (
+    affair_of,
+    never_looked,
+    never_made,
+    never_still,
+    nobody_came,
+    nobody_left,
+    not_served_first,
+    server_gone,
+)
+from gatecrash.scenario import Close, Freeze, HalfClose, Release, Reset
 from gatecrash.text import last_words, size_of
-from gatecrash.transcript import Event, Got, ServerEnded, Transcript
-from gatecrash.verdicts import Case, Finding
+from gatecrash.transcript import (
+    Connected,
+    DatagramsDropped,
+    Event,
+    Flooded,
+    Got,
+    HeldAt,
+    NotConnected,
+    NotSent,
+    Sent,
+    ServerEnded,
+    Transcript,
+)
+from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 _SIGPIPE = 13
 _AGAIN = 16  # times an answer comes again before nobody takes it for a coincidence
+_HUNDREDTH = 100
+_SENDING = affair_of("LIFE-06", stated("it died of sending to a client that had left"))
 
 
 @oracle("LIFE-04")
-def late_client_is_served_like_the_first(case: Case) -> Finding | None:
-    """Of many clients, one after another, each is served."""
+def late_client_is_served_like_the_first(case: Case) -> Ruling:
+    """Of many clients, one after another, each is served. What it takes is a hundredth."""
     clients = case.transcript.scenario.clients
     by_client = _by_client(case.transcript)
+    expected = stated("the server serves its hundredth client like its first")
     for number, client in enumerate(clients, 1):
         alone = replace(case, transcript=replace(case.transcript, events=tuple(by_client[client])))
-        missing = unserved(alone, client)
-        if missing is None:
+        ruling = _served("LIFE-04", alone, client, expected)
+        if isinstance(ruling, Held):
             continue
         if number == 1:
-            return None
+            return not_served_first(client)
+        if isinstance(ruling, NotExercised):
+            return ruling
         served = (
             stated("1 client was served") if number == 2 else stated("{number} clients were served", number=number - 1)
         )
-        finding = as_finding("LIFE-04", stated("the server serves its hundredth client like its first"), missing)
-        return (
-            None
-            if finding is None
-            else replace(finding, got=stated("{served}, then {got}", served=served, got=finding.got))
-        )
-    return None
+        return replace(ruling, got=stated("{served}, then {got}", served=served, got=ruling.got))
+    if len(clients) < _HUNDREDTH:
+        return NotExercised(stated("{count} clients are too few to tell", count=len(clients)))
+    return Held()
 
 
 def _by_client(transcript: Transcript) -> dict[str, list[Event]]:
@@ -54,14 +80,19 @@ def _by_client(transcript: Transcript) -> dict[str, list[Event]]:
 
 
 @oracle("LIFE-05")
-def departure_costs_one_connection(case: Case) -> Finding | None:
+def departure_costs_one_connection(case: Case) -> Ruling:
     """After clients have left in the middle, a good one is served.
 
     A server that died of *sending* to somebody who had left (SIGPIPE, EPIPE) has the mistake of LIFE-06.
     """
-    if _died_of_sending(case.transcript):
-        return None
-    return _last_is_served("LIFE-05", case, stated("a client is served after others have left in the middle"))
+    transcript = case.transcript
+    if _died_of_sending(transcript):
+        return _SENDING
+    *others, last = transcript.scenario.clients or ("",)
+    if not any(accepted(transcript, name) and leaves(transcript, name) is not None for name in others):
+        return nobody_left()
+    expected = stated("a client is served after others have left in the middle")
+    return _served("LIFE-05", case, last, expected)
 
 
 def _died_of_sending(transcript: Transcript) -> bool:
@@ -70,49 +101,112 @@ def _died_of_sending(transcript: Transcript) -> bool:
 
 
 @oracle("LIFE-06")
-def departure_before_the_answer_costs_one_connection(case: Case) -> Finding | None:
-    """After a client has left just before it was answered, a good one is served."""
-    return _last_is_served(
-        "LIFE-06", case, stated("a client is served after another has left before its answer was sent")
+def departure_before_the_answer_costs_one_connection(case: Case) -> Ruling:
+    """After a client has left just before it was answered, a good one is served.
+
+    It has left when the server is held at its send, by closing or by a reset: who has only finished reads its answer.
+    """
+    transcript = case.transcript
+    held = [event for event in transcript.events if isinstance(event, HeldAt)]
+    if not any(event.reached for event in held):
+        unseen = never_made("send")
+        return replace(unseen, unproven=not all(event.proven for event in held))
+    if not any(_leaves_while_held(transcript, event) for event in held if event.reached):
+        return NotExercised(stated("no client left while the server was held before it sent"))
+    expected = stated("a client is served after another has left before its answer was sent")
+    return _served("LIFE-06", case, transcript.scenario.clients[-1], expected)
+
+
+def _leaves_while_held(transcript: Transcript, held: HeldAt) -> bool:
+    behind = transcript.scenario.steps[held.step + 1 :]
+    return any(
+        isinstance(step, Close | Reset) for step in takewhile(lambda step: not isinstance(step, Release), behind)
     )
 
 
 @oracle("LIFE-09")
-def stop_and_continue_is_survived(case: Case) -> Finding | None:
-    """After SIGSTOP and SIGCONT a new client is served. A server that died of sending has the mistake of LIFE-06."""
-    if _died_of_sending(case.transcript):
-        return None
-    return _last_is_served("LIFE-09", case, stated("a client is served after the server was stopped and went on"))
+def stop_and_continue_is_survived(case: Case) -> Ruling:
+    """After SIGSTOP and SIGCONT a new client is served. A server that died of sending has the mistake of LIFE-06.
+
+    What a stop interrupts is a call that waits: the server has to be seen at rest before.
+    """
+    transcript = case.transcript
+    if _died_of_sending(transcript):
+        return _SENDING
+    before = transcript.look("running")
+    if before is None:
+        return never_looked("running")
+    if not before.running:
+        return server_gone(transcript.server_ended)
+    if not any(isinstance(step, Freeze) for step in transcript.scenario.steps):
+        return NotExercised(stated("the server was not stopped"))
+    last = next(reversed(transcript.scenario.clients), "")
+    expected = stated("a client is served after the server was stopped and went on")
+    ruling = _served("LIFE-09", case, last, expected)
+    return never_still(before) if isinstance(ruling, Held) and before.still == "restless" else ruling
 
 
 @oracle("LIFE-12")
-def odd_bytes_end_nobody(case: Case) -> Finding | None:
+def odd_bytes_end_nobody(case: Case) -> Ruling:
     """After clients have sent bytes that mean nothing, the server is there.
 
     One that leaves with status 0 was told to, as far as anybody knows. A memory fault is another rule's affair.
     """
-    end = case.transcript.server_ended
-    if end is None or end.status == 0 or _died_of_sending(case.transcript) or -end.status in MEMORY_FAULTS:
-        return None
+    transcript, end = case.transcript, case.transcript.server_ended
+    if end is not None:
+        return _SENDING if _died_of_sending(transcript) else _ended_by_odd_bytes(transcript, end)
+    if not any(isinstance(event, Sent) and event.data for event in transcript.events):
+        return NotExercised(stated("no client has sent anything and read"))
+    look = transcript.look("said")
+    if look is None:
+        return never_looked("said")
+    if look.still == "restless":
+        return never_still(look)
+    if not look.running:
+        return server_gone(end)
+    read = any(accepted(transcript, name) for name in transcript.scenario.clients)
+    if case.contract.protocol == "udp":
+        read = look.datagram is not None and not look.datagram.unread
+    return Held() if read else NotExercised(stated("the server has not read what it was sent"))
+
+
+def _ended_by_odd_bytes(transcript: Transcript, end: ServerEnded) -> Ruling:
+    fault = memory_fault(transcript)
+    if fault is not None:
+        return affair_of(fault.rule, fault.got)
+    if end.status == 0:
+        return NotExercised(stated("it ended with status 0, as if it had been told to"))
     evidence = (stated("its last words: {output}", output=last_words(end.output)),) if end.output.strip() else ()
     return Finding("LIFE-12", stated("the server goes on, whatever bytes a client sends"), end.line(), evidence)
 
 
 @oracle("LIFE-13")
-def finished_client_is_left_alone(case: Case) -> Finding | None:
+def finished_client_is_left_alone(case: Case) -> Ruling:
     """A client that had its answer and has finished is sent megabytes, and no end of them is seen.
 
     They are nobody's answer: the one it got comes again and again, or they are more than an echo was ever given.
     """
-    flood = case.transcript.flooded
-    if flood is None:
-        return None
-    client = flood.client
-    finished = next((n for n, s in enumerate(case.transcript.scenario.steps) if s == HalfClose(client)), None)
+    transcript, flood = case.transcript, case.transcript.flooded
+    if flood is not None:
+        return _flooded(case, flood) or NotExercised(
+            stated("{client} was sent more than is kept, and not the same again and again", client=flood.client)
+        )
+    return of_all(
+        (
+            unfinished(transcript, client) or Held()
+            for client in transcript.scenario.clients
+            if (at := _finishes(transcript, client)) is not None and _got_before(transcript, client, at)
+        ),
+        NotExercised(stated("no client finished after it had its answer")),
+    )
+
+
+def _flooded(case: Case, flood: Flooded) -> Finding | None:
+    client, finished = flood.client, _finishes(case.transcript, flood.client)
     if finished is None or flood.step < finished:
         return None
     got = [(e.step, e.data) for e in case.transcript.of(client) if isinstance(e, Got)]
-    answer = b"".join(data for step, data in got if step < finished)
+    answer = _got_before(case.transcript, client, finished)
     behind = b"".join(data for step, data in got if step > finished)
     again = behind.count(answer) if answer else 0
     if again < _AGAIN and case.contract.protocol != "echo":
@@ -130,33 +224,85 @@ def finished_client_is_left_alone(case: Case) -> Finding | None:
     return Finding("LIFE-13", expected, told, look.where if look is not None else ())
 
 
-def _last_is_served(rule: str, case: Case, expected: str) -> Finding | None:
-    last = case.transcript.scenario.clients[-1]
-    if case.transcript.datagrams(last) and case.contract.protocol == "udp":
-        return None
-    return as_finding(rule, expected, _fact(unserved(case, last), case.transcript))
+def _finishes(transcript: Transcript, client: str) -> int | None:
+    return next((n for n, step in enumerate(transcript.scenario.steps) if step == HalfClose(client)), None)
+
+
+def _got_before(transcript: Transcript, client: str, step: int) -> bytes:
+    return b"".join(e.data for e in transcript.of(client) if isinstance(e, Got) and e.step < step)
 
 
 @oracle("LIFE-10")
-def half_a_request_blocks_nobody(case: Case) -> Finding | None:
-    """The good client is served although others stopped in the middle of their requests."""
+def half_a_request_blocks_nobody(case: Case) -> Ruling:
+    """The good client is served although others stopped in the middle of their requests, and are still there."""
+    transcript = case.transcript
+    *hogs, _ = transcript.scenario.clients or ("",)
+    if not any(_waits_with_half_a_request(transcript, name) for name in hogs):
+        return NotExercised(stated("no client was there that had sent half a request and waited"))
     return _served_beside(
         "LIFE-10", case, stated("a client is served although another has sent half a request and waits")
     )
 
 
+def _waits_with_half_a_request(transcript: Transcript, client: str) -> bool:
+    """What it has sent was read, unless nobody can know that; its connection has not ended."""
+    sent = [event for event in transcript.of(client) if isinstance(event, Sent)]
+    return bool(sent) and transcript.end(client) is None and all(event.read is not False for event in sent)
+
+
 @oracle("LIFE-11")
-def slow_reader_blocks_nobody(case: Case) -> Finding | None:
-    """The good client is served although another one does not read what it asked for."""
-    return _served_beside("LIFE-11", case, stated("a client is served although another one does not read its answer"))
+def slow_reader_blocks_nobody(case: Case) -> Ruling:
+    """The good client is served although another one does not read what it asked for, and takes no more of it."""
+    transcript = case.transcript
+    *hogs, _ = transcript.scenario.clients or ("",)
+    if not any(transcript.connected(name) and transcript.sent.get(name) for name in hogs):
+        return nobody_came()
+    ruling = _served_beside("LIFE-11", case, stated("a client is served although another one does not read its answer"))
+    if isinstance(ruling, Held) and not any(_is_full(transcript, name) for name in hogs):
+        return NotExercised(stated("the kernel does not show that a client was sent more than it takes"), unproven=True)
+    return ruling
 
 
-def _served_beside(rule: str, case: Case, expected: str) -> Finding | None:
-    """Only silence counts: a server may turn somebody away while it is busy."""
-    good = case.transcript.scenario.clients[-1]
-    if case.transcript.end(good) is not None:
-        return None
-    return as_finding(rule, expected, _fact(unserved(case, good), case.transcript))
+def _is_full(transcript: Transcript, client: str) -> bool:
+    """Its connection takes no more: the kernel still keeps what was sent to it, or it could not send all it had to."""
+    look = transcript.look("full")
+    side = look.connection(client) if look is not None else None
+    stuck = 0 < len(transcript.sent.get(client, b"")) < len(transcript.scenario.sent_by(client))
+    return transcript.end(client) is None and (stuck or (side is not None and side.accepted and side.unsent > 0))
+
+
+def _served_beside(rule: str, case: Case, expected: str) -> Ruling:
+    """Only silence counts: a server may turn somebody away while it is busy. It may not die of it."""
+    transcript, good = case.transcript, case.transcript.scenario.clients[-1]
+    ruling = _served(rule, case, good, expected)
+    if isinstance(ruling, Finding) and transcript.end(good) is not None and transcript.server_ended is None:
+        return NotExercised(stated("{client} was turned away, which a busy server may do", client=good))
+    return ruling
+
+
+def _served(rule: str, case: Case, client: str, expected: str) -> Ruling:
+    """Held where the client came, could ask, and was served."""
+    transcript = case.transcript
+    if case.contract.protocol == "udp":
+        return _answered(rule, case, client, expected)
+    if not any(isinstance(event, Connected | NotConnected) for event in transcript.of(client)):
+        return nobody_came()
+    kept_off = any(isinstance(event, NotSent) for event in transcript.of(client))
+    if kept_off and speaks(case.contract) and not transcript.received(client):
+        return as_ruling(rule, expected, _fact(what_came(transcript, client), transcript))
+    return as_ruling(rule, expected, _fact(unserved(case, client), transcript))
+
+
+def _answered(rule: str, case: Case, client: str, expected: str) -> Ruling:
+    """The same of a client that sends datagrams: what the kernel dropped is nobody's fault."""
+    transcript = case.transcript
+    if not any(isinstance(event, Sent) for event in transcript.of(client)):
+        return NotExercised(stated("no client has sent a datagram and got an answer"))
+    if transcript.datagrams(client):
+        return Held()
+    if any(isinstance(event, DatagramsDropped) for event in transcript.events):
+        return NotExercised(stated("the kernel dropped datagrams, so nothing is said of a missing answer"))
+    return as_ruling(rule, expected, _fact(unserved(case, client), transcript))
 
 
 def _fact(missing: Unserved | None, transcript: Transcript) -> Unserved | None:

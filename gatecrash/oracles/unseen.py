@@ -5,6 +5,7 @@ from __future__ import annotations
 from gatecrash.language import marked, stated
 from gatecrash.scenario import Connect
 from gatecrash.transcript import Connected, Looked, Silent, Snapshot, Transcript
+from gatecrash.transcript import Looked, ServerEnded, Silent, Snapshot, Transcript
 from gatecrash.verdicts import NotExercised
 
 _MOVING = {
@@ -115,3 +116,25 @@ def nothing_known(client: str) -> NotExercised:
     return NotExercised(
         stated("that {client} gets nothing tells nothing: no answer of this protocol is known", client=client)
     )
+
+
+def server_gone(ended: ServerEnded | None) -> NotExercised:
+    """The server was not there any more when it was to be put to the test."""
+    if ended is None:
+        return NotExercised(stated("the server had ended before"))
+    return NotExercised(stated("the server had ended before: {ended}", ended=ended.line()))
+
+
+def affair_of(rule: str, what: str) -> NotExercised:
+    """Something else went wrong, of which another rule speaks."""
+    return NotExercised(stated("{what}, which is the affair of {rule}", what=what, rule=rule))
+
+
+def not_all_sent(client: str) -> NotExercised:
+    """The client could not send what the scenario has it send."""
+    return NotExercised(stated("{client} could not send all that it was to send", client=client))
+
+
+def nobody_left() -> NotExercised:
+    """No client of the server's has left."""
+    return NotExercised(stated("no client left whose connection the server had accepted"))
