@@ -13,12 +13,14 @@ from gatecrash.rulebook import load
 from gatecrash.scenario import (
     Close,
     Connect,
+    Freeze,
     Receive,
     ReceiveDatagrams,
     Scenario,
     Send,
     SendDatagram,
     Settle,
+    Thaw,
     scenario,
 )
 from gatecrash.site import Site
@@ -43,7 +45,9 @@ def visit(name: str) -> Scenario:
 
 @pytest.mark.parametrize(("status", "blamed"), [(-SIGPIPE, False), (1, True)])
 def test_a_server_that_died_of_sending_did_not_die_of_a_stop(status: int, blamed: bool) -> None:
-    assert found("LIFE-09", visit("A"), Connected(0, "A"), Ended(2, "A", "RST"), ServerEnded(3, status)) is blamed
+    stop = scenario(Settle("running"), Freeze(), Thaw(), visit("A").steps)
+    asleep = Looked(0, "running", look())
+    assert found("LIFE-09", stop, asleep, Connected(3, "A"), Ended(5, "A", "RST"), ServerEnded(6, status)) is blamed
 
 
 @pytest.mark.parametrize(("gone", "blamed"), [((ServerEnded(3, -SIGPIPE),), False), ((), True)])
