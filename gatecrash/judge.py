@@ -15,7 +15,7 @@ from gatecrash.rulebook import Rule
 from gatecrash.scenario import Scenario
 from gatecrash.site import Site
 from gatecrash.transcript import Transcript
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
+from gatecrash.verdicts import Case, Finding, NotExercised, Ruling
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,5 @@ def _in_full(rule: Rule, case: Case, ruling: Ruling) -> Ruling:
     """The ruling with the cause that is known, and with what a lone client got in mind."""
     if isinstance(ruling, Finding):
         return with_cause(case, ruling)
-    if isinstance(ruling, Held) and (why := unmeasured(rule.id, case)) is not None:
-        return NotExercised(why)
-    return ruling
+    why = unmeasured(rule.id, case)
+    return ruling if why is None else NotExercised(why)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from gatecrash.language import stated
+from gatecrash.oracles.invariants import memory_fault
+from gatecrash.oracles.unseen import never_still, nobody_came, nothing_answered, unproven_silence
 from gatecrash.protocols import echo, http
 from gatecrash.protocols.http import Answer, Reading
 from gatecrash.text import size_of
-from gatecrash.verdicts import EVERYTHING, Aspect, Case, Difference, Plain
+from gatecrash.transcript import Flooded, Looked, Transcript
+from gatecrash.verdicts import EVERYTHING, Aspect, Case, Difference, Finding, Held, NotExercised, Plain, Ruling
 
 
 def alone(case: Case, request: bytes) -> Answer | None:
@@ -100,3 +105,92 @@ def difference(expected: bytes, got: bytes) -> Difference | None:
     """The first byte that differs; None for equal bytes."""
     parted = echo.difference(expected, got)
     return None if parted is None else Difference(expected, got, parted.offset)
+
+
+def of_each(rulings: Iterable[Ruling]) -> Ruling:
+    """What several clients show together: the first finding; else that it held for one of them; else why for none."""
+    held: Held | None = None
+    unseen: list[NotExercised] = []
+    for ruling in rulings:
+        if isinstance(ruling, Finding):
+            return ruling
+        if isinstance(ruling, Held):
+            held = held or ruling
+        else:
+            unseen.append(ruling)
+    return held or min(unseen, key=lambda one: not one.unproven, default=nobody_came())
+
+
+def headed(answer: Answer) -> bool:
+    """Whether the whole head of this answer came."""
+    return answer.complete or answer.framing != "none"
+
+
+def waited_for(transcript: Transcript, client: str) -> bool:
+    """Whether it is known what became of `client`: it saw an end, or a silence, or more than anybody wants to read."""
+    flooded = any(isinstance(event, Flooded) for event in transcript.of(client))
+    return flooded or transcript.end(client) is not None or transcript.silence(client) is not None
+
+
+def no_answer(case: Case, client: str) -> NotExercised:
+    """There is no whole answer of `client` to look at."""
+    transcript = case.transcript
+    if not any(transcript.connected(name) for name in transcript.scenario.clients):
+        return nobody_came()
+    silence = transcript.silence(client)
+    if silence is not None and not silence.proven and transcript.end(client) is None:
+        return unproven_silence(client, silence)
+    return nothing_answered(client)
+
+
+def more_may_come(transcript: Transcript, client: str) -> NotExercised | None:
+    """Why it is not known that `client` gets no more than it has got; None when it is.
+
+    Its connection has ended, or the server was still after it had got the last.
+    """
+    silence = transcript.silence(client)
+    if transcript.end(client) is not None or (silence is not None and silence.proven):
+        return None
+    looks: list[Looked] = []
+    for event in transcript.events:
+        if isinstance(event, Looked):
+            looks.append(event)
+        elif getattr(event, "client", None) == client:
+            looks.clear()
+    if any(look.snapshot.still in ("quiet", "spinning") for look in looks):
+        return None
+    return never_still(looks[-1].snapshot) if looks else unproven_silence(client, silence)
+
+
+def compared(case: Case, request: bytes) -> bool:
+    """Whether `same` compares anything: the status of such an answer does not change by itself."""
+    return "status" not in changes(case, request)
+
+
+def no_measure(client: str) -> NotExercised:
+    """What a lone client gets for the request of this one was not learnt, or was no whole answer."""
+    return NotExercised(
+        stated("no whole answer is known that a lone client gets for the request of {client}", client=client)
+    )
+
+
+def changing(client: str) -> NotExercised:
+    """The answer to the request of this client is never twice the same."""
+    return NotExercised(
+        stated("the answer to the request of {client} changes by itself, so it is not compared", client=client)
+    )
+
+
+def crashed(transcript: Transcript) -> NotExercised | None:
+    """Why the end of a connection is no act of the server: a process of it died, and the kernel closed what it had."""
+    if memory_fault(transcript) is not None:
+        return judged_by("MEM-03")
+    ended = transcript.server_ended
+    if ended is None or not (ended.status or ended.overrun or ended.daemon):
+        return None
+    return NotExercised(stated("the server has ended, and with it all its connections"))
+
+
+def judged_by(rule: str) -> NotExercised:
+    """What is wrong in this scenario is the affair of another rule."""
+    return NotExercised(stated("what was seen here is for {rule} to judge", rule=rule))

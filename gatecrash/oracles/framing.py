@@ -9,13 +9,14 @@ import re
 
 from gatecrash.language import stated
 from gatecrash.oracles import oracle
-from gatecrash.oracles.answers import difference, settled
+from gatecrash.oracles.answers import crashed, difference, headed, judged_by, more_may_come, no_answer, of_each, settled
+from gatecrash.oracles.unseen import unproven_silence
 from gatecrash.protocols import http
 from gatecrash.protocols.head import Problem
-from gatecrash.protocols.http import Answer
+from gatecrash.protocols.http import Answer, Reading
 from gatecrash.text import shown, size_of
 from gatecrash.transcript import Silent
-from gatecrash.verdicts import Case, Difference, Finding
+from gatecrash.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
 
 _LOOSE_STATUS_LINE = re.compile(rb"\D*?(\d\.\d)?[^\d]*?(\d{3})[ \t]*(.*)", re.DOTALL)
 #: The beginning of another answer inside what a connection's end delimits.
@@ -23,15 +24,24 @@ _ANSWER_INSIDE = re.compile(rb"HTTP/1\.[01] \d{3} [^\r\n]*\r?\n[A-Za-z-]+:")
 
 
 @oracle("RESP-04")
-def status_line_is_well_formed(case: Case) -> Finding | None:
+def status_line_is_well_formed(case: Case) -> Ruling:
     """Every answer begins with a status line after the grammar."""
-    for client in case.transcript.scenario.clients:
-        problem = settled(case, client).problem("status-line")
-        if problem is not None:
-            line = problem.got.rstrip(b"\r\n")
-            got = stated("{client}'s answer begins with {line}", client=client, line=shown(line))
-            return Finding("RESP-04", problem.expected, got, difference=difference(_status_line_like(line), line))
-    return None
+    return of_each(_status_line(case, client) for client in case.transcript.scenario.clients)
+
+
+def _status_line(case: Case, client: str) -> Ruling:
+    reading = settled(case, client)
+    problem = reading.problem("status-line")
+    if problem is None:
+        return _held_in_a_head(case, client, reading)
+    line = problem.got.rstrip(b"\r\n")
+    got = stated("{client}'s answer begins with {line}", client=client, line=shown(line))
+    return Finding("RESP-04", problem.expected, got, difference=difference(_status_line_like(line), line))
+
+
+def _held_in_a_head(case: Case, client: str, reading: Reading) -> Ruling:
+    """What was looked for in the heads of answers is right in them, if one came."""
+    return Held() if any(map(headed, reading.answers)) else no_answer(case, client)
 
 
 def _status_line_like(line: bytes) -> bytes:
@@ -43,38 +53,47 @@ def _status_line_like(line: bytes) -> bytes:
 
 
 @oracle("RESP-05")
-def header_lines_end_with_crlf(case: Case) -> Finding | None:
+def header_lines_end_with_crlf(case: Case) -> Ruling:
     """No line of an answer's head ends with a line feed alone."""
-    for client in case.transcript.scenario.clients:
-        problem = settled(case, client).problem("bare-lf")
-        if problem is not None:
-            received = case.transcript.received(client)
-            head = received[: problem.offset]
-            got = stated(
-                "the line {got} of {client}'s answer ends with a line feed alone", got=shown(problem.got), client=client
-            )
-            parted = Difference(head + b"\r\n", received[: problem.offset + 40], problem.offset)
-            return Finding("RESP-05", problem.expected, got, difference=parted)
-    return None
+    return of_each(_line_ends(case, client) for client in case.transcript.scenario.clients)
+
+
+def _line_ends(case: Case, client: str) -> Ruling:
+    reading = settled(case, client)
+    problem = reading.problem("bare-lf")
+    if problem is None:
+        return _held_in_a_head(case, client, reading)
+    received = case.transcript.received(client)
+    head = received[: problem.offset]
+    got = stated(
+        "the line {got} of {client}'s answer ends with a line feed alone", got=shown(problem.got), client=client
+    )
+    parted = Difference(head + b"\r\n", received[: problem.offset + 40], problem.offset)
+    return Finding("RESP-05", problem.expected, got, difference=parted)
 
 
 @oracle("RESP-06")
-def header_section_is_well_formed(case: Case) -> Finding | None:
+def header_section_is_well_formed(case: Case) -> Ruling:
     """Each line of the header section is a field, and an empty line ends it."""
-    for client in case.transcript.scenario.clients:
-        problem = settled(case, client).problem("field-line", "no-empty-line")
-        if problem is None or case.transcript.end(client) == "RST":
-            continue
-        got = stated(
-            "{client}'s answer has {got} at byte {offset}", client=client, got=shown(problem.got), offset=problem.offset
-        )
-        if problem.kind == "field-line":
-            return Finding("RESP-06", problem.expected, got, difference=_field_line(case, client, problem))
-        received = case.transcript.received(client)
-        missing = received[: problem.offset] + b"\r\n" + received[problem.offset :]
-        parted = Difference(missing, received, problem.offset)
-        return Finding("RESP-06", problem.expected, got, difference=parted, conclusive=_over(case, client))
-    return None
+    return of_each(_header_section(case, client) for client in case.transcript.scenario.clients)
+
+
+def _header_section(case: Case, client: str) -> Ruling:
+    reading = settled(case, client)
+    problem = reading.problem("field-line", "no-empty-line")
+    if problem is None:
+        return _held_in_a_head(case, client, reading)
+    if case.transcript.end(client) == "RST":
+        return judged_by("RESP-13")
+    got = stated(
+        "{client}'s answer has {got} at byte {offset}", client=client, got=shown(problem.got), offset=problem.offset
+    )
+    if problem.kind == "field-line":
+        return Finding("RESP-06", problem.expected, got, difference=_field_line(case, client, problem))
+    received = case.transcript.received(client)
+    missing = received[: problem.offset] + b"\r\n" + received[problem.offset :]
+    parted = Difference(missing, received, problem.offset)
+    return Finding("RESP-06", problem.expected, got, difference=parted, conclusive=_over(case, client))
 
 
 def _field_line(case: Case, client: str, problem: Problem) -> Difference | None:
@@ -86,52 +105,84 @@ def _field_line(case: Case, client: str, problem: Problem) -> Difference | None:
 
 
 @oracle("RESP-07")
-def body_is_as_long_as_announced(case: Case) -> Finding | None:
+def body_is_as_long_as_announced(case: Case) -> Ruling:
     """As many bytes of body as Content-Length says come before the end, or before silence."""
-    for client in case.transcript.scenario.clients:
-        problem = settled(case, client).problem("body-short")
-        if problem is None or case.transcript.end(client) == "RST":
-            continue
-        evidence = _where(case, client)
-        got = stated(
-            "{client} got the head of an answer, and a shorter body: {then}", client=client, then=_then(case, client)
-        )
-        return Finding("RESP-07", problem.expected, got, evidence, conclusive=_over(case, client))
-    return None
+    return of_each(_body_length(case, client) for client in case.transcript.scenario.clients)
+
+
+def _body_length(case: Case, client: str) -> Ruling:
+    reading = settled(case, client)
+    problem = reading.problem("body-short")
+    if problem is None:
+        if not any(map(headed, reading.answers)):
+            return no_answer(case, client)
+        announced = [answer for answer in reading.answers if answer.framing == "length"]
+        if not announced:
+            return NotExercised(stated("no answer to {client} has a body and a Content-Length", client=client))
+        return Held() if all(answer.complete for answer in announced) else no_answer(case, client)
+    if case.transcript.end(client) == "RST":
+        return judged_by("RESP-13")
+    evidence = _where(case, client)
+    got = stated(
+        "{client} got the head of an answer, and a shorter body: {then}", client=client, then=_then(case, client)
+    )
+    return Finding("RESP-07", problem.expected, got, evidence, conclusive=_over(case, client))
 
 
 @oracle("RESP-08")
-def nothing_follows_the_answer(case: Case) -> Finding | None:
+def nothing_follows_the_answer(case: Case) -> Ruling:
     """Behind the end of an answer nothing comes. HEAD is RESP-10's affair, a second answer RESP-23's."""
-    for client in case.transcript.scenario.clients:
-        if "HEAD" in _methods(case, client):
-            continue
-        reading = settled(case, client)
-        problem = reading.problem("trailing-bytes")
-        if problem is not None and reading.answers:
-            parted = _behind(case, client, problem)
-            return Finding("RESP-08", problem.expected, _extra(client, problem), difference=parted)
-    return None
+    return of_each(_behind_the_end(case, client) for client in case.transcript.scenario.clients)
+
+
+def _behind_the_end(case: Case, client: str) -> Ruling:
+    if "HEAD" in _methods(case, client):
+        return judged_by("RESP-10")
+    reading = settled(case, client)
+    problem = reading.problem("trailing-bytes")
+    if problem is not None and reading.answers:
+        parted = _behind(case, client, problem)
+        return Finding("RESP-08", problem.expected, _extra(client, problem), difference=parted)
+    if reading.problem("extra-answer") is not None:
+        return judged_by("RESP-23")
+    if not reading.answers or not reading.answers[-1].complete:
+        return no_answer(case, client)
+    if reading.answers[-1].framing == "close":
+        return _ends_with_its_connection(client)
+    return more_may_come(case.transcript, client) or Held()
+
+
+def _ends_with_its_connection(client: str) -> NotExercised:
+    """Whatever comes behind such an answer is taken for a part of it."""
+    return NotExercised(stated("only the end of the connection ends the answer to {client}", client=client))
 
 
 @oracle("RESP-09")
-def end_of_answer_is_known(case: Case) -> Finding | None:
+def end_of_answer_is_known(case: Case) -> Ruling:
     """An answer has one usable length, or chunks that end, or the end of the connection behind it."""
-    for client in case.transcript.scenario.clients:
-        reading = settled(case, client)
-        problem = reading.problem("bad-length", "length-and-chunked", "chunk") or _two_lengths(reading.answers)
-        if problem is not None and case.transcript.end(client) != "RST":
-            got = stated("{client}'s answer has {got}", client=client, got=shown(problem.got))
-            return Finding("RESP-09", problem.expected, got, conclusive=_over(case, client))
-        silence = case.transcript.silence(client)
-        unknown = [answer for answer in reading.answers if answer.framing == "close"]
-        if unknown and silence is not None and case.transcript.end(client) is None:
-            expected = stated("a Content-Length, chunks, or the end of the connection")
-            got = stated(
-                "{client} got an answer with neither length nor chunks, and the connection stays open", client=client
-            )
-            return Finding("RESP-09", expected, got, silence.where, conclusive=silence.proven)
-    return None
+    return of_each(_end_is_known(case, client) for client in case.transcript.scenario.clients)
+
+
+def _end_is_known(case: Case, client: str) -> Ruling:
+    reading, end = settled(case, client), case.transcript.end(client)
+    problem = reading.problem("bad-length", "length-and-chunked", "chunk") or _two_lengths(reading.answers)
+    if problem is not None and end != "RST":
+        got = stated("{client}'s answer has {got}", client=client, got=shown(problem.got))
+        return Finding("RESP-09", problem.expected, got, conclusive=_over(case, client))
+    silence = case.transcript.silence(client)
+    unknown = [answer for answer in reading.answers if answer.framing == "close"]
+    if unknown and silence is not None and end is None:
+        expected = stated("a Content-Length, chunks, or the end of the connection")
+        got = stated(
+            "{client} got an answer with neither length nor chunks, and the connection stays open", client=client
+        )
+        return Finding("RESP-09", expected, got, silence.where, conclusive=silence.proven)
+    if end == "RST" and (problem is not None or unknown):
+        return judged_by("RESP-13")
+    if any(answer.complete and answer.framing == "none" for answer in reading.answers):
+        return NotExercised(stated("an answer to {client} has no body whose end could be unknown", client=client))
+    whole = bool(reading.answers) and all(answer.complete for answer in reading.answers)
+    return Held() if whole else no_answer(case, client)
 
 
 def _two_lengths(answers: tuple[Answer, ...]) -> Problem | None:
@@ -144,34 +195,61 @@ def _two_lengths(answers: tuple[Answer, ...]) -> Problem | None:
 
 
 @oracle("RESP-10")
-def head_is_answered_without_a_body(case: Case) -> Finding | None:
+def head_is_answered_without_a_body(case: Case) -> Ruling:
     """Nothing follows the head of an answer to HEAD, but what follows every answer of this server (RESP-08)."""
-    others = {settled(case, name).rest for name in case.transcript.scenario.clients if not _asks_head(case, name)}
-    for client in case.transcript.scenario.clients:
-        reading = settled(case, client)
-        problem = reading.problem("trailing-bytes")
-        if not _asks_head(case, client) or not reading.answers or problem is None or problem.got in others:
-            continue
+    clients = case.transcript.scenario.clients
+    others = frozenset(settled(case, name).rest for name in clients if not _asks_head(case, name))
+    asked = [_without_a_body(case, name, others) for name in clients if _asks_head(case, name)]
+    return of_each(asked or [NotExercised(stated("nobody asked with HEAD"))])
+
+
+def _without_a_body(case: Case, client: str, others: frozenset[bytes]) -> Ruling:
+    """The ruling on one answer to HEAD; `others` is what comes behind the answers to other methods."""
+    reading = settled(case, client)
+    if not reading.answers or not reading.answers[0].complete:
+        return _no_answer_to_head(case, client)
+    problem = reading.problem("trailing-bytes")
+    if problem is not None and problem.got not in others:
         expected = stated("an answer to HEAD that ends with its empty line")
         return Finding("RESP-10", expected, _extra(client, problem), difference=_behind(case, client, problem))
-    return None
+    if reading.rest:
+        return judged_by("RESP-08" if problem is not None else "RESP-23")
+    return more_may_come(case.transcript, client) or Held()
+
+
+def _no_answer_to_head(case: Case, client: str) -> NotExercised:
+    """Nobody has to support HEAD: who ends the connection without a byte should say so, who says nothing must."""
+    transcript = case.transcript
+    if transcript.received(client):
+        return no_answer(case, client)
+    if transcript.end(client) is not None and transcript.server_ended is None:
+        return judged_by("RESP-31")
+    silence = transcript.silence(client)
+    gone = transcript.end(client) is not None or (silence is not None and silence.proven)
+    return judged_by("RESP-01") if gone else no_answer(case, client)
 
 
 @oracle("RESP-14")
-def announced_close_is_kept(case: Case) -> Finding | None:
+def announced_close_is_kept(case: Case) -> Ruling:
     """After an answer that says "Connection: close" the connection ends."""
-    for client in case.transcript.scenario.clients:
-        answers, silence = settled(case, client).answers, case.transcript.silence(client)
-        if not answers or silence is None or case.transcript.end(client) is not None:
-            continue
-        # One that only its end delimits, or that never came whole, has another mistake: RESP-09, RESP-07.
-        last = answers[-1]
-        if last.complete and last.framing != "close" and _says_close(last):
-            got = stated('{client}\'s answer says "Connection: close", and the connection stays open', client=client)
-            return Finding(
-                "RESP-14", stated("the end of the connection"), got, silence.where, conclusive=silence.proven
-            )
-    return None
+    return of_each(_closed_as_announced(case, client) for client in case.transcript.scenario.clients)
+
+
+def _closed_as_announced(case: Case, client: str) -> Ruling:
+    answers, silence = settled(case, client).answers, case.transcript.silence(client)
+    if not answers or not answers[-1].complete:
+        return no_answer(case, client)
+    last = answers[-1]
+    if not _says_close(last):
+        return NotExercised(stated('no answer to {client} says "Connection: close"', client=client))
+    if case.transcript.end(client) is not None:
+        return crashed(case.transcript) or Held()
+    if last.framing == "close":  # and only its end delimits it: another mistake
+        return judged_by("RESP-09")
+    if silence is None:
+        return unproven_silence(client, None)
+    got = stated('{client}\'s answer says "Connection: close", and the connection stays open', client=client)
+    return Finding("RESP-14", stated("the end of the connection"), got, silence.where, conclusive=silence.proven)
 
 
 def _says_close(answer: Answer) -> bool:
@@ -180,22 +258,30 @@ def _says_close(answer: Answer) -> bool:
 
 
 @oracle("RESP-23")
-def one_request_gets_one_answer(case: Case) -> Finding | None:
+def one_request_gets_one_answer(case: Case) -> Ruling:
     """Behind the answer to one request no other answer begins."""
-    for client in case.transcript.scenario.clients:
-        reading = settled(case, client)
-        problem = reading.problem("extra-answer") or _hidden_answer(reading.answers)
-        if problem is None or not reading.answers:
-            continue
+    return of_each(_one_answer(case, client) for client in case.transcript.scenario.clients)
+
+
+def _one_answer(case: Case, client: str) -> Ruling:
+    reading = settled(case, client)
+    if not reading.answers:
+        return no_answer(case, client)
+    first, problem = reading.answers[0], reading.problem("extra-answer") or _hidden_answer(reading.answers)
+    if problem is not None:
         second = problem.got.split(b"\n")[0].rstrip(b"\r")
         got = stated(
             "{client}'s request got status {status}, and then {second}",
             client=client,
-            status=reading.answers[0].status,
+            status=first.status,
             second=shown(second),
         )
         return Finding("RESP-23", stated("one answer to one request"), got, difference=_behind(case, client, problem))
-    return None
+    if not reading.answers[-1].complete:
+        return no_answer(case, client)
+    if reading.answers[-1].framing == "close" and first.status < 400:  # a page about HTTP may hold an answer
+        return _ends_with_its_connection(client)
+    return more_may_come(case.transcript, client) or Held()
 
 
 def _hidden_answer(answers: tuple[Answer, ...]) -> Problem | None:

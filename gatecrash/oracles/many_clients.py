@@ -6,30 +6,80 @@ import re
 
 from gatecrash.language import joined, stated
 from gatecrash.oracles import oracle
-from gatecrash.oracles.answers import alone, changes, described, read, same, turned_away
+from gatecrash.oracles.answers import (
+    alone,
+    changes,
+    compared,
+    described,
+    no_answer,
+    of_each,
+    read,
+    same,
+    turned_away,
+    waited_for,
+)
+from gatecrash.oracles.unseen import never_still, nobody_came
+from gatecrash.protocols import http
 from gatecrash.text import size_of
-from gatecrash.transcript import Transcript
-from gatecrash.verdicts import Case, Finding
+from gatecrash.transcript import Sent, Transcript
+from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 _MARKED = re.compile(rb"gatecrash-of-[A-Z0-9]+-")  # strategies.mark_of: what only one client sends
 _END_OF_HEAD = b"\r\n\r\n"
 
 
 @oracle("RESP-18")
-def answers_are_not_mixed(case: Case) -> Finding | None:
+def answers_are_not_mixed(case: Case) -> Ruling:
     """No client gets bytes that only another one sent, or that only another one's own answer holds.
 
     An answer that is cut short, or that refuses the request, is another rule's affair: nothing in it is foreign.
     """
-    for client in _connected(case.transcript):
+    clients = _connected(case.transcript)
+    for client in clients:
         wrong = _of_another(case, client) or _answer_of_another(case, client)
         if wrong is not None:
             return Finding("RESP-18", stated("an answer with nothing of another client in it"), wrong)
-    return None
+    if not _between(case.transcript):
+        return NotExercised(stated("no client sent anything between two parts of the request of another one"))
+    return of_each(_would_tell(case, client) for client in clients)
+
+
+def _between(transcript: Transcript) -> bool:
+    """Whether somebody sent something while only a part of another one's request had been sent."""
+    senders = [event.client for event in transcript.events if isinstance(event, Sent)]
+    return any(
+        set(senders[senders.index(name) : len(senders) - senders[::-1].index(name)]) != {name} for name in set(senders)
+    )
+
+
+def _would_tell(case: Case, client: str) -> Ruling:
+    """Held where this client got a whole answer, in which what belongs to another one would have been seen."""
+    answers = read(case, client).answers
+    if not answers or not answers[0].complete:
+        return no_answer(case, client)
+    said = case.transcript.scenario.sent
+    for other, sent in said.items():
+        theirs = alone(case, sent)
+        if other == client or theirs is None:
+            continue
+        marks = set(_MARKED.findall(theirs.body)) & set(_MARKED.findall(sent)) - set(_MARKED.findall(said[client]))
+        if marks or _parts(case, said[client], sent):
+            return Held()
+    return NotExercised(stated("the answer to {client} would be the same as that to another one", client=client))
+
+
+def _parts(case: Case, own: bytes, sent: bytes) -> bool:
+    """Whether the body that one gets alone who `sent` this would be foreign in the answer to the request `own`."""
+    plain, theirs = alone(case, own), alone(case, sent)
+    if plain is None or theirs is None or not theirs.body or not case.contract.stable_body or _has_body(own):
+        return False
+    if changes(case, sent) or changes(case, own) or http.request_methods(own) == ("HEAD",):
+        return False
+    return theirs.body not in case.plain[own].received
 
 
 @oracle("RESP-19")
-def everybody_of_a_crowd_is_answered(case: Case) -> Finding | None:
+def everybody_of_a_crowd_is_answered(case: Case) -> Ruling:
     """Of those who come at once each gets its own whole answer, is refused, or is still in the accept queue."""
     clients = _connected(case.transcript)
     expected = stated(
@@ -41,7 +91,33 @@ def everybody_of_a_crowd_is_answered(case: Case) -> Finding | None:
             return Finding("RESP-19", expected, wrong)
         if (finding := _forgotten("RESP-19", case, client, expected)) is not None:
             return finding
-    return None
+    if not clients:
+        return nobody_came()
+    forgotten = [unseen for client in clients if (unseen := _unaccounted(case, client)) is not None]
+    if forgotten:
+        return of_each(forgotten)
+    answered = [client for client in clients if _got_its_own(case, client)]
+    return Held() if len(answered) > 1 else NotExercised(stated("fewer than two clients got an answer of their own"))
+
+
+def _got_its_own(case: Case, client: str) -> bool:
+    """Whether `client` got a whole answer that was held against the one it gets alone."""
+    request, answers = case.transcript.scenario.sent_by(client), read(case, client).answers
+    if not answers or not answers[0].complete or turned_away(answers[0]):
+        return False
+    return alone(case, request) is not None and compared(case, request)
+
+
+def _unaccounted(case: Case, client: str) -> NotExercised | None:
+    """Why it is not known what became of a client that has no answer, no end, and nothing to wait for in the queue."""
+    transcript, answers = case.transcript, read(case, client).answers
+    if (answers and answers[0].complete) or transcript.end(client) is not None:
+        return None
+    look = transcript.look("rest")
+    side = look.connection(client) if look is not None else None
+    if not waited_for(transcript, client) or look is None or side is None or side.accepted:
+        return no_answer(case, client)
+    return never_still(look) if look.still == "restless" else None
 
 
 def _connected(transcript: Transcript) -> tuple[str, ...]:
@@ -72,16 +148,15 @@ def _answer_of_another(case: Case, client: str) -> str | None:
     A request with a body is left to the marks: where its body is cut off, anything may be the answer to the rest.
     """
     said, got = case.transcript.scenario.sent, read(case, client).answers
-    own = alone(case, said.get(client, b""))
-    if own is None or not case.contract.stable_body or not got or not got[0].complete or _has_body(said[client]):
+    request = said.get(client, b"")
+    own = alone(case, request)
+    if own is None or not got or not got[0].complete:
         return None
     for other, sent in said.items():
         theirs = alone(case, sent)
-        if other == client or changes(case, sent) or changes(case, said[client]):
+        if other == client or theirs is None or not _parts(case, request, sent):
             continue
-        if theirs is None or not theirs.body or got[0].body != theirs.body:
-            continue
-        if got[0].status == theirs.status and theirs.body not in case.plain[said[client]].received:
+        if (got[0].status, got[0].body) == (theirs.status, theirs.body):
             return stated(
                 "{client} got what {other} gets alone, {described}; alone it gets {alone}",
                 client=client,

@@ -4,63 +4,102 @@ from __future__ import annotations
 
 from gatecrash.language import stated
 from gatecrash.oracles import oracle
-from gatecrash.oracles.answers import alone, described, read, same, turned_away
+from gatecrash.oracles.answers import (
+    alone,
+    changing,
+    compared,
+    crashed,
+    described,
+    judged_by,
+    no_answer,
+    no_measure,
+    read,
+    same,
+    turned_away,
+)
+from gatecrash.oracles.unseen import nobody_came, not_served_first, nothing_answered, unproven_silence
 from gatecrash.protocols import http
 from gatecrash.protocols.http import Answer
 from gatecrash.transcript import Silent
-from gatecrash.verdicts import Case, Finding
+from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 
 @oracle("RESP-15")
-def old_client_sees_the_end(case: Case) -> Finding | None:
+def old_client_sees_the_end(case: Case) -> Ruling:
     """After the whole answer to an HTTP/1.0 client that did not ask to keep it, the connection ends."""
-    client = case.transcript.scenario.clients[0]
-    silence = case.transcript.silence(client)
+    client = next(iter(case.transcript.scenario.clients), None)
+    if client is None:
+        return nobody_came()
     answers = read(case, client).answers
-    if silence is None or case.transcript.end(client) is not None or not answers:
-        return None
+    return _end_behind(
+        "RESP-15", case, client, answers[0] if answers else None, stated("the end of an HTTP/1.0 client's connection")
+    )
+
+
+def _end_behind(rule: str, case: Case, client: str, answer: Answer | None, expected: str) -> Ruling:
+    """Whether the connection ends behind this answer."""
+    silence, end = case.transcript.silence(client), case.transcript.end(client)
+    if answer is None or not answer.complete:
+        # What only its connection's end can end is RESP-09's affair as long as that end does not come.
+        return judged_by("RESP-09") if answer is not None and answer.framing == "close" else no_answer(case, client)
+    if end is not None:
+        return crashed(case.transcript) or (Held() if end == "FIN" else judged_by("RESP-13"))
     # One that says "close" and does not do it breaks its word to everybody: RESP-14.
-    if not answers[0].complete or answers[0].framing == "close" or _says_close(answers[0]):
-        return None
+    if _says_close(answer):
+        return judged_by("RESP-14")
+    if silence is None:
+        return unproven_silence(client, None)
     got = stated(
         "{client} got its whole answer ({described}), and the connection stays open",
         client=client,
-        described=described(answers[0]),
+        described=described(answer),
     )
-    return _stays_open("RESP-15", stated("the end of an HTTP/1.0 client's connection"), got, silence)
+    return _stays_open(rule, expected, got, silence)
 
 
 @oracle("RESP-29")
-def who_asks_for_the_end_sees_it(case: Case) -> Finding | None:
+def who_asks_for_the_end_sees_it(case: Case) -> Ruling:
     """After the whole answer to a request with the connection option close, the connection ends."""
-    client = case.transcript.scenario.clients[0]
-    asked = len(http.split_requests(case.transcript.sent.get(client, b"")))
-    silence = case.transcript.silence(client)
+    transcript = case.transcript
+    client = next(iter(transcript.scenario.clients), None)
+    if client is None:
+        return nobody_came()
+    sent, planned = transcript.sent.get(client, b""), transcript.scenario.sent_by(client)
     answers = read(case, client).answers
-    if silence is None or case.transcript.end(client) is not None or not 0 < len(answers) == asked:
-        return None
-    last = answers[-1]
-    if not last.complete or last.framing == "close" or _says_close(last):  # RESP-09's affair, or RESP-14's
-        return None
-    got = stated(
-        "{client} got its whole answer ({described}), and the connection stays open",
-        client=client,
-        described=described(last),
+    if not 0 < len(answers) == len(http.split_requests(planned)) or sent != planned:
+        if transcript.end(client) is None:
+            return no_answer(case, client)
+        return NotExercised(
+            stated("the connection of {client} ended before its last request was answered", client=client)
+        )
+    return _end_behind(
+        "RESP-29", case, client, answers[-1], stated("the end of the connection, as the client asked for it")
     )
-    return _stays_open("RESP-29", stated("the end of the connection, as the client asked for it"), got, silence)
 
 
 @oracle("RESP-16")
-def next_request_is_answered(case: Case) -> Finding | None:
+def next_request_is_answered(case: Case) -> Ruling:
     """On a connection that is still open each request that a lone client gets an answer to is answered."""
-    client = case.transcript.scenario.clients[0]
+    client = next(iter(case.transcript.scenario.clients), None)
+    if client is None:
+        return nobody_came()
     requests = http.split_requests(case.transcript.sent.get(client, b""))
     whole = [answer for answer in read(case, client).answers if answer.complete]
     silence = case.transcript.silence(client)
-    if silence is None or case.transcript.end(client) is not None or not 0 < len(whole) < len(requests):
-        return None
-    if not http.can_persist(whole[-1]) or alone(case, requests[len(whole)]) is None:
-        return None
+    if len(http.split_requests(case.transcript.scenario.sent_by(client))) < 2:
+        return _only_one_request(client)
+    if not whole:
+        return not_served_first(client)
+    if case.transcript.end(client) is not None:
+        return crashed(case.transcript) or Held()
+    if len(whole) == len(requests):
+        return Held() if len(requests) > 1 else no_answer(case, client)
+    if not http.can_persist(whole[-1]):
+        return judged_by("RESP-14")
+    if alone(case, requests[len(whole)]) is None:
+        return no_measure(client)
+    if silence is None:
+        return nothing_answered(client)
     got = stated(
         "{count} of {asked} requests on one connection were answered, and the connection stays open",
         count=len(whole),
@@ -70,29 +109,45 @@ def next_request_is_answered(case: Case) -> Finding | None:
 
 
 @oracle("RESP-17")
-def pipelined_requests_are_answered_in_order(case: Case) -> Finding | None:
+def pipelined_requests_are_answered_in_order(case: Case) -> Ruling:
     """Each request sent without waiting gets the answer that it gets alone, in order, until the connection ends."""
-    transcript, client = case.transcript, case.transcript.scenario.clients[0]
+    transcript, client = case.transcript, next(iter(case.transcript.scenario.clients), None)
+    if client is None:
+        return nobody_came()
     requests = http.split_requests(transcript.sent.get(client, b""))
     expected = [answer for request in requests if (answer := alone(case, request)) is not None]
-    if len(expected) < max(2, len(requests)):
-        return None
+    if len(requests) < 2:
+        return _only_one_request(client)
+    if len(expected) < len(requests):
+        return no_measure(client)
     whole = [answer for answer in read(case, client).answers if answer.complete]
     for place, (request, got, wanted) in enumerate(zip(requests, whole, expected, strict=False)):
         if not same(case, request, got, wanted) and not turned_away(got):
             return _out_of_order(case, place, got, requests, expected)
-    if len(whole) == len(requests) or (whole and not http.can_persist(whole[-1])):
-        return None
-    silence = transcript.silence(client)
-    if silence is not None and transcript.end(client) is None:
-        wanted_all = stated("an answer to each pipelined request, or the end of the connection")
-        few = stated(
-            "{count} of {asked} pipelined requests were answered, and the connection stays open",
-            count=len(whole),
-            asked=len(requests),
+    if not whole and (transcript.end(client) is not None or transcript.silence(client) is None):
+        return no_answer(case, client)
+    if len(whole) == len(requests) or transcript.end(client) is not None:
+        told = any(
+            compared(case, request) and not turned_away(got) for request, got in zip(requests, whole, strict=False)
         )
-        return _stays_open("RESP-17", wanted_all, few, silence)
-    return None
+        unfinished = crashed(transcript) if len(whole) < len(requests) else None
+        return unfinished or (Held() if told else changing(client))
+    if whole and not http.can_persist(whole[-1]):
+        return judged_by("RESP-14")
+    silence = transcript.silence(client)
+    if silence is None:
+        return nothing_answered(client)
+    wanted_all = stated("an answer to each pipelined request, or the end of the connection")
+    few = stated(
+        "{count} of {asked} pipelined requests were answered, and the connection stays open",
+        count=len(whole),
+        asked=len(requests),
+    )
+    return _stays_open("RESP-17", wanted_all, few, silence)
+
+
+def _only_one_request(client: str) -> NotExercised:
+    return NotExercised(stated("{client} sent one request only", client=client))
 
 
 def _out_of_order(case: Case, place: int, got: Answer, requests: tuple[bytes, ...], expected: list[Answer]) -> Finding:

@@ -8,13 +8,14 @@ from gatecrash.contract import Contract
 from gatecrash.language import joined, marked, stated
 from gatecrash.offer import promised_requests
 from gatecrash.oracles import oracle
-from gatecrash.oracles.answers import described, read
-from gatecrash.oracles.service import as_finding, how_much_was_read, what_came
+from gatecrash.oracles.answers import described, no_answer, of_each, read
+from gatecrash.oracles.service import as_ruling, how_much_was_read, what_came
 from gatecrash.protocols.http import Answer
 from gatecrash.text import request_line
-from gatecrash.verdicts import Case, Finding
+from gatecrash.transcript import Flooded, Transcript
+from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
-_LARGE = 65536  # bytes: docs/contract.md
+LARGE = 65536  # bytes: docs/contract.md
 #: What says that a path is not there, or takes no POST. Any other refusal may be about the body that was sent.
 _NOT_THERE = frozenset({404, 405, 410, 501})
 _WANTED = {
@@ -26,34 +27,43 @@ _FOUND = marked("a whole answer")
 
 
 @oracle("RESP-30")
-def what_is_promised_is_answered(case: Case) -> Finding | None:
+def what_is_promised_is_answered(case: Case) -> Ruling:
     """Each client that asked for something the contract names got it, whole."""
-    findings = (_not_as_promised(case, client) for client in case.transcript.scenario.clients)
-    return next((finding for finding in findings if finding is not None), None)
+    return of_each(_as_promised(case, client) for client in case.transcript.scenario.clients)
 
 
-def _not_as_promised(case: Case, client: str) -> Finding | None:
+def _as_promised(case: Case, client: str) -> Ruling:
     transcript = case.transcript
     request = transcript.scenario.sent_by(client)
     key = _key(case.contract, request)
-    if key is None or not transcript.connected(client):
-        return None
+    if not transcript.connected(client):
+        return no_answer(case, client)
+    if key is None:
+        return NotExercised(stated("the contract does not promise what {client} asked for", client=client))
     reading = read(case, client)
     if reading.answers and reading.answers[0].complete and reading.problem("no-empty-line") is None:
         got = _refusal(case.contract, key, reading.answers[0])
-        finding = None if got is None else Finding("RESP-30", "", stated("{client} got {got}", client=client, got=got))
+        if got is None:
+            return Held()
+        wrong: Ruling = Finding("RESP-30", "", stated("{client} got {got}", client=client, got=got))
     elif transcript.end(client) is None and transcript.silence(client) is None:
-        return None
+        return _too_much(transcript, client) or no_answer(case, client)
     else:
-        finding = as_finding("RESP-30", "", what_came(transcript, client))
-    if finding is None:
-        return None
+        wrong = as_ruling("RESP-30", "", what_came(transcript, client))
+    if not isinstance(wrong, Finding):
+        return wrong
     return replace(
-        finding,
+        wrong,
         expected=_expected(case.contract, key),
-        got=joined((request_line(request), finding.got), ": "),
-        evidence=(*how_much_was_read(transcript, client), *finding.evidence),
+        got=joined((request_line(request), wrong.got), ": "),
+        evidence=(*how_much_was_read(transcript, client), *wrong.evidence),
     )
+
+
+def _too_much(transcript: Transcript, client: str) -> NotExercised | None:
+    """Of an answer that is larger than what is kept nobody saw the end."""
+    flood = next((event for event in transcript.of(client) if isinstance(event, Flooded)), None)
+    return None if flood is None else NotExercised(flood.line(), unproven=True)
 
 
 def _key(contract: Contract, request: bytes) -> str | None:
@@ -67,7 +77,7 @@ def _refusal(contract: Contract, key: str, answer: Answer) -> str | None:
         case "path":
             kept = "path" not in contract.written or answer.status < 400
         case "large_path":
-            kept = answer.status < 400 and len(answer.body) > _LARGE
+            kept = answer.status < 400 and len(answer.body) > LARGE
         case _:
             kept = answer.status not in _NOT_THERE
     return None if kept else described(answer)

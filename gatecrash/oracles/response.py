@@ -7,33 +7,58 @@ from dataclasses import replace
 from gatecrash.language import joined, stated
 from gatecrash.offer import get_request
 from gatecrash.oracles import oracle
-from gatecrash.oracles.answers import departure, described, plain_answer, same, settled
+from gatecrash.oracles.answers import (
+    changes,
+    changing,
+    departure,
+    described,
+    headed,
+    judged_by,
+    no_answer,
+    no_measure,
+    of_each,
+    plain_answer,
+    same,
+    settled,
+    waited_for,
+)
 from gatecrash.oracles.invariants import memory_fault
-from gatecrash.oracles.service import as_finding, askers, how_much_was_read, unserved
+from gatecrash.oracles.service import as_ruling, askers, how_much_was_read, unserved, what_came
+from gatecrash.oracles.unseen import never_looked, never_still, nobody_came
 from gatecrash.protocols import http
 from gatecrash.text import request_line, shown
-from gatecrash.transcript import Transcript
-from gatecrash.verdicts import Case, Finding
+from gatecrash.transcript import Sent, Transcript
+from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 
 @oracle("RESP-01")
-def complete_request_is_answered(case: Case) -> Finding | None:
+def complete_request_is_answered(case: Case) -> Ruling:
     """Every client that sent a whole request gets at least the beginning of an answer.
 
     A server need not support other methods than GET. One that ends the connection then keeps nobody waiting: RESP-31.
     """
-    clients = tuple(client for client in askers(case) if not _dropped(case.transcript, client))
-    return _unanswered("RESP-01", case, clients)
+    return of_each(
+        judged_by("RESP-31") if _dropped(case.transcript, client) else _answered("RESP-01", case, client)
+        for client in askers(case)
+    )
 
 
 @oracle("RESP-31")
-def refusal_is_said(case: Case) -> Finding | None:
+def refusal_is_said(case: Case) -> Ruling:
     """No connection is ended without a byte because of the method of a complete request."""
+    return of_each(_refused(case, client) for client in askers(case))
+
+
+def _refused(case: Case, client: str) -> Ruling:
     expected = stated("an answer, if only one that refuses the method (405, 501)")
-    for client in askers(case):
-        if _dropped(case.transcript, client):
-            return _told("RESP-31", case, client, as_finding("RESP-31", expected, unserved(case, client)))
-    return None
+    if _dropped(case.transcript, client):
+        return _told("RESP-31", case, client, as_ruling("RESP-31", expected, what_came(case.transcript, client)))
+    asked = http.request_methods(case.transcript.scenario.sent_by(client))
+    if asked[:1] in ((), ("GET",)):
+        return NotExercised(stated("{client} asked with no other method than GET", client=client))
+    if case.transcript.received(client):
+        return Held()
+    return judged_by("RESP-01") if waited_for(case.transcript, client) else no_answer(case, client)
 
 
 def _dropped(transcript: Transcript, client: str) -> bool:
@@ -43,50 +68,88 @@ def _dropped(transcript: Transcript, client: str) -> bool:
     return ended and asked[:1] not in ((), ("GET",)) and not transcript.received(client)
 
 
-def _unanswered(rule: str, case: Case, clients: tuple[str, ...]) -> Finding | None:
-    """A client that asked, and of whom it is known that not a byte comes."""
-    for client in clients:
-        transcript = case.transcript
-        asked = http.request_methods(transcript.scenario.sent_by(client))
-        if not asked or transcript.received(client):
-            continue
-        if transcript.end(client) is not None or transcript.silence(client) is not None:
-            missing = as_finding(rule, stated("an answer to a complete request"), unserved(case, client))
-            return _told(rule, case, client, missing)
-    return None
+def _answered(rule: str, case: Case, client: str) -> Ruling:
+    """Whether a client that asked got a byte, as far as it is known that no other comes."""
+    transcript = case.transcript
+    if not http.request_methods(transcript.scenario.sent_by(client)):
+        return NotExercised(stated("{client} sent no complete request", client=client))
+    if transcript.received(client):
+        return Held()
+    if not waited_for(transcript, client):
+        return no_answer(case, client)
+    missing = as_ruling(rule, stated("an answer to a complete request"), what_came(transcript, client))
+    return _told(rule, case, client, missing)
 
 
-def _told(rule: str, case: Case, client: str, finding: Finding | None) -> Finding | None:
-    """The finding, and what was asked where it was not the plain GET of all clients."""
+def _told(rule: str, case: Case, client: str, ruling: Ruling) -> Ruling:
+    """A finding with what was asked where it was not the plain GET of all clients."""
     request = case.transcript.scenario.sent_by(client)
-    if finding is None or rule == "RESP-25" or request == get_request(case.contract.path):
-        return finding
-    got = joined((request_line(request), finding.got), ": ")
-    return replace(finding, got=got, evidence=(*how_much_was_read(case.transcript, client), *finding.evidence))
+    if not isinstance(ruling, Finding) or rule == "RESP-25" or request == get_request(case.contract.path):
+        return ruling
+    got = joined((request_line(request), ruling.got), ": ")
+    return replace(ruling, got=got, evidence=(*how_much_was_read(case.transcript, client), *ruling.evidence))
 
 
 @oracle("RESP-22")
-def malformed_request_crashes_nothing(case: Case) -> Finding | None:
+def malformed_request_crashes_nothing(case: Case) -> Ruling:
     """No process of the server dies of a memory fault, and the server is still there."""
-    how = _lost(case.transcript)
+    transcript = case.transcript
+    how = _lost(transcript)
     if how is None:
-        return None
-    said = [case.transcript.scenario.sent_by(name) for name in case.transcript.scenario.clients]
+        return _unread(transcript) or _never_at_rest(transcript, "asked") or Held()
+    said = [transcript.scenario.sent_by(name) for name in transcript.scenario.clients]
     evidence = tuple(stated("it was sent {data}", data=shown(data)) for data in said if data)
     return Finding("RESP-22", stated("a server that goes on after a malformed request"), how, evidence)
 
 
+def _unread(transcript: Transcript) -> NotExercised | None:
+    """Why the server did not come to read what it was sent; who has ended the connection has read enough."""
+    senders = [e.client for e in transcript.events if isinstance(e, Sent)]
+    if not senders:
+        return nobody_came()
+    look = transcript.look("asked")
+    sides = [side for name in senders if look is not None and (side := look.connection(name)) is not None]
+    unread = next((side for side in sides if not side.consumed), None)
+    if unread is None:
+        return None
+    return NotExercised(stated("the server read nothing of what {client} sent", client=unread.client))
+
+
+def _never_at_rest(transcript: Transcript, label: str) -> NotExercised | None:
+    """Why a crash may still have been to come at this look: one who sleeps, if only for a time, is done with it."""
+    look = transcript.look(label)
+    if look is None:
+        return never_looked(label)
+    return never_still(look) if look.still == "restless" else None
+
+
 @oracle("RESP-25")
-def missing_thing_harms_nothing(case: Case) -> Finding | None:
+def missing_thing_harms_nothing(case: Case) -> Ruling:
     """Who asks for something that is not there is answered; nothing crashes; the last client is served as ever."""
     how = _lost(case.transcript)
     if how is not None:
         return Finding("RESP-25", stated("a server that goes on after a request for something that is not there"), how)
     clients = case.transcript.scenario.clients
-    unanswered = _unanswered("RESP-25", case, clients)
-    if unanswered is not None or plain_answer(case, case.transcript.scenario.sent_by(clients[-1])) is None:
-        return unanswered
-    return as_finding("RESP-25", stated("the next client is served as before"), unserved(case, clients[-1]))
+    if len(clients) < 2:
+        return nobody_came()
+    answered = [_answered("RESP-25", case, client) for client in clients]
+    broken = next((ruling for ruling in answered if isinstance(ruling, Finding)), None)
+    if broken is not None:
+        return broken
+    served = _served_as_before(case, clients[-1])
+    if not isinstance(served, Held):
+        return served
+    vain = next((ruling for ruling in answered if not isinstance(ruling, Held)), None)
+    return vain or _never_at_rest(case.transcript, "after") or served
+
+
+def _served_as_before(case: Case, client: str) -> Ruling:
+    transcript = case.transcript
+    if plain_answer(case, transcript.scenario.sent_by(client)) is None:
+        return no_measure(client)
+    if transcript.connected(client) and not transcript.received(client) and not waited_for(transcript, client):
+        return no_answer(case, client)
+    return as_ruling("RESP-25", stated("the next client is served as before"), unserved(case, client))
 
 
 def _lost(transcript: Transcript) -> str | None:
@@ -98,33 +161,44 @@ def _lost(transcript: Transcript) -> str | None:
 
 
 @oracle("RESP-24")
-def same_request_gets_the_same_answer(case: Case) -> Finding | None:
+def same_request_gets_the_same_answer(case: Case) -> Ruling:
     """Clients that send the same get the same status and the same body as the first of them."""
     firsts: dict[bytes, str] = {}
+    rulings: list[Ruling] = []
     for client in case.transcript.scenario.clients:
-        request = case.transcript.scenario.sent_by(client)
-        first = firsts.setdefault(request, client)
-        known, again = settled(case, first).answers, settled(case, client).answers
-        if first == client or not known or not again or not (known[0].complete and again[0].complete):
-            continue
-        if not same(case, request, again[0], known[0], on_one_server=True):
-            expected = stated(
-                "what {first} got for the same request: {described}", first=first, described=described(known[0])
-            )
-            got = stated("{client} got {described}", client=client, described=described(again[0]))
-            return Finding("RESP-24", expected, got, difference=departure(case, client))
-    return None
+        first = firsts.setdefault(case.transcript.scenario.sent_by(client), client)
+        if first != client:
+            rulings.append(_as_the_first(case, first, client))
+    nobody = NotExercised(stated("no two clients asked for the same"))
+    return of_each(rulings or [nobody if firsts else nobody_came()])
+
+
+def _as_the_first(case: Case, first: str, client: str) -> Ruling:
+    request = case.transcript.scenario.sent_by(client)
+    for name in (first, client):
+        answers = settled(case, name).answers
+        if not answers or not answers[0].complete:
+            return no_answer(case, name)
+    known, again = settled(case, first).answers[0], settled(case, client).answers[0]
+    if same(case, request, again, known, on_one_server=True):
+        changes_by_itself = "status" in changes(case, request, on_one_server=True)
+        return changing(client) if changes_by_itself else Held()
+    expected = stated("what {first} got for the same request: {described}", first=first, described=described(known))
+    got = stated("{client} got {described}", client=client, described=described(again))
+    return Finding("RESP-24", expected, got, difference=departure(case, client))
 
 
 @oracle("RESP-27")
-def answer_is_a_success(case: Case) -> Finding | None:
+def answer_is_a_success(case: Case) -> Ruling:
     """No well-formed request for a path that is known to exist is refused."""
-    for client in case.transcript.scenario.clients:
-        for answer in settled(case, client).answers:
-            if answer.status >= 400:
-                line = shown(f"{answer.status} ".encode() + answer.reason)
-                got = stated(
-                    "{client}'s request for {path} got {line}", client=client, path=case.contract.path, line=line
-                )
-                return Finding("RESP-27", stated("a status below 400 for a path that is known to exist"), got)
-    return None
+    return of_each(_success(case, client) for client in case.transcript.scenario.clients)
+
+
+def _success(case: Case, client: str) -> Ruling:
+    answers = settled(case, client).answers
+    refused = next((answer for answer in answers if answer.status >= 400), None)
+    if refused is not None:
+        line = shown(f"{refused.status} ".encode() + refused.reason)
+        got = stated("{client}'s request for {path} got {line}", client=client, path=case.contract.path, line=line)
+        return Finding("RESP-27", stated("a status below 400 for a path that is known to exist"), got)
+    return Held() if any(headed(answer) and answer.status >= 200 for answer in answers) else no_answer(case, client)

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from gatecrash.language import marked, stated
 from gatecrash.oracles import oracle
-from gatecrash.oracles.answers import changes, departure, described, plain_answer, same, settled
+from gatecrash.oracles.answers import (
+    changes,
+    changing,
+    compared,
+    crashed,
+    departure,
+    described,
+    judged_by,
+    more_may_come,
+    no_answer,
+    no_measure,
+    of_each,
+    plain_answer,
+    same,
+    settled,
+    waited_for,
+)
+from gatecrash.oracles.promises import LARGE
 from gatecrash.oracles.service import as_finding, askers, unserved
+from gatecrash.oracles.unseen import never_made, never_still, nobody_came, not_served_first, unproven_silence
 from gatecrash.protocols import http
 from gatecrash.protocols.http import Answer
 from gatecrash.scenario import Send
 from gatecrash.text import size_of
-from gatecrash.transcript import Got, Transcript
-from gatecrash.verdicts import Case, Finding
+from gatecrash.transcript import Got, Looked, Sent, Transcript
+from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 #: Fields that an answer has once or not at all: one more or less of them is another head.
 _SINGLE_FIELDS = (b"content-length", b"content-type", b"date", b"server")
@@ -23,25 +41,44 @@ _WHY_RESET = (
 
 
 @oracle("RESP-02")
-def segments_do_not_matter(case: Case) -> Finding | None:
+def segments_do_not_matter(case: Case) -> Ruling:
     """The answer to a request in segments is that to the same bytes in one."""
-    findings = (_not_as_usual("RESP-02", case, client) for client in case.transcript.scenario.clients)
-    return next((finding for finding in findings if finding is not None), None)
+    return of_each(_in_segments(case, client) for client in case.transcript.scenario.clients)
 
 
-def _not_as_usual(rule: str, case: Case, client: str) -> Finding | None:
-    """The finding that `client` got something else than a lone client that sent the same in one segment."""
-    plain = plain_answer(case, case.transcript.scenario.sent_by(client))
-    if plain is None or not case.transcript.connected(client):
+def _in_segments(case: Case, client: str) -> Ruling:
+    ruling = _as_usual("RESP-02", case, client)
+    return (_not_cut(case.transcript, client) or ruling) if isinstance(ruling, Held) else ruling
+
+
+def _not_cut(transcript: Transcript, client: str) -> NotExercised | None:
+    """Why the server may have had the whole request at once: one segment must have been read before the last came."""
+    segments = [event for event in transcript.of(client) if isinstance(event, Sent)]
+    if len(segments) < 2:
+        return NotExercised(stated("{client} sent its request in one segment", client=client))
+    if any(segment.read for segment in segments[:-1]):
         return None
+    why = stated("that the server read one segment of {client} before the next was sent was not seen", client=client)
+    return NotExercised(why, unproven=True)
+
+
+def _as_usual(rule: str, case: Case, client: str) -> Ruling:
+    """Whether `client` got what a lone client gets that sends the same in one segment."""
+    request = case.transcript.scenario.sent_by(client)
+    plain = plain_answer(case, request)
+    if not case.transcript.connected(client):
+        return no_answer(case, client)
+    if plain is None:
+        return no_measure(client)
     expected = stated(
         "what a lone client gets for the same bytes in one piece: {described}", described=described(plain)
     )
     answers = settled(case, client).answers
     if not answers or not answers[0].complete:
-        return as_finding(rule, expected, unserved(case, client))
-    if same(case, case.transcript.scenario.sent_by(client), answers[0], plain):
-        return None
+        missing = as_finding(rule, expected, unserved(case, client)) if waited_for(case.transcript, client) else None
+        return missing or no_answer(case, client)
+    if same(case, request, answers[0], plain):
+        return Held() if compared(case, request) else changing(client)
     return Finding(
         rule,
         expected,
@@ -51,22 +88,57 @@ def _not_as_usual(rule: str, case: Case, client: str) -> Finding | None:
 
 
 @oracle("RESP-03")
-def answer_waits_for_the_whole_head(case: Case) -> Finding | None:
+def answer_waits_for_the_whole_head(case: Case) -> Ruling:
     """No success begins while a part of the request's head has not even been sent."""
-    for client in case.transcript.scenario.clients:
-        request = case.transcript.scenario.sent_by(client)
-        head_end = request.find(b"\r\n\r\n") + 4
-        early = [e for e in case.transcript.of(client) if isinstance(e, Got) and _said(case, e) < head_end]
-        answers = http.read_answers(b"".join(e.data for e in early), http.request_methods(request), ended=False).answers
-        if answers and 200 <= answers[0].status < 400:
-            so_far = stated(
-                "it had sent {said} bytes of a head of {head_end}", said=_said(case, early[0]), head_end=head_end
-            )
-            got = stated(
-                "{client} got status {status} when {so_far}", client=client, status=answers[0].status, so_far=so_far
-            )
-            return Finding("RESP-03", stated("no answer of success before the whole head of the request is there"), got)
-    return None
+    return of_each(_not_too_early(case, client) for client in case.transcript.scenario.clients)
+
+
+def _not_too_early(case: Case, client: str) -> Ruling:
+    request = case.transcript.scenario.sent_by(client)
+    head_end = request.find(b"\r\n\r\n") + 4
+    early = [e for e in case.transcript.of(client) if isinstance(e, Got) and _said(case, e) < head_end]
+    answers = http.read_answers(b"".join(e.data for e in early), http.request_methods(request), ended=False).answers
+    if answers and _is_success(answers[0]):
+        so_far = stated(
+            "it had sent {said} bytes of a head of {head_end}", said=_said(case, early[0]), head_end=head_end
+        )
+        got = stated(
+            "{client} got status {status} when {so_far}", client=client, status=answers[0].status, so_far=so_far
+        )
+        return Finding("RESP-03", stated("no answer of success before the whole head of the request is there"), got)
+    answers = settled(case, client).answers
+    if not answers:
+        return no_answer(case, client)
+    if not _is_success(answers[0]):
+        return _no_success(client)
+    return _never_waited(case, client, head_end) or Held()
+
+
+def _is_success(answer: Answer) -> bool:
+    return 200 <= answer.status < 400
+
+
+def _no_success(client: str) -> NotExercised:
+    return NotExercised(stated("the answer to {client} is no success", client=client))
+
+
+def _never_waited(case: Case, client: str, head_end: int) -> NotExercised | None:
+    """Why the server was not seen to wait: it must have read a part of the head, and then have come to rest."""
+    said, looks, parts = 0, list[Looked](), list[Sent]()
+    for event in case.transcript.events:
+        if isinstance(event, Sent) and event.client == client:
+            said += len(event.data)
+            if said >= head_end:
+                break
+            parts.append(event)
+        elif isinstance(event, Looked) and parts and parts[-1].read:
+            looks.append(event)
+    if not parts:
+        return NotExercised(stated("{client} sent the head of its request in one segment", client=client))
+    if not looks:
+        return _not_cut(case.transcript, client) or unproven_silence(client, None)
+    rested = any(look.snapshot.still != "restless" for look in looks)
+    return None if rested else never_still(looks[-1].snapshot)
 
 
 def _said(case: Case, got: Got) -> int:
@@ -76,14 +148,17 @@ def _said(case: Case, got: Got) -> int:
 
 
 @oracle("RESP-11")
-def short_write_is_continued(case: Case) -> Finding | None:
+def short_write_is_continued(case: Case) -> Ruling:
     """The client whose answer met a short write gets all of it, each byte once."""
+    if not case.transcript.scenario.clients:
+        return nobody_came()
     if not (short := _shortened(case.transcript)):
-        return None
+        return never_made(stated("a send that offers more than is to be taken"))
     client = case.transcript.scenario.clients[0]
-    finding = _not_as_usual("RESP-11", case, client) or _repeated(case, client)
+    ruling = _as_usual("RESP-11", case, client)
+    finding = ruling if isinstance(ruling, Finding) else _repeated(case, client)
     if finding is None:
-        return None
+        return (more_may_come(case.transcript, client) or ruling) if isinstance(ruling, Held) else ruling
     got = stated("{short} of the server's sends took only a part; {got}", short=short, got=finding.got)
     return Finding("RESP-11", finding.expected, got, finding.evidence, departure(case, client), finding.conclusive)
 
@@ -114,56 +189,96 @@ def _head_of(answer: Answer) -> tuple[int, bytes, list[int]]:
 
 
 @oracle("RESP-12")
-def large_request_is_never_hung_on(case: Case) -> Finding | None:
+def large_request_is_never_hung_on(case: Case) -> Ruling:
     """A client with a large head gets an answer or an end, if the first one, with a small head like it, got any."""
-    first, *others = askers(case)
-    before = case.transcript.look("before")
-    spun = before is not None and before.still == "spinning"
-    if not case.transcript.received(first) or case.transcript.server_ended is not None:
-        return None
-    for client in others:
-        silence = case.transcript.silence(client)
-        if silence is None or case.transcript.received(client) or case.transcript.end(client) is not None:
-            continue
-        size = size_of(case.transcript.scenario.sent_by(client))
-        spins = silence.still == "spinning" and not spun
-        state = (
-            stated("uses a processor and gets no further")
-            if spins
-            else stated("waits for something that does not come")
-        )
-        got = stated(
-            "{client} sent a whole request of {size} and got not a byte: the server {state}",
-            client=client,
-            size=size,
-            state=state,
-        )
-        expected = stated("an answer, a refusal, or the end of the connection")
-        return Finding("RESP-12", expected, got, silence.where, conclusive=silence.proven or spins)
-    return None
+    transcript, clients = case.transcript, askers(case)
+    if len(clients) < 2:
+        return nobody_came()
+    if transcript.server_ended is not None:
+        return judged_by("RESP-22")
+    if (crash := crashed(transcript)) is not None:
+        return crash
+    if not transcript.received(clients[0]):
+        return not_served_first(clients[0])
+    return of_each(_not_hung_on(case, client) for client in clients[1:])
+
+
+def _not_hung_on(case: Case, client: str) -> Ruling:
+    transcript, silence = case.transcript, case.transcript.silence(client)
+    if transcript.received(client) or transcript.end(client) is not None:
+        return Held()
+    if silence is None:
+        return no_answer(case, client)
+    before = transcript.look("before")
+    spins = silence.still == "spinning" and not (before is not None and before.still == "spinning")
+    state = (
+        stated("uses a processor and gets no further") if spins else stated("waits for something that does not come")
+    )
+    got = stated(
+        "{client} sent a whole request of {size} and got not a byte: the server {state}",
+        client=client,
+        size=size_of(transcript.scenario.sent_by(client)),
+        state=state,
+    )
+    expected = stated("an answer, a refusal, or the end of the connection")
+    return Finding("RESP-12", expected, got, silence.where, conclusive=silence.proven or spins)
 
 
 @oracle("RESP-13")
-def answer_is_not_lost_by_a_reset(case: Case) -> Finding | None:
+def answer_is_not_lost_by_a_reset(case: Case) -> Ruling:
     """No success is followed by a reset although the client sent one request and nothing else.
 
     The kernel resets the connections of a server that has died, whatever they held.
     """
     if case.transcript.server_ended is not None:
-        return None
-    for client in case.transcript.scenario.clients:
-        answers = settled(case, client).answers
-        if case.transcript.end(client) != "RST" or not answers or not 200 <= answers[0].status < 400:
-            continue
+        return NotExercised(stated("the server has ended, and with it all its connections"))
+    return of_each(_not_reset(case, client) for client in case.transcript.scenario.clients)
+
+
+def _not_reset(case: Case, client: str) -> Ruling:
+    transcript, answers = case.transcript, settled(case, client).answers
+    if not answers:
+        return no_answer(case, client)
+    if not _is_success(answers[0]):
+        return _no_success(client)
+    if transcript.end(client) == "RST":
         got = stated(
             "{client} got status {status}, and then a reset instead of the end", client=client, status=answers[0].status
         )
         return Finding("RESP-13", stated("an end (FIN) behind the answer"), got, tuple(map(stated, _WHY_RESET)))
-    return None
+    if not answers[0].complete:
+        return no_answer(case, client)
+    return Held() if transcript.end(client) == "FIN" else _nothing_left_unread(transcript, client)
+
+
+def _nothing_left_unread(transcript: Transcript, client: str) -> Ruling:
+    """Of a connection that is kept: whether its close would be an end, because all that was sent has been read."""
+    looks = transcript.looks()
+    if not looks:
+        return unproven_silence(client, transcript.silence(client))
+    look = looks[-1].snapshot
+    if look.still == "restless":
+        return never_still(look)
+    side = look.connection(client)
+    if side is not None and side.consumed and not side.unread:
+        return Held()
+    return NotExercised(
+        stated("the connection of {client} is open, and its request was not read to the end", client=client)
+    )
 
 
 @oracle("RESP-28")
-def slow_reader_gets_everything(case: Case) -> Finding | None:
+def slow_reader_gets_everything(case: Case) -> Ruling:
     """A client that reads slowly gets what a fast one gets."""
-    findings = (_not_as_usual("RESP-28", case, client) for client in case.transcript.scenario.clients)
-    return next((finding for finding in findings if finding is not None), None)
+    return of_each(_read_slowly(case, client) for client in case.transcript.scenario.clients)
+
+
+def _read_slowly(case: Case, client: str) -> Ruling:
+    ruling = _as_usual("RESP-28", case, client)
+    if not isinstance(ruling, Held):
+        return ruling
+    received = case.transcript.received(client)
+    if len(received) <= LARGE:
+        return NotExercised(stated("what {client} got is not large ({size})", client=client, size=size_of(received)))
+    bites = {event.step for event in case.transcript.of(client) if isinstance(event, Got)}
+    return ruling if len(bites) > 1 else NotExercised(stated("{client} read its answer at once", client=client))
