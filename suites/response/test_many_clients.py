@@ -45,7 +45,8 @@ def _requests(contract: Contract, client: str) -> tuple[bytes, ...]:
 def _two_at_a_time(contract: Contract) -> SearchStrategy[Scenario]:
     """Two clients that ask different things, their segments in any order; then both read.
 
-    The second comes when the first has said something: those who come together are another rule's affair.
+    The second comes, and speaks, when the first has sent a part of its request: those who come together are another
+    rule's affair.
     """
     first, second = _requests(contract, "A"), _requests(contract, "B")
     pairs = [(a, b) for n, a in enumerate(first) for m, b in enumerate(second) if n != m]
@@ -54,12 +55,12 @@ def _two_at_a_time(contract: Contract) -> SearchStrategy[Scenario]:
 
 def _interleaved(first: bytes, second: bytes) -> SearchStrategy[Scenario]:
     def mixed(cut: tuple[tuple[bytes, ...], tuple[bytes, ...]]) -> SearchStrategy[Scenario]:
-        (start, *rest), other = cut
-        here = (Connect("A"), Send("A", start), Connect("B"))
+        (start, *rest), (between, *other) = cut
+        here = (Connect("A"), Send("A", start), Connect("B"), Send("B", between))
         return interleavings([_says("A", rest), _says("B", other)]).map(lambda said: _then_read(here, said))
 
-    segments = [segmentations(request, max_segments=3, byte_by_byte=False) for request in (first, second)]
-    return st.tuples(*segments).flatmap(mixed)
+    of_a, of_b = (segmentations(request, max_segments=3, byte_by_byte=False) for request in (first, second))
+    return st.tuples(of_a.filter(lambda cut: len(cut) > 1), of_b).flatmap(mixed)
 
 
 def _says(client: str, segments: Sequence[bytes]) -> tuple[Step, ...]:

@@ -33,14 +33,15 @@ _SHORT = (1, 2, 7, 12, 16, 40, 100, 1000, 5000)  # bytes that a send takes
 
 @pytest.mark.rule("RESP-02")
 def test_segments_do_not_matter(trial: Trial) -> None:
-    trial.verify(_requests(trial.contract).flatmap(segmented_requests))
+    trial.verify(_requests(trial.contract).flatmap(segmented_requests).filter(_is_cut))
 
 
 @pytest.mark.rule("RESP-03")
 def test_the_answer_waits_for_the_whole_head(trial: Trial) -> None:
     """The server comes to rest after each segment, so that an early answer is early for certain."""
     head = get_request(trial.contract.path)
-    trial.verify(segmentations(head, max_segments=3, byte_by_byte=False).map(_looking_after_each))
+    cut = segmentations(head, max_segments=3, byte_by_byte=False).map(_looking_after_each)
+    trial.verify(cut.filter(_is_cut))
 
 
 @pytest.mark.rule("RESP-11")
@@ -79,6 +80,11 @@ def _requests(contract: Contract) -> SearchStrategy[bytes]:
 def _post(contract: Contract, body: bytes) -> bytes:
     head = f"POST {contract.post_path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
+
+
+def _is_cut(played: Scenario) -> bool:
+    """A request in one segment shows nothing."""
+    return sum(isinstance(step, Send) for step in played.steps) > 1
 
 
 def _looking_after_each(segments: Sequence[bytes]) -> Scenario:
