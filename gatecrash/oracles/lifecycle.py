@@ -103,7 +103,7 @@ def _told_to_end(transcript: Transcript) -> tuple[Snapshot, Snapshot] | NotExerc
     if before is None or after is None:
         return never_looked("before SIGTERM" if before is None else "after SIGTERM")
     if not before.running:
-        return server_gone(transcript.server_ended)
+        return server_gone(transcript)
     if not any(isinstance(step, Signal) and step.name == "SIGTERM" for step in transcript.scenario.steps):
         return NotExercised(stated("SIGTERM was not sent"))
     return before, after
@@ -172,6 +172,6 @@ def _rests(rule: str, case: Case, looks: Sequence[Looked], expected: str) -> Rul
     if not looks:
         return NotExercised(stated("the server was not looked at"))
     if not all(look.snapshot.running for look in looks):
-        return server_gone(case.transcript.server_ended)
+        return server_gone(case.transcript)
     moving = next((look.snapshot for look in looks if look.snapshot.still == "restless"), None)
     return Held() if moving is None else never_still(moving)

@@ -96,7 +96,7 @@ def finished_connection_is_closed(case: Case) -> Ruling:
     """
     transcript = case.transcript
     if transcript.server_ended is not None:
-        return server_gone(transcript.server_ended)
+        return server_gone(transcript)
     finished = (client for client in _finished(transcript) if transcript.connected(client))
     return of_all((_closed(transcript, client) for client in finished), nobody_came())
 

@@ -137,7 +137,7 @@ def stop_and_continue_is_survived(case: Case) -> Ruling:
     if before is None:
         return never_looked("running")
     if not before.running:
-        return server_gone(transcript.server_ended)
+        return server_gone(transcript)
     if not any(isinstance(step, Freeze) for step in transcript.scenario.steps):
         return NotExercised(stated("the server was not stopped"))
     last = next(reversed(transcript.scenario.clients), "")
@@ -163,7 +163,7 @@ def odd_bytes_end_nobody(case: Case) -> Ruling:
     if look.still == "restless":
         return never_still(look)
     if not look.running:
-        return server_gone(end)
+        return server_gone(case.transcript)
     read = any(accepted(transcript, name) for name in transcript.scenario.clients)
     if case.contract.protocol == "udp":
         read = look.datagram is not None and not look.datagram.unread

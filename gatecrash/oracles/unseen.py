@@ -5,7 +5,6 @@ from __future__ import annotations
 from gatecrash.language import marked, stated
 from gatecrash.scenario import Connect
 from gatecrash.transcript import Connected, Looked, Silent, Snapshot, Transcript
-from gatecrash.transcript import Looked, ServerEnded, Silent, Snapshot, Transcript
 from gatecrash.verdicts import NotExercised
 
 _MOVING = {
@@ -116,13 +115,6 @@ def nothing_known(client: str) -> NotExercised:
     return NotExercised(
         stated("that {client} gets nothing tells nothing: no answer of this protocol is known", client=client)
     )
-
-
-def server_gone(ended: ServerEnded | None) -> NotExercised:
-    """The server was not there any more when it was to be put to the test."""
-    if ended is None:
-        return NotExercised(stated("the server had ended before"))
-    return NotExercised(stated("the server had ended before: {ended}", ended=ended.line()))
 
 
 def affair_of(rule: str, what: str) -> NotExercised:
