@@ -6,21 +6,20 @@ from collections.abc import Callable
 from importlib import import_module
 
 from gatecrash.errors import EngineFault
-from gatecrash.verdicts import Case, Held, Ruling
+from gatecrash.verdicts import Case, Ruling
 
 Oracle = Callable[[Case], Ruling]
-_Registered = Callable[[Case], Ruling | None]
-_ORACLES: dict[str, _Registered] = {}
+_ORACLES: dict[str, Oracle] = {}
 _AREAS = (
     "accept", "queue", "startup", "fork", "children", "response", "framing", "segments", "persistence", "bodies",
     "many_clients", "library", "promises", "stream", "datagram", "lifecycle", "survival", "resources", "memory",
 )  # fmt: skip
 
 
-def oracle(*rules: str) -> Callable[[_Registered], _Registered]:
+def oracle(*rules: str) -> Callable[[Oracle], Oracle]:
     """Register a function as the oracle of these rules."""
 
-    def register(function: _Registered) -> _Registered:
+    def register(function: Oracle) -> Oracle:
         for rule in rules:
             if rule in _ORACLES:
                 raise EngineFault(f"rule {rule} has two oracles")
@@ -37,5 +36,4 @@ def oracle_of(rule: str) -> Oracle:
             import_module(f"gatecrash.oracles.{area}")
     if rule not in _ORACLES:
         raise EngineFault(f"rule {rule} has no oracle")
-    function = _ORACLES[rule]
-    return lambda case: Held() if (ruling := function(case)) is None else ruling  # until all oracles have three values
+    return _ORACLES[rule]
