@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -54,7 +55,7 @@ def nursery() -> Iterator[Nursery]:
 
 def test_what_is_excused_is_given_back_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("gatecrash.instruments.patience.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("gatecrash.instruments.patience.time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr("gatecrash.instruments.patience._own_delay", lambda: 0.0)
     whole = Patience(5.0)
     part = Patience(1.0, whole)
@@ -71,7 +72,7 @@ def test_what_is_excused_is_given_back_but_not_for_ever(monkeypatch: pytest.Monk
 
 def test_the_testers_own_wait_for_a_processor_is_excused(monkeypatch: pytest.MonkeyPatch) -> None:
     now, delay = [0.0], [7.0]
-    monkeypatch.setattr("gatecrash.instruments.patience.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("gatecrash.instruments.patience.time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr("gatecrash.instruments.patience._own_delay", lambda: delay[0])
     patience = Patience(5.0)
     now[0], delay[0] = 8.0, 11.0
