@@ -19,7 +19,9 @@ from gatecrash.workshop import Workshop
 SOME = Profile("some", examples=8, seconds=3.0, shrink_seconds=1.0)
 REFERENCES = reference_servers()
 #: Rules that are exercised in fewer examples on some correct server, and why that is right.
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS: dict[str, str] = {
+    "ACC-09": "the workers of a prefork server have limits of their own, which lowering the parent's does not touch",
+}
 
 
 def verdicts_on(path: Path) -> dict[str, Verdict]:

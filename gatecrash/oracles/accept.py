@@ -37,6 +37,8 @@ _BUSY = 0.1
 _WAITING = frozenset({"accept", "accept4", "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait"})
 #: A connection that nobody has given up: also one whose client has said its last word.
 _ALIVE = frozenset({"ESTABLISHED", "CLOSE_WAIT"})
+#: One that the server has closed, and its client has not.
+_CLOSED_HERE = frozenset({"FIN_WAIT1", "FIN_WAIT2"})
 #: What the trace has to tell of for ACC-18.
 _USES = frozenset({"fork", "thread", "recv", "send"})
 
@@ -69,7 +71,7 @@ def _left_behind(rule: str, expected: str, transcript: Transcript, clients: list
 
 @oracle("ACC-16")
 def idle_client_blocks_nobody(case: Case) -> Ruling:
-    """Every client that asks is served although others are connected and say nothing.
+    """Every client that asks is served although others are connected, and say nothing, or nothing more.
 
     A server that turns somebody away while it is busy does not keep them waiting: only silence counts.
     """
@@ -94,14 +96,18 @@ def _staying(transcript: Transcript) -> tuple[str, ...]:
 
 
 def _is_there(transcript: Transcript, client: str) -> bool:
-    """Whether the server had accepted this client, and at the last look had not closed its connection."""
+    """Whether the server had accepted this client, which at the last look still held its end of the connection.
+
+    The server may have closed its own: whoever waits then until the client does the same is blocked by it, too.
+    """
     looks = transcript.looks()
-    if not looks or transcript.end(client) is not None:
+    if not looks or transcript.end(client) == "RST":
         return False
     side = looks[-1].snapshot.connection(client)
     if side is None:  # of a server of which only the wire is seen: it has answered, and its end did not come
-        return bool(transcript.received(client)) and not looks[-1].snapshot.processes
-    return side.accepted and side.state == "ESTABLISHED"
+        wire = not looks[-1].snapshot.processes
+        return wire and bool(transcript.received(client)) and transcript.end(client) is None
+    return side.state in _CLOSED_HERE or (side.accepted and side.state == "ESTABLISHED")
 
 
 def _after(transcript: Transcript, client: str) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.contract import Contract
 from gatecrash.offer import ask, visit
 from gatecrash.scenario import Connect, Scenario, Settle, Step, scenario
 from gatecrash.trial import Trial
@@ -18,18 +17,13 @@ def test_a_second_client_is_accepted(trial: Trial) -> None:
 @pytest.mark.rule("ACC-16")
 def test_an_idle_client_blocks_nobody_else(trial: Trial) -> None:
     most = max(1, min(3, (trial.contract.workers or 4) - 1))
-    idle = st.lists(st.booleans() if _keeps(trial.contract) else st.just(False), min_size=1, max_size=most)
+    idle = st.lists(st.booleans(), min_size=1, max_size=most)
     trial.verify(st.builds(_beside_idle_clients, st.just(trial), idle, st.integers(1, 3)))
 
 
 @pytest.mark.rule("ACC-17")
 def test_the_listening_socket_stays_open(trial: Trial) -> None:
     trial.verify(st.integers(1, 4).map(lambda count: scenario(*_one_after_another(trial, count), Settle("after"))))
-
-
-def _keeps(contract: Contract) -> bool:
-    """Whether a client may stay connected behind its answer, as far as is known."""
-    return {"http": contract.persistent, "greeting": contract.greets > 0}.get(contract.protocol, True)
 
 
 def _one_after_another(trial: Trial, count: int) -> list[Step]:
@@ -39,8 +33,7 @@ def _one_after_another(trial: Trial, count: int) -> list[Step]:
 def _beside_idle_clients(trial: Trial, have_asked: list[bool], asking: int) -> Scenario:
     """Idle clients have said nothing, or have got an answer; they stay to the end. The others ask and leave.
 
-    The last look tells whether the idle ones are still there: a server may end a connection behind its answer.
-
+    The last look tells whether the idle ones are still there, if only at their own end of the connection.
     Each one is accepted before the next one comes: what becomes of two that come together is ACC-02.
     """
     names = client_names(len(have_asked) + asking)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from signal import SIGCHLD
 
 import pytest
@@ -12,13 +11,15 @@ from gatecrash.scenario import (
     Fail,
     LiftLimit,
     LimitDescriptors,
+    Receive,
     Signal,
     Watch,
 )
-from gatecrash.transcript import CallTrace, Connected, Ended, ServerEnded, TracedCall
+from gatecrash.transcript import CallTrace, Connected, End, Ended, Got, ServerEnded, TracedCall
 from gatecrash.verdicts import Case
 from tests.oracles.visits import (
     SILENT,
+    WORD,
     Cases,
     Said,
     case,
@@ -291,8 +292,11 @@ def test_of_a_server_of_which_only_the_wire_is_seen_an_idle_client_is_one_that_g
     assert ruling("ACC-16", case(silent, visit("B"), wire)) == "not exercised"
 
 
-def test_a_client_whose_connection_was_ended_is_not_idle() -> None:
-    ended = case(visit("I", leaves=False), visit("B"), seen("end", connections=(side("I"),)))
-    gone = replace(ended.transcript, events=(*ended.transcript.events, Ended(2, "I", "FIN")))
-    assert ruling("ACC-16", ended) == "held"
-    assert ruling("ACC-16", replace(ended, transcript=gone)) == "not exercised"
+@pytest.mark.parametrize(
+    ("end", "state", "said"),
+    [("FIN", "FIN_WAIT2", "held"), ("FIN", "TIME_WAIT", "not exercised"), ("RST", "ESTABLISHED", "not exercised")],
+)
+def test_who_is_idle_behind_an_answer_holds_its_end_of_the_connection(end: End, state: str, said: Said) -> None:
+    held = side("I", state=state, accepted=False)
+    idle: list[Part] = [*visit("I", leaves=False)[:-1], (Receive("I"), [Got(0, "I", WORD), Ended(0, "I", end)])]
+    assert ruling("ACC-16", case(idle, visit("B"), seen("end", connections=(held,)))) == said
