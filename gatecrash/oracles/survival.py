@@ -7,10 +7,11 @@ from dataclasses import replace
 from itertools import takewhile
 
 from gatecrash.language import stated
+from gatecrash.offer import plain_request
 from gatecrash.oracles import oracle
 from gatecrash.oracles.invariants import memory_fault
 from gatecrash.oracles.seen import accepted, leaves, of_all, unfinished
-from gatecrash.oracles.service import Unserved, as_ruling, speaks, unserved, what_came
+from gatecrash.oracles.service import Unserved, as_ruling, askers, speaks, unserved, what_came
 from gatecrash.oracles.unseen import (
     affair_of,
     never_looked,
@@ -89,10 +90,10 @@ def departure_costs_one_connection(case: Case) -> Ruling:
     if _died_of_sending(transcript):
         return _SENDING
     *others, last = transcript.scenario.clients or ("",)
-    if not any(accepted(transcript, name) and leaves(transcript, name) is not None for name in others):
-        return nobody_left()
-    expected = stated("a client is served after others have left in the middle")
-    return _served("LIFE-05", case, last, expected)
+    left = [name for name in others if leaves(transcript, name) is not None]
+    ruling = _served("LIFE-05", case, last, stated("a client is served after others have left in the middle"))
+    known = any(accepted(transcript, name) for name in left)
+    return ruling if known or (left and isinstance(ruling, Finding)) else nobody_left()
 
 
 def _died_of_sending(transcript: Transcript) -> bool:
@@ -237,11 +238,13 @@ def half_a_request_blocks_nobody(case: Case) -> Ruling:
     """The good client is served although others stopped in the middle of their requests, and are still there."""
     transcript = case.transcript
     *hogs, _ = transcript.scenario.clients or ("",)
-    if not any(_waits_with_half_a_request(transcript, name) for name in hogs):
-        return NotExercised(stated("no client was there that had sent half a request and waited"))
-    return _served_beside(
-        "LIFE-10", case, stated("a client is served although another has sent half a request and waits")
-    )
+    nobody = NotExercised(stated("no client was there that had sent half a request and waited"))
+    if not any(transcript.sent.get(name) for name in hogs):
+        return nobody
+    expected = stated("a client is served although another has sent half a request and waits")
+    served = _served_beside("LIFE-10", case, expected)
+    waits = any(_waits_with_half_a_request(transcript, name) for name in hogs)
+    return nobody if isinstance(served, Held) and not waits else served
 
 
 def _waits_with_half_a_request(transcript: Transcript, client: str) -> bool:
@@ -287,8 +290,11 @@ def _served(rule: str, case: Case, client: str, expected: str) -> Ruling:
         return _answered(rule, case, client, expected)
     if not any(isinstance(event, Connected | NotConnected) for event in transcript.of(client)):
         return nobody_came()
+    asked = transcript.scenario.sent_by(client) or not plain_request(case.contract)
+    if transcript.connected(client) and not (asked and client in askers(case)):
+        return NotExercised(stated("no client has sent anything and read"))
     kept_off = any(isinstance(event, NotSent) for event in transcript.of(client))
-    if kept_off and speaks(case.contract) and not transcript.received(client):
+    if kept_off and transcript.connected(client) and speaks(case.contract) and not transcript.received(client):
         return as_ruling(rule, expected, _fact(what_came(transcript, client), transcript))
     return as_ruling(rule, expected, _fact(unserved(case, client), transcript))
 

@@ -108,6 +108,7 @@ def test_a_late_client_is_served_like_the_first(made: Transcript, expected: Word
 
 LEAVES = (comes("A"), sends("A", b"GET"), resets("A"), looks("left", look()))
 UNHEARD = (comes("A"), sends("A", b"GET", read=False), resets("A"), looks("left", look()))
+UNSENT = (REFUSED, (Send("Z", GET), [NotSent(0, "Z", GET, "ENOTCONN")]), gets("Z", b""))
 CUT_OFF = (comes("Z"), (Send("Z", GET), [ends("Z", "RST"), NotSent(0, "Z", GET, "ECONNRESET")]), gets("Z", b""))
 
 
@@ -121,12 +122,21 @@ CUT_OFF = (comes("Z"), (Send("Z", GET), [ends("Z", "RST"), NotSent(0, "Z", GET, 
         pytest.param(played(*LEAVES, REFUSED, ends=SIGPIPE), "not exercised", id="it died of SIGPIPE"),
         pytest.param(played(*LEAVES, REFUSED, ends=EPIPE), "not exercised", id="it died of EPIPE"),
         pytest.param(played(*UNHEARD, asks("Z")), "not exercised", id="nobody knows that it was accepted"),
+        pytest.param(
+            played(*UNHEARD, *UNSENT, ends=EXITED), "broken", id="it ended with a client that it did not hear"
+        ),
         pytest.param(played(comes("A"), sends("A", b"GET"), asks("Z")), "not exercised", id="nobody left"),
         pytest.param(played(*LEAVES, (Connect("Z"), [])), "not exercised", id="nobody came after it"),
     ],
 )
 def test_a_departure_costs_one_connection(made: Transcript, expected: Word) -> None:
     assert word(ruled("LIFE-05", made)) == expected
+
+
+def test_who_could_not_connect_is_not_told_to_have_sent_in_vain() -> None:
+    ruling = ruled("LIFE-05", played(*LEAVES, *UNSENT, ends=EXITED))
+    assert isinstance(ruling, Finding)
+    assert ruling.got == "Z could not connect (refused); the server exited with status 1"
 
 
 @pytest.mark.parametrize("protocol", ["echo", "http"])
