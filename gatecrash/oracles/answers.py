@@ -95,6 +95,15 @@ def settled(case: Case, client: str) -> Reading:
     return http.read_answers(transcript.received(client), methods, ended=over)
 
 
+def whole_answer(case: Case, client: str) -> Answer | None:
+    """The first answer of `client`, when it is whole. An end that only patience has seen ends none."""
+    transcript, silence = case.transcript, case.transcript.silence(client)
+    methods = http.request_methods(transcript.scenario.sent_by(client))
+    over = transcript.end(client) is not None or (silence is not None and silence.proven)
+    answers = http.read_answers(transcript.received(client), methods, ended=over).answers
+    return answers[0] if answers and answers[0].complete else None
+
+
 def departure(case: Case, client: str) -> Difference | None:
     """The byte where what `client` got departs from what a lone client gets for the same request."""
     plain = case.plain.get(case.transcript.scenario.sent_by(client))

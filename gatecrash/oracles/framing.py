@@ -33,15 +33,34 @@ def _status_line(case: Case, client: str) -> Ruling:
     reading = settled(case, client)
     problem = reading.problem("status-line")
     if problem is None:
-        return _held_in_a_head(case, client, reading)
+        received = case.transcript.received(client)
+        whole = any(answer.status and b"\n" in received[answer.start : answer.head_end] for answer in reading.answers)
+        return Held() if whole else no_answer(case, client)
     line = problem.got.rstrip(b"\r\n")
     got = stated("{client}'s answer begins with {line}", client=client, line=shown(line))
-    return Finding("RESP-04", problem.expected, got, difference=difference(_status_line_like(line), line))
+    parted = difference(_status_line_like(line), line)
+    return Finding("RESP-04", problem.expected, got, difference=parted, conclusive=_wrong_already(case, client))
+
+
+def _wrong_already(case: Case, client: str) -> bool:
+    """Whether a status line is wrong for certain, and not just not all there yet."""
+    received = case.transcript.received(client)
+    so_far = http.read_answers(received, _methods(case, client), ended=False)
+    return _over(case, client) or so_far.problem("status-line") is not None
 
 
 def _held_in_a_head(case: Case, client: str, reading: Reading) -> Ruling:
     """What was looked for in the heads of answers is right in them, if one came."""
+    if reading.problem("no-empty-line") is not None:
+        return judged_by("RESP-06")
     return Held() if any(map(headed, reading.answers)) else no_answer(case, client)
+
+
+def _not_whole(case: Case, client: str, reading: Reading) -> NotExercised | None:
+    """Why nothing is said of what comes behind the head of the last answer."""
+    if reading.problem("no-empty-line") is not None:
+        return judged_by("RESP-06")
+    return None if reading.answers and reading.answers[-1].complete else no_answer(case, client)
 
 
 def _status_line_like(line: bytes) -> bytes:
@@ -114,12 +133,11 @@ def _body_length(case: Case, client: str) -> Ruling:
     reading = settled(case, client)
     problem = reading.problem("body-short")
     if problem is None:
-        if not any(map(headed, reading.answers)):
-            return no_answer(case, client)
-        announced = [answer for answer in reading.answers if answer.framing == "length"]
-        if not announced:
-            return NotExercised(stated("no answer to {client} has a body and a Content-Length", client=client))
-        return Held() if all(answer.complete for answer in announced) else no_answer(case, client)
+        if (unseen := _not_whole(case, client, reading)) is not None:
+            return unseen
+        if any(answer.framing == "length" for answer in reading.answers):
+            return Held()
+        return NotExercised(stated("no answer to {client} has a body and a Content-Length", client=client))
     if case.transcript.end(client) == "RST":
         return judged_by("RESP-13")
     evidence = _where(case, client)
@@ -145,8 +163,8 @@ def _behind_the_end(case: Case, client: str) -> Ruling:
         return Finding("RESP-08", problem.expected, _extra(client, problem), difference=parted)
     if reading.problem("extra-answer") is not None:
         return judged_by("RESP-23")
-    if not reading.answers or not reading.answers[-1].complete:
-        return no_answer(case, client)
+    if (unseen := _not_whole(case, client, reading)) is not None:
+        return unseen
     if reading.answers[-1].framing == "close":
         return _ends_with_its_connection(client)
     return more_may_come(case.transcript, client) or Held()
@@ -181,8 +199,7 @@ def _end_is_known(case: Case, client: str) -> Ruling:
         return judged_by("RESP-13")
     if any(answer.complete and answer.framing == "none" for answer in reading.answers):
         return NotExercised(stated("an answer to {client} has no body whose end could be unknown", client=client))
-    whole = bool(reading.answers) and all(answer.complete for answer in reading.answers)
-    return Held() if whole else no_answer(case, client)
+    return _not_whole(case, client, reading) or Held()
 
 
 def _two_lengths(answers: tuple[Answer, ...]) -> Problem | None:
@@ -214,7 +231,7 @@ def _without_a_body(case: Case, client: str, others: frozenset[bytes]) -> Ruling
         return Finding("RESP-10", expected, _extra(client, problem), difference=_behind(case, client, problem))
     if reading.rest:
         return judged_by("RESP-08" if problem is not None else "RESP-23")
-    return more_may_come(case.transcript, client) or Held()
+    return _not_whole(case, client, reading) or more_may_come(case.transcript, client) or Held()
 
 
 def _no_answer_to_head(case: Case, client: str) -> NotExercised:
@@ -236,10 +253,10 @@ def announced_close_is_kept(case: Case) -> Ruling:
 
 
 def _closed_as_announced(case: Case, client: str) -> Ruling:
-    answers, silence = settled(case, client).answers, case.transcript.silence(client)
-    if not answers or not answers[-1].complete:
-        return no_answer(case, client)
-    last = answers[-1]
+    reading, silence = settled(case, client), case.transcript.silence(client)
+    if (unseen := _not_whole(case, client, reading)) is not None:
+        return unseen
+    last = reading.answers[-1]
     if not _says_close(last):
         return NotExercised(stated('no answer to {client} says "Connection: close"', client=client))
     if case.transcript.end(client) is not None:
@@ -277,8 +294,8 @@ def _one_answer(case: Case, client: str) -> Ruling:
             second=shown(second),
         )
         return Finding("RESP-23", stated("one answer to one request"), got, difference=_behind(case, client, problem))
-    if not reading.answers[-1].complete:
-        return no_answer(case, client)
+    if (unseen := _not_whole(case, client, reading)) is not None:
+        return unseen
     if reading.answers[-1].framing == "close" and first.status < 400:  # a page about HTTP may hold an answer
         return _ends_with_its_connection(client)
     return more_may_come(case.transcript, client) or Held()

@@ -21,6 +21,7 @@ from gatecrash.oracles.answers import (
     same,
     settled,
     waited_for,
+    whole_answer,
 )
 from gatecrash.oracles.invariants import memory_fault
 from gatecrash.oracles.service import as_ruling, askers, how_much_was_read, unserved, what_came
@@ -175,11 +176,9 @@ def same_request_gets_the_same_answer(case: Case) -> Ruling:
 
 def _as_the_first(case: Case, first: str, client: str) -> Ruling:
     request = case.transcript.scenario.sent_by(client)
-    for name in (first, client):
-        answers = settled(case, name).answers
-        if not answers or not answers[0].complete:
-            return no_answer(case, name)
-    known, again = settled(case, first).answers[0], settled(case, client).answers[0]
+    known, again = whole_answer(case, first), whole_answer(case, client)
+    if known is None or again is None:
+        return no_answer(case, first if known is None else client)
     if same(case, request, again, known, on_one_server=True):
         changes_by_itself = "status" in changes(case, request, on_one_server=True)
         return changing(client) if changes_by_itself else Held()

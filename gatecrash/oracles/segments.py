@@ -20,6 +20,7 @@ from gatecrash.oracles.answers import (
     same,
     settled,
     waited_for,
+    whole_answer,
 )
 from gatecrash.oracles.promises import LARGE
 from gatecrash.oracles.service import as_finding, askers, unserved
@@ -73,16 +74,16 @@ def _as_usual(rule: str, case: Case, client: str) -> Ruling:
     expected = stated(
         "what a lone client gets for the same bytes in one piece: {described}", described=described(plain)
     )
-    answers = settled(case, client).answers
-    if not answers or not answers[0].complete:
+    answer = whole_answer(case, client)
+    if answer is None:
         missing = as_finding(rule, expected, unserved(case, client)) if waited_for(case.transcript, client) else None
         return missing or no_answer(case, client)
-    if same(case, request, answers[0], plain):
+    if same(case, request, answer, plain):
         return Held() if compared(case, request) else changing(client)
     return Finding(
         rule,
         expected,
-        stated("{client} got {described}", client=client, described=described(answers[0])),
+        stated("{client} got {described}", client=client, described=described(answer)),
         difference=departure(case, client),
     )
 
