@@ -255,6 +255,8 @@ class Trial:
                 finding=finding,
                 scenario=played,
                 transcript=transcript.trimmed(),
+                examples=1,
+                exercised=1,
                 build=self.build,
             )
 
