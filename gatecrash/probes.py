@@ -7,9 +7,10 @@ from string import ascii_uppercase
 
 from gatecrash.contract import Contract
 from gatecrash.instruments import gates
-from gatecrash.offer import ECHO_PAYLOAD, ask, get_request, plain_request
+from gatecrash.offer import ECHO_PAYLOAD, ask, get_request, plain_request, visit
 from gatecrash.scenario import (
     FIRST_CROWD,
+    IN_THE_QUEUE,
     SECOND_CROWD,
     AwaitHeld,
     Close,
@@ -60,13 +61,13 @@ def all_at_once(contract: Contract) -> Scenario:
     """Three clients that wait in the accept queue together."""
     names = "ABC"
     arrivals = [(Connect(name), *_says(contract, name)) for name in names]
-    return scenario(Freeze(), *arrivals, Thaw(), *((Receive(n), HalfClose(n)) for n in names), Settle("rest"))
+    leaving = ((Receive(name), HalfClose(name)) for name in names)
+    return scenario(Freeze(), *arrivals, Settle(IN_THE_QUEUE), Thaw(), *leaving, Settle("rest"))
 
 
 def accept_fails(contract: Contract, error: str) -> Scenario:
     """A client that brings the server to its next accept, which fails, and another client."""
-    first = (*ask("A", contract), Close("A"))
-    return scenario(Fail("accept", error), first, ask("B", contract), Close("B"))
+    return scenario(Fail("accept", error), visit("A", contract), visit("B", contract))
 
 
 def stopped_and_continued(contract: Contract) -> Scenario:
