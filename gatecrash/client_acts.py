@@ -152,8 +152,12 @@ def _has_all(stage: Stage, client: StreamClient, until: Until) -> bool:
 
 @act.register
 def _half_close(step: HalfClose, stage: Stage) -> None:
-    if step.client in stage.streams:
-        stage.streams[step.client].half_close()
+    client = stage.streams.get(step.client)
+    if client is None:
+        return
+    if client.received and complete(stage.contract, bytes(client.sent), bytes(client.received)):
+        client.satisfied = len(client.received)
+    client.half_close()
 
 
 @act.register

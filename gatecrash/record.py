@@ -74,9 +74,10 @@ class RunRecord:
     @property
     def unproven(self) -> tuple[Judgement, ...]:
         """The basic rules (it accepts, it answers) that were asked for and neither seen to hold nor to be broken."""
-        basic = _BASIC[self.prepared.contract.protocol]
-        unseen = ("inconclusive", "not_observable")
-        return tuple(j for j in self.judgements if j.rule.id in basic and j.verdict.outcome in unseen)
+        basic = [j for j in self.judgements if j.rule.id in _BASIC[self.prepared.contract.protocol]]
+        if any(j.verdict.outcome == "fail" for j in basic):  # that one says what is wrong, and hides the others
+            return ()
+        return tuple(j for j in basic if j.verdict.outcome in ("inconclusive", "not_observable"))
 
     @property
     def mute(self) -> bool:

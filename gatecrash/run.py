@@ -16,14 +16,14 @@ from gatecrash.judging import missing_instruments
 from gatecrash.language import stated
 from gatecrash.profiles import profile
 from gatecrash.record import RunRecord, judgements
-from gatecrash.rulebook import Rule, applicable, load
+from gatecrash.rulebook import OVERRUN, Rule, applicable, load
 from gatecrash.scheme import Scheme
-from gatecrash.verdicts import Verdict
+from gatecrash.verdicts import Outcome, Verdict, is_broken
 from gatecrash.workers import default_workers
 from gatecrash.workshop import Prepared, Workshop
 
 if TYPE_CHECKING:
-    from gatecrash.runner import Result
+    from gatecrash.runner import Order, Result
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,21 @@ class Run:
                 verdicts = self._verdicts_of(result, seconds)
                 self._verdicts += verdicts
                 yield verdicts
+                if any(verdict.rule == OVERRUN and verdict.outcome == "fail" for verdict in verdicts):
+                    break  # it forks without end: each further life of it would be ended like this one
+        left = self._left_out(work)
+        self._verdicts += left
+        yield left
         self._tried = True
+
+    def _left_out(self, work: list[Order]) -> tuple[Verdict, ...]:
+        """What is said of the rules that were not tried because the server forks without end."""
+        overrun = next((v for v in self._verdicts if v.rule == OVERRUN and v.outcome == "fail"), None)
+        if overrun is None:
+            return ()
+        known, reason = {verdict.rule for verdict in self._verdicts}, is_broken(overrun)
+        missing = [load().get(rule) for rule in dict.fromkeys(order.rule for order in work) if rule not in known]
+        return tuple(_hidden(rule, self.prepared.contract, reason) for rule in missing)
 
     def _verdicts_of(self, result: Result, seconds: float) -> tuple[Verdict, ...]:
         if result.late:
@@ -148,6 +162,12 @@ class Run:
         return Workshop(self.folder, arena=wishes.arena, patience=wishes.patience, contract=wishes.contract)
 
 
+def _hidden(rule: Rule, contract: Contract, reason: str) -> Verdict:
+    lacking = applicable(rule, contract)
+    outcome: Outcome = "not_observable" if lacking is None else "not_applicable"
+    return Verdict(rule.id, outcome, lacking or reason)
+
+
 def _not_tried(result: Result, contract: Contract, seconds: float) -> tuple[Verdict, ...]:
     """The verdict of a rule that the end of the run came before; on a second build it says nothing new."""
     rule, build = load().get(result.order.rule), result.order.build
@@ -156,7 +176,10 @@ def _not_tried(result: Result, contract: Contract, seconds: float) -> tuple[Verd
     lacking = applicable(rule, contract)
     if lacking is not None:
         return (Verdict(rule.id, "not_applicable", lacking, build=build),)
-    reason = stated("not tried: time: the {seconds:g} s of this run were over", seconds=seconds)
+    if result.begun:
+        reason = stated("not tried to its end: time: the {seconds:g} s of this run were over", seconds=seconds)
+    else:
+        reason = stated("not tried: time: the {seconds:g} s of this run were over", seconds=seconds)
     return (Verdict(rule.id, "inconclusive", reason, build=build, late=True),)
 
 

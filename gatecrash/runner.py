@@ -59,14 +59,15 @@ class Order:
 class Result:
     """What came of an order: its verdicts, or why it has none (a fault of ours).
 
-    `late`: it was not tried, or not to its end, because the time of the run was over. `lost`: how the worker ended
-    that tried it; nothing is known of the rule then.
+    `late`: it was not tried, or (`begun`) not to its end, because the time of the run was over. `lost`: how the worker
+    ended that tried it; nothing is known of the rule then.
     """
 
     order: Order
     verdicts: tuple[Verdict, ...] = ()
     fault: str | None = None
     late: bool = False
+    begun: bool = False
     lost: str = ""
 
 
@@ -187,7 +188,7 @@ class Crew:
         for worker in self._workers:
             if worker.order is not None:
                 worker.process.terminate()
-                yield Result(worker.order, late=True)
+                yield Result(worker.order, late=True, begun=True)
         for order in waiting:
             yield Result(order, late=True)
 

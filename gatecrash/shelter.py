@@ -24,6 +24,10 @@ _MOST_BYTES, _MOST_ENTRIES = 64 << 20, 2000
 #: Nobody's pages lie there, and some cannot be covered.
 _SYSTEM = tuple(map(Path, ("/proc", "/sys", "/dev", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/nix")))
 
+#: Where programs put locks, sockets and shared memory under names of their own: several lives of one program run at
+#: once, each in its arena, and must not meet there (shm_overview(7), sem_overview(7)).
+_SCRATCH = tuple(map(Path, ("/tmp", "/var/tmp", "/dev/shm")))
+
 Known = Mapping[str, tuple[int, ...]]
 
 
@@ -44,7 +48,8 @@ class Shelter:
         here, room = self._guarded[0].cwd.resolve(), self._guarded[0].room
         assert room is not None
         if arena.kind == "namespace":
-            refused = arena.cover(_folders(self._guarded), (room.resolve(),))
+            scratch = {folder for folder in _SCRATCH if folder.is_dir()}
+            refused = arena.cover(_folders(self._guarded) | scratch, (room.resolve(),))
             if here != Path("/") and str(here) not in refused:
                 return
         if self._copy is None and not self.note:

@@ -21,7 +21,7 @@ from gatecrash.player import Player
 from gatecrash.protocols import http
 from gatecrash.remote import REASON, WIRE_PATIENCE, RemoteServer, UnseenServer, Wire, unseen_in
 from gatecrash.scenario import Connect, Receive, Scenario, Send, StartOnTakenPort, scenario
-from gatecrash.server import Launch, Server
+from gatecrash.server import PATIENCE_TO_LISTEN, Launch, Server
 from gatecrash.shelter import Shelter
 from gatecrash.text import safe_text
 from gatecrash.transcript import Silent, Transcript
@@ -341,7 +341,12 @@ def why_not_listening(server: Server, *, again: bool = False) -> str:
     else:
         advice = say("If it needs arguments, give them in a command: gatecrash check './server {{port}} DOCROOT'.")
     if status is None:
-        return say("the target runs but never listened on any port. {advice} {said}", advice=advice, said=said)
+        return say(
+            "the target runs, but listens on no port ({seconds:g} s at most were waited). {advice} {said}",
+            seconds=PATIENCE_TO_LISTEN,
+            advice=advice,
+            said=said,
+        )
     how = (
         say("exited with status {status}", status=status)
         if status >= 0

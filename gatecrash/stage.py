@@ -50,6 +50,8 @@ _WITHOUT_TRACE = (
 
 #: Bytes that are kept of what one client is sent, and of what all are, besides twice what they have sent themselves.
 _MOST_FOR_ONE, _MOST_FOR_ALL = 4 << 20, 16 << 20
+#: Bytes that are kept of what a client is sent that nobody asked for: it had its whole answer, and has finished.
+_MOST_UNASKED = 1 << 18
 #: Bytes that each client may have though others have taken all.
 _LEAST_FOR_ONE = 1 << 16
 
@@ -179,6 +181,8 @@ class Stage:
         """Whether no more of what this client is sent is kept: noted once."""
         received = len(client.received)
         too_much = received > _MOST_FOR_ONE + 2 * len(client.sent)
+        if client.satisfied is not None:
+            too_much = too_much or received - client.satisfied > _MOST_UNASKED
         if not too_much and self._kept > _MOST_FOR_ALL and received > _LEAST_FOR_ONE:
             too_much = self._kept > _MOST_FOR_ALL + 2 * sum(len(one.sent) for one in self.streams.values())
         if too_much:

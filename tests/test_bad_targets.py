@@ -25,7 +25,10 @@ def gatecrash(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
             "import sys\nprint('no config')\nsys.exit(3)\n", 6, ["exited with status 3", "no config"], id="exits"
         ),
         pytest.param(
-            "import signal\nsignal.pause()\n", 6, ["never listened on any port", "listen()"], id="never-listens"
+            "import signal\nsignal.pause()\n",
+            6,
+            ["listens on no port (8 s at most were waited)", "listen()"],
+            id="never-listens",
         ),
         pytest.param("def broken(:\n", 6, ["server.py", "line 1"], id="syntax-error"),
         pytest.param("import os\nos.abort()\n", 6, ["ended by signal 6"], id="aborts"),

@@ -11,7 +11,7 @@ from gatecrash import growth
 from gatecrash.arena import Arena
 from gatecrash.contract import Contract
 from gatecrash.oracles.invariants import broken_invariants, with_cause
-from gatecrash.scenario import Connect, scenario
+from gatecrash.scenario import Connect, LimitDescriptors, scenario
 from gatecrash.transcript import ServerEnded, Transcript
 from gatecrash.verdicts import Case, Finding
 from tests.needs import need
@@ -103,3 +103,12 @@ def test_a_memory_fault_is_the_cause_of_what_is_found_and_hides_nothing() -> Non
     assert (found.rule, found.got, found.conclusive) == ("LIFE-05", "it was not", True)
     assert found.evidence[0].startswith("the cause is a memory fault (MEM-03)")
     assert found.evidence[1:] == ("a silence",)
+
+
+def test_an_abort_under_a_shortage_of_descriptors_is_no_memory_fault() -> None:
+    """glibc's pthread_exit aborts where it cannot open a library; any other signal is what it always is."""
+    played = scenario(Connect("A"), LimitDescriptors(0))
+    contract = Contract(protocol="http")
+    aborted, crashed = (Case(Transcript(played, (ServerEnded(0, -number),)), contract) for number in (6, 11))
+    assert broken_invariants(aborted) == []
+    assert [finding.rule for finding in broken_invariants(crashed)] == ["MEM-03"]

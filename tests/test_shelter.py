@@ -21,6 +21,7 @@ from gatecrash.server import Launch
 from gatecrash.shelter import FolderCopy
 from gatecrash.site import Site
 from gatecrash.tree import tree_root
+from tests.needs import need
 from tests.sites import ITERATIVE
 
 #: Obeys one word a connection: writes a file by a path, removes it, reads it, lists a folder.
@@ -210,3 +211,14 @@ def test_a_run_of_the_command_leaves_nothing_in_the_folder(tmp_path: Path) -> No
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [entry.name for entry in tmp_path.iterdir()] == ["server.py"]
+
+
+def test_what_programs_leave_in_the_folders_for_all_is_in_no_other_arena(tmp_path: Path) -> None:
+    need("arena")
+    name = f"/tmp/gatecrash-test-{os.getpid()}.lock"
+    with sheltered(tmp_path / "one", tmp_path / "room", "auto") as one:
+        with sheltered(tmp_path / "two", tmp_path / "room", "auto") as two:
+            assert told(one, f"write {name}", f"read {name}") == ["7", "written"]
+            assert told(two, f"read {name}") == ["FileNotFoundError"]
+        assert not Path(name).exists()
+        assert told(one, f"read {name}", fresh=True) == ["FileNotFoundError"]

@@ -28,6 +28,7 @@ class StreamClient:
         self.open = True
         self.half_closed = False
         self.flooded = False  # it was sent more than is kept, and reads no more
+        self.satisfied: int | None = None  # the bytes it had when it finished with all that it had asked for
         self.address: Address = ("", 0)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from signal import Signals
 
 from gatecrash.language import marked, stated
+from gatecrash.scenario import LimitDescriptors
 from gatecrash.transcript import CrashedProcess, SanitizerReport, Transcript
 from gatecrash.verdicts import Case, Finding
 
@@ -49,10 +50,16 @@ def sanitizer_finding(event: SanitizerReport) -> Finding:
 
 
 def memory_fault(transcript: Transcript) -> Finding | None:
-    """The finding that a process of the server died of a memory fault."""
+    """The finding that a process of the server died of a memory fault.
+
+    One that has no descriptor left may end itself by abort(3) where a library it needs cannot be opened (glibc's
+    pthread_exit and backtrace load libgcc_s then): SIGABRT under a shortage of ours is no sign of a fault of memory.
+    """
     ended = transcript.server_ended
     numbers = [-ended.status] if ended is not None and -ended.status in MEMORY_FAULTS else []
     numbers += [e.signal for e in transcript.events if isinstance(e, CrashedProcess) and e.signal in MEMORY_FAULTS]
+    if any(isinstance(step, LimitDescriptors) for step in transcript.scenario.steps):
+        numbers = [number for number in numbers if number != Signals.SIGABRT]
     if not numbers:
         return None
     name = Signals(numbers[0]).name
