@@ -37,6 +37,7 @@ def test_a_check_of_it_ends_and_stays_small(name: str, tmp_path: Path) -> None:
     assert found["fault"] is None
     assert code in (1, 5), "too little time to say that it conforms"
     assert mebibytes < MOST_MEMORY
-    untried = [row for row in found["verdicts"] if "not tried: time" in str((row["evidence"] or {}).get("reason"))]
-    assert untried
+    reasons = {row["rule"]: str((row["evidence"] or {}).get("reason")) for row in found["verdicts"]}
+    untried = [row for row in found["verdicts"] if reasons[row["rule"]].startswith("not tried")]
+    assert untried or code == 1, "all was tried in time, and nothing was broken"
     assert all(row["verdict"] == "inconclusive" for row in untried)
