@@ -30,9 +30,11 @@ def background_of(site: Site) -> Background:
         return "no"
     if gates.available() is not None:
         return "unknown"
-    port = site.server().address[1]
+    before = site.server()
+    fixed = None if before.address[1] == before.asked_port else before.address[1]
     try:
         server = site.begun(_BIND)
+        port = fixed or server.asked_port  # on a shared loopback each start is given another one
         return _held_at(server, port, site.patience) if server.gates is not None else "unknown"
     except Unavailable:
         return "unknown"

@@ -134,6 +134,7 @@ class FolderCopy:
             if not os.path.lexists(self._placed(entry)):
                 self._copy(entry)
         self._top.mkdir(exist_ok=True)
+        self._top.chmod(stat.S_IMODE(self.folder.stat().st_mode) | stat.S_IRWXU)  # what is in there must be removable
         return _census(self._top)
 
     def _placed(self, entry: Path) -> Path:

@@ -14,6 +14,7 @@ from gatecrash.references import reference_servers
 from gatecrash.rulebook import Rule
 from gatecrash.verdicts import Verdict, merge
 from gatecrash.workshop import Workshop
+from tests.needs import need
 
 #: Enough for a share to say something; the sanitized build is the memory suite's affair.
 SOME = Profile("some", examples=8, seconds=3.0, shrink_seconds=1.0)
@@ -43,6 +44,8 @@ def tried_on(build: str, rule: Rule) -> Profile | None:
 
 @pytest.mark.parametrize("path", REFERENCES, ids=[f"{path.parent.name}-{path.stem}" for path in REFERENCES])
 def test_every_rule_that_applies_is_put_to_the_test(path: Path) -> None:
+    need("arena")
+    need("borrowed sockets")
     wrong = {
         rule: (verdict.outcome, verdict.exercised, verdict.examples, str(verdict.reason))
         for rule, verdict in verdicts_on(path).items()

@@ -17,6 +17,7 @@ from gatecrash.scenario import Connect, Receive, Send, scenario
 from gatecrash.transcript import Transcript
 from gatecrash.verdicts import Case, Plain, Verdict
 from gatecrash.workshop import Bench, Prepared
+from tests.needs import need
 from tests.sites import site_of
 
 PAGE, LARGE, POST = get_request("/"), get_request("/large"), post_request("/echo")
@@ -108,6 +109,7 @@ def verdicts(folder: Path, body: str, contract: Contract, *rules: str) -> dict[s
 
 
 def test_an_empty_yardstick_is_not_observable_and_never_a_pass(tmp_path: Path) -> None:
+    need("borrowed sockets")
     said = verdicts(tmp_path, HANGS, PROMISES, "RESP-01", "RESP-11", "RESP-26", "RESP-28", "RESP-30")
     assert {rule: one.outcome for rule, one in said.items()} == {
         "RESP-01": "fail",
