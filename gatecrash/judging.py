@@ -54,10 +54,6 @@ class Prerequisites:
         """These rules were tried and hold: no probe is needed."""
         self._broken.update(dict.fromkeys(rules))
 
-    def known(self, rule: str) -> bool:
-        """Whether it was tried, or probed."""
-        return rule in self._broken
-
     def broken(self, rule: Rule) -> str | None:
         """Why `rule` cannot be seen: the first prerequisite that does not hold; None when all do."""
         for prerequisite in load().prerequisites(rule, self.site.contract):

@@ -113,7 +113,7 @@ class Run:
         if result.late:
             return _not_tried(result, self.prepared.contract, seconds)
         if result.lost:
-            reason = stated("nothing is known of it: {how}", how=result.lost.splitlines()[0])
+            reason = stated("nothing is known of it: {how}", how=result.lost)
             return (Verdict(result.order.rule, "inconclusive", reason, build=result.order.build),)
         return result.verdicts
 

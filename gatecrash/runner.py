@@ -231,9 +231,8 @@ class Crew:
         except (EOFError, OSError):
             worker.process.join(_SECONDS_TO_END)
             worker.line.close()
-            said = worker.log.read_text(errors="replace")[-_MOST_WORDS:] if worker.log.exists() else ""
             how = f"a worker ended (status {worker.process.exitcode}) while it tried {worker.order.rule}"
-            return Result(worker.order, lost=f"{how}\n{said}".rstrip())
+            return Result(worker.order, lost="; ".join((how, *_last_words(worker.log))))
         return result
 
     # -- a worker's side ----------------------------------------------------------------------------------------
@@ -272,6 +271,12 @@ class Crew:
             return Result(order, try_property(properties()[order.index], bench, order.build, self._tried))
         except Exception:  # noqa: BLE001 - whatever fails in one order is told, and the others go on
             return Result(order, fault=traceback.format_exc()[-_MOST_WORDS:])
+
+
+def _last_words(log: Path) -> list[str]:
+    """The last line that a worker printed, if it printed one: that of a traceback says what went wrong."""
+    said = log.read_text(errors="replace")[-_MOST_WORDS:] if log.exists() else ""
+    return [line for line in said.splitlines() if line.strip()][-1:]
 
 
 def _print_to(log: Path) -> None:

@@ -21,7 +21,7 @@ from gatecrash.commands.points import grading_asked, unused_grading
 from gatecrash.errors import GatecrashError, UsageError
 from gatecrash.grading import score
 from gatecrash.language import say, spoken
-from gatecrash.profiles import profile
+from gatecrash.profiles import profile, seconds
 from gatecrash.record import RunRecord
 from gatecrash.references import default_target
 from gatecrash.reports import formats, links, terminal
@@ -58,6 +58,27 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="worker processes (default: by the processors this process may use)",
     )
     parser.add_argument(
+        "--contract", metavar="FILE", help="the gatecrash.toml to use (default: the one beside the target)"
+    )
+    parser.add_argument(
+        "--patience", type=seconds, default=5.0, metavar="SECONDS", help="when a wait that proves nothing is given up"
+    )
+    parser.add_argument(
+        "--max-time",
+        type=_longest,
+        default=None,
+        metavar="SECONDS",
+        help="when the whole run is to be over (default: 100 with quick, 900 with default)",
+    )
+    parser.add_argument(
+        "--arena", choices=("auto", "namespace", "loopback"), default="auto", help="where the target runs"
+    )
+    _add_what_is_told(parser)
+
+
+def _add_what_is_told(parser: argparse.ArgumentParser) -> None:
+    """Reports, what is known to fail, and points."""
+    parser.add_argument(
         "--report",
         action="append",
         default=[],
@@ -78,9 +99,6 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--write-baseline", metavar="FILE", help="write what is broken now as known; reasons that are there are kept"
     )
     parser.add_argument(
-        "--contract", metavar="FILE", help="the gatecrash.toml to use (default: the one beside the target)"
-    )
-    parser.add_argument(
         "--grading",
         metavar="FILE",
         help="the gatecrash.toml whose [grading] gives points (default: that of --contract)",
@@ -89,19 +107,6 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--graded",
         action=argparse.BooleanOptionalAction,
         help="exit with 0 whenever there is a score, whatever it is (implied by a course platform's report)",
-    )
-    parser.add_argument(
-        "--patience", type=_seconds, default=5.0, metavar="SECONDS", help="when a wait that proves nothing is given up"
-    )
-    parser.add_argument(
-        "--max-time",
-        type=_longest,
-        default=None,
-        metavar="SECONDS",
-        help="when the whole run is to be over (default: 100 with quick, 900 with default)",
-    )
-    parser.add_argument(
-        "--arena", choices=("auto", "namespace", "loopback"), default="auto", help="where the target runs"
     )
 
 
@@ -112,18 +117,6 @@ def _jobs(text: str) -> int:
         number = 0
     if not 1 <= number <= 256:
         raise argparse.ArgumentTypeError(say("{text!r} is not a number of workers; give one from 1 to 256", text=text))
-    return number
-
-
-def _seconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= 600:
-        raise argparse.ArgumentTypeError(
-            say("{text!r} is not a time; give seconds, above 0 and at most 600", text=text)
-        )
     return number
 
 
