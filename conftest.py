@@ -7,9 +7,9 @@ import tempfile
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from gatecrash.references import reference_names
+from gatecrash.engine.references import reference_names
 
-pytest_plugins = ["gatecrash.plugin"]
+pytest_plugins = ["gatecrash.pytest_plugin.plugin"]
 
 #: Where bytecode is kept while the tests run, for those who want none beside the sources: the command is started
 #: hundreds of times, and would compile itself, pytest and Hypothesis each time anew.

@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from multiprocessing import Process
 from pathlib import Path
 
-from gatecrash.catalogue import judge
-from gatecrash.profiles import profile
-from gatecrash.references import reference_servers
-from gatecrash.verdicts import Verdict, merge
-from gatecrash.workshop import Workshop
+from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.profiles import profile
+from gatecrash.engine.properties import judge
+from gatecrash.engine.references import reference_servers
+from gatecrash.model.verdicts import Verdict, merge
 
 _LONGEST_LOAD = 3600.0
 

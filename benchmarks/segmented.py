@@ -21,15 +21,15 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
-from gatecrash.offer import plain_request
-from gatecrash.profiles import Profile
+from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.profiles import Profile
+from gatecrash.engine.references import default_target
+from gatecrash.engine.session import Site
+from gatecrash.engine.trial import Trial
+from gatecrash.model.scenario import Scenario, Send
 from gatecrash.protocols import http
-from gatecrash.references import default_target
+from gatecrash.protocols.offer import plain_request
 from gatecrash.rulebook import load
-from gatecrash.scenario import Scenario, Send
-from gatecrash.site import Site
-from gatecrash.trial import Trial
-from gatecrash.workshop import Workshop
 from strategies import segmented_requests
 
 _EXAMPLES = 200

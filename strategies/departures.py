@@ -7,7 +7,7 @@ from collections.abc import Collection
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from gatecrash.scenario import (
+from gatecrash.model.scenario import (
     AwaitHeld,
     Close,
     Connect,

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from gatecrash.scenario import Connect, Receive, Scenario, Send, Settle, Step, scenario
+from gatecrash.model.scenario import Connect, Receive, Scenario, Send, Settle, Step, scenario
 from strategies.names import client_names
 from strategies.options import Request, at_least, known, request_of
 from strategies.segments import telling_offsets

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from gatecrash.scenario import Connect, Receive, Scenario, Send, Until, scenario
+from gatecrash.model.scenario import Connect, Receive, Scenario, Send, Until, scenario
 from strategies.options import at_least
 
 BYTE_BY_BYTE_LIMIT = 256  # bytes: a longer payload is not sent byte by byte, it would cost a round trip for each

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gatecrash.contract import Contract
-from gatecrash.offer import ask, plain_request
-from gatecrash.scenario import Close, Connect, HalfClose, Receive, Send, Step, played_by
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Send, Step, played_by
+from gatecrash.protocols.offer import ask, plain_request
 
 VISITS = ("close", "half-close", "end")
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from gatecrash.baseline import Baseline
-from gatecrash.contract import Contract
-from gatecrash.record import RunRecord, judgements
+from gatecrash.engine.preparation import Prepared
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import scenario
+from gatecrash.model.steps import Connect, Send
+from gatecrash.model.verdicts import Difference, Finding, Verdict
+from gatecrash.results.baseline import Baseline
+from gatecrash.results.record import RunRecord, judgements
 from gatecrash.rulebook import load
-from gatecrash.scenario import scenario
-from gatecrash.steps import Connect, Send
-from gatecrash.verdicts import Difference, Finding, Verdict
-from gatecrash.workshop import Prepared
 
 #: What a hostile server may have said, or be called: colours, tags, bidi controls, ends of every format's syntax.
 HOSTILE = (

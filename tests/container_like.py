@@ -14,8 +14,8 @@ import struct
 import sys
 from typing import NamedTuple
 
-from gatecrash.instruments.seccomp import IF_BITS, IF_EQUAL, LOAD, RET_ALLOW, RETURN
-from gatecrash.namespaces import checked, libc
+from gatecrash.sandbox.namespaces import checked, libc
+from gatecrash.sandbox.seccomp import IF_BITS, IF_EQUAL, LOAD, RET_ALLOW, RETURN
 
 
 class Call(NamedTuple):

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from gatecrash.catalogue import judge
-from gatecrash.judging import missing_here
-from gatecrash.profiles import Profile, profile
+from gatecrash.engine.preparation import Prepared, Workshop
+from gatecrash.engine.prerequisites import missing_here
+from gatecrash.engine.profiles import Profile, profile
+from gatecrash.engine.properties import judge
+from gatecrash.model.verdicts import Verdict, merge
+from gatecrash.paths import tree_root
 from gatecrash.rulebook import Rule, load
-from gatecrash.tree import tree_root
-from gatecrash.verdicts import Verdict, merge
-from gatecrash.workshop import Prepared, Workshop
 
 _FIELD = re.compile(r"^[ *]*(Planted mistake|Model|Protocol|Breaks|Contract|Fix):\s*(.+?)\s*$", re.MULTILINE)
 _RULE = re.compile(r"[A-Z]+-\d\d")

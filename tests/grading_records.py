@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gatecrash.contract import Contract
-from gatecrash.record import Judgement, RunRecord
+from gatecrash.config.scheme import Scheme
+from gatecrash.engine.preparation import Prepared
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Scenario
+from gatecrash.model.verdicts import Finding, Outcome, Verdict
+from gatecrash.results.record import Judgement, RunRecord
 from gatecrash.rulebook import load
-from gatecrash.scenario import Scenario
-from gatecrash.scheme import Scheme
-from gatecrash.verdicts import Finding, Outcome, Verdict
-from gatecrash.workshop import Prepared
 
 #: What a hostile server may say: escapes of a terminal, HTML, the end of a script, bidi marks, NUL, half a surrogate.
 HOSTILE = (

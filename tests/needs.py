@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from gatecrash.capabilities import capabilities
+from gatecrash.instruments.capabilities import capabilities
 
 
 def need(name: str) -> None:

@@ -16,7 +16,7 @@ import runpy
 import struct
 import sys
 
-from gatecrash.namespaces import CLONE_NEWNS, CLONE_NEWUSER, MS_PRIVATE, MS_REC, checked, libc, write_file
+from gatecrash.sandbox.namespaces import CLONE_NEWNS, CLONE_NEWUSER, MS_PRIVATE, MS_REC, checked, libc, write_file
 
 _AMD64 = os.uname().machine == "x86_64"
 _SECCOMP, _SOCKET = (317, 41) if _AMD64 else (277, 198)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gatecrash.model.verdicts import Case, Finding
 from gatecrash.oracles import oracle_of
-from gatecrash.verdicts import Case, Finding
 
 
 def finding(rule: str, case: Case) -> Finding | None:

@@ -7,9 +7,20 @@ from dataclasses import replace
 
 from gatecrash.instruments.census import ProcessEntry
 from gatecrash.instruments.queues import Listener
-from gatecrash.scenario import Close, Connect, Receive, Scenario, Send, Settle, Step, scenario
-from gatecrash.transcript import ClientSide, Connected, Event, Got, Looked, Sent, Silent, Snapshot, Still, Transcript
-from gatecrash.verdicts import Finding
+from gatecrash.model.scenario import Close, Connect, Receive, Scenario, Send, Settle, Step, scenario
+from gatecrash.model.transcript import (
+    ClientSide,
+    Connected,
+    Event,
+    Got,
+    Looked,
+    Sent,
+    Silent,
+    Snapshot,
+    Still,
+    Transcript,
+)
+from gatecrash.model.verdicts import Finding
 
 PARENT = "process 7 (server) is blocked in accept on descriptor 3 (a socket)"
 CHILD = "process 9 (server) is blocked in recvfrom on descriptor 4 (a socket)"

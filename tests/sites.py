@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 
-from gatecrash.contract import Contract
-from gatecrash.server import Launch
-from gatecrash.site import Site
+from gatecrash.engine.session import Site
+from gatecrash.model.contract import Contract
+from gatecrash.target.server import Launch
 
 #: Listens on the port it is given and calls `serve(client)` for one client after another.
 ITERATIVE = """

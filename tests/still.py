@@ -13,10 +13,10 @@ from pathlib import Path
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
-from gatecrash import last_run
-from gatecrash.record import RunRecord
+from gatecrash.paths import tree_root
 from gatecrash.reports import terminal
-from gatecrash.tree import tree_root
+from gatecrash.results import last_run
+from gatecrash.results.record import RunRecord
 
 #: A server that SIGPIPE ends: short to tell, and not to be seen without holding its `send`.
 _SERVER = tree_root() / "servers" / "faulty" / "dies_of_sigpipe.c"

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.arena import Arena
 from gatecrash.errors import EngineFault, TargetError, Unavailable
-from gatecrash.process import Process
+from gatecrash.sandbox.arena import Arena
+from gatecrash.sandbox.process import Process
 from tests.needs import need
 from tests.nursery import until
 
@@ -333,7 +333,7 @@ def _pid_of_daemon(arena: Arena, target: Process) -> int:
 TESTER = """
 import sys
 sys.path.insert(0, ROOT)
-from gatecrash.arena import Arena
+from gatecrash.sandbox.arena import Arena
 arena = Arena.open(kind=KIND)
 arena.spawn(["sh", "-c", "sleep 1000 & setsid sleep 1001 & sleep 1002"], env={"PATH": "/usr/bin:/bin"})
 print(arena.broker_pid, flush=True)
@@ -377,7 +377,7 @@ import sys
 sys.path.insert(0, ROOT)
 with open("/proc/sys/user/max_user_namespaces", "w") as limit:
     limit.write("0")
-from gatecrash.arena import Arena
+from gatecrash.sandbox.arena import Arena
 from gatecrash.errors import Unavailable
 with Arena.open() as arena:
     print(arena.kind, arena.why_not_namespace, arena.spawn(["true"], env={"PATH": "/usr/bin:/bin"}).wait(10))

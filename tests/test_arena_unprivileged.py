@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 NOBODY = """
 import errno, os, signal, socket, sys
 sys.path.insert(0, ROOT)
-from gatecrash.arena import Arena
+from gatecrash.sandbox.arena import Arena
 from gatecrash.instruments.gates import Gates
 traps = frozenset({"listen", "send"})
 server = "import socket\\ns = socket.create_server(('127.0.0.1', PORT))\\nprint(s.getsockname()[1], flush=True)\\n" \\
@@ -42,7 +42,7 @@ def _for_nobody() -> list[str] | None:
         return [sys.executable]
     drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     check = (
-        f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); import gatecrash.arena; "
+        f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); import gatecrash.sandbox.arena; "
         "assert sys.version_info >= (3, 11) and os.access(sys.executable, os.X_OK)"
     )
     for interpreter in (sys.executable, *filter(None, [shutil.which("python3", path="/usr/bin:/usr/local/bin")])):

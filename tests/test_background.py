@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.background import background_of
-from gatecrash.contract import Contract
+from gatecrash.engine.background import background_of
+from gatecrash.engine.session import Site
 from gatecrash.instruments import gates
-from gatecrash.scenario import StartOnTakenPort, scenario
-from gatecrash.site import Site
-from gatecrash.transcript import Started, Transcript
-from gatecrash.verdicts import Case
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import StartOnTakenPort, scenario
+from gatecrash.model.transcript import Started, Transcript
+from gatecrash.model.verdicts import Case
 from tests.ruling import finding as finding_in
 from tests.sites import site_of
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gatecrash import cli
-from gatecrash.building import find_compiler
+from gatecrash.target.compilers import find_compiler
 
 
 def gatecrash(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

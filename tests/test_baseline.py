@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from gatecrash.baseline import Baseline, Known, fingerprint
-from gatecrash.baseline_file import read_baseline, to_be_written, written
 from gatecrash.errors import UsageError
+from gatecrash.model.verdicts import Verdict
+from gatecrash.paths import tree_root
 from gatecrash.reports import terminal
 from gatecrash.reports.words import closing
-from gatecrash.tree import tree_root
-from gatecrash.verdicts import Verdict
+from gatecrash.results.baseline import Baseline, Known, fingerprint
+from gatecrash.results.baseline_file import read_baseline, to_be_written, written
 from tests.ci_records import failure, record_of
 
 HELD = Verdict("FORK-02", "pass")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.contract import Contract
 from gatecrash.instruments import borrowing
 from gatecrash.instruments.census import Census, Task
 from gatecrash.instruments.memory import Gone
-from gatecrash.server import Server
+from gatecrash.model.contract import Contract
+from gatecrash.target.server import Server
 from tests.needs import need
 from tests.nursery import Nursery, running_nursery, until
 from tests.sites import site_of

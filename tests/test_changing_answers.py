@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.building import find_compiler
-from gatecrash.comparing import believed, uncompared
-from gatecrash.contract import Contract
+from gatecrash.engine.comparing import believed, uncompared
+from gatecrash.engine.profiles import profile
+from gatecrash.engine.session import Site
+from gatecrash.engine.trial import Trial
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Close, Connect, Receive, Scenario, Send, scenario
+from gatecrash.model.transcript import Connected, Ended, Got, Transcript
+from gatecrash.model.verdicts import EVERYTHING, Case, Plain, Verdict
 from gatecrash.oracles import oracle_of
 from gatecrash.oracles.answers import differing, same
 from gatecrash.oracles.service import unserved
-from gatecrash.profiles import profile
+from gatecrash.paths import tree_root
 from gatecrash.protocols import http
 from gatecrash.rulebook import load
-from gatecrash.scenario import Close, Connect, Receive, Scenario, Send, scenario
-from gatecrash.site import Site
-from gatecrash.transcript import Connected, Ended, Got, Transcript
-from gatecrash.tree import tree_root
-from gatecrash.trial import Trial
-from gatecrash.verdicts import EVERYTHING, Case, Plain, Verdict
+from gatecrash.target.compilers import find_compiler
 from tests.faulty import blamed, verdicts_on
 from tests.sites import site_of
 

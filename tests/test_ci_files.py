@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from gatecrash.plugin import pytest_xdist_auto_num_workers
-from gatecrash.tree import tree_root
-from gatecrash.workers import default_workers
+from gatecrash.engine.cpu_quota import default_workers
+from gatecrash.paths import tree_root
+from gatecrash.pytest_plugin.plugin import pytest_xdist_auto_num_workers
 
 ROOT = tree_root()
 ACTION = ROOT / "action.yml"
@@ -182,7 +182,7 @@ def test_n_auto_follows_the_quota_unless_its_user_says_otherwise(
 ) -> None:
     monkeypatch.delenv("PYTEST_XDIST_AUTO_NUM_WORKERS", raising=False)
     assert pytest_xdist_auto_num_workers(pytestconfig) == default_workers()
-    monkeypatch.setattr("gatecrash.plugin.default_workers", lambda: 7)
+    monkeypatch.setattr("gatecrash.pytest_plugin.plugin.default_workers", lambda: 7)
     assert pytestconfig.hook.pytest_xdist_auto_num_workers(config=pytestconfig) == 7
     monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "5")
     assert pytest_xdist_auto_num_workers(pytestconfig) is None

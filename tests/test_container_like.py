@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gatecrash.tree import tree_root
+from gatecrash.paths import tree_root
 from tests.container_like import CANNOT_BE_MADE
 from tests.needs import need
 
@@ -78,7 +78,7 @@ def somebody(request: pytest.FixtureRequest) -> Iterator[Somebody]:
 
 def _can_run(somebody: Somebody) -> bool:
     try:
-        return somebody.run("-c", "import conftest, gatecrash.plugin, xdist").returncode == 0
+        return somebody.run("-c", "import conftest, gatecrash.pytest_plugin.plugin, xdist").returncode == 0
     except PermissionError:
         return False
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.contract import Contract
-from gatecrash.contract_file import TargetSection, read_contract, write_contract
+from gatecrash.config.contract_file import TargetSection, read_contract, write_contract
 from gatecrash.errors import UsageError
+from gatecrash.model.contract import Contract
 
 FULL = """
 [target]

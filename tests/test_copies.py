@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.arena import Arena
-from gatecrash.catalogue import judge
+from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.profiles import profile
+from gatecrash.engine.properties import judge
+from gatecrash.engine.session import Site
 from gatecrash.instruments.borrowing import borrowed_socket
 from gatecrash.instruments.memory import Gone
 from gatecrash.instruments.waits import time_limit
-from gatecrash.profiles import profile
+from gatecrash.paths import tree_root
 from gatecrash.rulebook import AREAS
-from gatecrash.site import Site
-from gatecrash.tree import tree_root
-from gatecrash.workshop import Workshop
+from gatecrash.sandbox.arena import Arena
 from tests.nursery import Nursery, running_nursery, until
 
 _PIPES = """

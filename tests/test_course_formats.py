@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from gatecrash.record import RunRecord
+from gatecrash.config.scheme import Scheme
 from gatecrash.reports import (
     autolab,
     check50_report,
@@ -30,8 +30,8 @@ from gatecrash.reports import (
     prairielearn,
 )
 from gatecrash.reports.marking import bounded
+from gatecrash.results.record import RunRecord
 from gatecrash.rulebook import load
-from gatecrash.scheme import Scheme
 from tests.grading_records import HOSTILE, every, record
 
 ALL: Mapping[str, Callable[[RunRecord], str | None]] = {

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.contract import MODELS, Contract
-from gatecrash.discovery import Discovery, discover
+from gatecrash.engine.discovery import Discovery, discover
+from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.references import reference_servers
+from gatecrash.engine.session import Site
 from gatecrash.errors import TargetError
-from gatecrash.references import reference_servers
-from gatecrash.server import Launch
-from gatecrash.site import Site
-from gatecrash.workshop import Workshop
+from gatecrash.model.contract import MODELS, Contract
+from gatecrash.target.server import Launch
 from tests.nursery import free_port
 from tests.sites import site_of
 
@@ -413,7 +413,7 @@ def test_a_server_that_prints_without_end_is_judged_all_the_same(tmp_path: Path)
 def test_of_a_server_that_takes_too_long_not_everything_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatecrash.discovery._SECONDS", 0.0)
+    monkeypatch.setattr("gatecrash.engine.discovery._SECONDS", 0.0)
     found = discovered(tmp_path, "def serve(client): client.sendall(b'Hello'); client.close()\nmain(serve)\n")
     assert found.ports
     assert found.contract.concurrency == "unknown"

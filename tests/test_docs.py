@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from gatecrash.cli import _parser
-from gatecrash.contract_file import _TABLES, read_contract, read_grading
+from gatecrash.config.contract_file import _TABLES, read_contract, read_grading
+from gatecrash.paths import tree_root
 from gatecrash.reports.formats import FORMATS
-from gatecrash.tree import tree_root
 
 _ROOT = tree_root()
 _PAGES = [

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
-from gatecrash.catalogue import properties
-from gatecrash.contract import Concurrency, Contract, Protocol
-from gatecrash.offer import plain_request
+from gatecrash.engine.profiles import profile
+from gatecrash.engine.properties import properties
+from gatecrash.model.contract import Concurrency, Contract, Protocol
+from gatecrash.model.scenario import Connect, Scenario, Send, SendDatagram, Settle
+from gatecrash.model.transcript import CallTrace, Connected, Event, Looked, Sent, Transcript
+from gatecrash.model.verdicts import Case, Held
 from gatecrash.oracles import oracle_of
-from gatecrash.profiles import profile
+from gatecrash.protocols.offer import plain_request
 from gatecrash.rulebook import Rule, applicable, load
-from gatecrash.scenario import Connect, Scenario, Send, SendDatagram, Settle
-from gatecrash.transcript import CallTrace, Connected, Event, Looked, Sent, Transcript
-from gatecrash.verdicts import Case, Held
 from tests.sequences import CHILD, look
 
 RULES = load().rules

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.catalogue import judge
-from gatecrash.profiles import Profile
-from gatecrash.references import reference_servers
+from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.profiles import Profile
+from gatecrash.engine.properties import judge
+from gatecrash.engine.references import reference_servers
+from gatecrash.model.verdicts import Verdict, merge
 from gatecrash.rulebook import Rule
-from gatecrash.verdicts import Verdict, merge
-from gatecrash.workshop import Workshop
 from tests.needs import need
 
 #: Enough for a share to say something; the sanitized build is the memory suite's affair.

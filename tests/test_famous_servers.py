@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.contract import Contract
-from gatecrash.discovery import discover
-from gatecrash.rulebook import load
-from gatecrash.scenario import (
+from gatecrash.engine.discovery import discover
+from gatecrash.engine.session import Site
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import (
     Close,
     Connect,
     Freeze,
@@ -23,9 +23,9 @@ from gatecrash.scenario import (
     Thaw,
     scenario,
 )
-from gatecrash.site import Site
-from gatecrash.transcript import Connected, Ended, Event, Got, Looked, Sent, ServerEnded, Transcript
-from gatecrash.verdicts import Case
+from gatecrash.model.transcript import Connected, Ended, Event, Got, Looked, Sent, ServerEnded, Transcript
+from gatecrash.model.verdicts import Case
+from gatecrash.rulebook import load
 from tests.ruling import finding as finding_in
 from tests.sequences import look
 from tests.sites import site_of

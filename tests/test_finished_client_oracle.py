@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from gatecrash.contract import Contract, Protocol
-from gatecrash.scenario import Close, Connect, HalfClose, Receive, Send, Settle
-from gatecrash.transcript import Connected, Ended, Event, Flooded, Got, Looked, Silent
-from gatecrash.verdicts import Case, Finding
+from gatecrash.model.contract import Contract, Protocol
+from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Send, Settle
+from gatecrash.model.transcript import Connected, Ended, Event, Flooded, Got, Looked, Silent
+from gatecrash.model.verdicts import Case, Finding
 from tests.ruling import finding as finding_in
 from tests.sequences import CHILD, Part, look, transcript
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatecrash.contract import Contract
-from gatecrash.folding import folded_lines
-from gatecrash.scenario import Close, Connect, HalfClose, Receive, Send, Settle, Step, scenario
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Send, Settle, Step, scenario
+from gatecrash.results.folding import folded_lines
 from strategies import client_names
 from strategies.visits import visit
 

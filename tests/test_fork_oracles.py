@@ -4,10 +4,10 @@ from itertools import accumulate
 
 import pytest
 
-from gatecrash.contract import Contract
-from gatecrash.scenario import Connect, ReadOutput, StartOnTerminal, Step, scenario
-from gatecrash.transcript import Connected, Event, NotConnected, Printed, Started, Transcript
-from gatecrash.verdicts import Case, Finding
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Connect, ReadOutput, StartOnTerminal, Step, scenario
+from gatecrash.model.transcript import Connected, Event, NotConnected, Printed, Started, Transcript
+from gatecrash.model.verdicts import Case, Finding
 from tests.ruling import finding as finding_in
 
 

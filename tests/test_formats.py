@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash import __version__, last_run
-from gatecrash.contract import Contract
+from gatecrash import __version__
+from gatecrash.engine.preparation import Prepared
 from gatecrash.errors import UsageError
-from gatecrash.record import RunRecord
+from gatecrash.model.contract import Contract
+from gatecrash.paths import tree_root
 from gatecrash.reports import formats
-from gatecrash.tree import tree_root
-from gatecrash.workshop import Prepared
+from gatecrash.results import last_run
+from gatecrash.results.record import RunRecord
 
 EMPTY = RunRecord("server.c", Prepared("server.c", Contract(), {}), {}, (), 1.0, "quick")
 

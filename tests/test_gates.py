@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.arena import Arena
 from gatecrash.errors import TargetError, UsageError
 from gatecrash.instruments.gates import Gates
-from gatecrash.instruments.seccomp import FAMILIES
-from gatecrash.process import Process
+from gatecrash.sandbox.arena import Arena
+from gatecrash.sandbox.process import Process
+from gatecrash.sandbox.seccomp import FAMILIES
 from tests.needs import need
 
 EVERYTHING = frozenset(FAMILIES)

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from gatecrash.baseline import Baseline, Known
+from gatecrash.model.verdicts import Verdict
 from gatecrash.reports import github_annotations, github_summary
+from gatecrash.results.baseline import Baseline, Known
 from gatecrash.rulebook import load
-from gatecrash.verdicts import Verdict
 from tests.ci_records import HOSTILE, every_kind, failure, hostile, record_of
 
 _COMMAND = re.compile(r"::(?P<kind>error|warning|notice) (?P<facts>[^:]*)::(?P<message>[^\r\n]*)")

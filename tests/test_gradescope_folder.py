@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from gatecrash.commands import init
-from gatecrash.contract_file import read_contract, read_grading
-from gatecrash.course import write_gradescope
+from gatecrash.commands.course import write_gradescope
+from gatecrash.config.contract_file import read_contract, read_grading
 from gatecrash.errors import UsageError
-from gatecrash.tree import tree_root
+from gatecrash.paths import tree_root
 
 SERVERS = tree_root() / "servers"
 #: What a submission would write to give itself points, and to be another server.

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatecrash.contract_file import read_contract, read_grading
+from gatecrash.config.contract_file import read_contract, read_grading
+from gatecrash.config.grading_file import GradingTable
+from gatecrash.config.scheme import Scheme
 from gatecrash.errors import UsageError
-from gatecrash.grading import Score, number, score, shown, whole_points
-from gatecrash.grading_file import GradingTable
+from gatecrash.model.verdicts import Outcome
 from gatecrash.reports.marking import folded, rows
+from gatecrash.results.grading import Score, number, score, shown, whole_points
 from gatecrash.rulebook import applicable, load
-from gatecrash.scheme import Scheme
-from gatecrash.verdicts import Outcome
 from tests.grading_records import every, record
 
 MUSTS = [rule for rule in load().rules if rule.level == "MUST"]

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.contract import Contract
-from gatecrash.discovery import discover
-from gatecrash.offer import complete
+from gatecrash.engine.discovery import discover
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Connect, Receive, scenario
+from gatecrash.model.transcript import Connected, Ended, Got, Transcript
+from gatecrash.model.verdicts import Case, Plain
 from gatecrash.oracles.service import unserved
-from gatecrash.scenario import Connect, Receive, scenario
-from gatecrash.transcript import Connected, Ended, Got, Transcript
-from gatecrash.verdicts import Case, Plain
+from gatecrash.protocols.offer import complete
 from tests.faulty import blamed, verdicts_on
 from tests.sites import site_of
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from gatecrash import growth
-from gatecrash.arena import Arena
-from gatecrash.contract import Contract
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Connect, LimitDescriptors, scenario
+from gatecrash.model.transcript import ServerEnded, Transcript
+from gatecrash.model.verdicts import Case, Finding
 from gatecrash.oracles.invariants import broken_invariants, with_cause
-from gatecrash.scenario import Connect, LimitDescriptors, scenario
-from gatecrash.transcript import ServerEnded, Transcript
-from gatecrash.verdicts import Case, Finding
+from gatecrash.sandbox import process_limit as growth
+from gatecrash.sandbox.arena import Arena
 from tests.needs import need
 from tests.ruling import finding as finding_in
 

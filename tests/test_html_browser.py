@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from gatecrash.contract import Contract
-from gatecrash.record import Judgement, RunRecord
+from gatecrash.diagrams import diagram
+from gatecrash.engine.preparation import Prepared
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Send, Settle, scenario
+from gatecrash.model.transcript import Connected, Ended, Got, Sent, Transcript
+from gatecrash.model.verdicts import Difference, Finding, Verdict
 from gatecrash.reports import html_report
 from gatecrash.reproduction import script
+from gatecrash.results.record import Judgement, RunRecord
 from gatecrash.rulebook import load
-from gatecrash.scenario import Close, Connect, HalfClose, Receive, Send, Settle, scenario
-from gatecrash.sequence import diagram
-from gatecrash.transcript import Connected, Ended, Got, Sent, Transcript
-from gatecrash.verdicts import Difference, Finding, Verdict
-from gatecrash.workshop import Prepared
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is a development dependency")
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

@@ -10,16 +10,16 @@ from typing import Any, get_args
 
 import pytest
 
-from gatecrash.baseline import Baseline, Known
-from gatecrash.contract import Contract
-from gatecrash.record import Judgement, RunRecord
+from gatecrash.engine.preparation import Prepared
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Connect, Receive, Send, scenario
+from gatecrash.model.transcript import Connected, Got, Sent, Transcript
+from gatecrash.model.verdicts import Difference, Finding, Outcome, Verdict
 from gatecrash.reports import html_report
 from gatecrash.reports.byte_diff import sides
+from gatecrash.results.baseline import Baseline, Known
+from gatecrash.results.record import Judgement, RunRecord
 from gatecrash.rulebook import load
-from gatecrash.scenario import Connect, Receive, Send, scenario
-from gatecrash.transcript import Connected, Got, Sent, Transcript
-from gatecrash.verdicts import Difference, Finding, Outcome, Verdict
-from gatecrash.workshop import Prepared
 
 HOSTILE = "</script></pre><img src=x onerror=alert(1)>\x1b[31m\x00\u202eevil\ud800" + "A" * 50_000
 BYTES = HOSTILE[:70].encode("utf-8", "surrogatepass")

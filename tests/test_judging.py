@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from gatecrash import judge as judge_module
-from gatecrash.contract import Contract
-from gatecrash.judging import Prerequisites
+from gatecrash.engine import judge as judge_module
+from gatecrash.engine.prerequisites import Prerequisites
+from gatecrash.engine.session import Site
+from gatecrash.model.contract import Contract
+from gatecrash.model.verdicts import Case, Finding, Held, Ruling
 from gatecrash.rulebook import load
-from gatecrash.site import Site
-from gatecrash.verdicts import Case, Finding, Held, Ruling
 from tests.sites import site_of
 
 _SERVER = "main(lambda client: (client.recv(999), client.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\n'), client.close()))"

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gatecrash.baseline import Baseline, Known
-from gatecrash.record import RunRecord
+from gatecrash.model.verdicts import Verdict
 from gatecrash.reports import junit
-from gatecrash.verdicts import Verdict
+from gatecrash.results.baseline import Baseline, Known
+from gatecrash.results.record import RunRecord
 from tests.ci_records import every_kind, failure, hostile, record_of
 
 SCHEMA = Path(__file__).parent / "schemas" / "junit-10.xsd"

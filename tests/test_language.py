@@ -16,11 +16,11 @@ import pytest
 
 from gatecrash import language
 from gatecrash.cli import main
-from gatecrash.contract import Contract
 from gatecrash.errors import EngineFault, UsageError
 from gatecrash.language import Sentence, joined, said_by_catalogue, say, spoken, stated
+from gatecrash.model.contract import Contract
+from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.rulebook import applicable, in_language, load
-from gatecrash.verdicts import Finding, Verdict
 from tests.catalogue import LANGUAGES, TEMPLATE, po_file, read, said, template, written
 
 GLOSSARY = Path(__file__).parents[1] / "docs" / "korean.md"

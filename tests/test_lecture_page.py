@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.tree import tree_root
+from gatecrash.paths import tree_root
 from tests.faulty import blamed, verdicts_on
 from tests.needs import need
 

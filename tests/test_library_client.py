@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gatecrash.contract import Contract
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import AskWithRequests, Close, Connect, Receive, Scenario, Send, scenario
+from gatecrash.model.transcript import LibraryAnswer, Transcript
 from gatecrash.protocols.http import split_requests
-from gatecrash.scenario import AskWithRequests, Close, Connect, Receive, Scenario, Send, scenario
-from gatecrash.transcript import LibraryAnswer, Transcript
 from tests.sites import site_of
 
 HTTP = Contract(protocol="http")

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatecrash.building import find_compiler
-from gatecrash.contract import Contract
-from gatecrash.lines import LONGEST, as_lines, fitted
-from gatecrash.scenario import Close, Connect, HalfClose, Receive, Scenario, Send, scenario
-from gatecrash.transcript import Connected, Got, Silent, Transcript
-from gatecrash.verdicts import Case, Verdict
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Scenario, Send, scenario
+from gatecrash.model.transcript import Connected, Got, Silent, Transcript
+from gatecrash.model.verdicts import Case, Verdict
+from gatecrash.protocols.lines import LONGEST, as_lines, fitted
+from gatecrash.target.compilers import find_compiler
 from tests.faulty import blamed, unseen_here, verdicts_on
 from tests.ruling import finding as finding_in
 

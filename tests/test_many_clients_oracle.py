@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from gatecrash.contract import Contract
-from gatecrash.scenario import Connect, Receive, Send, scenario
-from gatecrash.transcript import Connected, Ended, Event, Got, Silent, Transcript
-from gatecrash.verdicts import Case, Finding, Plain
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Connect, Receive, Send, scenario
+from gatecrash.model.transcript import Connected, Ended, Event, Got, Silent, Transcript
+from gatecrash.model.verdicts import Case, Finding, Plain
 from strategies import distinct_requests
 from tests.ruling import finding as finding_in
 

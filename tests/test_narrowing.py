@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gatecrash.narrowing import fewer_segments, smaller
-from gatecrash.scenario import Close, Connect, Freeze, Send, SendDatagram, Settle, scenario
+from gatecrash.engine.shrinking import fewer_segments, smaller
+from gatecrash.model.scenario import Close, Connect, Freeze, Send, SendDatagram, Settle, scenario
 
 
 def test_each_client_is_tried_alone_with_the_looks_it_needs() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.tree import tree_root
+from gatecrash.paths import tree_root
 
 
 def marked_processes(mark: str) -> list[int]:

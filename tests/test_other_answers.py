@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.contract import Contract
-from gatecrash.discovery import discover
-from gatecrash.lines import fitted, owed
-from gatecrash.scenario import ReceiveDatagrams, Scenario, Send, SendDatagram, scenario
-from gatecrash.transcript import Got, Sent, Transcript
+from gatecrash.engine.discovery import discover
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import ReceiveDatagrams, Scenario, Send, SendDatagram, scenario
+from gatecrash.model.transcript import Got, Sent, Transcript
+from gatecrash.protocols.lines import fitted, owed
 from tests.faulty import blamed, verdicts_on
 from tests.sites import site_of
 

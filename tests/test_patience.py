@@ -9,11 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from gatecrash.contract import Contract
 from gatecrash.errors import TooSlow
 from gatecrash.instruments.patience import OwnTime, Patience
 from gatecrash.instruments.quiescence import Quiet, settle
-from gatecrash.scenario import (
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import (
     AskWithRequests,
     Close,
     Connect,
@@ -25,7 +25,7 @@ from gatecrash.scenario import (
     Settle,
     scenario,
 )
-from gatecrash.transcript import Flooded, Got, LibraryAnswer
+from gatecrash.model.transcript import Flooded, Got, LibraryAnswer
 from tests.nursery import Nursery, running_nursery
 from tests.sites import site_of
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.contract import Contract
-from gatecrash.scenario import (
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import (
     Close,
     Connect,
     Freeze,
@@ -20,7 +20,7 @@ from gatecrash.scenario import (
     Thaw,
     scenario,
 )
-from gatecrash.transcript import NotConnected, Sent, Transcript
+from gatecrash.model.transcript import NotConnected, Sent, Transcript
 from tests.sites import site_of
 
 ECHO = Contract(protocol="echo")

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash import last_run
 from gatecrash.commands import check, points
+from gatecrash.config.scheme import Scheme
 from gatecrash.errors import UsageError
-from gatecrash.scheme import Scheme
-from gatecrash.tree import tree_root
-from gatecrash.verdicts import Outcome
+from gatecrash.model.verdicts import Outcome
+from gatecrash.paths import tree_root
+from gatecrash.results import last_run
 from tests.grading_records import HOSTILE, every, record
 
 SCHEME = Scheme(

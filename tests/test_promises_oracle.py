@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from gatecrash.contract import Contract
-from gatecrash.offer import get_request, post_request, promised_requests
-from gatecrash.scenario import Connect, Receive, Send, scenario
-from gatecrash.transcript import Connected, Ended, Event, Got, NotConnected, Sent, ServerEnded, Silent, Transcript
-from gatecrash.verdicts import Case, Finding
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Connect, Receive, Send, scenario
+from gatecrash.model.transcript import Connected, Ended, Event, Got, NotConnected, Sent, ServerEnded, Silent, Transcript
+from gatecrash.model.verdicts import Case, Finding
+from gatecrash.protocols.offer import get_request, post_request, promised_requests
 from tests.ruling import finding as finding_in
 
 NAMED = Contract(

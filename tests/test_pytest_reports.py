@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from gatecrash.tree import tree_root
+from gatecrash.paths import tree_root
 from tests.test_pytest_side import COLLECT, SERVER, run_pytest
 
 FAULTY = tree_root() / "servers" / "faulty" / "never_reaps.py"

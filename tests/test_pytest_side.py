@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.plugin import _OPTIONS
-from gatecrash.profiles import seconds
-from gatecrash.pytest_entry import WITH_VALUE
-from gatecrash.tree import tree_root
+from gatecrash.engine.profiles import seconds
+from gatecrash.paths import tree_root
+from gatecrash.pytest_plugin.entry import WITH_VALUE
+from gatecrash.pytest_plugin.plugin import _OPTIONS
 
 SERVER = tree_root() / "servers" / "python" / "http_iterative.py"
 HOSTILE = 'raise RuntimeError("the conftest.py of a submission was loaded")\n'
@@ -29,7 +29,7 @@ def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
     """pytest as typed in `folder`, with Gatecrash's entry point, whether or not this environment has it on record."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment["PYTHONPATH"] = str(tree_root())
-    command = [sys.executable, "-P", "-m", "pytest", "-p", "gatecrash.pytest_entry", *arguments]
+    command = [sys.executable, "-P", "-m", "pytest", "-p", "gatecrash.pytest_plugin.entry", *arguments]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
@@ -62,7 +62,7 @@ def test_a_project_that_does_not_ask_for_gatecrash_loads_nothing_of_it_and_keeps
         "import sys\n"
         "def test_own(request):\n"
         "    ours = {name for name in sys.modules if name.startswith('gatecrash')}\n"
-        "    assert ours == {'gatecrash', 'gatecrash.pytest_entry'}\n"
+        "    assert ours == {'gatecrash', 'gatecrash.pytest_plugin', 'gatecrash.pytest_plugin.entry'}\n"
         "    assert request.config.getoption('--target') in (None, 'staging')\n"
     )
     for arguments in (["-q"], ["-q", "--target=staging", "test_own.py"], ["-q", "--target", "staging", "test_own.py"]):

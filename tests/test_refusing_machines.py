@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gatecrash.instruments import procfs
-from gatecrash.tree import tree_root
+from gatecrash.paths import tree_root
 from tests.needs import refused as refused_here
 from tests.refusing import CANNOT_BE_MADE, MACHINES
 
@@ -126,7 +126,7 @@ def test_the_doctor_says_what_is_refused(tmp_path: Path, refused: str) -> None:
 
 _DAEMON = """
 import os, sys
-from gatecrash.arena import Arena
+from gatecrash.sandbox.arena import Arena
 from pathlib import Path
 noted = Path(sys.argv[1])
 with Arena.open(kind="loopback") as arena:

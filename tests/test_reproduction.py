@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.contract import Contract
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Connect, Fail, Receive, Reset, Scenario, Send, scenario
+from gatecrash.model.verdicts import Finding, Verdict
+from gatecrash.paths import tree_root
 from gatecrash.reproduction import NotAlone, alone, script, why_not_alone
 from gatecrash.rulebook import load
-from gatecrash.scenario import Connect, Fail, Receive, Reset, Scenario, Send, scenario
-from gatecrash.tree import tree_root
-from gatecrash.verdicts import Finding, Verdict
 
 ECHO = Contract(protocol="echo")
 PLAYED = scenario(Connect("A"), Send("A", b"x\x00\xff"), Receive("A"))

@@ -12,15 +12,15 @@ from xml.etree import ElementTree
 import pytest
 
 from gatecrash.commands import explain
-from gatecrash.contract import Contract
+from gatecrash.engine.preparation import Prepared
 from gatecrash.errors import UsageError
-from gatecrash.record import Judgement, RunRecord
+from gatecrash.model.contract import Contract
+from gatecrash.model.verdicts import Finding, Verdict
+from gatecrash.paths import tree_root
 from gatecrash.reports import github_summary, json_report, junit, links, sarif
 from gatecrash.reports.rule_page import INDEX, escaped, linked_source, pages
+from gatecrash.results.record import Judgement, RunRecord
 from gatecrash.rulebook import load
-from gatecrash.tree import tree_root
-from gatecrash.verdicts import Finding, Verdict
-from gatecrash.workshop import Prepared
 
 FOLDER = tree_root() / "docs" / "rules"
 BASE = "https://example.org/docs/rules/"

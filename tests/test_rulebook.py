@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from gatecrash.contract import Contract
+from gatecrash.engine.probes import probe_of
 from gatecrash.errors import EngineFault, UsageError
-from gatecrash.probes import probe_of
+from gatecrash.model.contract import Contract
 from gatecrash.rulebook import Mistake, Rule, Rulebook, applicable, load
 from gatecrash.rulebook.entry import read_area
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash import runner
-from gatecrash.catalogue import Property, properties
-from gatecrash.profiles import Profile, profile
-from gatecrash.runner import Crew, Result, orders
-from gatecrash.tree import tree_root
-from gatecrash.verdicts import Verdict
-from gatecrash.workshop import Bench, Workshop
+from gatecrash.engine import worker_pool as runner
+from gatecrash.engine.preparation import Bench, Workshop
+from gatecrash.engine.profiles import Profile, profile
+from gatecrash.engine.properties import Property, properties
+from gatecrash.engine.worker_pool import Crew, Result, orders
+from gatecrash.model.verdicts import Verdict
+from gatecrash.paths import tree_root
 
 FORKING = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 ECHO = str(tree_root() / "servers" / "python" / "echo_fork.py")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gatecrash.baseline import Baseline, Known
-from gatecrash.record import RunRecord
 from gatecrash.reports import sarif
+from gatecrash.results.baseline import Baseline, Known
+from gatecrash.results.record import RunRecord
 from gatecrash.rulebook import load
 from tests.ci_records import every_kind, failure, hostile, record_of
 

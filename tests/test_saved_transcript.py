@@ -7,11 +7,11 @@ import math
 
 import pytest
 
-from gatecrash import saved_transcript
 from gatecrash.errors import UsageError
 from gatecrash.instruments.census import ProcessEntry, Task
-from gatecrash.scenario import Connect, Receive, Send, Settle, scenario
-from gatecrash.transcript import (
+from gatecrash.model import saved_transcript
+from gatecrash.model.scenario import Connect, Receive, Send, Settle, scenario
+from gatecrash.model.transcript import (
     CallTrace,
     ClientSide,
     Connected,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatecrash.errors import UsageError
-from gatecrash.scenario import STEPS, Connect, Fail, Hold, Reset, Scenario, Send, Shorten, Step, scenario
+from gatecrash.model.scenario import STEPS, Connect, Fail, Hold, Reset, Scenario, Send, Shorten, Step, scenario
 
 _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "client": st.sampled_from(["A", "B"]),

@@ -7,8 +7,8 @@ import struct
 
 import pytest
 
-from gatecrash.instruments import seccomp
-from gatecrash.instruments.seccomp import FAMILIES, MACHINES, build_filter
+from gatecrash.sandbox import seccomp
+from gatecrash.sandbox.seccomp import FAMILIES, MACHINES, build_filter
 
 
 def interpret(program: bytes, audit: int, number: int, first: int = 0, second: int = 0, third: int = 0) -> int:

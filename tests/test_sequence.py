@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from gatecrash import steps
-from gatecrash import transcript as seen
-from gatecrash.scenario import (
+from gatecrash.diagrams import Arrow, Band, Diagram, Mark, Row, diagram, text_of
+from gatecrash.diagrams.folding import MOST_CHILDREN, MOST_CLIENTS, MOST_ROWS
+from gatecrash.diagrams.rows import Drawing
+from gatecrash.model import steps
+from gatecrash.model import transcript as seen
+from gatecrash.model.scenario import (
     AwaitHeld,
     Connect,
     Fail,
@@ -23,10 +26,7 @@ from gatecrash.scenario import (
     Shorten,
     Thaw,
 )
-from gatecrash.sequence import Arrow, Band, Diagram, Mark, Row, diagram, text_of
-from gatecrash.sequence.folding import MOST_CHILDREN, MOST_CLIENTS, MOST_ROWS
-from gatecrash.sequence.rows import Drawing
-from gatecrash.transcript import (
+from gatecrash.model.transcript import (
     CallTrace,
     ClientSide,
     Connected,
@@ -42,7 +42,7 @@ from gatecrash.transcript import (
     TracedCall,
     Transcript,
 )
-from gatecrash.verdicts import Difference, Finding
+from gatecrash.model.verdicts import Difference, Finding
 from tests.sequences import (
     CHILD,
     HOSTILE,

@@ -9,15 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from gatecrash import steps
-from gatecrash import transcript as seen
+from gatecrash.diagrams import diagram
+from gatecrash.diagrams.folding import MOST_ROWS
+from gatecrash.model import steps
+from gatecrash.model import transcript as seen
+from gatecrash.model.scenario import Scenario
+from gatecrash.model.transcript import Event, Transcript
+from gatecrash.model.verdicts import Finding
 from gatecrash.reports.sequence_svg import svg
 from gatecrash.reports.sequence_text import text
-from gatecrash.scenario import Scenario
-from gatecrash.sequence import diagram
-from gatecrash.sequence.folding import MOST_ROWS
-from gatecrash.transcript import Event, Transcript
-from gatecrash.verdicts import Finding
 from tests.sequences import CHILD, PARENT
 
 NAMES = st.sampled_from(["A", "B", "C", "D", "E", "F", "G", "C12", ""])

@@ -11,18 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from rich.cells import cell_len
 
-from gatecrash import language, steps
-from gatecrash import transcript as seen
+from gatecrash import language
+from gatecrash.diagrams import Arrow, Diagram, Mark, Row, diagram, text_of
+from gatecrash.diagrams.labels import wrapped
+from gatecrash.diagrams.model import Span
+from gatecrash.diagrams.places import in_words, place_of
 from gatecrash.instruments.queues import Listener
+from gatecrash.model import steps
+from gatecrash.model import transcript as seen
+from gatecrash.model.scenario import Scenario
+from gatecrash.model.transcript import ClientSide, Event, Looked, Transcript
+from gatecrash.model.verdicts import Difference, Finding
 from gatecrash.reports.sequence_svg import svg
 from gatecrash.reports.sequence_text import text
-from gatecrash.scenario import Scenario
-from gatecrash.sequence import Arrow, Diagram, Mark, Row, diagram, text_of
-from gatecrash.sequence.labels import wrapped
-from gatecrash.sequence.model import Span
-from gatecrash.sequence.places import in_words, place_of
-from gatecrash.transcript import ClientSide, Event, Looked, Transcript
-from gatecrash.verdicts import Difference, Finding
 from tests.sequences import (
     CHILD,
     PARENT,

@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from gatecrash.diagrams import Arrow, Mark, diagram
 from gatecrash.errors import EngineFault
+from gatecrash.model.transcript import Transcript
+from gatecrash.model.verdicts import Difference, Finding
 from gatecrash.reports.sequence_svg import STYLE, svg
-from gatecrash.sequence import Arrow, Mark, diagram
-from gatecrash.transcript import Transcript
-from gatecrash.verdicts import Difference, Finding
 from tests.sequences import (
     UNSERVED,
     UNSERVED_FOUND,

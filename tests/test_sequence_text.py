@@ -8,11 +8,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from gatecrash.diagrams import Diagram, diagram
+from gatecrash.model.scenario import Settle
+from gatecrash.model.transcript import Looked, Transcript
+from gatecrash.model.verdicts import Difference, Finding
 from gatecrash.reports.sequence_text import text
-from gatecrash.scenario import Settle
-from gatecrash.sequence import Diagram, diagram
-from gatecrash.transcript import Looked, Transcript
-from gatecrash.verdicts import Difference, Finding
 from tests.sequences import (
     UNSERVED,
     UNSERVED_FOUND,

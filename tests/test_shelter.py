@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash import shelter
-from gatecrash.arena import Arena
-from gatecrash.contract import Contract
+from gatecrash.engine.session import Site
 from gatecrash.errors import Unavailable
-from gatecrash.overlays import UNMAPPED, refuse_unmapped
-from gatecrash.scenario import Connect, Receive, Restart, Scenario, Send, scenario
-from gatecrash.server import Launch
-from gatecrash.shelter import FolderCopy
-from gatecrash.site import Site
-from gatecrash.tree import tree_root
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Connect, Receive, Restart, Scenario, Send, scenario
+from gatecrash.paths import tree_root
+from gatecrash.sandbox import shelter
+from gatecrash.sandbox.arena import Arena
+from gatecrash.sandbox.overlays import UNMAPPED, refuse_unmapped
+from gatecrash.sandbox.shelter import FolderCopy
+from gatecrash.target.server import Launch
 from tests.needs import need
 from tests.sites import ITERATIVE
 

@@ -12,16 +12,17 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from gatecrash import cli, last_run
-from gatecrash.contract import Contract
-from gatecrash.record import RunRecord, judgements
+from gatecrash import cli
+from gatecrash.engine.preparation import Prepared
+from gatecrash.model.contract import Contract
+from gatecrash.model.saved_transcript import MOST_KEPT
+from gatecrash.model.scenario import Receive
+from gatecrash.model.transcript import Got, Transcript
+from gatecrash.model.verdicts import Finding, Verdict
+from gatecrash.paths import tree_root
+from gatecrash.results import last_run
+from gatecrash.results.record import RunRecord, judgements
 from gatecrash.rulebook import load
-from gatecrash.saved_transcript import MOST_KEPT
-from gatecrash.scenario import Receive
-from gatecrash.transcript import Got, Transcript
-from gatecrash.tree import tree_root
-from gatecrash.verdicts import Finding, Verdict
-from gatecrash.workshop import Prepared
 from tests.sequences import HOSTILE, UNSERVED, UNSERVED_FOUND, hostile, transcript
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash import building
-from gatecrash.building import run
-from gatecrash.contract import Contract
-from gatecrash.contract_file import read_contract, write_contract
+from gatecrash.config.contract_file import read_contract, write_contract
 from gatecrash.errors import TargetError, Unavailable, UsageError
-from gatecrash.target import Target, resolve
-from gatecrash.target_build import build
+from gatecrash.model.contract import Contract
+from gatecrash.target import compilers as building
+from gatecrash.target.build import build
+from gatecrash.target.compilers import run
+from gatecrash.target.resolve import Target, resolve
 
 MAIN = '#include <stdio.h>\nint main(int argc, char **argv) { puts(argc > 1 ? argv[1] : "none"); return 0; }\n'
 CXX = "#include <iostream>\nint main() { std::cout << 7 << std::endl; }\n"

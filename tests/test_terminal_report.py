@@ -6,12 +6,12 @@ import io
 
 from rich.console import Console
 
-from gatecrash.contract import Contract
-from gatecrash.record import RunRecord, judgements
+from gatecrash.engine.preparation import Prepared
+from gatecrash.model.contract import Contract
+from gatecrash.model.verdicts import Verdict
 from gatecrash.reports import terminal
+from gatecrash.results.record import RunRecord, judgements
 from gatecrash.rulebook import load
-from gatecrash.verdicts import Verdict
-from gatecrash.workshop import Prepared
 
 REFUSED = "gates are not available here: seccomp user notification: Operation not permitted"
 TIME_ALONE = "no answer in 5.0 s, and the server was never still"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.contract import Contract
 from gatecrash.instruments.quiescence import Quiet, Spinning, settle
 from gatecrash.instruments.ticks import Haste, Lore, Situation, Ticks
-from gatecrash.scenario import Close, Connect, Receive, Send, Settle, scenario
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Close, Connect, Receive, Send, Settle, scenario
 from tests.nursery import Nursery, running_nursery
 from tests.sites import site_of
 

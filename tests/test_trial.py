@@ -13,11 +13,12 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.errors import FlakyFailure
 
-from gatecrash.contract import Contract
-from gatecrash.discovery import discover
-from gatecrash.profiles import Profile, profile
-from gatecrash.rulebook import load
-from gatecrash.scenario import (
+from gatecrash.engine.discovery import discover
+from gatecrash.engine.profiles import Profile, profile
+from gatecrash.engine.session import Site
+from gatecrash.engine.trial import RuleBroken, Trial
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import (
     Close,
     Connect,
     LiftLimit,
@@ -28,9 +29,8 @@ from gatecrash.scenario import (
     Settle,
     scenario,
 )
-from gatecrash.server import Launch
-from gatecrash.site import Site
-from gatecrash.trial import RuleBroken, Trial
+from gatecrash.rulebook import load
+from gatecrash.target.server import Launch
 from tests.sites import site_of
 
 FEW = Profile("few", examples=40, seconds=20.0, shrink_seconds=5.0)
@@ -90,7 +90,7 @@ def test_a_busy_machine_takes_no_examples(tmp_path: Path, monkeypatch: pytest.Mo
     minutes = itertools.count()
     with site_of(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as site:
         trial = trial_on(site)
-        monkeypatch.setattr("gatecrash.trial.time", SimpleNamespace(monotonic=lambda: 60.0 * next(minutes)))
+        monkeypatch.setattr("gatecrash.engine.trial.time", SimpleNamespace(monotonic=lambda: 60.0 * next(minutes)))
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
     assert trial.verdict is not None
     assert (trial.verdict.outcome, trial.verdict.examples) == ("pass", FEW.examples)

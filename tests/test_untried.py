@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash import runner
-from gatecrash.catalogue import Property
 from gatecrash.cli import main
-from gatecrash.contract import Contract, Protocol, Silence
-from gatecrash.judging import holding
-from gatecrash.profiles import Profile, profile
-from gatecrash.record import judgements
+from gatecrash.engine import worker_pool as runner
+from gatecrash.engine.preparation import Bench, Prepared, Workshop
+from gatecrash.engine.prerequisites import holding
+from gatecrash.engine.profiles import Profile, profile
+from gatecrash.engine.properties import Property
+from gatecrash.engine.run import Run, Wishes
+from gatecrash.engine.worker_pool import Crew, Order, Result, orders
+from gatecrash.model.contract import Contract, Protocol, Silence
+from gatecrash.model.verdicts import Finding, Verdict
+from gatecrash.paths import tree_root
 from gatecrash.reports.words import closing, counts
+from gatecrash.results.record import judgements
 from gatecrash.rulebook import load
-from gatecrash.run import Run, Wishes
-from gatecrash.runner import Crew, Order, Result, orders
-from gatecrash.server import Launch
-from gatecrash.tree import tree_root
-from gatecrash.verdicts import Finding, Verdict
-from gatecrash.workshop import Bench, Prepared, Workshop
+from gatecrash.target.server import Launch
 from tests.ci_records import failure, record_of
 
 FORKING = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

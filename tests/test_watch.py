@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from gatecrash.changes import Changes, matters
+from gatecrash.commands.changes import Changes, matters
+from gatecrash.model.verdicts import Finding, Verdict
+from gatecrash.paths import tree_root
 from gatecrash.reports.board import board
 from gatecrash.rulebook import load
-from gatecrash.tree import tree_root
-from gatecrash.verdicts import Finding, Verdict
 
 
 @pytest.mark.parametrize(

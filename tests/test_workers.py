@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.workers import default_workers, quota, workers_for
+from gatecrash.engine.cpu_quota import default_workers, quota, workers_for
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.catalogue import properties, try_property
-from gatecrash.contract import Contract
-from gatecrash.discovery import discover
-from gatecrash.offer import get_request, post_request
+from gatecrash.engine.discovery import discover
+from gatecrash.engine.preparation import Bench, Prepared
+from gatecrash.engine.profiles import profile
+from gatecrash.engine.properties import properties, try_property
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Connect, Receive, Send, scenario
+from gatecrash.model.transcript import Transcript
+from gatecrash.model.verdicts import Case, Plain, Verdict
 from gatecrash.oracles.yardstick import _MEASURES, unmeasured
-from gatecrash.profiles import profile
+from gatecrash.protocols.offer import get_request, post_request
 from gatecrash.rulebook import load
-from gatecrash.scenario import Connect, Receive, Send, scenario
-from gatecrash.transcript import Transcript
-from gatecrash.verdicts import Case, Plain, Verdict
-from gatecrash.workshop import Bench, Prepared
 from tests.needs import need
 from tests.sites import site_of
 

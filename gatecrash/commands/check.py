@@ -13,23 +13,23 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from gatecrash import last_run
-from gatecrash.baseline import Baseline
-from gatecrash.baseline_file import read_baseline, to_be_written, written
 from gatecrash.commands import absolute
 from gatecrash.commands.points import grading_asked, unused_grading
+from gatecrash.config.scheme import Scheme
+from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.profiles import profile, seconds
+from gatecrash.engine.references import default_target
+from gatecrash.engine.run import Run, Wishes
 from gatecrash.errors import GatecrashError, UsageError
-from gatecrash.grading import score
 from gatecrash.language import say, spoken
-from gatecrash.profiles import profile, seconds
-from gatecrash.record import RunRecord
-from gatecrash.references import default_target
+from gatecrash.model.verdicts import Verdict, merge
 from gatecrash.reports import formats, links, terminal
+from gatecrash.results import last_run
+from gatecrash.results.baseline import Baseline
+from gatecrash.results.baseline_file import read_baseline, to_be_written, written
+from gatecrash.results.grading import score
+from gatecrash.results.record import RunRecord
 from gatecrash.rulebook import Rule, load
-from gatecrash.run import Run, Wishes
-from gatecrash.scheme import Scheme
-from gatecrash.verdicts import Verdict, merge
-from gatecrash.workshop import Workshop
 
 
 def add(parser: argparse.ArgumentParser) -> None:

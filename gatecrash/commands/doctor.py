@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from gatecrash.capabilities import capabilities
+from gatecrash.instruments.capabilities import capabilities
 from gatecrash.language import say, spoken
 from gatecrash.reports.terminal import column
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from rich.console import Console
 
 from gatecrash.commands import absolute
-from gatecrash.contract_file import write_contract
-from gatecrash.course import write_gradescope
+from gatecrash.commands.course import write_gradescope
+from gatecrash.config.contract_file import write_contract
+from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.prerequisites import missing_instruments
 from gatecrash.errors import UsageError
-from gatecrash.judging import missing_instruments
 from gatecrash.language import say
 from gatecrash.reports import terminal
-from gatecrash.target import resolve
-from gatecrash.workshop import Workshop
+from gatecrash.target.resolve import resolve
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -10,15 +10,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from gatecrash import last_run
 from gatecrash.commands import absolute
+from gatecrash.config.scheme import Scheme
 from gatecrash.errors import UsageError
-from gatecrash.grading import Mark, Score, score, shown
 from gatecrash.language import say, spoken
 from gatecrash.reports.terminal import plain
 from gatecrash.reports.words import OUTCOME_WORDS
+from gatecrash.results import last_run
+from gatecrash.results.grading import Mark, Score, score, shown
 from gatecrash.rulebook import load
-from gatecrash.scheme import Scheme
 
 #: The file that says what a target promises; beside a submission it is the student's.
 _FILE = "gatecrash.toml"
@@ -58,7 +58,7 @@ def grading_asked(grading: str | None, contract: str | None) -> Scheme | None:
     """
     if grading is None and contract is None:
         return None
-    from gatecrash.contract_file import read_grading  # brings pydantic
+    from gatecrash.config.contract_file import read_grading  # brings pydantic
 
     scheme = read_grading(Path(grading if grading is not None else contract or ""))
     if scheme is None and grading is not None:

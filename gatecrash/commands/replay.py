@@ -7,15 +7,15 @@ import argparse
 from rich.console import Console
 from rich.text import Text
 
-from gatecrash import last_run
 from gatecrash.commands import absolute
-from gatecrash.judge import judge
+from gatecrash.engine.judge import judge
+from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.session import Site
 from gatecrash.language import say
+from gatecrash.model.scenario import Scenario
 from gatecrash.reports.terminal import column, plain
+from gatecrash.results import last_run
 from gatecrash.rulebook import Rule, load
-from gatecrash.scenario import Scenario
-from gatecrash.site import Site
-from gatecrash.workshop import Workshop
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -6,11 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from gatecrash import last_run
 from gatecrash.commands import absolute
 from gatecrash.errors import UsageError
 from gatecrash.language import say
 from gatecrash.reproduction import script
+from gatecrash.results import last_run
 from gatecrash.rulebook import load
 
 

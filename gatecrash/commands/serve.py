@@ -7,12 +7,12 @@ import subprocess
 from difflib import get_close_matches
 from pathlib import Path
 
+from gatecrash.engine.preparation import Workshop
 from gatecrash.errors import UsageError
 from gatecrash.language import say
-from gatecrash.target import resolve
-from gatecrash.target_build import build
-from gatecrash.tree import tree_root
-from gatecrash.workshop import Workshop
+from gatecrash.paths import tree_root
+from gatecrash.target.build import build
+from gatecrash.target.resolve import resolve
 
 
 def add(parser: argparse.ArgumentParser) -> None:

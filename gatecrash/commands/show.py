@@ -8,17 +8,18 @@ import shlex
 from rich.console import Console
 from rich.text import Text
 
-from gatecrash import language, last_run
+from gatecrash import language
 from gatecrash.commands import absolute
+from gatecrash.diagrams import diagram
 from gatecrash.language import say, spoken
-from gatecrash.last_run import LastRun
-from gatecrash.record import Judgement
+from gatecrash.model.transcript import Transcript
+from gatecrash.model.verdicts import Finding
 from gatecrash.reports import terminal
 from gatecrash.reports.sequence_text import text
+from gatecrash.results import last_run
+from gatecrash.results.last_run import LastRun
+from gatecrash.results.record import Judgement
 from gatecrash.rulebook import load
-from gatecrash.sequence import diagram
-from gatecrash.transcript import Transcript
-from gatecrash.verdicts import Finding
 
 _NARROWEST, _WIDEST, _USUAL = 40, 400, 80
 

@@ -11,19 +11,19 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from gatecrash import last_run
-from gatecrash.changes import Changes
 from gatecrash.commands import absolute
+from gatecrash.commands.changes import Changes
+from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.profiles import PROFILES
+from gatecrash.engine.run import Run, Wishes
 from gatecrash.errors import TargetError, UsageError
 from gatecrash.language import say
-from gatecrash.profiles import PROFILES
-from gatecrash.record import RunRecord
+from gatecrash.model.verdicts import Verdict, merge
 from gatecrash.reports import terminal
 from gatecrash.reports.board import board
+from gatecrash.results import last_run
+from gatecrash.results.record import RunRecord
 from gatecrash.rulebook import load
-from gatecrash.run import Run, Wishes
-from gatecrash.verdicts import Verdict, merge
-from gatecrash.workshop import Workshop
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -23,8 +23,8 @@ from gatecrash.errors import Unavailable, UsageError
 from gatecrash.instruments.borrowing import borrowed_socket
 from gatecrash.instruments.memory import Gone, offered, read_memory
 from gatecrash.instruments.procfs import socket_inode
-from gatecrash.instruments.seccomp import CLONE_THREAD, FAMILIES, LIMIT_OPTIONS, RET_USER_NOTIF, machine
-from gatecrash.launch import SYS_SECCOMP
+from gatecrash.sandbox.seccomp import CLONE_THREAD, FAMILIES, LIMIT_OPTIONS, RET_USER_NOTIF, machine
+from gatecrash.sandbox.spawn import SYS_SECCOMP
 
 # linux/seccomp.h: struct seccomp_notif (80 bytes), struct seccomp_notif_resp (24 bytes) and the ioctls on them
 NOTIFICATION = struct.Struct("QIIiIQ6Q")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from gatecrash.errors import EngineFault
-from gatecrash.verdicts import Case, Ruling
+from gatecrash.model.verdicts import Case, Ruling
 
 Oracle = Callable[[Case], Ruling]
 _ORACLES: dict[str, Oracle] = {}

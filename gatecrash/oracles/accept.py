@@ -7,6 +7,9 @@ from dataclasses import replace
 
 from gatecrash.instruments.census import Task
 from gatecrash.language import stated
+from gatecrash.model.scenario import Close, LimitDescriptors, Reset, Signal
+from gatecrash.model.transcript import NotConnected, Snapshot, TracedCall, Transcript
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.service import (
     as_ruling,
@@ -27,9 +30,6 @@ from gatecrash.oracles.unseen import (
     nobody_came,
     not_served_first,
 )
-from gatecrash.scenario import Close, LimitDescriptors, Reset, Signal
-from gatecrash.transcript import NotConnected, Snapshot, TracedCall, Transcript
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 #: Seconds of processor time in about 0.6 s. Waiting 50 ms between two tries takes a hundredth of that.
 _BUSY = 0.1

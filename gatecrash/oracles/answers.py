@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gatecrash.language import stated
+from gatecrash.model.transcript import Flooded, Looked, Transcript
+from gatecrash.model.verdicts import EVERYTHING, Aspect, Case, Difference, Finding, Held, NotExercised, Plain, Ruling
 from gatecrash.oracles.invariants import memory_fault
 from gatecrash.oracles.unseen import never_still, nobody_came, nothing_answered, unproven_silence
 from gatecrash.protocols import echo, http
 from gatecrash.protocols.http import Answer, Reading
 from gatecrash.text import size_of
-from gatecrash.transcript import Flooded, Looked, Transcript
-from gatecrash.verdicts import EVERYTHING, Aspect, Case, Difference, Finding, Held, NotExercised, Plain, Ruling
 
 
 def alone(case: Case, request: bytes) -> Answer | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from gatecrash.language import stated
+from gatecrash.model.scenario import Send
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import (
     alone,
@@ -21,9 +23,7 @@ from gatecrash.oracles.answers import (
 )
 from gatecrash.oracles.unseen import nobody_came
 from gatecrash.protocols import http
-from gatecrash.scenario import Send
 from gatecrash.text import shown
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 _END_OF_HEAD = b"\r\n\r\n"
 

@@ -7,6 +7,9 @@ from collections.abc import Callable, Collection, Sequence
 
 from gatecrash.instruments.census import ProcessEntry
 from gatecrash.language import marked, stated
+from gatecrash.model.scenario import Signal
+from gatecrash.model.transcript import HeldAt, Sent, Snapshot, Transcript
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.service import as_finding, as_ruling, unserved
 from gatecrash.oracles.unseen import (
@@ -19,9 +22,6 @@ from gatecrash.oracles.unseen import (
     still,
     unserved_elsewhere,
 )
-from gatecrash.scenario import Signal
-from gatecrash.transcript import HeldAt, Sent, Snapshot, Transcript
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 _STILL = frozenset({"quiet", "spinning"})
 #: alarm(2) and setitimer(2) cannot be seen from outside: a parent that handles their signals may yet reap.

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gatecrash.language import joined, marked, stated
+from gatecrash.model.scenario import ReceiveDatagrams, SendDatagram
+from gatecrash.model.transcript import DatagramsDropped, Got, Sent, Transcript
+from gatecrash.model.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.seen import of_all, unfinished
 from gatecrash.oracles.service import how_it_ended
 from gatecrash.oracles.unseen import affair_of, never_made, not_served_first
 from gatecrash.protocols import datagram
-from gatecrash.scenario import ReceiveDatagrams, SendDatagram
 from gatecrash.text import last_words, shown, size_of
-from gatecrash.transcript import DatagramsDropped, Got, Sent, Transcript
-from gatecrash.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
 
 _LESS_IS_PROMISED = marked("if your course asks for less, write max_datagram under [udp] in gatecrash.toml")
 _TELLING = 8  # bytes that, found again, are no coincidence

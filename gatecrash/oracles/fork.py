@@ -9,6 +9,9 @@ from dataclasses import replace
 from itertools import dropwhile, pairwise
 
 from gatecrash.language import joined, marked, stated
+from gatecrash.model.scenario import Scenario, StartOnTerminal
+from gatecrash.model.transcript import ClientSide, Printed, Snapshot, Started, Transcript
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.children import at_work, children_live, nobody_at_work, not_served, outlived
 from gatecrash.oracles.service import as_finding, first_unserved, speaks, unserved
@@ -21,9 +24,6 @@ from gatecrash.oracles.unseen import (
     server_gone,
     still,
 )
-from gatecrash.scenario import Scenario, StartOnTerminal
-from gatecrash.transcript import ClientSide, Printed, Snapshot, Started, Transcript
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 #: Which argument of a wait call has the options (wait4(2), waitid(2)).
 _OPTIONS = {"wait4": 2, "waitid": 3}

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 
 from gatecrash.language import stated
+from gatecrash.model.transcript import Silent
+from gatecrash.model.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import crashed, difference, headed, judged_by, more_may_come, no_answer, of_each, settled
 from gatecrash.oracles.unseen import unproven_silence
@@ -15,8 +17,6 @@ from gatecrash.protocols import http
 from gatecrash.protocols.head import Problem
 from gatecrash.protocols.http import Answer, Reading
 from gatecrash.text import shown, size_of
-from gatecrash.transcript import Silent
-from gatecrash.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
 
 _LOOSE_STATUS_LINE = re.compile(rb"\D*?(\d\.\d)?[^\d]*?(\d{3})[ \t]*(.*)", re.DOTALL)
 #: The beginning of another answer inside what a connection's end delimits.

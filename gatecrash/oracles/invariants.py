@@ -8,9 +8,9 @@ from dataclasses import replace
 from signal import Signals
 
 from gatecrash.language import marked, stated
-from gatecrash.scenario import LimitDescriptors
-from gatecrash.transcript import CrashedProcess, SanitizerReport, Transcript
-from gatecrash.verdicts import Case, Finding
+from gatecrash.model.scenario import LimitDescriptors
+from gatecrash.model.transcript import CrashedProcess, SanitizerReport, Transcript
+from gatecrash.model.verdicts import Case, Finding
 
 MEMORY_FAULTS = frozenset({4, 6, 7, 8, 11})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV
 #: Rules whose own claim is that nothing crashes: a memory fault is theirs to report.

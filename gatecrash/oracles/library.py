@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from gatecrash.language import stated
+from gatecrash.model.transcript import LibraryAnswer
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import changes, changing, no_answer, read
 from gatecrash.oracles.unseen import nobody_came
 from gatecrash.text import size_of
-from gatecrash.transcript import LibraryAnswer
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 
 @oracle("RESP-20")

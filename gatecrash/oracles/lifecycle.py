@@ -7,15 +7,15 @@ from dataclasses import replace
 from signal import Signals
 
 from gatecrash.language import joined, marked, stated
+from gatecrash.model.scenario import Close, HalfClose, Reset, Signal
+from gatecrash.model.transcript import Looked, Snapshot, Transcript
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.invariants import MEMORY_FAULTS
 from gatecrash.oracles.seen import accepted, leaves
 from gatecrash.oracles.startup import started
 from gatecrash.oracles.unseen import affair_of, never_looked, never_still, nobody_left, server_gone
-from gatecrash.scenario import Close, HalfClose, Reset, Signal
 from gatecrash.text import last_words
-from gatecrash.transcript import Looked, Snapshot, Transcript
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 #: An assertion that fails (SIGABRT) is a way to say that it could not start, a memory fault is none.
 _CRASHES = MEMORY_FAULTS - {Signals.SIGABRT}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from gatecrash.language import joined, stated
+from gatecrash.model.transcript import Sent, Transcript
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import (
     alone,
@@ -21,8 +23,6 @@ from gatecrash.oracles.answers import (
 from gatecrash.oracles.unseen import never_still, nobody_came
 from gatecrash.protocols import http
 from gatecrash.text import size_of
-from gatecrash.transcript import Sent, Transcript
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 _MARKED = re.compile(rb"gatecrash-of-[A-Z0-9]+-")  # strategies.mark_of: what only one client sends
 _END_OF_HEAD = b"\r\n\r\n"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gatecrash.language import stated
+from gatecrash.model.transcript import DatagramsDropped, Ended, Got, Sent, Transcript
+from gatecrash.model.verdicts import Case, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.invariants import broken_invariants
-from gatecrash.transcript import DatagramsDropped, Ended, Got, Sent, Transcript
-from gatecrash.verdicts import Case, Held, NotExercised, Ruling
 
 
 @oracle("MEM-01")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from gatecrash.language import stated
+from gatecrash.model.transcript import Silent
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import (
     alone,
@@ -20,8 +22,6 @@ from gatecrash.oracles.answers import (
 from gatecrash.oracles.unseen import nobody_came, not_served_first, nothing_answered, unproven_silence
 from gatecrash.protocols import http
 from gatecrash.protocols.http import Answer
-from gatecrash.transcript import Silent
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 
 @oracle("RESP-15")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gatecrash.contract import Contract
 from gatecrash.language import joined, marked, stated
-from gatecrash.offer import promised_requests
+from gatecrash.model.contract import Contract
+from gatecrash.model.transcript import Flooded, Transcript
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import described, no_answer, of_each, read
 from gatecrash.oracles.service import as_ruling, how_much_was_read, what_came
 from gatecrash.protocols.http import Answer
+from gatecrash.protocols.offer import promised_requests
 from gatecrash.text import request_line
-from gatecrash.transcript import Flooded, Transcript
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 LARGE = 65536  # bytes: docs/contract.md
 #: What says that a path is not there, or takes no POST. Any other refusal may be about the body that was sent.

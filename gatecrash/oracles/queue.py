@@ -7,6 +7,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from gatecrash.language import stated
+from gatecrash.model.scenario import IN_THE_QUEUE, Close, Reset
+from gatecrash.model.transcript import ClientSide, Connected, HeldAt, Looked, Snapshot, Transcript
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.service import as_ruling, askers, first_unserved, ruled, speaks
 from gatecrash.oracles.unseen import (
@@ -17,9 +20,6 @@ from gatecrash.oracles.unseen import (
     never_still,
     nobody_came,
 )
-from gatecrash.scenario import IN_THE_QUEUE, Close, Reset
-from gatecrash.transcript import ClientSide, Connected, HeldAt, Looked, Snapshot, Transcript
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 _ALIVE = frozenset({"ESTABLISHED", "CLOSE_WAIT"})
 #: Of a process that is frozen, or dead.

@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gatecrash.language import stated
+from gatecrash.model.scenario import FIRST_CROWD, SECOND_CROWD, Connect, Scenario, Settle
+from gatecrash.model.transcript import Snapshot, TracedCall, Transcript
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.children import not_served, outlived
 from gatecrash.oracles.invariants import runaway
@@ -22,9 +25,6 @@ from gatecrash.oracles.unseen import (
     still,
     unserved_elsewhere,
 )
-from gatecrash.scenario import FIRST_CROWD, SECOND_CROWD, Connect, Scenario, Settle
-from gatecrash.transcript import Snapshot, TracedCall, Transcript
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 _NAMED = 6  # descriptors that a finding names
 _FEWEST = 4  # descriptors lost to a crowd: one or two may be a log file, or a pool's own

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gatecrash.language import joined, stated
-from gatecrash.offer import get_request
+from gatecrash.model.transcript import Sent, Transcript
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import (
     changes,
@@ -27,9 +28,8 @@ from gatecrash.oracles.invariants import memory_fault
 from gatecrash.oracles.service import as_ruling, askers, how_much_was_read, unserved, what_came
 from gatecrash.oracles.unseen import never_looked, never_still, nobody_came
 from gatecrash.protocols import http
+from gatecrash.protocols.offer import get_request
 from gatecrash.text import request_line, shown
-from gatecrash.transcript import Sent, Transcript
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 
 @oracle("RESP-01")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gatecrash.model.scenario import Close, HalfClose, Reset
+from gatecrash.model.transcript import Ended, Flooded, Got, Sent, Silent, Transcript
+from gatecrash.model.verdicts import Finding, Held, NotExercised, Ruling
 from gatecrash.oracles.unseen import unproven_silence
-from gatecrash.scenario import Close, HalfClose, Reset
-from gatecrash.transcript import Ended, Flooded, Got, Sent, Silent, Transcript
-from gatecrash.verdicts import Finding, Held, NotExercised, Ruling
 
 
 def of_all(rulings: Iterable[Ruling], nobody: NotExercised) -> Ruling:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from gatecrash.language import marked, stated
+from gatecrash.model.scenario import Send
+from gatecrash.model.transcript import Got, Looked, Sent, Transcript
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import (
     changes,
@@ -27,10 +30,7 @@ from gatecrash.oracles.service import as_finding, askers, unserved
 from gatecrash.oracles.unseen import never_made, never_still, nobody_came, not_served_first, unproven_silence
 from gatecrash.protocols import http
 from gatecrash.protocols.http import Answer
-from gatecrash.scenario import Send
 from gatecrash.text import size_of
-from gatecrash.transcript import Got, Looked, Sent, Transcript
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 #: Fields that an answer has once or not at all: one more or less of them is another head.
 _SINGLE_FIELDS = (b"content-length", b"content-type", b"date", b"server")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatecrash.language import joined, stated
-from gatecrash.offer import complete, plain_request
-from gatecrash.offer import speaks as speaks
+from gatecrash.model.scenario import Connect, Receive
+from gatecrash.model.transcript import WHY_NOT, NotConnected, NotSent, Sent, ServerEnded, Silent, Transcript
+from gatecrash.model.verdicts import Case, Difference, Finding, Held, NotExercised, Plain, Ruling
 from gatecrash.oracles.unseen import nobody_came
 from gatecrash.protocols import http
-from gatecrash.scenario import Connect, Receive
+from gatecrash.protocols.offer import complete, plain_request
+from gatecrash.protocols.offer import speaks as speaks
 from gatecrash.text import last_words, shown, size_of
-from gatecrash.transcript import WHY_NOT, NotConnected, NotSent, Sent, ServerEnded, Silent, Transcript
-from gatecrash.verdicts import Case, Difference, Finding, Held, NotExercised, Plain, Ruling
 
 
 @dataclass(frozen=True)

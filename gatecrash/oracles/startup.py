@@ -5,14 +5,14 @@ from __future__ import annotations
 from signal import Signals
 from typing import Literal
 
-from gatecrash.contract import Contract
 from gatecrash.language import stated
+from gatecrash.model.contract import Contract
+from gatecrash.model.transcript import Snapshot, Started, Transcript
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.invariants import MEMORY_FAULTS
 from gatecrash.oracles.unseen import in_motion, listening_at_rest, looked, never_looked
 from gatecrash.text import last_words
-from gatecrash.transcript import Snapshot, Started, Transcript
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 _REACHABLE = frozenset({"127.0.0.1", "0.0.0.0", "::", "::1", "::ffff:127.0.0.1"})
 _NO_START = NotExercised(stated("the start that was to be judged did not come about"))

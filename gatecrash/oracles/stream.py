@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gatecrash.language import joined, marked, stated
+from gatecrash.model.scenario import HalfClose, Send
+from gatecrash.model.transcript import ClientSide, Got, NotSent, Transcript
+from gatecrash.model.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.seen import of_all, unfinished
 from gatecrash.oracles.service import askers, how_it_ended
@@ -19,10 +22,7 @@ from gatecrash.oracles.unseen import (
     server_gone,
 )
 from gatecrash.protocols import echo
-from gatecrash.scenario import HalfClose, Send
 from gatecrash.text import last_words, size_of
-from gatecrash.transcript import ClientSide, Got, NotSent, Transcript
-from gatecrash.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
 
 _LINES = marked(
     "what is missing is a line that has not ended; if your course asks for an echo of lines, write "

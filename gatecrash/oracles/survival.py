@@ -7,7 +7,21 @@ from dataclasses import replace
 from itertools import takewhile
 
 from gatecrash.language import stated
-from gatecrash.offer import plain_request
+from gatecrash.model.scenario import Close, Freeze, HalfClose, Release, Reset
+from gatecrash.model.transcript import (
+    Connected,
+    DatagramsDropped,
+    Event,
+    Flooded,
+    Got,
+    HeldAt,
+    NotConnected,
+    NotSent,
+    Sent,
+    ServerEnded,
+    Transcript,
+)
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.invariants import memory_fault
 from gatecrash.oracles.seen import accepted, leaves, of_all, unfinished
@@ -22,22 +36,8 @@ from gatecrash.oracles.unseen import (
     not_served_first,
     server_gone,
 )
-from gatecrash.scenario import Close, Freeze, HalfClose, Release, Reset
+from gatecrash.protocols.offer import plain_request
 from gatecrash.text import last_words, size_of
-from gatecrash.transcript import (
-    Connected,
-    DatagramsDropped,
-    Event,
-    Flooded,
-    Got,
-    HeldAt,
-    NotConnected,
-    NotSent,
-    Sent,
-    ServerEnded,
-    Transcript,
-)
-from gatecrash.verdicts import Case, Finding, Held, NotExercised, Ruling
 
 _SIGPIPE = 13
 _AGAIN = 16  # times an answer comes again before nobody takes it for a coincidence

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gatecrash.language import marked, stated
-from gatecrash.scenario import Connect
-from gatecrash.transcript import Connected, Looked, Silent, Snapshot, Transcript
-from gatecrash.verdicts import NotExercised
+from gatecrash.model.scenario import Connect
+from gatecrash.model.transcript import Connected, Looked, Silent, Snapshot, Transcript
+from gatecrash.model.verdicts import NotExercised
 
 _MOVING = {
     "restless": marked("it was never still while it was watched"),

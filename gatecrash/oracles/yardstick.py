@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from gatecrash.language import stated
+from gatecrash.model.verdicts import Case
 from gatecrash.protocols import http
 from gatecrash.text import request_line, size_of
-from gatecrash.verdicts import Case
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gatecrash.grading import number
-from gatecrash.record import RunRecord
 from gatecrash.reports.marking import Row, folded, not_counted, rows, scheme_of, scored
+from gatecrash.results.grading import number
+from gatecrash.results.record import RunRecord
 
 LIVE = True
 GRADED = True

@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from gatecrash.language import say, spoken
+from gatecrash.model.verdicts import Outcome, Verdict
 from gatecrash.rulebook import Rule, load
 from gatecrash.text import safe_text
-from gatecrash.verdicts import Outcome, Verdict
 
 _MARKS: Mapping[Outcome | None, tuple[str, str]] = {
     "pass": ("✓", "green"),

@@ -7,8 +7,8 @@ from difflib import SequenceMatcher
 from itertools import groupby
 from typing import Literal
 
+from gatecrash.model.verdicts import Difference
 from gatecrash.text import escaped
-from gatecrash.verdicts import Difference
 
 #: How a run relates to the other side: there too, only here, or the byte at which the two part.
 Kind = Literal["same", "changed", "first"]

@@ -10,10 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from gatecrash.folding import folded_lines
-from gatecrash.record import Judgement, RunRecord
 from gatecrash.reports.differing import side_by_side
 from gatecrash.reports.words import confirmed
+from gatecrash.results.folding import folded_lines
+from gatecrash.results.record import Judgement, RunRecord
 from gatecrash.rulebook import Rule
 from gatecrash.text import safe_text
 

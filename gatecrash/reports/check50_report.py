@@ -10,9 +10,9 @@ import json
 from typing import Any
 
 from gatecrash import __version__
-from gatecrash.grading import Mark, Score, number
-from gatecrash.record import RunRecord
 from gatecrash.reports.marking import Row, bounded, folded, rows, scored, told
+from gatecrash.results.grading import Mark, Score, number
+from gatecrash.results.record import RunRecord
 
 LIVE = True
 GRADED = True

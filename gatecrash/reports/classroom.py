@@ -10,9 +10,9 @@ import base64
 import json
 from typing import Any
 
-from gatecrash.grading import Score, whole_points
-from gatecrash.record import RunRecord
 from gatecrash.reports.marking import Row, bounded, folded, rows, scored
+from gatecrash.results.grading import Score, whole_points
+from gatecrash.results.record import RunRecord
 
 LIVE = True
 GRADED = True

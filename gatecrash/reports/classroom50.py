@@ -12,9 +12,9 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from gatecrash.grading import whole_points
-from gatecrash.record import RunRecord
 from gatecrash.reports.marking import folded, rows, scored
+from gatecrash.results.grading import whole_points
+from gatecrash.results.record import RunRecord
 
 LIVE = True
 GRADED = True

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 
-from gatecrash.record import RunRecord
 from gatecrash.reports.marking import scored
+from gatecrash.results.record import RunRecord
 
 LIVE = True
 GRADED = True

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from urllib.parse import urlencode
 
-from gatecrash.grading import shown
-from gatecrash.record import RunRecord
 from gatecrash.reports.marking import bounded, folded, not_counted, rows, scored
+from gatecrash.results.grading import shown
+from gatecrash.results.record import RunRecord
 
 LIVE = True
 GRADED = True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gatecrash.language import joined, stated
+from gatecrash.model.verdicts import Difference
 from gatecrash.text import escaped
-from gatecrash.verdicts import Difference
 
 _BEFORE = 24
 _AFTER = 32

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from gatecrash.errors import UsageError
 from gatecrash.language import say
-from gatecrash.record import RunRecord
+from gatecrash.results.record import RunRecord
 
 #: Each format's module in gatecrash.reports, imported when it is asked for.
 FORMATS = {

@@ -5,9 +5,9 @@ The runner shows ten of each kind for a step, so a broken MUST comes first and t
 
 from __future__ import annotations
 
-from gatecrash.record import RunRecord
 from gatecrash.reports.cases import Case, bounded, cases, one_line, source_place, troubles
 from gatecrash.reports.words import counts
+from gatecrash.results.record import RunRecord
 
 APPEND = True
 _MOST = 10

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from gatecrash.record import RunRecord
 from gatecrash.reports.cases import Case, Trouble, bounded, cases, one_line, troubles
 from gatecrash.reports.links import rule_link
 from gatecrash.reports.words import closing, counts
+from gatecrash.results.record import RunRecord
 
 APPEND = True
 #: A step's summary may have 1 MiB (1,048,576 bytes); what is above it is refused whole.

@@ -11,9 +11,9 @@ import json
 import math
 from typing import Any
 
-from gatecrash.grading import Score, number
-from gatecrash.record import RunRecord
 from gatecrash.reports.marking import Row, bounded, not_counted, rows, scheme_of, scored
+from gatecrash.results.grading import Score, number
+from gatecrash.results.record import RunRecord
 
 LIVE = True
 GRADED = True

@@ -15,9 +15,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from gatecrash.language import current, say
-from gatecrash.record import RunRecord
 from gatecrash.reports.html_view import LONGEST, bounded, page
 from gatecrash.reports.sequence_svg import STYLE
+from gatecrash.results.record import RunRecord
 
 
 def render(record: RunRecord) -> str:

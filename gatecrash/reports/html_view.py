@@ -15,17 +15,17 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import CLexer, PythonLexer
 
 from gatecrash import __version__
-from gatecrash.folding import folded_lines
+from gatecrash.diagrams import diagram
 from gatecrash.language import Sentence, joined, marked, say, spoken
-from gatecrash.record import Judgement, RunRecord
+from gatecrash.model.verdicts import Outcome, Verdict
 from gatecrash.reports import words
 from gatecrash.reports.byte_diff import Side, sides
 from gatecrash.reports.sequence_svg import svg
 from gatecrash.reproduction import NotAlone, script
+from gatecrash.results.folding import folded_lines
+from gatecrash.results.record import Judgement, RunRecord
 from gatecrash.rulebook import Mistake, Rule, in_language
-from gatecrash.sequence import diagram
 from gatecrash.text import safe_text
-from gatecrash.verdicts import Outcome, Verdict
 
 #: The longest text of a stranger's that is shown whole, in characters; of a longer one the middle is left out.
 LONGEST = 4_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from gatecrash.record import RunRecord
 from gatecrash.reports.links import rule_help, rule_link
+from gatecrash.results.record import RunRecord
 
 
 def render(record: RunRecord) -> str:

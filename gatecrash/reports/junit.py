@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from gatecrash.record import RunRecord
 from gatecrash.reports.cases import Case, Trouble, bounded, cases, one_line, source_place, troubles
 from gatecrash.reports.links import rule_link
+from gatecrash.results.record import RunRecord
 
 #: What XML 1.0 has no way to write, not even as a reference (2.2, Char).
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

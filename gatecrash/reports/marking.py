@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from gatecrash.folding import folded_lines
-from gatecrash.grading import Mark, Score, score
-from gatecrash.record import RunRecord
+from gatecrash.config.scheme import Scheme
 from gatecrash.reports.words import OUTCOME_WORDS, confirmed
-from gatecrash.scheme import Scheme
+from gatecrash.results.folding import folded_lines
+from gatecrash.results.grading import Mark, Score, score
+from gatecrash.results.record import RunRecord
 from gatecrash.text import safe_text
 
 #: Characters of a row's text, and of a compiler's words: a hundred rows stay below a platform's megabyte.

@@ -11,9 +11,9 @@ import json
 from fractions import Fraction
 from typing import Any
 
-from gatecrash.grading import number
-from gatecrash.record import RunRecord
 from gatecrash.reports.marking import bounded, folded, not_counted, rows, scored
+from gatecrash.results.grading import number
+from gatecrash.results.record import RunRecord
 
 LIVE = True
 GRADED = True

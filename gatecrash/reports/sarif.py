@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import quote
 
 from gatecrash import __version__
-from gatecrash.baseline import fingerprint
-from gatecrash.record import RunRecord
 from gatecrash.reports.cases import Case, Place, Trouble, bounded, cases, troubles
 from gatecrash.reports.links import rule_link
+from gatecrash.results.baseline import fingerprint
+from gatecrash.results.record import RunRecord
 from gatecrash.rulebook import Rule, load
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -7,7 +7,7 @@ The page includes `STYLE` once and the elements of `svg` where they belong, each
 
 Classes: `seq` on the <svg>.
 `seq-lane` and `seq-lane-client|clients|kernel|server|child|children`, with `data-lane` (the lane's key, as in
-gatecrash.sequence.Lane), on each lane; inside `seq-head`, `seq-title`, `seq-detail`, `seq-life`.
+gatecrash.diagrams.Lane), on each lane; inside `seq-head`, `seq-title`, `seq-detail`, `seq-life`.
 `seq-period-frozen|held|dead` with `data-lane` on stretches of a lane.
 `seq-row` with `data-row` (from 0) and `data-step` (of the scenario, from 0) on each row, which is one of
 - `seq-arrow` with `seq-connect|accept|segment|datagram|fin|rst|answer`, perhaps `seq-unread` or `seq-lost`, with
@@ -26,10 +26,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 from rich.cells import cell_len
 
+from gatecrash.diagrams import Arrow, Band, Diagram, Lane, Mark, Period, Row
+from gatecrash.diagrams.labels import wrapped
 from gatecrash.errors import EngineFault
 from gatecrash.language import say
-from gatecrash.sequence import Arrow, Band, Diagram, Lane, Mark, Period, Row
-from gatecrash.sequence.labels import wrapped
 
 STYLE = """
 .seq { color: var(--seq-fg, #1f2328); font: 12px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }

@@ -12,9 +12,9 @@ from itertools import groupby
 from rich.cells import cell_len
 from rich.text import Text
 
+from gatecrash.diagrams import Arrow, Band, Diagram, Lane, Mark, Row, Span, Words, text_of
+from gatecrash.diagrams.labels import wrapped
 from gatecrash.language import marked, say, spoken
-from gatecrash.sequence import Arrow, Band, Diagram, Lane, Mark, Row, Span, Words, text_of
-from gatecrash.sequence.labels import wrapped
 from gatecrash.text import safe_text
 
 _GUTTER = 2

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
-from gatecrash.record import RunRecord
 from gatecrash.reports.cases import Case, Trouble, cases, one_line, troubles
+from gatecrash.results.record import RunRecord
 
 
 def render(record: RunRecord) -> str:

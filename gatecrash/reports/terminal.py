@@ -10,15 +10,15 @@ from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.text import Text
 
-from gatecrash.contract import Contract
-from gatecrash.folding import folded_lines
+from gatecrash.engine.preparation import Prepared
 from gatecrash.language import Sentence, joined, marked, say, spoken
-from gatecrash.record import Judgement, RunRecord
+from gatecrash.model.contract import Contract
 from gatecrash.reports import words
 from gatecrash.reports.differing import side_by_side
+from gatecrash.results.folding import folded_lines
+from gatecrash.results.record import Judgement, RunRecord
 from gatecrash.rulebook import Mistake, in_language
 from gatecrash.text import safe_text
-from gatecrash.workshop import Prepared
 
 _STYLES = {
     "pass": "green",

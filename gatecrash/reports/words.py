@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gatecrash.contract import Contract
 from gatecrash.language import joined, marked, stated
-from gatecrash.record import RunRecord
-from gatecrash.verdicts import Outcome
+from gatecrash.model.contract import Contract
+from gatecrash.model.verdicts import Outcome
+from gatecrash.results.record import RunRecord
 
 PLACES = {
     "namespace": marked("in a private network of its own"),

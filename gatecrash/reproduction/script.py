@@ -7,11 +7,9 @@ from dataclasses import fields
 from importlib.resources import files
 from typing import Any
 
-from gatecrash.contract import Contract
 from gatecrash.errors import UsageError
-from gatecrash.protocols import http
-from gatecrash.rulebook import Rule
-from gatecrash.scenario import (
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import (
     Close,
     Connect,
     Freeze,
@@ -29,8 +27,10 @@ from gatecrash.scenario import (
     Step,
     Thaw,
 )
+from gatecrash.model.verdicts import Verdict
+from gatecrash.protocols import http
+from gatecrash.rulebook import Rule
 from gatecrash.text import safe_text
-from gatecrash.verdicts import Verdict
 
 #: What a plain client, /proc and signals can do. All other steps need the gates, or a server started for the purpose.
 _PLAYABLE = (

@@ -10,9 +10,9 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 
-from gatecrash.contract import Contract
 from gatecrash.errors import EngineFault, UsageError
 from gatecrash.language import did_you_mean, say
+from gatecrash.model.contract import Contract
 from gatecrash.rulebook.applies import NEEDS, Applies, applicable
 from gatecrash.rulebook.entry import Area, Level, Mistake, Rule, in_language, read_area
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from gatecrash.contract import Contract
 from gatecrash.language import joined, marked, stated
+from gatecrash.model.contract import Contract
 
 PROTOCOL_NAMES: Final = {
     "http": "HTTP",

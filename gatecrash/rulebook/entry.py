@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, cast, get_args
 
-from gatecrash.contract import MODELS, PROTOCOLS
 from gatecrash.errors import EngineFault
 from gatecrash.language import spoken
+from gatecrash.model.contract import MODELS, PROTOCOLS
 from gatecrash.rulebook.applies import NEEDS, Applies
 
 Level = Literal["MUST", "SHOULD", "MAY"]

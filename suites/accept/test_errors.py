@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.contract import Contract
-from gatecrash.offer import ask, plain_request, visit
-from gatecrash.scenario import (
+from gatecrash.engine.trial import Trial
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import (
     Close,
     Connect,
     Fail,
@@ -21,7 +21,7 @@ from gatecrash.scenario import (
     Watch,
     scenario,
 )
-from gatecrash.trial import Trial
+from gatecrash.protocols.offer import ask, plain_request, visit
 from strategies import client_names
 
 #: accept(2), error handling: pending network errors of the new connection, to be treated like EAGAIN.

@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.offer import ask, visit
-from gatecrash.scenario import Connect, Scenario, Settle, Step, scenario
-from gatecrash.trial import Trial
+from gatecrash.engine.trial import Trial
+from gatecrash.model.scenario import Connect, Scenario, Settle, Step, scenario
+from gatecrash.protocols.offer import ask, visit
 from strategies import client_names
 
 

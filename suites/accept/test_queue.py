@@ -6,8 +6,8 @@ The server is frozen while clients arrive, so that they wait in the queue for ce
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.offer import is_seen, plain_request, visit
-from gatecrash.scenario import (
+from gatecrash.engine.trial import Trial
+from gatecrash.model.scenario import (
     IN_THE_QUEUE,
     AwaitHeld,
     Close,
@@ -25,7 +25,7 @@ from gatecrash.scenario import (
     Thaw,
     scenario,
 )
-from gatecrash.trial import Trial
+from gatecrash.protocols.offer import is_seen, plain_request, visit
 from strategies import client_names
 
 _MOST = 5  # clients: as many as the smallest backlog that the rules ask for

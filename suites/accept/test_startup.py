@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.contract import Contract
-from gatecrash.offer import ask, get_request, plain_request
-from gatecrash.scenario import (
+from gatecrash.engine.trial import Trial
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import (
     Close,
     Connect,
     Receive,
@@ -17,7 +17,7 @@ from gatecrash.scenario import (
     StartSecond,
     scenario,
 )
-from gatecrash.trial import Trial
+from gatecrash.protocols.offer import ask, get_request, plain_request
 from strategies import client_names
 
 

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.scenario import ReceiveDatagrams, Scenario, SendDatagram, scenario
-from gatecrash.trial import Trial
+from gatecrash.engine.trial import Trial
+from gatecrash.model.scenario import ReceiveDatagrams, Scenario, SendDatagram, scenario
 from strategies import datagrams
 from strategies.friendly import printable
 

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.scenario import Fail, Freeze, ReceiveDatagrams, Scenario, SendDatagram, Settle, Thaw, scenario
-from gatecrash.trial import Trial
+from gatecrash.engine.trial import Trial
+from gatecrash.model.scenario import Fail, Freeze, ReceiveDatagrams, Scenario, SendDatagram, Settle, Thaw, scenario
 from strategies import client_names
 
 _MOST_QUEUED = 16  # datagrams: far fewer than the smallest receive buffer holds

@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.offer import ask, plain_request
-from gatecrash.probes import held_connection, served_twice_as_many, twice_as_many
-from gatecrash.scenario import (
+from gatecrash.engine.probes import held_connection, served_twice_as_many, twice_as_many
+from gatecrash.engine.trial import Trial
+from gatecrash.model.scenario import (
     Close,
     Connect,
     ReadOutput,
@@ -17,7 +17,7 @@ from gatecrash.scenario import (
     Step,
     scenario,
 )
-from gatecrash.trial import Trial
+from gatecrash.protocols.offer import ask, plain_request
 from strategies import client_names, departures
 
 _GARBAGE = (b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"\r\n" * 8, b": : :\r\n\r\n")

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.probes import fork_fails, held_connection, knocking
-from gatecrash.trial import Trial
+from gatecrash.engine.probes import fork_fails, held_connection, knocking
+from gatecrash.engine.trial import Trial
 
 #: fork(2): limits of processes, and memory.
 _SHORTAGES = ("EAGAIN", "ENOMEM")

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.offer import ask
-from gatecrash.probes import children_at_work, children_go_on, served_twice_as_many
-from gatecrash.scenario import Close, Freeze, Reset, Scenario, Send, Settle, Step, Thaw, scenario
-from gatecrash.trial import Trial
+from gatecrash.engine.probes import children_at_work, children_go_on, served_twice_as_many
+from gatecrash.engine.trial import Trial
+from gatecrash.model.scenario import Close, Freeze, Reset, Scenario, Send, Settle, Step, Thaw, scenario
+from gatecrash.protocols.offer import ask
 from strategies import client_names
 
 Leave = type[Close] | type[Reset]

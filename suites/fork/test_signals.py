@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.offer import ask, plain_request
-from gatecrash.scenario import Close, Connect, Receive, Scenario, Send, Settle, Signal, Step, scenario
-from gatecrash.trial import Trial
+from gatecrash.engine.trial import Trial
+from gatecrash.model.scenario import Close, Connect, Receive, Scenario, Send, Settle, Signal, Step, scenario
+from gatecrash.protocols.offer import ask, plain_request
 from strategies import client_names
 from strategies.segments import telling_offsets
 

@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.contract import Contract
-from gatecrash.offer import ask, plain_request
-from gatecrash.scenario import (
+from gatecrash.engine.trial import Trial
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import (
     FIRST_CROWD,
     SECOND_CROWD,
     Close,
@@ -22,7 +22,7 @@ from gatecrash.scenario import (
     Step,
     scenario,
 )
-from gatecrash.trial import Trial
+from gatecrash.protocols.offer import ask, plain_request
 from strategies import client_names, departures, malformed_requests
 from strategies.visits import VISITS, repeated_visits, visit
 

@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.contract import Contract
-from gatecrash.offer import ask, get_request, plain_request
-from gatecrash.scenario import Connect, Scenario, Send, Settle, SmallBuffers, Step, scenario
-from gatecrash.trial import Trial
+from gatecrash.engine.trial import Trial
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Connect, Scenario, Send, Settle, SmallBuffers, Step, scenario
+from gatecrash.protocols.offer import ask, get_request, plain_request
 from strategies import client_names, hogs
 from strategies.payloads import repeated
 

@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.contract import Contract
-from gatecrash.offer import ask, plain_request
-from gatecrash.scenario import (
+from gatecrash.engine.trial import Trial
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import (
     AwaitHeld,
     Close,
     Connect,
@@ -24,7 +24,7 @@ from gatecrash.scenario import (
     Thaw,
     scenario,
 )
-from gatecrash.trial import Trial
+from gatecrash.protocols.offer import ask, plain_request
 from strategies import client_names, departures
 from strategies.departures import departure
 from strategies.rude import odd_bytes

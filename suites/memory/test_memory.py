@@ -6,8 +6,9 @@ The first two rules speak through the build with the sanitizers, the third throu
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.contract import CONCURRENT_MODELS, Contract
-from gatecrash.scenario import (
+from gatecrash.engine.trial import Trial
+from gatecrash.model.contract import CONCURRENT_MODELS, Contract
+from gatecrash.model.scenario import (
     Close,
     Connect,
     Freeze,
@@ -21,7 +22,6 @@ from gatecrash.scenario import (
     Step,
     scenario,
 )
-from gatecrash.trial import Trial
 from strategies import client_names
 from strategies.rude import rude_payloads, rude_requests
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from gatecrash.contract import Contract
-from gatecrash.offer import USUAL_FIELDS, ask, get_request, post_request, promised_requests
-from gatecrash.scenario import (
+from gatecrash.engine.trial import Trial
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import (
     Close,
     Connect,
     Freeze,
@@ -18,7 +18,7 @@ from gatecrash.scenario import (
     Thaw,
     scenario,
 )
-from gatecrash.trial import Trial
+from gatecrash.protocols.offer import USUAL_FIELDS, ask, get_request, post_request, promised_requests
 from strategies import client_names, http_requests, malformed_requests
 
 #: Seconds: a server that looks round now and then is not waited for, what is wrong shows at once.

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.contract import Contract
-from gatecrash.offer import get_request
-from gatecrash.scenario import Close, Connect, Receive, Scenario, Send, scenario
-from gatecrash.trial import Trial
+from gatecrash.engine.trial import Trial
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Close, Connect, Receive, Scenario, Send, scenario
+from gatecrash.protocols.offer import get_request
 from strategies import mark_of
 
 _LOOKS_LIKE = ("GET", "HEAD", "DELETE", "POST")

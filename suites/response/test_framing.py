@@ -9,10 +9,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from gatecrash.contract import Contract
-from gatecrash.offer import get_request
-from gatecrash.scenario import Connect, Receive, Scenario, Send, Settle, Step, scenario
-from gatecrash.trial import Trial
+from gatecrash.engine.trial import Trial
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Connect, Receive, Scenario, Send, Settle, Step, scenario
+from gatecrash.protocols.offer import get_request
 
 #: Seconds: what a server sends behind its answer comes at once; one that looks round now and then is not waited for.
 _MOMENT = 0.1

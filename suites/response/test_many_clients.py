@@ -6,8 +6,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from gatecrash.contract import Contract
-from gatecrash.scenario import (
+from gatecrash.engine.trial import Trial
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import (
     Connect,
     Freeze,
     HalfClose,
@@ -19,7 +20,6 @@ from gatecrash.scenario import (
     Thaw,
     scenario,
 )
-from gatecrash.trial import Trial
 from strategies import client_names, distinct_requests, interleavings, segmentations
 
 _CROWD = 20

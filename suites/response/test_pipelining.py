@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.trial import Trial
+from gatecrash.engine.trial import Trial
 from strategies import distinct_requests, pipelines
 
 _MOST = 5  # requests in one pipeline

@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.contract import Contract
-from gatecrash.offer import ask
-from gatecrash.scenario import AskWithRequests, Close, Scenario, scenario
-from gatecrash.trial import Trial
+from gatecrash.engine.trial import Trial
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import AskWithRequests, Close, Scenario, scenario
+from gatecrash.protocols.offer import ask
 
 
 @pytest.mark.rule("RESP-20")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from gatecrash.contract import Contract
-from gatecrash.offer import get_request
-from gatecrash.scenario import (
+from gatecrash.engine.trial import Trial
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import (
     Close,
     Connect,
     Receive,
@@ -20,7 +20,7 @@ from gatecrash.scenario import (
     Step,
     scenario,
 )
-from gatecrash.trial import Trial
+from gatecrash.protocols.offer import get_request
 from strategies import http_requests, segmentations, segmented_requests, slow_readers
 from strategies.requests import PLACES, SIZES, filled_request
 

@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.offer import plain_request
-from gatecrash.scenario import Connect, HalfClose, Receive, Scenario, Send, Step, scenario
-from gatecrash.trial import Trial
+from gatecrash.engine.trial import Trial
+from gatecrash.model.scenario import Connect, HalfClose, Receive, Scenario, Send, Step, scenario
+from gatecrash.protocols.offer import plain_request
 from strategies import echo_payloads, segmentations
 from strategies.friendly import friendly_block, printable
 

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.scenario import Connect, Freeze, HalfClose, Receive, Scenario, Send, Settle, Step, Thaw, scenario
-from gatecrash.trial import Trial
+from gatecrash.engine.trial import Trial
+from gatecrash.model.scenario import Connect, Freeze, HalfClose, Receive, Scenario, Send, Settle, Step, Thaw, scenario
 from strategies import client_names, interleavings
 from strategies.friendly import marked
 

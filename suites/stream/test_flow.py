@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.scenario import (
+from gatecrash.engine.trial import Trial
+from gatecrash.model.scenario import (
     Close,
     Connect,
     Freeze,
@@ -18,7 +19,6 @@ from gatecrash.scenario import (
     Thaw,
     scenario,
 )
-from gatecrash.trial import Trial
 from strategies import client_names
 from strategies.friendly import printable
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gatecrash.contract import Contract
-from gatecrash.offer import get_request
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Connect, Receive, Send, Settle
+from gatecrash.model.transcript import Connected, Ended, Event, Got, Looked, Sent, Silent, Still, Transcript
+from gatecrash.model.verdicts import Case, Plain, Ruling
 from gatecrash.oracles import oracle_of
-from gatecrash.scenario import Connect, Receive, Send, Settle
-from gatecrash.transcript import Connected, Ended, Event, Got, Looked, Sent, Silent, Still, Transcript
-from gatecrash.verdicts import Case, Plain, Ruling
+from gatecrash.protocols.offer import get_request
 from tests.sequences import Part, look, transcript
 
 #: What a client receives.

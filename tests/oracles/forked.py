@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from gatecrash.contract import Contract
 from gatecrash.instruments.census import Task
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Close, Connect, Receive, Send, Settle
+from gatecrash.model.transcript import (
+    ClientSide,
+    Connected,
+    Event,
+    Got,
+    Looked,
+    Snapshot,
+    Still,
+    TracedCall,
+    Transcript,
+)
+from gatecrash.model.verdicts import Case, Finding, Held, Ruling
 from gatecrash.oracles import oracle_of
-from gatecrash.scenario import Close, Connect, Receive, Send, Settle
-from gatecrash.transcript import ClientSide, Connected, Event, Got, Looked, Snapshot, Still, TracedCall, Transcript
-from gatecrash.verdicts import Case, Finding, Held, Ruling
 from tests.sequences import Part, asked, transcript
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
-from gatecrash.contract import Contract, Protocol
-from gatecrash.oracles import oracle_of
-from gatecrash.scenario import Close, Connect, HalfClose, Receive, Reset, Send, Settle, Step
-from gatecrash.transcript import (
+from gatecrash.model.contract import Contract, Protocol
+from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Reset, Send, Settle, Step
+from gatecrash.model.transcript import (
     CallTrace,
     Connected,
     Ended,
@@ -23,7 +22,8 @@ from gatecrash.transcript import (
     TracedCall,
     Transcript,
 )
-from gatecrash.verdicts import Case, Finding, Held, Ruling
+from gatecrash.model.verdicts import Case, Finding, Held, Ruling
+from gatecrash.oracles import oracle_of
 from tests.sequences import PARENT, Part, transcript
 
 Word = Literal["held", "broken", "perhaps broken", "not exercised", "not proven"]

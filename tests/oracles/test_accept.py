@@ -6,7 +6,7 @@ from signal import SIGCHLD
 
 import pytest
 
-from gatecrash.scenario import (
+from gatecrash.model.scenario import (
     Connect,
     Fail,
     LiftLimit,
@@ -15,8 +15,8 @@ from gatecrash.scenario import (
     Signal,
     Watch,
 )
-from gatecrash.transcript import CallTrace, Connected, End, Ended, Got, ServerEnded, TracedCall
-from gatecrash.verdicts import Case
+from gatecrash.model.transcript import CallTrace, Connected, End, Ended, Got, ServerEnded, TracedCall
+from gatecrash.model.verdicts import Case
 from tests.oracles.visits import (
     SILENT,
     WORD,

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from gatecrash.offer import get_request, post_request
-from gatecrash.transcript import ServerEnded
-from gatecrash.verdicts import Plain
+from gatecrash.model.transcript import ServerEnded
+from gatecrash.model.verdicts import Plain
+from gatecrash.protocols.offer import get_request, post_request
 from tests.oracles.answering import (
     CONTRACT,
     FIN,

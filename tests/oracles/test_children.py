@@ -8,9 +8,9 @@ from signal import SIGALRM, SIGCHLD
 
 import pytest
 
-from gatecrash.contract import Contract
-from gatecrash.scenario import Close, Connect, Freeze, ReceiveDatagrams, Reset, Send, SendDatagram, Signal, Thaw
-from gatecrash.transcript import Connected, Ended, Got, HeldAt, NotConnected, Sent, ServerEnded, Silent, Snapshot
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Close, Connect, Freeze, ReceiveDatagrams, Reset, Send, SendDatagram, Signal, Thaw
+from gatecrash.model.transcript import Connected, Ended, Got, HeldAt, NotConnected, Sent, ServerEnded, Silent, Snapshot
 from tests.oracles.forked import connects, looked, moving, reads, ruling, said, side, visits, with_signals
 from tests.sequences import Part, asked, look, nothing
 

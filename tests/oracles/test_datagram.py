@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gatecrash.scenario import Fail, ReceiveDatagrams, SendDatagram
-from gatecrash.transcript import DatagramsDropped, Event, Got, NotSent, Sent, ServerEnded, Silent, Transcript
-from gatecrash.verdicts import Finding, NotExercised
+from gatecrash.model.scenario import Fail, ReceiveDatagrams, SendDatagram
+from gatecrash.model.transcript import DatagramsDropped, Event, Got, NotSent, Sent, ServerEnded, Silent, Transcript
+from gatecrash.model.verdicts import Finding, NotExercised
 from tests.oracles.played import Word, comes, played, ruled, silence, traced, word
 from tests.sequences import PARENT, Part, nothing
 

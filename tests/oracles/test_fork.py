@@ -8,9 +8,9 @@ from itertools import accumulate
 
 import pytest
 
-from gatecrash.contract import Contract
-from gatecrash.scenario import Close, Fail, ReadOutput, StartOnTerminal
-from gatecrash.transcript import CallTrace, Ended, Event, Got, Printed, ServerEnded, Snapshot, Started, TracedCall
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Close, Fail, ReadOutput, StartOnTerminal
+from gatecrash.model.transcript import CallTrace, Ended, Event, Got, Printed, ServerEnded, Snapshot, Started, TracedCall
 from tests.oracles.forked import ANSWER, connects, doing, failed, knocks, looked, moving, said, side, visits
 from tests.sequences import Part, asked, look
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gatecrash.transcript import ServerEnded
-from gatecrash.verdicts import Finding, NotExercised
+from gatecrash.model.transcript import ServerEnded
+from gatecrash.model.verdicts import Finding, NotExercised
 from tests.oracles.answering import (
     CLOSES,
     FIN,

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from gatecrash.offer import get_request, post_request
-from gatecrash.scenario import AskWithRequests, Connect
-from gatecrash.transcript import Event, Flooded, LibraryAnswer, NotConnected, Silent
-from gatecrash.verdicts import NotExercised, Plain
+from gatecrash.model.scenario import AskWithRequests, Connect
+from gatecrash.model.transcript import Event, Flooded, LibraryAnswer, NotConnected, Silent
+from gatecrash.model.verdicts import NotExercised, Plain
+from gatecrash.protocols.offer import get_request, post_request
 from tests.oracles.answering import (
     CONTRACT,
     FIN,

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from gatecrash.instruments.census import ProcessEntry
-from gatecrash.scenario import Freeze, Settle, Signal, StartOnTakenPort
-from gatecrash.transcript import ClientSide, ServerEnded, Snapshot, Started, Transcript
-from gatecrash.verdicts import NotExercised
+from gatecrash.model.scenario import Freeze, Settle, Signal, StartOnTakenPort
+from gatecrash.model.transcript import ClientSide, ServerEnded, Snapshot, Started, Transcript
+from gatecrash.model.verdicts import NotExercised
 from tests.oracles.played import Word, asks, closes, comes, ends, finishes, looks, played, ruled, sends, word
 from tests.sequences import Part, look, nothing
 

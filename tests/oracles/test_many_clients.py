@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from gatecrash.model.scenario import Settle
+from gatecrash.model.transcript import ClientSide, Event, Looked, Still
+from gatecrash.model.verdicts import Case, Finding, Plain, Ruling
 from gatecrash.oracles import oracle_of
-from gatecrash.scenario import Settle
-from gatecrash.transcript import ClientSide, Event, Looked, Still
-from gatecrash.verdicts import Case, Finding, Plain, Ruling
 from strategies import distinct_requests
 from tests.oracles.answering import CONTRACT, FIN, OK, SILENCE, UNPROVEN, answer, gets, here, kind, looks, says, seen
 from tests.sequences import Part, look

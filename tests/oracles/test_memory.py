@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from gatecrash.contract import Contract
 from gatecrash.instruments.queues import DatagramSocket
-from gatecrash.scenario import Close, Reset, SendDatagram
-from gatecrash.transcript import (
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Close, Reset, SendDatagram
+from gatecrash.model.transcript import (
     CrashedProcess,
     DatagramsDropped,
     Ended,

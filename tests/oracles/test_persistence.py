@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from gatecrash.offer import get_request
-from gatecrash.scenario import Send
-from gatecrash.transcript import NotSent, ServerEnded
-from gatecrash.verdicts import NotExercised, Plain
+from gatecrash.model.scenario import Send
+from gatecrash.model.transcript import NotSent, ServerEnded
+from gatecrash.model.verdicts import NotExercised, Plain
+from gatecrash.protocols.offer import get_request
 from tests.oracles.answering import (
     CLOSES,
     FIN,

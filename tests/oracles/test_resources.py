@@ -7,9 +7,19 @@ from dataclasses import replace
 
 import pytest
 
-from gatecrash.contract import Contract
-from gatecrash.scenario import FIRST_CROWD, SECOND_CROWD, Close, Connect, Fail, LiftLimit, LimitDescriptors
-from gatecrash.transcript import CallTrace, Ended, Event, Got, NotConnected, ServerEnded, Silent, Snapshot, TracedCall
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import FIRST_CROWD, SECOND_CROWD, Close, Connect, Fail, LiftLimit, LimitDescriptors
+from gatecrash.model.transcript import (
+    CallTrace,
+    Ended,
+    Event,
+    Got,
+    NotConnected,
+    ServerEnded,
+    Silent,
+    Snapshot,
+    TracedCall,
+)
 from tests.oracles.forked import ANSWER, connects, failed, knocks, looked, moving, reads, said, visits
 from tests.sequences import Part, asked, look
 

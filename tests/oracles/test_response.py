@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from gatecrash.offer import get_request, post_request
-from gatecrash.scenario import Connect, Send, Settle
-from gatecrash.transcript import (
+from gatecrash.model.scenario import Connect, Send, Settle
+from gatecrash.model.transcript import (
     ClientSide,
     CrashedProcess,
     Event,
@@ -19,7 +18,8 @@ from gatecrash.transcript import (
     ServerEnded,
     Still,
 )
-from gatecrash.verdicts import Finding, NotExercised, Plain
+from gatecrash.model.verdicts import Finding, NotExercised, Plain
+from gatecrash.protocols.offer import get_request, post_request
 from tests.oracles.answering import (
     CONTRACT,
     FIN,

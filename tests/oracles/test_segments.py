@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from gatecrash.offer import get_request
-from gatecrash.scenario import Connect, Send, Settle, Shorten
-from gatecrash.transcript import (
+from gatecrash.model.scenario import Connect, Send, Settle, Shorten
+from gatecrash.model.transcript import (
     CallTrace,
     ClientSide,
     CrashedProcess,
@@ -20,7 +19,8 @@ from gatecrash.transcript import (
     Still,
     TracedCall,
 )
-from gatecrash.verdicts import Finding, NotExercised, Plain
+from gatecrash.model.verdicts import Finding, NotExercised, Plain
+from gatecrash.protocols.offer import get_request
 from tests.oracles.answering import (
     FIN,
     GET,

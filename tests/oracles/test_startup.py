@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import pytest
 
-from gatecrash.contract import Contract
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Restart, StartOnTakenPort, StartSecond, Step
+from gatecrash.model.transcript import ServerEnded, Started
+from gatecrash.model.verdicts import Case, Finding
 from gatecrash.oracles import oracle_of
-from gatecrash.scenario import Restart, StartOnTakenPort, StartSecond, Step
-from gatecrash.transcript import ServerEnded, Started
-from gatecrash.verdicts import Case, Finding
 from tests.oracles.visits import Cases, Said, case, ruling, seen, side, unseen
 from tests.sequences import Part, look
 

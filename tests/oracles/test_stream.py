@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from gatecrash.scenario import Freeze, HalfClose, Receive, Send, Settle, Shorten, Thaw
-from gatecrash.transcript import (
+from gatecrash.model.scenario import Freeze, HalfClose, Receive, Send, Settle, Shorten, Thaw
+from gatecrash.model.transcript import (
     ClientSide,
     Connected,
     CrashedProcess,
@@ -19,7 +19,7 @@ from gatecrash.transcript import (
     Snapshot,
     Transcript,
 )
-from gatecrash.verdicts import Finding, NotExercised
+from gatecrash.model.verdicts import Finding, NotExercised
 from tests.oracles.played import (
     Word,
     closes,

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from gatecrash.contract import Protocol
 from gatecrash.instruments.queues import DatagramSocket
-from gatecrash.scenario import (
+from gatecrash.model.contract import Protocol
+from gatecrash.model.scenario import (
     AwaitHeld,
     Connect,
     Freeze,
@@ -24,7 +24,7 @@ from gatecrash.scenario import (
     Step,
     Thaw,
 )
-from gatecrash.transcript import (
+from gatecrash.model.transcript import (
     ClientSide,
     Connected,
     DatagramsDropped,
@@ -39,7 +39,7 @@ from gatecrash.transcript import (
     Snapshot,
     Transcript,
 )
-from gatecrash.verdicts import Finding, NotExercised
+from gatecrash.model.verdicts import Finding, NotExercised
 from tests.oracles.played import (
     GET,
     OK,

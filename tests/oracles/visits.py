@@ -6,12 +6,23 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Literal, cast
 
-from gatecrash.contract import Contract
 from gatecrash.instruments.census import ProcessEntry, Task
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Close, Connect, Receive, Send, Settle, Step
+from gatecrash.model.transcript import (
+    ClientSide,
+    Connected,
+    Ended,
+    Event,
+    Got,
+    Looked,
+    NotConnected,
+    Sent,
+    Silent,
+    Snapshot,
+)
+from gatecrash.model.verdicts import Case, Finding, Held
 from gatecrash.oracles import oracle_of
-from gatecrash.scenario import Close, Connect, Receive, Send, Settle, Step
-from gatecrash.transcript import ClientSide, Connected, Ended, Event, Got, Looked, NotConnected, Sent, Silent, Snapshot
-from gatecrash.verdicts import Case, Finding, Held
 from tests.sequences import Part, look, transcript
 
 Came = Literal["served", "silence", "unproven", "reset", "refused", "never"]

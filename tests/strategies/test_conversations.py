@@ -9,7 +9,7 @@ import pytest
 from hypothesis import find, given, settings
 
 from gatecrash.errors import UsageError
-from gatecrash.scenario import (
+from gatecrash.model.scenario import (
     Connect,
     Freeze,
     HalfClose,

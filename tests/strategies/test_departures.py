@@ -7,7 +7,7 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from gatecrash.errors import UsageError
-from gatecrash.scenario import (
+from gatecrash.model.scenario import (
     AwaitHeld,
     Close,
     Connect,

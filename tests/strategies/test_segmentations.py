@@ -7,7 +7,7 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from gatecrash.errors import UsageError
-from gatecrash.scenario import Connect, Receive, Scenario, Send
+from gatecrash.model.scenario import Connect, Receive, Scenario, Send
 from strategies import segmentations, segmented_requests
 from strategies.segments import telling_offsets
 

@@ -1,6 +1,0 @@
-"""The clients' side of the wire: one connection or one datagram socket each, non-blocking, nothing decided here."""
-
-from gatecrash.client.connection import StreamClient
-from gatecrash.client.datagram import DatagramClient
-
-__all__ = ["DatagramClient", "StreamClient"]

@@ -1,0 +1,1 @@
+"""Files that people write: the contract and the grading scheme, checked, with every mistake named."""

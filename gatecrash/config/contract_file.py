@@ -1,0 +1,397 @@
+"""gatecrash.toml: what a target's author promises, read with every mistake named, and written for `init`."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from gatecrash.config.grading_file import GradingTable, parse
+from gatecrash.config.scheme import Scheme
+from gatecrash.errors import UsageError
+from gatecrash.language import marked, say, spoken
+from gatecrash.model.contract import Concurrency, Contract, Echo, Protocol
+
+FILE_NAME = "gatecrash.toml"
+
+_Path = Annotated[str, Field(pattern=r"^/\S*$", description=marked('a path that begins with "/", in quotes'))]
+_YesNo = Annotated[bool, Field(description=marked("true or false"))]
+
+
+def _ip_address(text: str) -> str:
+    ipaddress.ip_address(text)
+    return text
+
+
+#: "{word}" alone. "${word}", "%{word}" and "{{word}}" belong to a shell or a template, "{a,b}" and JSON are no word.
+_PLACE = re.compile(r"(?<![$%{\\])\{([A-Za-z_]\w*)\}(?!\})")
+
+
+def misplaced(command: str) -> str | None:
+    """What is wrong with the "{word}" places of a command, as a sentence; None when all are {port}."""
+    wrong = next((word for word in _PLACE.findall(command) if word != "port"), None)
+    if wrong is None:
+        return None
+    near = get_close_matches(wrong.lower(), ["port"], n=1, cutoff=0.6)
+    hint = say("Did you mean {{port}}?") if near else say("Write what it stands for; {{port}} is where the port goes.")
+    return say("{{{wrong}}} is not known, only {{port}} is replaced. {hint}", wrong=wrong, hint=hint)
+
+
+def _command(text: str) -> str:
+    if misplaced(text) is not None:
+        raise ValueError("a place that is not known")
+    return text
+
+
+_Command = Annotated[str, AfterValidator(_command)]
+_Address = Annotated[
+    str, AfterValidator(_ip_address), Field(description=marked('an IP address in quotes, as in "127.0.0.1"'))
+]
+
+
+#: What a contract may call its protocol: "discard" is one that answers nothing, and is meant to (RFC 863).
+_PROTOCOLS = (*get_args(Protocol), "discard")
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+
+
+class _Target(_Table):
+    build: str | None = Field(default=None, min_length=1, description=marked("a shell command in quotes"))
+    command: _Command | None = Field(
+        default=None, min_length=1, description=marked("a command in quotes, with {port} where the port goes")
+    )
+    cwd: str | None = Field(default=None, min_length=1, description=marked("a folder in quotes"))
+    env: dict[str, str] = Field(default={}, description='a table of texts, as in env = { MODE = "test" }')
+    port: int | None = Field(default=None, ge=1, le=65535, description=marked("a port from 1 to 65535"))
+    address: _Address | None = None
+
+
+class _Contract(_Table):
+    protocol: Protocol | Literal["discard"] | None = Field(
+        default=None, description=", ".join(f'"{word}"' for word in _PROTOCOLS)
+    )
+    concurrency: Concurrency | None = Field(
+        default=None, description=", ".join(f'"{word}"' for word in get_args(Concurrency))
+    )
+    echo: Echo | None = Field(default=None, description=", ".join(f'"{word}"' for word in get_args(Echo)))
+    workers: int | None = Field(default=None, ge=1, le=1024, description=marked("a whole number from 1 to 1024"))
+    min_backlog: int | None = Field(default=None, ge=0, le=65535, description=marked("a whole number from 0 to 65535"))
+    one_shot: _YesNo | None = None
+    child_closes_listener: _YesNo | None = None
+
+
+class _Http(_Table):
+    path: _Path | None = None
+    large_path: _Path | None = None
+    post_path: _Path | None = None
+    persistent: _YesNo | None = None
+    stable_body: _YesNo | None = None
+
+
+class _Udp(_Table):
+    max_datagram: int | None = Field(
+        default=None, ge=1, le=65507, description=marked("a size in bytes from 1 to 65507")
+    )
+
+
+class _File(_Table):
+    target: _Target = Field(default_factory=_Target)
+    contract: _Contract = Field(default_factory=_Contract)
+    http: _Http = Field(default_factory=_Http)
+    udp: _Udp = Field(default_factory=_Udp)
+    grading: GradingTable | None = None
+
+
+_TABLES: Mapping[str, type[BaseModel]] = {
+    "target": _Target,
+    "contract": _Contract,
+    "http": _Http,
+    "udp": _Udp,
+    "grading": GradingTable,
+}
+
+
+@dataclass(frozen=True)
+class TargetSection:
+    """How the file says the target is built and started. `cwd` is taken from the file's own folder."""
+
+    build: str | None = None
+    command: str | None = None
+    cwd: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    port: int | None = None
+    address: str | None = None
+
+
+def read_contract(path: Path) -> tuple[Contract, TargetSection]:
+    """The contract and the target section of a file. Raises UsageError that lists every mistake in it."""
+    parsed, _ = _read(path)
+    return _contract(parsed), _section(parsed)
+
+
+def read_grading(path: Path) -> Scheme | None:
+    """What the file's [grading] table says; None when it has none. Raises UsageError as `read_contract` does."""
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[_File, Scheme | None]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            say("{path} cannot be read: {reason}. `gatecrash init` writes one.", path=path, reason=_reason(error))
+        ) from None
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(
+            say("{path} is not TOML: {error}. A line is: key = value, texts in quotes.", path=path, error=error)
+        ) from None
+    lines = _lines(text)
+    mistakes: set[tuple[int, str]] = set()
+    scheme = None
+    try:
+        parsed = _File.model_validate(table)
+    except ValidationError as error:
+        mistakes = {_mistake(one, table, lines) for one in error.errors()}
+    if isinstance(table.get("grading"), dict):
+        scheme, wrong = parse(table["grading"])
+        mistakes |= {(_line_of(one.keys, lines), one.text) for one in wrong}
+    if mistakes:
+        raise UsageError(
+            "\n".join(
+                say("{path}, line {line}: {said}", path=path, line=line, said=said) for line, said in sorted(mistakes)
+            )
+        )
+    return parsed, scheme
+
+
+def _line_of(keys: tuple[str, ...], lines: Mapping[tuple[str, ...], int]) -> int:
+    """The line of a key, or of the nearest table around it."""
+    return next((lines[keys[:length]] for length in range(len(keys), 0, -1) if keys[:length] in lines), 1)
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else say("it is not UTF-8 text")
+
+
+def _contract(parsed: _File) -> Contract:
+    facts: dict[str, Any] = {}
+    for part in (parsed.contract, parsed.http, parsed.udp):
+        facts |= part.model_dump(exclude_unset=True)
+    facts |= parsed.target.model_dump(include={"port", "address"}, exclude_unset=True, mode="json")
+    if facts.get("protocol") == "discard":
+        facts |= {"protocol": "none", "silence": "promised"}
+    return Contract(**facts, written=frozenset(facts))
+
+
+def _section(parsed: _File) -> TargetSection:
+    return TargetSection(**parsed.target.model_dump(mode="json"))
+
+
+# -- mistakes -------------------------------------------------------------------------------------------------------
+
+
+def _mistake(error: Any, table: dict[str, Any], lines: Mapping[tuple[str, ...], int]) -> tuple[int, str]:
+    """The line and the sentence for one of pydantic's errors."""
+    place = tuple(str(part) for part in error["loc"] if part != "function-wrap")
+    keys = place[: 2 if place[0] in _TABLES else 1]
+    if len(place) > 2 and place[:2] == ("target", "env"):
+        keys = place[:3]
+    line = _line_of(keys, lines)
+    if error["type"] == "extra_forbidden":
+        return line, _unknown(keys, table)
+    if len(keys) == 1:
+        return line, say("{key} = {shown}; it must be a table: [{key}].", key=keys[0], shown=_shown(table.get(keys[0])))
+    return line, _bad_value(keys, table)
+
+
+def _unknown(keys: tuple[str, ...], table: dict[str, Any]) -> str:
+    if len(keys) == 1:
+        known = [f"[{name}]" for name in _TABLES]
+        near = get_close_matches(keys[0], _TABLES, n=1, cutoff=0.6)
+        homes = [name for name, model in _TABLES.items() if keys[0] in model.model_fields]
+        if homes:
+            return say("{key} belongs under [{home}].", key=keys[0], home=homes[0])
+        shown = f"[{keys[0]}]" if isinstance(table.get(keys[0]), dict) else keys[0]
+        hint = say(" Did you mean '[{near}]'?", near=near[0]) if near else ""
+        return say("{shown} is not known.{hint} Known are {names}.", shown=shown, hint=hint, names=", ".join(known))
+    section, key = keys[:2]
+    fields = _TABLES[section].model_fields
+    homes = [name for name, model in _TABLES.items() if key in model.model_fields]
+    if homes:
+        return say("{key} belongs under [{home}], not under [{section}].", key=key, home=homes[0], section=section)
+    near = get_close_matches(key, fields, n=1, cutoff=0.6)
+    hint = say(" Did you mean '{near}'?", near=near[0]) if near else ""
+    return say(
+        "{key} is not known in [{section}].{hint} Known are {names}.",
+        key=key,
+        section=section,
+        hint=hint,
+        names=", ".join(fields),
+    )
+
+
+_WORDS = {"protocol": _PROTOCOLS, "concurrency": get_args(Concurrency), "echo": get_args(Echo)}
+
+
+def _bad_value(keys: tuple[str, ...], table: dict[str, Any]) -> str:
+    section, key = keys[:2]
+    value = table[section][key]
+    if len(keys) == 3:
+        return say(
+            "{key}.{name} = {shown}; allowed is a text in quotes.", key=key, name=keys[2], shown=_shown(value[keys[2]])
+        )
+    if key == "command" and isinstance(value, str) and (wrong := misplaced(value)) is not None:
+        return f"{key} = {_shown(value)}; {wrong}"
+    field = _TABLES[section].model_fields[key]
+    words = _WORDS.get(key, ())
+    near = get_close_matches(value.lower(), words, n=1, cutoff=0.5) if words and isinstance(value, str) else []
+    hint = say(' Did you mean "{near}"?', near=near[0]) if near else ""
+    said = {"key": key, "shown": _shown(value), "allowed": _allowed(field), "hint": hint}
+    if words:
+        return say("{key} = {shown}; allowed are {allowed}.{hint}", **said)
+    return say("{key} = {shown}; allowed is {allowed}.{hint}", **said)
+
+
+def _allowed(field: FieldInfo) -> str:
+    """The description of a field; pydantic keeps that of `Annotated[...] | None` one level down."""
+    if field.description:
+        return spoken(field.description)
+    for option in get_args(field.annotation):
+        for extra in getattr(option, "__metadata__", ()):
+            if isinstance(extra, FieldInfo) and extra.description:
+                return spoken(extra.description)
+    return say("another value")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, (str, bool, int, float)):
+        return json.dumps(value, ensure_ascii=False)
+    return say("a table") if isinstance(value, dict) else say("a list") if isinstance(value, list) else str(value)
+
+
+_HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]")
+_KEY = re.compile(r"""^\s*([\w."'*-]+(?:\s*\.\s*[\w."'*-]+)*)\s*=""")
+
+
+def _lines(text: str) -> dict[tuple[str, ...], int]:
+    """The line of each key, by its path. tomllib keeps no positions; a scan for `[table]` and `key =` is enough."""
+    found: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    inside = False  # a multi-line string
+    for number, line in enumerate(text.splitlines(), 1):
+        if not inside:
+            if header := _HEADER.match(line):
+                table = _parts(header[1])
+                found.setdefault(table, number)
+            elif key := _KEY.match(line):
+                path = table + _parts(key[1])
+                for length in range(1, len(path) + 1):
+                    found.setdefault(path[:length], number)
+        inside ^= (line.count('"""') + line.count("'''")) % 2 == 1
+    return found
+
+
+def _parts(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+
+
+# -- writing --------------------------------------------------------------------------------------------------------
+
+_HEAD = "# What this server promises. Gatecrash checks these, and does not guess what is written here.\n"
+
+
+class HasSection(typing.Protocol):
+    """A target that can say how it is started."""
+
+    def section(self) -> TargetSection:
+        """Its [target] table."""
+
+
+def write_contract(contract: Contract, target: TargetSection | HasSection | None = None) -> str:
+    """The text of a gatecrash.toml for this contract: what is known, each line with its meaning."""
+    if target is None:
+        target = TargetSection()
+    elif not isinstance(target, TargetSection):
+        target = target.section()
+    tables = [
+        ("target", _target_lines(contract, target)),
+        ("contract", _contract_lines(contract)),
+        ("http", _http_lines(contract) if contract.protocol == "http" else []),
+        ("udp", _udp_lines(contract) if contract.protocol == "udp" else []),
+    ]
+    return _HEAD + "".join(f"\n[{name}]\n" + "\n".join(lines) + "\n" for name, lines in tables if lines)
+
+
+def _target_lines(contract: Contract, target: TargetSection) -> list[str]:
+    env = ", ".join(f"{_quoted(key)} = {_quoted(value)}" for key, value in target.env.items())
+    return [
+        _line("build", target.build, "run in this file's folder", example="make"),
+        _line(
+            "command", target.command, "{port} is replaced; PORT is in the environment too", example="./server {port}"
+        ),
+        *([_line("cwd", target.cwd, "where it is started, from this file's folder")] if target.cwd else []),
+        *([f"env = {{ {env} }}"] if env else []),
+        _line("port", None if contract.takes_port else contract.port, "only if its source fixes one", example=8080),
+        *([_line("address", contract.address, "the address it promises to listen on")] if contract.address else []),
+    ]
+
+
+def _protocol_word(contract: Contract) -> str:
+    return "discard" if contract.silence == "promised" else contract.protocol
+
+
+def _contract_lines(contract: Contract) -> list[str]:
+    model = contract.concurrency if contract.concurrency != "unknown" else None
+    return [
+        _line("protocol", _protocol_word(contract), " | ".join(_PROTOCOLS)),
+        *([_line("echo", contract.echo, " | ".join(get_args(Echo)))] if contract.protocol in ("echo", "udp") else []),
+        _line("concurrency", model, " | ".join(get_args(Concurrency)), example="fork"),
+        *([_line("workers", contract.workers, "processes that accept")] if contract.workers else []),
+        _line("min_backlog", contract.min_backlog, "the smallest backlog that is enough"),
+        *([_line("one_shot", True, "it serves one client and leaves")] if contract.one_shot else []),
+        *(
+            []
+            if contract.child_closes_listener
+            else [_line("child_closes_listener", False, "FORK-06 is not asked for")]
+        ),
+    ]
+
+
+def _http_lines(contract: Contract) -> list[str]:
+    return [
+        _line("path", contract.path, "a path that exists"),
+        _line("large_path", contract.large_path, "one whose answer is larger than 64 KiB", example="/large"),
+        _line("post_path", contract.post_path, "one that takes POST with a body", example="/echo"),
+        _line("persistent", contract.persistent, "it keeps the connection after an answer"),
+        *([] if contract.stable_body else [_line("stable_body", False, "two plain requests get different bodies")]),
+    ]
+
+
+def _udp_lines(contract: Contract) -> list[str]:
+    return [_line("max_datagram", contract.max_datagram, "the largest it answers, in bytes")]
+
+
+def _line(key: str, value: str | int | bool | None, meaning: str, *, example: str | int = "") -> str:
+    """`key = value  # meaning`; commented out, with the example, when there is no value."""
+    if value is None:
+        return f"# {key} = {_quoted(example)}  # {meaning}"
+    return f"{key} = {_quoted(value)}  # {meaning}"
+
+
+def _quoted(value: str | int | bool) -> str:
+    """The value as TOML has it; JSON's strings are TOML's, but for DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

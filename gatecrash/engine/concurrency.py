@@ -1,0 +1,112 @@
+"""How a server handles several clients: what is seen of its processes, threads and calls when one comes.
+
+A model is causal evidence, never a guess from the number of threads: a fork or a thread *because* a client came, one
+more client served, or not, beside idle ones.
+"""
+
+from __future__ import annotations
+
+from gatecrash.engine.session import Site
+from gatecrash.errors import Unavailable
+from gatecrash.instruments import gates
+from gatecrash.model.contract import Concurrency, Contract
+from gatecrash.model.scenario import Connect, Scenario, Settle, scenario
+from gatecrash.model.transcript import Snapshot
+from gatecrash.protocols.offer import ask
+
+#: Workers: of a larger pool it does not matter for any rule whether a thread or two do other things.
+_SMALL_POOL = 4
+
+
+def model_of(site: Site, contract: Contract) -> tuple[Concurrency, int | None]:
+    """The model, and the number of workers where it has a fixed one."""
+    return (_model_of_datagrams(site, contract), None) if contract.protocol == "udp" else _model(site, contract)
+
+
+def _model_of_datagrams(site: Site, contract: Contract) -> Concurrency:
+    """A UDP server has no connections: it forks, or starts a thread, for a datagram, or answers it itself."""
+    made = _calls_for_a_client(site, contract)
+    return "fork" if "fork" in made else "thread" if "thread" in made else "iterative"
+
+
+def _model(site: Site, contract: Contract) -> tuple[Concurrency, int | None]:
+    idle = scenario(Settle("before"), Connect("A"), Settle("with A"))
+    transcript = site.play(idle, fresh=True)
+    before, with_a = transcript.look("before"), transcript.look("with A")
+    if before is None or with_a is None:
+        return "unknown", None
+    made = _calls_for_a_client(site, contract)
+    if "fork" in made or len(with_a.live) > len(before.live):
+        return "fork", None
+    if "thread" in made or len(_tasks(with_a)) > len(_tasks(before)):
+        return "thread", None
+    holders = len(before.listener_holders)
+    if holders > 1 or (len(before.live) > 1 and before.main not in before.listener_holders):
+        return "prefork", _acceptors(before)
+    if not _serves_beside_an_idle_client(site, contract):
+        return "iterative", None  # whatever else its threads are there for
+    threads = len(_tasks(before))
+    if threads > 1 and not _serves_beside_idle_clients(site, contract, threads):
+        return "thread", _pool(site, contract, threads)
+    return "event_loop", None
+
+
+def _tasks(look: Snapshot) -> tuple[int, ...]:
+    return tuple(task.tid for task in look.tasks)
+
+
+#: Calls of a parent that waits for its workers' ends, or for nothing, but not for a client.
+_NOT_FOR_CLIENTS = frozenset(
+    ("wait4", "waitid", "pause", "rt_sigsuspend", "rt_sigtimedwait", "nanosleep", "clock_nanosleep")
+)
+
+
+def _acceptors(look: Snapshot) -> int:
+    """Workers are the holders of the listener that wait on it: not a parent that only waits for them.
+
+    Workers run the same code: a parent that waits in a call of its own (a master's select) is none of them.
+    """
+    waiting = {t.pid: t.call for t in look.tasks if t.call not in _NOT_FOR_CLIENTS and t.pid in look.listener_holders}
+    others = [call for pid, call in waiting.items() if pid != look.main]
+    apart = len(others) < len(waiting) and len(others) > 1 and waiting[look.main or 0] not in others
+    return len(waiting) - apart or len(look.listener_holders)
+
+
+def _pool(site: Site, contract: Contract, threads: int) -> int:
+    """How many idle clients keep a pool busy: not every thread need be a worker."""
+    for count in range(2, min(threads, _SMALL_POOL + 1)):
+        if not _serves_beside_idle_clients(site, contract, count):
+            return count
+    return threads - 1
+
+
+def _calls_for_a_client(site: Site, contract: Contract) -> set[str]:
+    """Which of fork and clone the server calls because a client came: a fact, when the gates work here."""
+    if gates.available() is not None:
+        return set()
+    traps = frozenset({"fork", "thread"})
+    try:
+        server = site.fresh(traps=traps)
+    except Unavailable:
+        return set()
+    # What it starts before the first client comes (a prefork server's workers) is over once it is quiet.
+    site.play_on(server, scenario(Settle("started")))
+    transcript = site.play_on(server, Scenario(ask("A", contract)))
+    site.drop()
+    return {call.family for call in transcript.calls}
+
+
+def _serves_beside_idle_clients(site: Site, contract: Contract, count: int) -> bool:
+    """Whether one more is served than there are threads (or workers): then they are not there for a client each."""
+    idle = (Connect(f"A{number}") for number in range(count))
+    return bool(site.play(scenario(idle, Settle("with A"), ask("B", contract)), fresh=True).received("B"))
+
+
+def _serves_beside_an_idle_client(site: Site, contract: Contract) -> bool:
+    played = scenario(Connect("A"), Settle("with A"), ask("B", contract))
+    transcript = site.play(played, fresh=True)
+    if transcript.received("B"):
+        return True
+    look = site.play(scenario(Connect("A"), Settle("with A"), Connect("B"), Settle("both")), fresh=True).look("both")
+    side = look.connection("B") if look is not None else None
+    return side is not None and side.accepted

@@ -1,0 +1,95 @@
+"""One scenario played and judged by one rule: the same for a trial, a prerequisite, a leak and a replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gatecrash.engine.comparing import believed
+from gatecrash.engine.session import Site
+from gatecrash.instruments.ticks import Haste
+from gatecrash.language import stated
+from gatecrash.model.scenario import Scenario
+from gatecrash.model.transcript import Transcript
+from gatecrash.model.verdicts import Case, Finding, NotExercised, Ruling
+from gatecrash.oracles import Oracle, oracle_of
+from gatecrash.oracles.invariants import broken_invariants, with_cause
+from gatecrash.oracles.yardstick import unmeasured
+from gatecrash.rulebook import Rule
+
+
+@dataclass(frozen=True)
+class Example:
+    """What one rule says of one scenario, the transcript that shows it, and what else was found broken in it.
+
+    `changed`: what a lone client gets was not what it had been, so only what stays the same was compared.
+    """
+
+    ruling: Ruling
+    transcript: Transcript
+    others: tuple[Finding, ...] = ()
+    changed: bool = False
+
+    @property
+    def finding(self) -> Finding | None:
+        """What is broken, if something is: it may rest on time alone (not `conclusive`)."""
+        return self.ruling if isinstance(self.ruling, Finding) else None
+
+
+def judge(
+    site: Site,
+    rule: Rule,
+    played: Scenario,
+    *,
+    build: str = "plain",
+    fresh: bool = False,
+    haste: Haste = "patient",
+    sure: bool = False,
+) -> Example:
+    """Play a scenario on the running server, or on a `fresh` one, and ask the rule's oracle.
+
+    `sure`: somebody may be blamed, so the server is watched for longer, and what rests on a comparison is looked into
+    before it is believed. Raises TargetError when no server starts.
+    """
+    # What is answered does not matter to the sanitizers, and the memory suite's rude bytes may get no answer.
+    if build == "plain" and rule.area != "memory":
+        site.learn_plain(played)
+
+    def play() -> Transcript:
+        return site.play(played, build=build, fresh=True, sure=True)
+
+    transcript = site.play(played, build=build, fresh=fresh, haste=haste, sure=sure)
+    others = tuple(broken_invariants(site.case(transcript)))
+    if build != "plain" and rule.area != "memory":
+        return Example(_said_by_sanitizers(rule, others), transcript, others)
+    return _ruled(site, rule, transcript, others, play if sure else None)
+
+
+def _said_by_sanitizers(rule: Rule, others: tuple[Finding, ...]) -> Ruling:
+    own = next((finding for finding in others if finding.rule == rule.id), None)
+    return own or NotExercised(stated("on a build with the sanitizers only what they say counts"))
+
+
+def _ruled(
+    site: Site, rule: Rule, transcript: Transcript, others: tuple[Finding, ...], play: Callable[[], Transcript] | None
+) -> Example:
+    oracle = oracle_of(rule.id)
+    ruling, changed = oracle(site.case(transcript)), False
+    if isinstance(ruling, Finding) and play is not None:
+        ruling, transcript, changed = _looked_into(site, oracle, transcript, play)
+    return Example(_in_full(rule, site.case(transcript), ruling), transcript, others, changed)
+
+
+def _looked_into(
+    site: Site, oracle: Oracle, transcript: Transcript, play: Callable[[], Transcript]
+) -> tuple[Ruling, Transcript, bool]:
+    finding, transcript, changed = believed(site, oracle, transcript, play)
+    return finding if finding is not None else oracle(site.case(transcript)), transcript, changed
+
+
+def _in_full(rule: Rule, case: Case, ruling: Ruling) -> Ruling:
+    """The ruling with the cause that is known, and with what a lone client got in mind."""
+    if isinstance(ruling, Finding):
+        return with_cause(case, ruling)
+    why = unmeasured(rule.id, case)
+    return ruling if why is None else NotExercised(why)

@@ -1,0 +1,89 @@
+"""A suspicion of the watch looked into: the last scenario is played many times over on a fresh server.
+
+What one scenario leaves behind each time, after 4 times and after 8, is broken whatever rule was being tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gatecrash.engine.judge import judge
+from gatecrash.engine.prerequisites import Prerequisites, verdict_without_trying
+from gatecrash.engine.session import Site
+from gatecrash.model.scenario import (
+    FIRST_CROWD,
+    SECOND_CROWD,
+    Close,
+    LimitDescriptors,
+    Reset,
+    Restart,
+    Scenario,
+    Settle,
+    Signal,
+    StartOnTakenPort,
+    StartOnTerminal,
+    StartSecond,
+    played_by,
+    scenario,
+)
+from gatecrash.model.transcript import Transcript
+from gatecrash.model.verdicts import Case, Finding
+from gatecrash.oracles.service import askers, first_unserved
+from gatecrash.rulebook import load
+
+_ROUNDS = 4
+#: After these the server is another one, or may well hold what it could not finish.
+_DISTURBING = (LimitDescriptors, Restart, Signal, StartOnTakenPort, StartOnTerminal, StartSecond)
+
+Leak = tuple[Finding, Scenario, Transcript]
+
+
+def leaks_of(site: Site, transcript: Transcript) -> Iterator[Leak]:
+    """What the scenario just played leaves behind each time, each rule that it breaks only once a site."""
+    if not site.watch.suspects(site.running):
+        return
+    try:
+        yield from _looked_into(site, transcript)
+    finally:
+        site.drop()  # what has piled up would slow every later look
+
+
+def _looked_into(site: Site, transcript: Transcript) -> Iterator[Leak]:
+    played = transcript.scenario
+    if played.traps or any(isinstance(step, _DISTURBING) for step in played.steps) or not site.watch.patience:
+        return
+    site.watch.patience -= 1
+    rules = ["RES-01", "FORK-07"] if _polite(site.case(transcript)) else ["RES-02", "FORK-12"]
+    rules = [rule for rule in rules if rule not in site.watch.muted]
+    rules += ["FORK-02"] if "FORK-02" not in site.watch.muted else []
+    yield from _confirmed(site, many_times(played), rules)
+
+
+def _polite(case: Case) -> bool:
+    """Whether every client asked, waited for its answer, got it, and left in an orderly way."""
+    played = case.transcript.scenario
+    if any(isinstance(step, Reset) for step in played.steps) or set(askers(case)) != set(played.clients):
+        return False
+    return first_unserved(case, played.clients) is None
+
+
+def many_times(played: Scenario) -> Scenario:
+    """The scenario `_ROUNDS` times, a look, as often again, and a look; each round has clients of its own."""
+    steps = (*played.steps, *(Close(name) for name in played.clients))
+    rounds = [
+        tuple(played_by(f"{getattr(step, 'client', '')}{number}", step) for step in steps)
+        for number in range(1, 2 * _ROUNDS + 1)
+    ]
+    once, twice = (Settle(FIRST_CROWD), Settle("once")), (Settle(SECOND_CROWD), Settle("twice"))
+    return scenario(*rounds[:_ROUNDS], once, *rounds[_ROUNDS:], twice)
+
+
+def _confirmed(site: Site, played: Scenario, rules: list[str]) -> Iterator[Leak]:
+    for name in rules:
+        rule = load().get(name)
+        if verdict_without_trying(rule, site, Prerequisites(site)) is not None:
+            continue
+        example = judge(site, rule, played, fresh=True)
+        if example.finding is not None and example.finding.conclusive:
+            site.watch.muted.add(name)
+            yield example.finding, played, example.transcript

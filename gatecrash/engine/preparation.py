@@ -1,0 +1,254 @@
+"""Builds and discovers targets once a run, whoever asks first, and keeps this process's sites."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from gatecrash.engine.discovery import Discovery, discover
+from gatecrash.engine.prerequisites import Prerequisites
+from gatecrash.engine.session import Site
+from gatecrash.errors import TargetError, Unavailable
+from gatecrash.language import say
+from gatecrash.model.contract import Contract
+from gatecrash.target.sanitizers import sanitizer_environment
+from gatecrash.target.server import Launch
+
+_MOST_SITES = 2
+
+
+if TYPE_CHECKING:
+    from gatecrash.target.resolve import Target
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A target built and discovered: everything another process needs to judge it."""
+
+    name: str
+    contract: Contract
+    launches: Mapping[str, Launch]
+    how_built: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    address: str = ""
+    backlog: int | None = None
+    arena: str = ""
+    #: Why only the wire was seen; None where processes and sockets were, too.
+    unseen: str | None = None
+    #: The path of the source file, where the target is one.
+    source: str | None = None
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        launches = {
+            name: {"argv": list(one.argv), "cwd": str(one.cwd), "env": dict(one.env), "address": one.address}
+            for name, one in self.launches.items()
+        }
+        return {
+            **{key: value for key, value in self.__dict__.items() if key not in ("contract", "launches")},
+            "contract": self.contract.to_json(),
+            "launches": launches,
+        }
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Prepared:
+        """What `to_json` wrote."""
+        launches = {
+            name: Launch(tuple(one["argv"]), Path(one["cwd"]), one["env"], _address(one["address"]))
+            for name, one in row["launches"].items()
+        }
+        tuples = {key: tuple(row[key]) for key in ("how_built", "notes")}
+        return cls(**{**row, **tuples, "contract": Contract.from_json(row["contract"]), "launches": launches})
+
+
+@dataclass
+class Bench:
+    """One target in this process: its site, and which basic rules are known to hold."""
+
+    site: Site
+    prepared: Prepared
+    prerequisites: Prerequisites = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.prerequisites = Prerequisites(self.site)
+
+
+class Workshop:
+    """Benches by target. The run's folder is shared by all processes of a run."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        arena: str = "auto",
+        patience: float = 5.0,
+        contract: str | None = None,
+        sanitized: bool = True,
+    ) -> None:
+        self.folder = folder
+        self.arena = arena
+        self.patience = patience
+        self.sanitized = sanitized
+        self.contract = Path(contract) if contract else None
+        self._benches: dict[str, Bench] = {}
+
+    @staticmethod
+    def new_folder() -> Path:
+        """A folder for one run."""
+        return Path(tempfile.mkdtemp(prefix="gatecrash-"))
+
+    @staticmethod
+    def remove_folder(folder: Path | None) -> None:
+        """Remove what new_folder made."""
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def __enter__(self) -> Workshop:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for bench in self._benches.values():
+            bench.site.close()
+        self._benches.clear()
+
+    def bench(self, target: str, build_name: str = "plain") -> Bench | None:
+        """The bench of a target; None when it has no such build. Raises TargetError or UsageError."""
+        if target not in self._benches:
+            prepared = self.prepare(target)
+            while len(self._benches) >= _MOST_SITES:
+                self._benches.pop(next(iter(self._benches))).site.close()
+            launches = {name: self._in_copy(one) for name, one in self._with_own_reports(prepared.launches).items()}
+            site = Site(launches, prepared.contract, arena=self.arena, patience=self.patience)
+            self._benches[target] = Bench(site, prepared)
+        bench = self._benches[target]
+        return bench if build_name in bench.prepared.launches else None
+
+    def _with_own_reports(self, launches: Mapping[str, Launch]) -> dict[str, Launch]:
+        """Sanitizer reports of this process go to a folder of its own: another worker's are not ours to read."""
+        own = dict(launches)
+        if "sanitized" in own:
+            reports = Path(tempfile.mkdtemp(prefix="reports-", dir=self.folder))
+            given = own["sanitized"]
+            own["sanitized"] = replace(given, env={**given.env, **sanitizer_environment(reports)})
+        return own
+
+    # -- preparing ----------------------------------------------------------------------------------------------
+
+    def prepare(self, target: str) -> Prepared:
+        """Build and discover, or read what another process of this run found. Raises TargetError, UsageError."""
+        key = hashlib.sha256(f"{target}\0{self.contract}".encode()).hexdigest()[:16]
+        with _locked(self.folder / f"{key}.lock"):
+            saved = self.folder / f"{key}.json"
+            if not saved.exists():
+                prepared = self._prepare(target, self.folder / key)
+                saved.write_text(json.dumps(prepared.to_json()))
+            prepared = Prepared.from_json(json.loads(saved.read_text()))
+        if prepared.error is not None:
+            raise TargetError(prepared.error)
+        return prepared
+
+    def resolve(self, text: str) -> tuple[Target, Contract]:
+        """The target that is meant, and its contract. Raises UsageError, TargetError for one that is not there."""
+        from gatecrash.target.resolve import (
+            resolve,  # reads contracts: heavy, and not needed by workers that find it done
+        )
+
+        return resolve(text, self.contract)
+
+    def _prepare(self, text: str, folder: Path) -> Prepared:
+        target, contract = self.resolve(text)
+        folder.mkdir(parents=True, exist_ok=True)
+        # The sanitized build is the slow one, and discovery does not need it.
+        with ThreadPoolExecutor(1) as aside:
+            sanitized = aside.submit(self._sanitized, target, folder) if self._may_sanitize(target) else None
+            try:
+                launch, how = _plain(target, folder)
+                with self._site(launch, contract) as site:
+                    found = discover(site, _source_text(target))
+                    found.notes.extend([site.shelter.note] if site.shelter.note else [])
+                    kind, unseen = site.arena.kind, site.unseen
+            except TargetError as error:
+                return Prepared(target.name, contract, {}, error=str(error))
+            other, said = sanitized.result() if sanitized is not None else (None, "")
+        launches = {"plain": launch} if other is None else {"plain": launch, "sanitized": other}
+        prepared = _prepared(target, found, launches, (how, said) if said else (how,))
+        return replace(prepared, arena=kind, unseen=unseen)
+
+    def _site(self, launch: Launch, contract: Contract) -> Site:
+        return Site({"plain": self._in_copy(launch)}, contract, arena=self.arena, patience=self.patience)
+
+    def _in_copy(self, launch: Launch) -> Launch:
+        """What our requests make it do is done to copies of its files."""
+        return replace(launch, room=self.folder)
+
+    def _may_sanitize(self, target: Target) -> bool:
+        return self.sanitized and target.language == "c" and target.address is None
+
+    @staticmethod
+    def _sanitized(target: Target, folder: Path) -> tuple[Launch | None, str]:
+        """The sanitized build, or why there is none."""
+        from gatecrash.target.build import build
+
+        try:
+            built = build(target, folder / "sanitized", sanitize=True)
+        except Unavailable as error:
+            return None, str(error)
+        except TargetError as error:
+            return None, say("the sanitized build failed, so it is left out: {error}", error=error)
+        return Launch(tuple(built.argv), target.cwd, dict(target.env)), built.how
+
+
+def _plain(target: Target, folder: Path) -> tuple[Launch, str]:
+    """The build that is judged. Raises TargetError with the compiler's words."""
+    if target.address is not None:
+        return Launch((), target.cwd, address=target.address), say("nothing: it runs already")
+    from gatecrash.target.build import build
+
+    built = build(target, folder / "plain")
+    return Launch(tuple(built.argv), target.cwd, dict(target.env)), built.how
+
+
+def _prepared(target: Target, found: Discovery, launches: Mapping[str, Launch], how: tuple[str, ...]) -> Prepared:
+    return Prepared(
+        name=target.name,
+        contract=found.contract,
+        launches=launches,
+        how_built=how,
+        notes=tuple(found.notes),
+        address=found.address,
+        backlog=found.backlog,
+        source=None if target.source is None else str(target.source),
+    )
+
+
+def _address(row: list[Any] | None) -> tuple[str, int] | None:
+    return None if row is None else (str(row[0]), int(row[1]))
+
+
+def _source_text(target: Target) -> str:
+    if target.source is None:
+        return ""
+    try:
+        return target.source.read_text(errors="replace")[:200_000]
+    except OSError:
+        return ""
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

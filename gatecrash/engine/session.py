@@ -1,0 +1,355 @@
+"""Where one target is judged: its arena, its running servers, and the plain answers everything is compared with."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from types import TracebackType
+
+from gatecrash.engine.leak_watch import Watch
+from gatecrash.errors import TargetError, TooSlow
+from gatecrash.instruments.patience import OwnTime
+from gatecrash.instruments.ticks import Haste, Lore, Ticks
+from gatecrash.language import say
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Connect, Receive, Scenario, Send, StartOnTakenPort, scenario
+from gatecrash.model.transcript import Silent, Transcript
+from gatecrash.model.verdicts import Aspect, Case, Plain
+from gatecrash.oracles.answers import differing
+from gatecrash.player.play import Player
+from gatecrash.protocols import http
+from gatecrash.protocols.lines import owed
+from gatecrash.sandbox.arena import Arena
+from gatecrash.sandbox.shelter import Shelter
+from gatecrash.target.server import PATIENCE_TO_LISTEN, Launch, Server
+from gatecrash.target.wire_only import REASON, WIRE_PATIENCE, RemoteServer, UnseenServer, Wire, unseen_in
+from gatecrash.text import safe_text
+
+#: In a namespace every target can have the same port; 9157 is 0x23C5, 50467 when its bytes are swapped.
+ASKED_PORT = 9157
+#: Seconds. The longest pause that servers in common use make by themselves after an error is 1 s (asyncio's accept).
+_LINGER = 2.5
+#: Bytes of plain answers that are remembered; beyond them all is learnt anew.
+_MOST_PLAIN = 32 << 20
+#: Methods that ask for no change (RFC 9110 9.2.1): an answer that is another one after them changes by itself.
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+#: Not the module's own generator: Hypothesis seeds that for every example, and all workers would draw the same ports.
+_CHANCE = random.SystemRandom()
+
+
+class Site:
+    """One target in one arena. A server is kept running between scenarios; a fresh one is a call away."""
+
+    def __init__(
+        self, launches: Mapping[str, Launch], contract: Contract, *, arena: str = "auto", patience: float = 5.0
+    ) -> None:
+        self.launches = launches
+        self.contract = contract
+        self.patience = patience
+        self._kind = arena
+        self._worn = False  # a server has run in this arena
+        self._left_spinning = False  # the last scenario left the server spinning
+        self._listened = False  # a server has come to listen in this run
+        self._ports: tuple[int, ...] = ()  # where its first start listened
+        runs_already = any(launch.address is not None for launch in launches.values())
+        self.shelter = Shelter(launches)
+        self.arena: Arena | Wire = Wire() if runs_already else self._open_arena()
+        #: Why only the wire is seen: of a server that runs already, or of any on a machine that refuses more.
+        self.unseen = REASON if isinstance(self.arena, Wire) else unseen_in(self.arena)
+        if self.remote:
+            self.patience = min(patience, WIRE_PATIENCE)
+        self.watch = Watch()
+        #: What the target took of its own accord until now, and how much of it one scenario may cost (TooSlow).
+        self.own = OwnTime()
+        self.scenario_seconds = math.inf
+        #: When no more is to be played at all (time.monotonic): TooSlow after that.
+        self.until = math.inf
+        self._server: Server | None = None
+        self._key: tuple[str, frozenset[str]] | None = None
+        self._plain: dict[bytes, Plain] = {}
+        #: The scenario that was asked anew last, and what its requests change in one another's answers.
+        self._moved: tuple[Scenario | None, Mapping[bytes, frozenset[Aspect]]] = (None, {})
+        self._before: dict[bytes, tuple[bytes, ...]] = {}  # what a fresh server was asked before it was asked this
+        self._lore: dict[tuple[str, frozenset[str]], Lore] = {}
+        self._starts: dict[str, Ticks] = {}
+
+    @property
+    def remote(self) -> bool:
+        """Whether only the wire is seen."""
+        return self.unseen is not None
+
+    def __enter__(self) -> Site:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the target and the arena."""
+        self.drop()
+        self.arena.close()
+        self.shelter.close()
+
+    # -- servers ------------------------------------------------------------------------------------------------
+
+    def port(self) -> int:
+        """The port to ask for: fixed in a private network, free and outside the ephemeral range on a shared one."""
+        if self.contract.port is not None:
+            return self.contract.port
+        return _free_port(self.arena) if self.arena.kind == "loopback" else ASKED_PORT
+
+    def fresh(self, build: str = "plain", traps: frozenset[str] = frozenset()) -> Server:
+        """A newly started server. Raises TargetError when it does not come to listen.
+
+        Connections of the server before may linger in TIME_WAIT and hold the port against a server without
+        SO_REUSEADDR, which then does not listen, or somewhere else if it does not look at what bind says. That is one
+        rule's affair (ACC-14) and no other's: such a start is repeated in a new arena.
+        """
+        self.drop()
+        self._left_spinning = False
+        server = self._start(build, traps)
+        server.wait_until_listening()
+        if not self._where_it_was(server) and self._worn and self.arena.kind == "namespace":
+            self._new_arena()
+            server = self._start(build, traps)
+            server.wait_until_listening()
+        self._worn = True
+        if not server.sockets.ports:
+            raise TargetError(why_not_listening(server, again=self._listened))
+        self._listened = True
+        self.own.add(server.processor_seconds())
+        self._ports = self._ports or server.sockets.ports
+        return server
+
+    def _where_it_was(self, server: Server) -> bool:
+        """Whether it listens, and on a port that its first start listened on, too."""
+        ports = server.sockets.ports
+        known = bool(self._ports) and not self.contract.chooses_port
+        return bool(ports) and not (known and set(ports).isdisjoint(self._ports))
+
+    def begun(self, traps: frozenset[str]) -> Server:
+        """A newly started server that is not waited for; its trapped calls stand still until they are let go."""
+        self.drop()
+        self._worn = True
+        return self._start("plain", traps)
+
+    def _start(self, build: str, traps: frozenset[str]) -> Server:
+        server = self._make(self.launches[build], traps)
+        server.starts = self._starts.setdefault(build, Ticks(haste="hasty"))
+        self._server, self._key = server, (build, traps)
+        return server
+
+    def _new_arena(self) -> None:
+        self.drop()
+        self.arena.close()
+        self.arena = self._open_arena()
+        self._worn = False
+
+    def _open_arena(self) -> Arena:
+        arena = Arena.open(kind=self._kind)  # type: ignore[arg-type]
+        self.shelter.enter(arena)
+        return arena
+
+    def _make(self, launch: Launch, traps: frozenset[str]) -> Server:
+        if isinstance(self.arena, Wire):
+            return RemoteServer(self.arena, launch, datagram=self.contract.protocol == "udp")
+        launch = self.shelter.launch(launch)
+        if self.remote:
+            return UnseenServer(self.arena, launch, port=self.port())
+        launch = replace(launch, typed=self.contract.waits_for_words)
+        return Server(self.arena, launch, port=self.port(), traps=traps)
+
+    def server(self, build: str = "plain", traps: frozenset[str] = frozenset()) -> Server:
+        """The running server, started when there is none of this kind."""
+        fit = self._key == (build, traps) and not self._left_spinning
+        if self._server is None or not fit or not self._server.serving():
+            return self.fresh(build, traps)
+        return self._server
+
+    @property
+    def running(self) -> Server | None:
+        """The running server, if there is one."""
+        return self._server
+
+    def drop(self) -> None:
+        """End the running server."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = self._key = None
+
+    @property
+    def asked(self) -> int:
+        """The port the running server was told to listen on."""
+        return self._server.asked_port if self._server is not None else self.port()
+
+    # -- playing ------------------------------------------------------------------------------------------------
+
+    def play(
+        self,
+        played: Scenario,
+        *,
+        build: str = "plain",
+        fresh: bool = False,
+        haste: Haste = "patient",
+        sure: bool = False,
+    ) -> Transcript:
+        """Play a scenario on the running (or a fresh) server; on a fresh one no look is early, whatever `haste`.
+
+        `sure`: somebody may be blamed for what is seen, so a server that wakes by itself is watched for longer.
+        Raises TargetError when a fresh one does not start, TooSlow.
+        """
+        if time.monotonic() > self.until:
+            raise TooSlow(say("there was no time left for it"))
+        if fresh and self._worn and any(isinstance(step, StartOnTakenPort) for step in played.steps):
+            self._new_arena()  # or TIME_WAIT might keep us from taking the port
+        start = self.fresh if fresh else self.server
+        lore = self._lore.setdefault((build, played.traps), Lore())
+        ticks = Ticks(lore, "patient" if fresh else haste, linger=min(_LINGER, self.patience / 2) if sure else 0.0)
+        return self.play_on(start(build, played.traps), played, ticks)
+
+    def play_on(self, server: Server, played: Scenario, ticks: Ticks | None = None) -> Transcript:
+        """Play a scenario on this server; `ticks` is what is known of its timed waits."""
+        player = Player(
+            server, self.contract, patience=self.patience, ticks=ticks, own=self.own, most=self.scenario_seconds
+        )
+        try:
+            transcript = player.play(played)
+        except TooSlow:
+            self.drop()  # it is in the middle of something
+            raise
+        finally:
+            if player.server is not server:
+                player.server.stop()
+                if player.server.arena is not server.arena:
+                    player.server.arena.close()
+        if player.spoiled:
+            self.drop()
+        self._left_spinning = _spins(transcript)
+        return transcript
+
+    def case(self, transcript: Transcript) -> Case:
+        """What an oracle needs: the transcript and the plain answers to what its clients sent."""
+        wanted = self._asked_in(transcript.scenario)
+        plain = {sent: self._plain[sent] for sent in wanted if sent in self._plain}
+        if transcript.scenario == self._moved[0]:
+            plain = {sent: replace(one, moves=self._moved[1].get(sent, one.moves)) for sent, one in plain.items()}
+        return Case(owed(transcript) if self.contract.echo == "upper" else transcript, self.contract, plain)
+
+    def learn_plain(self, played: Scenario) -> None:
+        """Make sure the plain answer to everything the clients of this scenario send is known."""
+        if self.contract.protocol in ("http", "greeting"):
+            if sum(len(plain.received) for plain in self._plain.values()) > _MOST_PLAIN:
+                self._plain.clear()
+            for sent in self._asked_in(played):
+                if sent not in self._plain:
+                    self._plain[sent] = self._ask(sent)
+
+    def learn_anew(self, played: Scenario) -> bool:
+        """Ask everything once more, twice, in its order, on a fresh server; whether the answers are others by now.
+
+        What changes from one fresh server to the next, where the same was asked before, changes by itself. What changes
+        when it is asked again on the same one was changed by what was asked before.
+        """
+        wanted = [sent for sent in self._asked_in(played) if sent in self._plain]
+        self.fresh()
+        first = {sent: self._ask(sent) for sent in wanted}
+        second = {sent: self._ask(sent) for sent in wanted}
+        as_http, changed = self.contract.protocol == "http", False
+        methods = {method for sent in wanted for method in http.request_methods(sent)} if as_http else set()
+        safe, moves = methods <= _SAFE, dict[bytes, frozenset[Aspect]]()
+        for number, (sent, now) in enumerate(first.items()):
+            known, before = self._plain[sent], tuple(wanted[:number])
+            parted = differing(sent, known, now, as_http=as_http)
+            varies = known.varies | (parted if self._before.get(sent) == before else frozenset())
+            moved = differing(sent, now, second[sent], as_http=as_http) if second[sent].received else frozenset()
+            moves[sent] = known.moves | moved
+            self._plain[sent] = replace(now, varies=varies, moves=moves[sent] if safe else known.moves)
+            self._before[sent] = before
+            changed = changed or bool(parted - known.varies)
+        self._moved = (played, moves)
+        return changed
+
+    def _asked_in(self, played: Scenario) -> tuple[bytes, ...]:
+        """Each single request of those who send several, and what each client sends."""
+        streams = tuple(played.sent.values())
+        single = [http.split_requests(sent) for sent in streams] if self.contract.protocol == "http" else []
+        return tuple(dict.fromkeys([*(request for requests in single for request in requests), *streams]))
+
+    def _ask(self, sent: bytes) -> Plain:
+        steps = scenario(Connect("A"), Send("A", sent) if sent else (), Receive("A"))
+        transcript = self.play(steps)
+        received, end = transcript.trimmed().received("A"), transcript.end("A")
+        return Plain(received, end, answered=bool(received) and _whole(self.contract, sent, received, end))
+
+
+def _spins(transcript: Transcript) -> bool:
+    """Whether the server was left spinning: it would serve nobody after that, and every later rule would suffer."""
+    looks = transcript.looks()
+    return (bool(looks) and looks[-1].snapshot.still == "spinning") or any(
+        isinstance(event, Silent) and event.still == "spinning" for event in transcript.events
+    )
+
+
+def _whole(contract: Contract, sent: bytes, received: bytes, end: str | None) -> bool:
+    if contract.protocol != "http":
+        return True
+    answers = http.read_answers(received, http.request_methods(sent), ended=end is not None).answers
+    return bool(answers) and answers[0].complete
+
+
+def _free_port(arena: Arena | Wire) -> int:
+    """A port that is free now, below the ephemeral range so that no client's TIME_WAIT owns it (ip(7))."""
+    for _ in range(64):
+        port = _CHANCE.randrange(10000, 32000)
+        with arena.tcp() as stream, arena.udp() as datagram:
+            try:
+                stream.bind(("127.0.0.1", port))
+                datagram.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise TargetError(
+        say("no free port was found between 10000 and 32000 on the shared loopback; stop what uses them.")
+    )
+
+
+def why_not_listening(server: Server, *, again: bool = False) -> str:
+    """One plain sentence on what was seen instead of a listening socket, with what it printed and the next step.
+
+    `again`: an earlier start of the same program came to listen.
+    """
+    status = server.process.exit_status()
+    overrun = server.process.overrun()
+    if overrun:
+        return say(
+            "the target had {overrun} processes before any client came, and was ended before it had more. "
+            "Look for a fork in a loop that nothing stops.",
+            overrun=overrun,
+        )
+    output = server.process.output()
+    words = safe_text((output.head + output.tail).decode("utf-8", "replace")).strip()[-600:]
+    said = say("It printed nothing.") if not words else say("It printed:\n    ") + words.replace("\n", "\n    ")
+    if again:
+        advice = say("It did at its first start: look for what that run left behind, a lock, a file, a socket.")
+    elif status is None:
+        advice = say("Check that it calls listen(), and which arguments it needs.")
+    else:
+        advice = say("If it needs arguments, give them in a command: gatecrash check './server {{port}} DOCROOT'.")
+    if status is None:
+        return say(
+            "the target runs, but listens on no port ({seconds:g} s at most were waited). {advice} {said}",
+            seconds=PATIENCE_TO_LISTEN,
+            advice=advice,
+            said=said,
+        )
+    how = (
+        say("exited with status {status}", status=status)
+        if status >= 0
+        else say("was ended by signal {status}", status=-status)
+    )
+    return say("the target {how} before it listened on any port. {advice} {said}", how=how, advice=advice, said=said)

@@ -1,0 +1,67 @@
+"""Smaller scenarios than one that broke a rule: fewer segments, fewer clients, fewer bytes.
+
+Hypothesis shrinks what it drew, one play each, and has little time for it: a build with the sanitizers takes long to
+start, a loaded machine is slow. What is nearly always enough is tried here: two segments, one client of a crowd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from gatecrash.model.scenario import Scenario, Send, SendDatagram, Settle, Step, played_by
+
+_SHORT, _TWO = 8, 2  # bytes: less is not worth a play; segments
+
+
+def fewer_segments(played: Scenario) -> Iterator[Scenario]:
+    """Where a client sends three segments or more in a row, the same bytes in two."""
+    for first, last in _runs(played.steps):
+        run = [step for step in played.steps[first:last] if isinstance(step, Send)]
+        for cut in dict.fromkeys((1, len(run) - 1, len(run) // 2)):
+            two = (_as_one(run[:cut]), _as_one(run[cut:]))
+            yield replace(played, steps=(*played.steps[:first], *two, *played.steps[last:]))
+
+
+def _runs(steps: Sequence[Step]) -> Iterator[tuple[int, int]]:
+    """Where runs of three sends or more of one client begin and end."""
+    at = 0
+    for key, group in groupby(steps, lambda step: step.client if isinstance(step, Send) else None):
+        size = len(list(group))
+        if key is not None and size > _TWO:
+            yield at, at + size
+        at += size
+
+
+def _as_one(run: Sequence[Send]) -> Send:
+    return replace(run[-1], data=b"".join(step.data for step in run))
+
+
+def smaller(played: Scenario) -> Iterator[Scenario]:
+    """Each of its clients alone; then, its payloads cut: by half first, at last by a byte."""
+    if len(played.clients) > 1:
+        yield from (_alone(played, client) for client in played.clients)
+    for at, step in enumerate(played.steps):
+        if isinstance(step, Send | SendDatagram) and len(step.data) > _SHORT:
+            size = len(step.data)
+            for length in dict.fromkeys((size // 2, size * 3 // 4, size * 7 // 8, size - 1)):
+                yield _with_step(played, at, replace(step, data=step.data[:length]))
+
+
+def _alone(played: Scenario, client: str) -> Scenario:
+    """As client A; of looks with nothing between them the last one is left."""
+    own = [step for step in played.steps if getattr(step, "client", client) == client]
+    behind = [*own[1:], None]
+    started = False
+    kept: list[Step] = []
+    for step, following in zip(own, behind, strict=True):
+        started = started or hasattr(step, "client")
+        idle = isinstance(step, Settle) and (not started or isinstance(following, Settle))
+        if not idle:
+            kept.append(played_by("A", step))
+    return replace(played, steps=tuple(kept))
+
+
+def _with_step(played: Scenario, at: int, step: Step) -> Scenario:
+    return replace(played, steps=(*played.steps[:at], step, *played.steps[at + 1 :]))

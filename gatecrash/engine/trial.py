@@ -1,0 +1,326 @@
+"""One rule tried on one target: Hypothesis makes the scenarios, the player plays them, the oracle judges.
+
+A failure seen on a server that has served before is replayed on a fresh one at once, and only counts when it shows
+there too: what others did before is never blamed on this scenario. Shrinking has a budget of seconds of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis.errors import Flaky
+from hypothesis.strategies import SearchStrategy
+
+from gatecrash.engine.judge import Example, judge
+from gatecrash.engine.leaks import leaks_of
+from gatecrash.engine.profiles import Profile
+from gatecrash.engine.session import Site
+from gatecrash.engine.shrinking import fewer_segments, smaller
+from gatecrash.errors import TargetError, TooSlow
+from gatecrash.instruments.ticks import Haste
+from gatecrash.language import stated
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Scenario
+from gatecrash.model.transcript import Got, Transcript
+from gatecrash.model.verdicts import Finding, Held, NotExercised, Verdict
+from gatecrash.protocols.lines import fitted
+from gatecrash.protocols.offer import plain_request
+from gatecrash.rulebook import OVERRUN, Rule
+
+_FRESH_TRIES = 3
+#: Examples that are played though time is up; but not of a server so slow that they take many times what there is.
+_FEW_EXAMPLES, _FAR_TOO_LONG = 3, 5
+#: Zombies of one look are held against those of a later one, made while more was known: no look may see too many.
+_COUNT_ZOMBIES = frozenset({"FORK-03"})
+
+#: Bytes of what clients got, in all the failures that are remembered.
+_MOST_KEPT = 32 << 20
+_NOT_ALWAYS_THE_SAME = stated("what a lone client gets did not stay the same, so only what did was compared")
+
+
+class RuleBroken(AssertionError):
+    """A rule is broken by the target; carries the finding, the scenario and its transcript."""
+
+    def __init__(self, finding: Finding, scenario: Scenario, transcript: Transcript) -> None:
+        super().__init__(f"{finding.rule}: expected {finding.expected}; {finding.got}")
+        self.finding = finding
+        self.scenario = scenario
+        self.transcript = transcript
+
+
+def _size(broken: RuleBroken) -> tuple[int, int]:
+    """Steps and bytes: the fewer, the easier to read."""
+    return len(broken.scenario.steps), sum(len(data) for data in broken.scenario.sent.values())
+
+
+def _weight(broken: RuleBroken) -> int:
+    """Bytes that its transcript has of what clients got."""
+    return sum(len(event.data) for event in broken.transcript.events if isinstance(event, Got))
+
+
+class Trial:
+    """Tries one rule. `verify` is the one verb a property ends with; `verdicts` is what came of it."""
+
+    def __init__(self, rule: Rule, site: Site, profile: Profile, *, build: str = "plain") -> None:
+        self.rule = rule
+        self.site = site
+        self.profile = profile
+        self.build = build
+        self.examples = 0
+        self.unproved: list[Finding] = []
+        self.exercised = 0  # examples in which the rule was put to the test
+        self.unexercised: list[NotExercised] = []
+        self.others: dict[str, Verdict] = {}
+        self._broken: dict[Scenario, RuleBroken] = {}
+        self._shrink_until: float | None = None
+        self._started = time.monotonic()
+        self._own_before = site.own.seconds
+        self._broken_off = ""  # why a scenario was not played to its end
+        self._flooded = ""  # who was sent more than is kept
+        self._fresh = False
+        self._unstarted = ""  # why it could not be started again
+        self._overrun = ""  # why this rule cannot be seen: the server forks without end
+        self._haste: Haste = "careful" if rule.id in _COUNT_ZOMBIES else "hasty"
+        self._compared_less = False  # an example was let go because what a lone client gets is not what it was
+        self.verdict: Verdict | None = None
+
+    @property
+    def contract(self) -> Contract:
+        """What the target promises."""
+        return self.site.contract
+
+    @property
+    def request(self) -> bytes:
+        """A plain request of this target's protocol."""
+        return plain_request(self.contract)
+
+    def verify(self, scenarios: SearchStrategy[Scenario], *, examples: int | None = None, fresh: bool = False) -> None:
+        """Play up to `examples` of these scenarios (at most the profile's number) and judge each.
+
+        Raises RuleBroken with the smallest scenario found. `fresh`: each gets a newly started server.
+        """
+        self._fresh = fresh
+        most = self.profile.examples_on(self.build, self.rule.area)
+        limit = min(most, examples or most)
+        if self.rule.area != "memory":  # no input whatever excuses a memory error
+            scenarios = scenarios.map(lambda played: fitted(played, self.contract))
+
+        def example(played: Scenario) -> None:
+            self._example(played)
+
+        run = self._settings(limit)(given(scenarios)(example))
+        try:
+            run()
+        except RuleBroken as broken:
+            self._conclude(self._narrowed(broken))
+        except Flaky:  # what depends on luck held once, and was broken when Hypothesis played it again
+            if not self._broken:
+                raise
+            self._conclude(min(self._broken.values(), key=_size))
+        else:
+            self.verdict = self._held()
+
+    def _narrowed(self, broken: RuleBroken) -> RuleBroken:
+        """The smallest that is found in the time for shrinking, on fresh servers: see `narrowing`."""
+        until = time.monotonic() + self.profile.shrink_seconds
+        narrower = smaller if self.rule.area == "memory" else fewer_segments
+        untried = narrower(broken.scenario)
+        while time.monotonic() < until and (candidate := next(untried, None)) is not None:
+            with suppress(TargetError):
+                if (found := self._seen(candidate)) is None:
+                    continue
+                broken, untried = self._broken.setdefault(candidate, found), narrower(candidate)
+        return broken
+
+    def _conclude(self, broken: RuleBroken) -> None:
+        self.verdict = self._failed(broken)
+        if self.verdict.outcome == "fail":
+            raise self._broken[broken.scenario] from None
+
+    def _settings(self, limit: int) -> Callable[[Any], Any]:
+        return settings(
+            max_examples=limit,
+            derandomize=self.profile.derandomize,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+            report_multiple_bugs=False,
+            print_blob=False,
+            verbosity=Verbosity.quiet,
+        )
+
+    # -- one example --------------------------------------------------------------------------------------------
+
+    def _example(self, played: Scenario) -> None:
+        if played in self._broken:
+            raise self._broken[played]
+        if self._overrun or self._out_of_time():
+            return
+        try:
+            broken = self._seen(played)
+        except TooSlow as error:
+            self._broken_off = self._broken_off or str(error)
+            return
+        except TargetError as error:  # it started before: that it does not now is no finding about this rule
+            self._unstarted = self._unstarted or str(error)
+            return
+        if broken is None:
+            return
+        if self._shrink_until is None:
+            self._shrink_until = time.monotonic() + self.profile.shrink_seconds
+        self._remember(played, broken)
+        raise broken
+
+    def _remember(self, played: Scenario, broken: RuleBroken) -> None:
+        """Keep it, and the smallest; of the others only as many as there is room for: they can be played again."""
+        self._broken[played] = broken
+        while len(self._broken) > 2 and sum(map(_weight, self._broken.values())) > _MOST_KEPT:
+            smallest = min(self._broken.values(), key=_size)
+            others = [key for key, one in self._broken.items() if one not in (broken, smallest)]
+            del self._broken[max(others, key=lambda key: _weight(self._broken[key]))]
+
+    def _out_of_time(self) -> bool:
+        if self._shrink_until is not None:
+            return time.monotonic() > self._shrink_until
+        spent = (self.site.own.seconds - self._own_before) / self.profile.seconds
+        return spent > 1 and (self.examples >= _FEW_EXAMPLES or spent > _FAR_TOO_LONG)
+
+    def _seen(self, played: Scenario) -> RuleBroken | None:
+        self.examples += 1
+        example = self._judge(played, fresh=self._fresh, haste=self._haste)
+        if example.finding is not None and example.transcript.early:
+            example = self._judge(played, fresh=False)
+            if example.finding is None:  # it only looked broken too early: for this rule, look later from now on
+                self._haste = "careful" if self._haste == "hasty" else "patient"
+        if example.finding is not None:
+            example = self._blamed_afresh(played)
+        return self._noted(example, played)
+
+    def _noted(self, example: Example, played: Scenario) -> RuleBroken | None:
+        """Write down what became of one example; returns what is broken for certain."""
+        match example.ruling:
+            case Held():
+                self.exercised += 1
+                return None
+            case NotExercised() as unseen:
+                self.unexercised.append(unseen)
+                return None
+            case finding:
+                return self._noted_finding(finding, example.transcript, played)
+
+    def _noted_finding(self, finding: Finding, transcript: Transcript, played: Scenario) -> RuleBroken | None:
+        if not finding.conclusive:
+            flood = transcript.flooded
+            self._flooded = self._flooded or (flood.line() if flood is not None else "")
+            self.unproved.append(finding)
+            return None
+        if finding.rule != self.rule.id:
+            self._note_other(finding, played, transcript)
+            return None
+        self.exercised += 1
+        return RuleBroken(finding, played, transcript)
+
+    def _blamed_afresh(self, played: Scenario) -> Example:
+        """What a fresh server shows, watched long enough to blame it; a used one may have to be met by chance."""
+        example = self._judge(played, fresh=True, sure=True)
+        for _ in range(0 if self._fresh else _FRESH_TRIES - 1):
+            if example.finding is not None:
+                break
+            example = self._judge(played, fresh=True, sure=True)
+        return example
+
+    def _judge(self, played: Scenario, *, fresh: bool, haste: Haste = "patient", sure: bool = False) -> Example:
+        example = judge(self.site, self.rule, played, build=self.build, fresh=fresh, haste=haste, sure=sure)
+        for other in example.others:
+            self._note_other(other, played, example.transcript)
+        if self.build == "plain":
+            for leak in leaks_of(self.site, example.transcript):
+                self._note_other(*leak)
+        self._compared_less = self._compared_less or (example.finding is None and example.changed)
+        return example
+
+    def _note_other(self, finding: Finding, played: Scenario, transcript: Transcript) -> None:
+        """An invariant broke under another rule's scenario: reported once under its own rule, then muted."""
+        if finding.rule == OVERRUN and self.rule.id != OVERRUN:
+            self._overrun = stated("{rule} is broken ({got}), so this cannot be seen", rule=OVERRUN, got=finding.got)
+        if finding.rule != self.rule.id and finding.rule not in self.others:
+            self.others[finding.rule] = Verdict(
+                finding.rule,
+                "fail",
+                finding=finding,
+                scenario=played,
+                transcript=transcript.trimmed(),
+                examples=1,
+                exercised=1,
+                build=self.build,
+            )
+
+    # -- what came of it ----------------------------------------------------------------------------------------
+
+    def _failed(self, broken: RuleBroken) -> Verdict:
+        shown = self.replay(broken.scenario, self.profile.replays)
+        never = shown == 0
+        return self._verdict(
+            "inconclusive" if never else "fail",
+            reason=stated(
+                "{got}: seen twice, but in none of {replays} replays",
+                got=broken.finding.got,
+                replays=self.profile.replays,
+            )
+            if never
+            else "",
+            finding=broken.finding,
+            scenario=broken.scenario,
+            transcript=broken.transcript.trimmed(),
+            confirmed=(shown, self.profile.replays),
+        )
+
+    def replay(self, played: Scenario, times: int) -> int:
+        """Play a scenario on `times` fresh servers; how often the rule was broken."""
+        shown = 0
+        for _ in range(times):
+            try:
+                finding = self._judge(played, fresh=True, sure=True).finding
+            except TargetError:
+                continue
+            shown += finding is not None and finding.conclusive and finding.rule == self.rule.id
+        return shown
+
+    def _held(self) -> Verdict:
+        if self._overrun:
+            return self._verdict("not_observable", reason=self._overrun)
+        if self._unstarted:
+            return self._verdict("inconclusive", reason=self._unstarted)
+        if self._broken_off:
+            return self._verdict(
+                "inconclusive", reason=stated("not tried: time: {why}", why=self._broken_off), late=True
+            )
+        if self.unproved and self._flooded:
+            return self._verdict("inconclusive", reason=self._flooded)
+        if self.unproved:
+            finding = self.unproved[0]
+            return self._verdict(
+                "inconclusive",
+                reason=stated("{got}, but patience ran out before it was proven", got=finding.got),
+                finding=finding,
+            )
+        if not self.exercised:
+            return self._never_exercised()
+        return self._verdict("pass", reason=_NOT_ALWAYS_THE_SAME if self._compared_less else "")
+
+    def _never_exercised(self) -> Verdict:
+        """No example put the rule to the test: the first reason stands for all, what proves nothing before others."""
+        ordered = sorted(self.unexercised, key=lambda unseen: not unseen.unproven)
+        if not ordered:
+            return self._verdict("inconclusive", reason=stated("nothing could be tried"))
+        return self._verdict("inconclusive" if ordered[0].unproven else "not_observable", reason=ordered[0].why)
+
+    def _verdict(self, outcome: Any, **values: Any) -> Verdict:
+        seconds = time.monotonic() - self._started
+        values |= {"examples": self.examples, "exercised": self.exercised, "seconds": seconds}
+        return Verdict(self.rule.id, outcome, build=self.build, **values)

@@ -1,0 +1,287 @@
+"""Worker processes that try properties on one target, each in an arena of its own.
+
+The parent has imported everything when it forks them, hands out one order at a time to whoever is free, and hears
+the verdicts. A worker that ends early loses one order, and another takes its place. A rule is tried when those it
+builds on have their verdicts: what stands in whose way is decided by the rulebook, never by who was first. When the
+time of the run is over, what is under way is broken off.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import multiprocessing
+import os
+import signal
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+from types import TracebackType
+
+from hypothesis.configuration import set_hypothesis_home_dir
+
+from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.prerequisites import holding
+from gatecrash.engine.profiles import Profile
+from gatecrash.engine.properties import properties, try_property
+from gatecrash.model.verdicts import Verdict
+from gatecrash.rulebook import load
+from gatecrash.sandbox.parent_death import die_with_parent
+
+_FORK = multiprocessing.get_context("fork")
+_SECONDS_TO_END = 5.0
+#: Workers that are started in the place of others: who loses more than that loses them all.
+_MOST_REPLACED = 8
+_MOST_WORDS = 6000  # characters of a fault that are shown
+
+
+@dataclass(frozen=True)
+class Order:
+    """One piece of work: the property at `index` of the catalogue, on one build."""
+
+    index: int
+    build: str
+
+    @property
+    def rule(self) -> str:
+        """The rule that is tried."""
+        return properties()[self.index].rule
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of an order: its verdicts, or why it has none (a fault of ours).
+
+    `late`: it was not tried, or (`begun`) not to its end, because the time of the run was over. `lost`: how the worker
+    ended that tried it; nothing is known of the rule then.
+    """
+
+    order: Order
+    verdicts: tuple[Verdict, ...] = ()
+    fault: str | None = None
+    late: bool = False
+    begun: bool = False
+    lost: str = ""
+
+
+def orders(rules: Iterable[str], builds: Iterable[str], *, first: Iterable[str] = ()) -> list[Order]:
+    """The orders for these rules, build by build so that few servers are started; `first` are tried before others.
+
+    Then the basic rules come, and of the others those that are known to be broken in more ways: when the time of a run
+    is over, what was not tried is what would have shown least.
+    """
+    wanted, ahead = set(rules), set(first)
+    chosen = [index for index, one in enumerate(properties()) if one.rule in wanted]
+    chosen.sort(key=lambda index: _rank(properties()[index].rule, ahead))
+    return [Order(index, build) for build in builds for index in chosen]
+
+
+def _rank(rule: str, ahead: set[str]) -> tuple[bool, int, int]:
+    return rule not in ahead, -_built_upon()[rule], -len(load().get(rule).faulty)
+
+
+@cache
+def _built_upon() -> dict[str, int]:
+    """How many rules build on each rule, directly or not."""
+    above: dict[str, set[str]] = {rule.id: set() for rule in load().rules}
+    for rule in reversed(load().in_order()):
+        for below in rule.after:
+            above[below] |= {rule.id, *above[rule.id]}
+    return {id: len(builders) for id, builders in above.items()}
+
+
+@dataclass
+class _Worker:
+    process: ForkProcess
+    line: Connection
+    log: Path
+    order: Order | None = None
+    #: Rules that hold, as far as this worker was told.
+    told: set[str] = field(default_factory=set)
+
+
+class Crew:
+    """`jobs` workers for one target. Leaving the block ends them and what they started."""
+
+    def __init__(
+        self, folder: Path, open_workshop: Callable[[], Workshop], target: str, tried: Profile, *, jobs: int
+    ) -> None:
+        """`folder` is the run's own: the workers' logs go there."""
+        self._folder = folder
+        self._open = open_workshop
+        self._target = target
+        self._tried = tried
+        self._jobs = jobs
+        self._workers: list[_Worker] = []
+        self._failing: set[str] = set()  # rules of which some property did not hold
+        self._held: set[str] = set()
+        self._started = 0
+        self._untried: Counter[str] = Counter()
+
+    def __enter__(self) -> Crew:
+        gc.freeze()  # what was imported lives as long as the workers: nobody needs to look through it again
+        for _ in range(self._jobs):
+            self._start()
+        return self
+
+    def _start(self) -> None:
+        ours, theirs = _FORK.Pipe()
+        log = self._folder / f"worker-{self._started}.log"
+        others = [ours, *(worker.line for worker in self._workers if not worker.line.closed)]
+        process = _FORK.Process(target=self._work, args=(theirs, others, log, os.getpid()), daemon=True)
+        process.start()
+        theirs.close()
+        self._started += 1
+        self._workers.append(_Worker(process, ours, log))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._workers:
+            worker.line.close()  # one that waits for an order sees the end and leaves
+            if worker.order is not None or kind is not None:
+                worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(_SECONDS_TO_END)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+        self._workers.clear()
+
+    # -- the parent's side --------------------------------------------------------------------------------------
+
+    def results(self, work: Iterable[Order], *, until: float = math.inf) -> Iterator[Result]:
+        """Hand the work out and give each result as it comes, until all is done or nobody is left to do it.
+
+        `until`: when it has to be over (time.monotonic).
+        """
+        waiting = list(work)
+        self._untried = Counter(order.rule for order in waiting if order.build == "plain")
+        self._hand_out(waiting)
+        while busy := {worker.line: worker for worker in self._workers if worker.order is not None}:
+            left = until - time.monotonic()
+            heard = wait(list(busy), None if left == math.inf else max(left, 0.0)) if left > 0 else []
+            if not heard:
+                yield from self._give_up(waiting)
+                return
+            for line in heard:
+                worker = busy[line]  # type: ignore[index]
+                result = self._hear(worker)
+                worker.order = None
+                self._learn(result)
+                if result.lost and self._started < self._jobs + _MOST_REPLACED:
+                    self._start()
+                self._hand_out(waiting)
+                yield result
+        for order in waiting:
+            yield Result(order, fault="there was no worker left to try it")
+
+    def _give_up(self, waiting: list[Order]) -> Iterator[Result]:
+        """The time is over: whoever is still at work is ended with what it had started."""
+        for worker in self._workers:
+            if worker.order is not None:
+                worker.process.terminate()
+                yield Result(worker.order, late=True, begun=True)
+        for order in waiting:
+            yield Result(order, late=True)
+
+    def _learn(self, result: Result) -> None:
+        if result.order.build != "plain":
+            return
+        rule = result.order.rule
+        self._untried[rule] -= 1
+        if not holding(result.verdicts, rule):
+            self._failing.add(rule)
+        elif not self._untried[rule] and rule not in self._failing:
+            self._held.add(rule)
+
+    def _hand_out(self, waiting: list[Order]) -> None:
+        """An order to each free worker, as long as there is one whose rule can be tried now."""
+        for worker in self._workers:
+            if worker.order is None and not worker.line.closed:
+                order = next((one for one in waiting if self._may_be_tried(one.rule)), None)
+                if order is None:
+                    return
+                waiting.remove(order)
+                self._send(worker, order)
+
+    def _may_be_tried(self, rule: str) -> bool:
+        """Whether all that it builds on has been tried; rules that this run leaves out are probed by the workers."""
+        return not any(self._untried[below] > 0 for below in load().get(rule).after)
+
+    def _send(self, worker: _Worker, order: Order) -> None:
+        worker.order = order
+        news = self._held - worker.told
+        worker.told |= news
+        with suppress(BrokenPipeError):  # it has ended: its end is heard next
+            worker.line.send((order, news))
+
+    def _hear(self, worker: _Worker) -> Result:
+        assert worker.order is not None
+        try:
+            result = worker.line.recv()
+            assert isinstance(result, Result)
+        except (EOFError, OSError):
+            worker.process.join(_SECONDS_TO_END)
+            worker.line.close()
+            how = f"a worker ended (status {worker.process.exitcode}) while it tried {worker.order.rule}"
+            return Result(worker.order, lost="; ".join((how, *_last_words(worker.log))))
+        return result
+
+    # -- a worker's side ----------------------------------------------------------------------------------------
+
+    def _work(self, line: Connection, others: list[Connection], log: Path, parent: int) -> None:
+        die_with_parent(parent)
+        for other in others:
+            other.close()
+        _print_to(log)
+        set_hypothesis_home_dir(self._folder / "hypothesis")  # or it would make one where the user is
+        try:
+            with self._open() as workshop:
+                try:
+                    self._serve(line, workshop)
+                finally:
+                    # The parent may ask for the end a second time while we clean up.
+                    signal.signal(signal.SIGINT, signal.SIG_IGN)
+                    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        except (KeyboardInterrupt, BrokenPipeError):
+            return
+
+    def _serve(self, line: Connection, workshop: Workshop) -> None:
+        while True:
+            try:
+                order, held = line.recv()
+            except (EOFError, OSError):
+                return
+            line.send(self._try(workshop, order, held))
+
+    def _try(self, workshop: Workshop, order: Order, held: set[str]) -> Result:
+        try:
+            bench = workshop.bench(self._target, order.build)
+            if bench is None:
+                return Result(order)
+            bench.prerequisites.hold(held)
+            return Result(order, try_property(properties()[order.index], bench, order.build, self._tried))
+        except Exception:  # noqa: BLE001 - whatever fails in one order is told, and the others go on
+            return Result(order, fault=traceback.format_exc()[-_MOST_WORDS:])
+
+
+def _last_words(log: Path) -> list[str]:
+    """The last line that a worker printed, if it printed one: that of a traceback says what went wrong."""
+    said = log.read_text(errors="replace")[-_MOST_WORDS:] if log.exists() else ""
+    return [line for line in said.splitlines() if line.strip()][-1:]
+
+
+def _print_to(log: Path) -> None:
+    """What a worker prints is for its log: the terminal is the parent's."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for standard in (1, 2):
+        os.dup2(descriptor, standard)
+    os.close(descriptor)

@@ -1,0 +1,94 @@
+"""What this machine lets Gatecrash see and do: one entry an instrument, with the kernel's reason where it refuses."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+from gatecrash.errors import GatecrashError
+from gatecrash.instruments import borrowing, gates, procfs
+from gatecrash.instruments.queues import Queues
+from gatecrash.language import say
+from gatecrash.sandbox.arena import Arena
+
+
+@dataclass(frozen=True)
+class Capability:
+    """One thing that may be refused. `reason` is None where it works; `without` says what is lost."""
+
+    name: str
+    what: str
+    without: str
+    reason: str | None
+
+
+def capabilities() -> tuple[Capability, ...]:
+    """Try each of them once."""
+    return (
+        Capability(
+            "arena",
+            say("a private network and process space for each target"),
+            say("Targets run on the shared loopback."),
+            _refusal(_namespace),
+        ),
+        Capability(
+            "queues",
+            say("accept queues and what the server has read (sock_diag)"),
+            say("Only the wire is judged."),
+            _refusal(_queues),
+        ),
+        Capability(
+            "census",
+            say("processes, descriptors and where they block (/proc)"),
+            say("Only the wire is judged."),
+            _refusal(_census),
+        ),
+        Capability(
+            "gates",
+            say("system calls held or made to fail (seccomp notification)"),
+            say("Rules that need a failing call are not observable."),
+            gates.available(),
+        ),
+        Capability(
+            "borrowed sockets",
+            say("sends made short, time limits of sockets read (pidfd_getfd)"),
+            say("Rules that need a short send are not observable."),
+            borrowing.refused(),
+        ),
+        Capability(
+            "C compiler",
+            say("builds C targets and the C reference servers"),
+            say("Only Python targets and commands can be judged."),
+            _compiler(),
+        ),
+    )
+
+
+def _refusal(attempt: Callable[[], str | None]) -> str | None:
+    """What `attempt` says, or why it failed."""
+    try:
+        return attempt()
+    except (GatecrashError, OSError) as error:
+        return str(error)
+
+
+def _namespace() -> None:
+    with Arena.open(kind="namespace"):
+        pass
+
+
+def _queues() -> None:
+    with Arena.open() as arena, closing(Queues(arena.netlink())) as queues:
+        queues.listeners()
+
+
+def _census() -> str | None:
+    with Arena.open() as arena:
+        return procfs.refused(arena.broker_pid)
+
+
+def _compiler() -> str | None:
+    found = next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), None)
+    return None if found else say("neither cc, gcc nor clang is on the PATH")

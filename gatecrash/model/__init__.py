@@ -1,0 +1,1 @@
+"""What everybody speaks of, as frozen data: steps, scenarios, transcripts, looks, rulings, contracts."""

@@ -1,0 +1,195 @@
+"""Findings and verdicts: what is said of a rule for a target. Pure data and pure decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gatecrash.language import Sentence, stated
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Scenario
+from gatecrash.model.transcript import Transcript
+
+Outcome = Literal["pass", "fail", "not_applicable", "not_observable", "inconclusive"]
+#: What two answers to the same bytes can differ in; of one that is not HTTP, or not whole, all is its body.
+Aspect = Literal["status", "body"]
+EVERYTHING: frozenset[Aspect] = frozenset({"status", "body"})
+#: From the one that says most to the one that says least; the first present wins when runs are merged.
+PRECEDENCE: tuple[Outcome, ...] = ("fail", "inconclusive", "pass", "not_observable", "not_applicable")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The byte where the expected and the received part: `offset` counts from 0 into both."""
+
+    expected: bytes
+    got: bytes
+    offset: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A broken rule as one scenario shows it. Not `conclusive`: it rests on time alone and is no failure."""
+
+    rule: str
+    expected: str
+    got: str
+    evidence: tuple[str, ...] = ()
+    difference: Difference | None = None
+    conclusive: bool = True
+
+
+@dataclass(frozen=True)
+class Held:
+    """The rule was put to the test in this scenario, and held. `evidence`: what was seen of that."""
+
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NotExercised:
+    """Nothing is said of the rule: the scenario did not come to the point, or it could not be seen there.
+
+    `why` is a sentence. `unproven`: it came to the point, but what was seen there proves nothing (the server was never
+    still); else there was nothing to see.
+    """
+
+    why: str
+    unproven: bool = False
+
+
+#: What an oracle says of one scenario.
+Ruling = Held | Finding | NotExercised
+
+
+@dataclass(frozen=True)
+class Plain:
+    """What a lone client got that sent the same bytes in one segment: the yardstick for every other way."""
+
+    received: bytes
+    end: str | None
+    answered: bool
+    #: What was another one each time, on fresh servers: such an answer changes by itself, and is not compared in that.
+    varies: frozenset[Aspect] = frozenset()
+    #: What was another one when it was asked again on the same server: what was asked before has changed it.
+    moves: frozenset[Aspect] = frozenset()
+
+
+@dataclass(frozen=True)
+class Case:
+    """What an oracle judges: the transcript, the contract, and the plain answers to the same bytes."""
+
+    transcript: Transcript
+    contract: Contract
+    plain: Mapping[bytes, Plain] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One rule's verdict for one target, with what a report needs."""
+
+    rule: str
+    outcome: Outcome
+    reason: str = ""
+    finding: Finding | None = None
+    scenario: Scenario | None = None
+    transcript: Transcript | None = None
+    confirmed: tuple[int, int] | None = None
+    examples: int = 0
+    #: In how many of the examples the rule was put to the test.
+    exercised: int = 0
+    seconds: float = 0.0
+    build: str = "plain"
+    #: It was not tried, or not to its end, because there was no more time.
+    late: bool = False
+
+    @property
+    def seen(self) -> str:
+        """What was got and the evidence, as one text."""
+        return "" if self.finding is None else "\n".join((self.finding.got, *self.finding.evidence))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; peers' bytes as Latin-1 text, in the transcript as base64."""
+        from gatecrash.model import saved_transcript  # brings pydantic, which a worker never needs
+
+        finding = None
+        if self.finding is not None:
+            difference = self.finding.difference
+            finding = {
+                "rule": self.finding.rule,
+                "expected": self.finding.expected,
+                "got": self.finding.got,
+                "evidence": list(self.finding.evidence),
+                "conclusive": self.finding.conclusive,
+                "difference": None
+                if difference is None
+                else [difference.expected.decode("latin-1"), difference.got.decode("latin-1"), difference.offset],
+            }
+        return {
+            "said": {text: text.to_json() for text in self._texts() if isinstance(text, Sentence)},
+            "rule": self.rule,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "finding": finding,
+            "scenario": None if self.scenario is None else self.scenario.to_json(),
+            "transcript": None if self.transcript is None else saved_transcript.to_json(self.transcript),
+            "confirmed": None if self.confirmed is None else list(self.confirmed),
+            "examples": self.examples,
+            "exercised": self.exercised,
+            "seconds": self.seconds,
+            "build": self.build,
+            "late": self.late,
+        }
+
+    def _texts(self) -> tuple[str, ...]:
+        found = self.finding
+        return (self.reason,) if found is None else (self.reason, found.expected, found.got, *found.evidence)
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Verdict:
+        """The verdict that `to_json` wrote."""
+        from gatecrash.model import saved_transcript
+
+        values = dict(row)
+        said = {text: Sentence.from_json(made) for text, made in values.pop("said", {}).items()}
+        values["reason"] = said.get(values["reason"], values["reason"])
+        if values["transcript"] is not None:
+            values["transcript"] = saved_transcript.from_json(values["transcript"])
+        if values["finding"] is not None:
+            f = dict(values["finding"])
+            difference = f.pop("difference")
+            values["finding"] = Finding(
+                **{
+                    **f,
+                    **{name: said.get(f[name], f[name]) for name in ("expected", "got")},
+                    "evidence": tuple(said.get(line, line) for line in f["evidence"]),
+                },
+                difference=None
+                if difference is None
+                else Difference(difference[0].encode("latin-1"), difference[1].encode("latin-1"), difference[2]),
+            )
+        values["scenario"] = None if values["scenario"] is None else Scenario.from_json(values["scenario"])
+        values["confirmed"] = None if values["confirmed"] is None else tuple(values["confirmed"])
+        return cls(**values)
+
+
+def is_broken(verdict: Verdict) -> str:
+    """Why a rule that builds on the broken one of this verdict cannot be seen."""
+    got = "" if verdict.finding is None else verdict.finding.got
+    return stated("{rule} is broken ({got}), so this cannot be seen", rule=verdict.rule, got=got)
+
+
+def merge(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
+    """One verdict a rule. A failure from the plain build and from the rule's own test is preferred."""
+    merged: dict[str, Verdict] = {}
+    for verdict in verdicts:
+        known = merged.get(verdict.rule)
+        if known is None or _rank(verdict) < _rank(known):
+            merged[verdict.rule] = verdict
+    return merged
+
+
+def _rank(verdict: Verdict) -> tuple[int, int, int, int]:
+    length = len(verdict.scenario.steps) if verdict.scenario is not None else 0
+    return (PRECEDENCE.index(verdict.outcome), verdict.build != "plain", length, -verdict.examples)

@@ -1,0 +1,1 @@
+"""Plays a scenario on a running server and writes the transcript."""

@@ -1,0 +1,141 @@
+"""Looks at a server from outside: its processes, its descriptors, its queues, its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from gatecrash.instruments import procfs
+from gatecrash.instruments.memory import thread_stacks
+from gatecrash.instruments.quiescence import Resting, Spinning, Stillness, blocked_where
+from gatecrash.model.transcript import (
+    ClientSide,
+    CrashedProcess,
+    DatagramsDropped,
+    Event,
+    SanitizerReport,
+    ServerEnded,
+    Snapshot,
+)
+from gatecrash.player.client import DatagramClient, StreamClient
+from gatecrash.player.waiting import Waiter, name_of
+from gatecrash.target.sanitizers import new_reports
+from gatecrash.target.server import Server
+from gatecrash.text import safe_text
+
+_FATAL = frozenset({4, 6, 7, 8, 11, 13, 31})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV SIGPIPE SIGSYS
+_DYING = 1.0  # seconds: what is about to end, or a sanitizer that writes its report, is given no longer
+_NAP = 0.05  # seconds: a process that sleeps no longer than this is waited for, it may report when it wakes
+
+
+class Observer:
+    """Turns what the instruments see into snapshots and events."""
+
+    def __init__(self, server: Server, streams: Mapping[str, StreamClient], waiter: Waiter) -> None:
+        self.server = server
+        self.streams = streams
+        self.waiter = waiter
+        self.output = ""
+        self.crashed: dict[int, int] = {}
+        self._dropped_before = self._dropped()
+        #: What was started has ended already, and the server lives on: a daemon.
+        self._in_background = server.process.exit_status() is not None
+
+    def consumed(self, client: StreamClient) -> int | None:
+        """Bytes of this client the server has read so far; None once the kernel has forgotten the connection."""
+        connection = self.server.queues.connection(self.server.address, client.address)
+        return None if connection is None else connection.consumed
+
+    def look(self, still: Stillness, *, stacks: bool = False) -> Snapshot:
+        """One look at everything; at the stacks of threads only if asked, which takes longer."""
+        server, census = self.server, self.server.census
+        processes = census.processes()
+        holders = {p.pid: census.descriptors(p.pid) for p in processes if p.state not in ("Z", "X")}
+        self._note_crashes(tuple(p.pid for p in processes if p.state == "Z"))
+        listening = {f"socket:[{inode}]" for inode in server.inodes}
+        return Snapshot(
+            still=name_of(still),
+            running=server.running(),
+            main=server.main_pid,
+            processes=processes,
+            tasks=(still.task,) if isinstance(still, Spinning) else still.tasks,
+            listener=None if server.datagram else server.listener(),
+            listener_holders=tuple(pid for pid, table in holders.items() if listening & set(table.values())),
+            descriptors=tuple((pid, len(table)) for pid, table in holders.items()),
+            connections=tuple(side for c in self.streams.values() if (side := self._side(c, holders)) is not None),
+            where=tuple(blocked_where(task, census) for task in census.tasks()[:8]),
+            share=still.share if isinstance(still, Spinning) else 0.0,
+            asked_port=server.asked_port,
+            ports=server.sockets.ports,
+            datagram=server.datagram_socket() if server.datagram else None,
+            opened=tuple((pid, tuple(table.items())) for pid, table in holders.items()),
+            stacks=tuple((pid, thread_stacks(pid)) for pid in holders) if stacks else (),
+        )
+
+    def _side(self, client: StreamClient, holders: Mapping[int, Mapping[int, str]]) -> ClientSide | None:
+        if not client.connected:
+            return None
+        connection = self.server.queues.connection(self.server.address, client.address)
+        if connection is None:
+            return None
+        name = f"socket:[{connection.inode}]"
+        held = tuple((pid, fd) for pid, table in holders.items() for fd, what in table.items() if what == name)
+        return ClientSide(
+            client=client.name,
+            state=connection.state,
+            accepted=connection.inode != 0,
+            unread=connection.unread,
+            unsent=connection.unsent,
+            consumed=connection.consumed,
+            holders=held,
+            fin_received=connection.fin_received,
+        )
+
+    def _note_crashes(self, zombies: tuple[int, ...]) -> None:
+        """A zombie still tells how it died: the last field of /proc/PID/stat is its wait status (proc(5))."""
+        for pid in zombies:
+            try:
+                status = int(Path(f"/proc/{pid}/stat").read_bytes().split()[-1])
+            except (OSError, ValueError):
+                continue
+            if status & 0x7F in _FATAL:
+                self.crashed.setdefault(pid, status & 0x7F)
+
+    def _dropped(self) -> int:
+        """How many datagrams the kernel has dropped for the server since its socket exists."""
+        socket = self.server.datagram_socket() if self.server.datagram else None
+        return (socket.drops or 0) if socket is not None else 0
+
+    def dropped(self, step: int, clients: Iterable[DatagramClient]) -> list[Event]:
+        """Datagrams the kernel has dropped during this scenario, on either side."""
+        at_server, at_clients = self._dropped() - self._dropped_before, sum(c.drops() for c in clients)
+        return [DatagramsDropped(step, at_server, at_clients)] if at_server > 0 or at_clients else []
+
+    def after_all(self, step: int) -> list[Event]:
+        """What only shows at the end of a scenario: the server's end, crashed processes."""
+        events: list[Event] = []
+        if self._sanitized:
+            self.waiter.settle(_DYING, wait_out=False)
+        events.extend(CrashedProcess(step, pid, number) for pid, number in self.crashed.items())
+        status = self.server.process.exit_status()
+        if status is None and self.server.observable and procfs.is_ending(self.server.process.pid):
+            status = self.server.process.wait(_DYING)
+        if status is not None and not self.server.running():
+            output = self.server.process.output()
+            self.output = safe_text((output.head + output.tail).decode("utf-8", "replace"))[-4000:]
+            overrun = self.server.process.overrun()
+            events.append(ServerEnded(step, status, self.output, overrun, self._in_background))
+        return events
+
+    @property
+    def _sanitized(self) -> bool:
+        return "ASAN_OPTIONS" in self.server.launch.env
+
+    def reports(self, step: int) -> list[SanitizerReport]:
+        """What sanitizers wrote, once every client has left: a process may die of a client's end as well."""
+        if not self._sanitized:
+            return []
+        still = self.waiter.settle(_DYING, wait_out=False)
+        if isinstance(still, Resting) and still.wakes_in <= _NAP:
+            self.waiter.settle(_DYING)
+        return new_reports(self.server.launch.env, step)

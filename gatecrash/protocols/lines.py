@@ -1,0 +1,86 @@
+"""Scenarios for an echo that promises text, not bytes: the same clients, who send lines of text, or datagrams of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import HalfClose, Receive, Scenario, Send, SendDatagram, Step
+from gatecrash.model.transcript import Sent, Transcript
+
+#: Bytes in the longest line, newline included: what a text line of a mail may have (RFC 5321 4.5.3.1.6).
+LONGEST = 1000
+_NEWLINE, _FILL = b"\n", ord(".")
+_BLANKS = b" \t"
+#: A zero byte ends a C string, half a UTF-8 sequence is no text, and what ends a line besides a newline is disputed.
+_NO_TEXT = frozenset({*range(0x80, 0x100), 0x00, *b"\r\x0b\x0c\x1c\x1d\x1e\x1f"})
+_AS_TEXT = bytes(_FILL if byte in _NO_TEXT else byte for byte in range(256))
+
+
+def fitted(played: Scenario, contract: Contract) -> Scenario:
+    """The scenario as this contract allows it: for an echo of text, everybody who waits has ended a line."""
+    if contract.echo not in ("lines", "upper") or contract.protocol not in ("echo", "udp"):
+        return played
+    if contract.protocol == "udp":
+        return Scenario(tuple(_as_text(step) for step in played.steps))
+    steps = list(played.steps)
+    for client in played.clients:
+        own = [(at, step) for at, step in enumerate(steps) if getattr(step, "client", None) == client]
+        run: list[tuple[int, Send]] = []
+        for at, step in [*own, (len(steps), None)]:
+            if isinstance(step, Send):
+                run.append((at, step))
+            elif run:  # one that leaves in the middle of a line may do so
+                _say(steps, run, ends=step is None or isinstance(step, Receive | HalfClose))
+                run = []
+    return Scenario(tuple(steps))
+
+
+def _as_text(step: Step) -> Step:
+    return replace(step, data=step.data.translate(_AS_TEXT)) if isinstance(step, SendDatagram) else step
+
+
+def owed(transcript: Transcript) -> Transcript:
+    """The transcript as if each client had sent what an echo in upper case owes it: as many bytes, letters large."""
+    said = transcript.scenario.steps
+    steps = tuple(replace(s, data=s.data.upper()) if isinstance(s, Send | SendDatagram) else s for s in said)
+    events = tuple(replace(e, data=e.data.upper()) if isinstance(e, Sent) else e for e in transcript.events)
+    sent = {client: data.upper() for client, data in transcript.sent.items()}
+    return replace(transcript, scenario=Scenario(steps), events=events, sent=sent)
+
+
+def _say(steps: list[Step], run: Sequence[tuple[int, Send]], *, ends: bool) -> None:
+    """Put lines of text into these segments; the last may become longer."""
+    text = as_lines(b"".join(send.data for _, send in run), ends=ends)
+    edges = [0, *accumulate(len(send.data) for _, send in run[:-1]), len(text)]
+    for (at, send), start, end in zip(run, edges, edges[1:], strict=False):
+        steps[at] = replace(send, data=text[start:end])
+
+
+def as_lines(data: bytes, *, ends: bool) -> bytes:
+    """The data as lines of ASCII text: none empty, too long, or with blanks at its edges, which some would strip.
+
+    Every byte stays where it was, or another takes its place. `ends`: the last line has its newline.
+    """
+    text = data.translate(_AS_TEXT)
+    body = bytearray(text.removesuffix(_NEWLINE) if ends else text)
+    if ends and (not body or body.endswith(_NEWLINE)):
+        body[-1:] = bytes([_FILL])
+    start = 0
+    while start < len(body):
+        end = body.find(_NEWLINE, start, start + LONGEST)
+        if end == start:
+            body[start] = _FILL
+            continue
+        if end < 0 and len(body) - start < LONGEST:
+            end = len(body)
+        elif end < 0:
+            end = min(start + LONGEST - 1, len(body) - 2)  # something is left for the last line
+            body[end : end + 1] = _NEWLINE
+        for edge in (start, end - 1):
+            if body[edge] in _BLANKS:
+                body[edge] = _FILL
+        start = end + 1
+    return bytes(body) + (_NEWLINE if ends else b"")

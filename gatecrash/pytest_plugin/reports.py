@@ -1,0 +1,73 @@
+"""pytest's side of the reports: gathers the verdicts of `pytest --target` from all workers into one record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from gatecrash.engine.run import Run
+from gatecrash.errors import GatecrashError
+from gatecrash.model.verdicts import Verdict
+from gatecrash.reports.formats import Report
+from gatecrash.results.baseline import Baseline
+from gatecrash.results.record import RunRecord, judgements
+from gatecrash.text import safe_text
+
+#: Under this name a test keeps its verdicts, as JSON, among its report's user_properties.
+PROPERTY = "gatecrash"
+#: A report has this attribute when its failure is a broken rule, and not a fault of ours.
+TOLD = "gatecrash_told"
+
+
+@dataclass
+class Gatherer:
+    """Hears every test's report in the process that runs the session, and writes the reports at its end."""
+
+    run: Run
+    reports: tuple[Report, ...]
+    verdicts: list[Verdict] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take one test's verdicts in; they are complete when its fixtures have ended."""
+        if report.failed and not getattr(report, TOLD, False):
+            self.faults.append(report.longreprtext)
+        if report.when == "teardown":
+            rows = [row for name, row in report.user_properties if name == PROPERTY]
+            self.verdicts += [Verdict.from_json(json.loads(str(row))) for row in rows]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the reports; under --strict-rules, a baseline that must shrink fails the run."""
+        if self.verdicts or self.faults:
+            record = self.record(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+            for report in self.reports:
+                report.write(record)
+        if self.run.wishes.strict and self._fixed() and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Name what holds again, and where the reports are."""
+        for rule in self._fixed():
+            terminalreporter.write_line(f"{rule} holds again: remove it from the baseline")
+        for report in self.reports:
+            terminalreporter.write_line(safe_text(f"{report.format} report: {report.path}"))
+
+    def record(self, *, interrupted: bool) -> RunRecord:
+        """The record of what was heard, as `gatecrash check` makes it."""
+        try:
+            self.run.prepare()  # what a worker has built and discovered is read
+        except GatecrashError as error:  # every test has failed for this one reason
+            return self.run.failed(error)
+        return replace(
+            self.run.record(),
+            judgements=judgements(self.verdicts, self.run.wishes.rules),
+            fault="\n".join(dict.fromkeys(self.faults)) or None,
+            interrupted=interrupted,
+        )
+
+    def _fixed(self) -> list[str]:
+        judged = judgements(self.verdicts, self.run.wishes.rules)
+        return [one.rule for one in (self.run.wishes.baseline or Baseline()).fixed(j.verdict for j in judged)]

@@ -1,0 +1,75 @@
+"""A long scenario as a reader wants it: what a hundred clients do alike is told once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import fields
+
+from gatecrash.language import stated
+from gatecrash.model.steps import Step
+
+#: Steps of a block that is looked for again behind itself; lines that a fold must save to be worth its words.
+_LONGEST_BLOCK, _LEAST_SAVED = 48, 5
+_NAMED = 3  # clients that are named before "..."
+
+
+def folded_lines(steps: Sequence[Step]) -> list[tuple[int, str]]:
+    """The lines of a scenario with the numbers of their steps; repetitions of a block are one line behind it."""
+    lines: list[tuple[int, str]] = []
+    alike = [_but_for_the_client(step) for step in steps]
+    at = 0
+    while at < len(steps):
+        size, times = _best_block(steps, alike, at)
+        end = at + size
+        lines += [(number, steps[number - 1].line()) for number in range(at + 1, end + 1)]
+        if times > 1:
+            again = steps[end : end + size * (times - 1)]
+            lines.append((end + 1, _again(steps[at:end], again, times - 1, end + len(again))))
+            end += len(again)
+        at = end
+    return lines
+
+
+def _best_block(steps: Sequence[Step], alike: Sequence[Hashable], at: int) -> tuple[int, int]:
+    """The block here that saves the most lines, and how often it comes; one step that comes once when none does."""
+    best, most = (1, 1), _LEAST_SAVED - 1
+    for size in range(1, min(_LONGEST_BLOCK, (len(steps) - at) // 2) + 1):
+        times = 1
+        while _same(steps, alike, at, at + size * times, size):
+            times += 1
+        saved = size * (times - 1) - 1
+        if saved > most:
+            best, most = (size, times), saved
+    return best
+
+
+def _same(steps: Sequence[Step], alike: Sequence[Hashable], first: int, second: int, size: int) -> bool:
+    if second + size > len(steps) or alike[first : first + size] != alike[second : second + size]:
+        return False
+    return _roles(steps[first : first + size]) == _roles(steps[second : second + size])
+
+
+def _but_for_the_client(step: Step) -> Hashable:
+    return type(step), tuple(getattr(step, one.name) for one in fields(step) if one.name != "client")
+
+
+def _roles(steps: Sequence[Step]) -> tuple[int, ...]:
+    """Who acts, as a number by first appearance; -1 for nobody."""
+    seen: dict[str, int] = {}
+    return tuple(seen.setdefault(name, len(seen)) if (name := _client(step)) else -1 for step in steps)
+
+
+def _client(step: Step) -> str:
+    return str(getattr(step, "client", ""))
+
+
+def _again(block: Sequence[Step], again: Sequence[Step], times: int, last: int) -> str:
+    before = {_client(step) for step in block}
+    names = list(dict.fromkeys(_client(step) for step in again))
+    if len(before) == 1 and before != {""} and before.isdisjoint(names):
+        shown = names if len(names) <= _NAMED + 1 else [*names[:_NAMED], "...", names[-1]]
+        listed, number = ", ".join(shown), len(names)
+        return stated("to {last}: the same for {listed} ({number} clients)", last=last, listed=listed, number=number)
+    if times == 1:
+        return stated("to {last}: the same once more", last=last)
+    return stated("to {last}: the same {times} times more", last=last, times=times)

@@ -1,0 +1,196 @@
+"""The one record of a run that every report is rendered from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gatecrash import __version__
+from gatecrash.config.scheme import Scheme
+from gatecrash.engine.preparation import Prepared
+from gatecrash.model.verdicts import Outcome, Verdict, is_broken, merge
+from gatecrash.results.baseline import Baseline, Known, by_rule
+from gatecrash.rulebook import OVERRUN, Rule, load
+
+OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "not_applicable", "not_observable", "inconclusive")
+
+
+#: Of each protocol the rules that say that a server accepts and answers: while they are not seen, nothing conforms.
+_BASIC: Mapping[str, tuple[str, ...]] = {
+    "http": ("ACC-01", "RESP-01"),
+    "echo": ("ACC-01", "STREAM-01"),
+    "udp": ("DGRAM-01", "DGRAM-09"),
+    "greeting": ("ACC-01",),
+    "none": ("ACC-01",),
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A rule and what was said of it."""
+
+    rule: Rule
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A whole run: the target and one judgement a rule, in the rulebook's order."""
+
+    target: str
+    prepared: Prepared
+    missing: Mapping[str, str]
+    judgements: tuple[Judgement, ...]
+    seconds: float
+    profile: str
+    fault: str | None = None
+    #: Ended by its user: some rules have no verdict.
+    interrupted: bool = False
+    #: The target as its user wrote it, for the commands a report shows; empty for the default one.
+    named: str = ""
+    #: How it is graded, when its user asked for points.
+    grading: Scheme | None = None
+    #: Its user wants a broken SHOULD to fail it.
+    strict: bool = False
+    #: Failures that are known and fail no gate.
+    baseline: Baseline | None = None
+
+    @property
+    def error(self) -> str | None:
+        """Why the target was not judged at all: it did not build, or did not come to listen."""
+        return self.prepared.error
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """How many rules got each verdict."""
+        return {name: sum(j.verdict.outcome == name for j in self.judgements) for name in OUTCOMES}
+
+    @property
+    def untried(self) -> tuple[Judgement, ...]:
+        """The rules that nothing was found out about because there was no more time."""
+        return tuple(j for j in self.judgements if j.verdict.late)
+
+    @property
+    def unproven(self) -> tuple[Judgement, ...]:
+        """The basic rules (it accepts, it answers) that were asked for and neither seen to hold nor to be broken."""
+        basic = [j for j in self.judgements if j.rule.id in _BASIC[self.prepared.contract.protocol]]
+        if any(j.verdict.outcome == "fail" for j in basic):  # that one says what is wrong, and hides the others
+            return ()
+        return tuple(j for j in basic if j.verdict.outcome in ("inconclusive", "not_observable"))
+
+    @property
+    def mute(self) -> bool:
+        """Whether it answers nothing though no contract promises silence: then it was not seen to do anything right."""
+        asked = any(j.rule.id in _BASIC["none"] for j in self.judgements)
+        return asked and self.prepared.contract.silence == "seen"
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Of how many of the rules that apply something was really seen, and how many apply."""
+        summary = self.summary
+        judged = summary["pass"] + summary["fail"]
+        return judged, judged + summary["inconclusive"] + summary["not_observable"]
+
+    @property
+    def broken(self) -> tuple[Judgement, ...]:
+        """The broken rules: MUST first, then in the rulebook's order."""
+        failed = [j for j in self.judgements if j.verdict.outcome == "fail"]
+        return tuple(sorted(failed, key=lambda j: ("MUST", "SHOULD", "MAY").index(j.rule.level)))
+
+    @property
+    def excused(self) -> Mapping[str, Known]:
+        """The broken rules that the baseline knows, each with its entry."""
+        return by_rule(self.baseline or Baseline(), (j.verdict for j in self.judgements))
+
+    @property
+    def fixed(self) -> tuple[Known, ...]:
+        """The baseline's entries whose rule holds again."""
+        return (self.baseline or Baseline()).fixed(j.verdict for j in self.judgements)
+
+    def exit_code(self, *, strict: bool) -> int:
+        """0 conforming, 1 not, 2 interrupted, 3 a fault of ours, 5 too little judged, 6 it did not build or start."""
+        if self.error is not None:
+            return 6
+        if self.interrupted:
+            return 2
+        if self.fault is not None:
+            return 3
+        excused = self.excused
+        new = [j.rule.level for j in self.broken if j.rule.id not in excused]
+        if "MUST" in new or (strict and ("SHOULD" in new or self.fixed)):
+            return 1
+        if self.untried or self.unproven or self.mute or (not self.broken and not self.summary["pass"]):
+            return 5
+        return 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON report (docs/json.md)."""
+        return {
+            "gatecrash": __version__,
+            "target": self.target,
+            "profile": self.profile,
+            "seconds": round(self.seconds, 3),
+            "interrupted": self.interrupted,
+            "error": self.error,
+            "fault": self.fault,
+            "contract": self.prepared.contract.to_json(),
+            "capabilities_missing": dict(self.missing),
+            "summary": self.summary,
+            "seen": list(self.seen),
+            "baseline": self._baseline_to_json(),
+            "verdicts": [_row(j) for j in self.judgements],
+        }
+
+    def _baseline_to_json(self) -> dict[str, Any] | None:
+        if self.baseline is None:
+            return None
+        return {
+            "known": [one.to_json() for one in self.excused.values()],
+            "fixed": [one.to_json() for one in self.fixed],
+        }
+
+
+def _row(judgement: Judgement) -> dict[str, Any]:
+    rule, verdict = judgement.rule, judgement.verdict
+    finding = verdict.finding
+    evidence: dict[str, Any] = {"reason": verdict.reason} if verdict.reason else {}
+    if finding is not None:
+        evidence.update(expected=finding.expected, got=finding.got, seen=list(finding.evidence))
+    return {
+        "rule": rule.id,
+        "title": rule.title,
+        "area": rule.area,
+        "level": rule.level,
+        "verdict": verdict.outcome,
+        "evidence": evidence or None,
+        "scenario": None if verdict.scenario is None else verdict.scenario.to_json(),
+        "confirmed": None if verdict.confirmed is None else list(verdict.confirmed),
+        "examples": verdict.examples,
+        "exercised": verdict.exercised,
+        "seconds": round(verdict.seconds, 3),
+    }
+
+
+def behind_overrun(merged: Mapping[str, Verdict]) -> dict[str, Verdict]:
+    """The verdicts; of a server that forks without end, nothing else is said to have been seen.
+
+    When it is ended is a matter of moments: what a rule found out before is chance. What is broken stays broken.
+    """
+    overrun = merged.get(OVERRUN)
+    if overrun is None or overrun.outcome != "fail":
+        return dict(merged)
+    hidden: dict[str, Any] = {"outcome": "not_observable", "reason": is_broken(overrun), "finding": None}
+    return {
+        rule: replace(verdict, **hidden) if verdict.outcome in ("pass", "inconclusive") else verdict
+        for rule, verdict in merged.items()
+    }
+
+
+def judgements(verdicts: Iterable[Verdict], rules: Iterable[Rule]) -> tuple[Judgement, ...]:
+    """One judgement for each of these rules that has a verdict."""
+    merged = behind_overrun(merge(verdicts))
+    order = {rule.id: rule for rule in load().rules}
+    wanted = {rule.id for rule in rules}
+    chosen = [rule for id, rule in order.items() if id in merged and (id in wanted or merged[id].outcome == "fail")]
+    return tuple(Judgement(rule, merged[rule.id]) for rule in chosen)

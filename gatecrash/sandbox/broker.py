@@ -1,0 +1,374 @@
+"""The process inside an arena: starts targets, buries them, hands out sockets, drains their output.
+
+`arena.py` runs `main` in an interpreter of its own, without site-packages; this file and the four it imports need the
+standard library only. In a namespace arena it is pid 1: when it dies the kernel kills everything else. On the shared
+loopback it is a child subreaper, so orphans come back to it and can be killed too. It answers one request at a time on
+a SOCK_SEQPACKET socket (JSON, descriptors by SCM_RIGHTS) and never speaks first after its greeting. End of file on that
+socket means the tester is gone, even by SIGKILL: kill everything, then exit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import termios
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from gatecrash.sandbox.namespaces import (
+    become_subreaper,
+    children_by_asking,
+    descendants,
+    enter_namespaces,
+    groups_of,
+    soft_to_hard,
+    write_file,
+)
+from gatecrash.sandbox.overlays import Overlays
+from gatecrash.sandbox.process_limit import AT_LEAST, Growth
+from gatecrash.sandbox.spawn import Launch, Target
+
+FINISHED_KEPT = 16  # dead targets whose output can still be asked for
+MESSAGE_SIZE = 200_000  # below the default SO_SNDBUF of a Unix socket (212992)
+NETLINK_SOCK_DIAG = 4
+TYPED_BYTES = 1 << 20  # of a standard input: /proc/sys/fs/pipe-max-size
+GROWTH_SECONDS = 0.02  # between two looks at how many processes there are: some hundred forks
+
+
+class TesterGone(Exception):
+    """Nobody is left to work for."""
+
+
+class Broker:
+    """One loop over the tester's requests, the targets' output and the death of children."""
+
+    def __init__(self, control: socket.socket, *, private: bool) -> None:
+        """`private`: as pid 1 of an own pid namespace."""
+        self.control = control
+        self.private = private
+        self.targets: dict[int, Target] = {}
+        self.ended: dict[int, int] = {}  # statuses of targets otherwise forgotten
+        self.serial = 0
+        self.oldest = 0  # the first process started since none was left
+        self.oldest_serial = 0
+        self.growth = Growth()
+        self.overlays = Overlays()
+        self.look_again = 0.0
+        self.poll = select.poll()
+        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.wake = wake_read
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.poll.register(self.wake, select.POLLIN)
+        self.poll.register(control, select.POLLIN)
+
+    def serve(self) -> None:
+        """Until the tester closes its end, or dies."""
+        self.reply({"ready": True}, speak_for=os.getpid())
+        while True:
+            ready = [descriptor for descriptor, _ in self.poll.poll(GROWTH_SECONDS * 1000 if self.oldest else None)]
+            self.contain()
+            if self.wake in ready:
+                os.read(self.wake, 4096)
+                self.reap()
+            for target in list(self.targets.values()):
+                if target.pipe in ready:
+                    self.drain(target)
+            if self.control.fileno() in ready and not self.answer():
+                return
+
+    def answer(self) -> bool:
+        """One request, one reply. False when the tester is gone."""
+        try:
+            message = self.control.recv(MESSAGE_SIZE)
+        except ConnectionResetError:
+            message = b""
+        if not message:
+            return False
+        request = json.loads(message)
+        operation = {
+            "spawn": self.spawn,
+            "status": self.tell_status,
+            "overrun": self.tell_overrun,
+            "output": self.tell_output,
+            "sockets": self.make_sockets,
+            "write": self.write_sysctl,
+            "clear": self.clear,
+            "cover": self.cover,
+        }[request["op"]]
+        try:
+            operation(request)
+        except OSError as error:
+            self.reply({"error": error.strerror or str(error), "errno": error.errno or 0})
+        return True
+
+    def give(self, descriptors: list[int]) -> None:
+        """Hand descriptors over and close ours, before the reply that lets the tester use them.
+
+        A socket is closed by its last descriptor: with a copy left here, the tester's close(2) would send no FIN.
+        """
+        rights = struct.pack(f"{len(descriptors)}i", *descriptors)
+        self.control.sendmsg([b'{"more": true}'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def reply(self, message: Mapping[str, Any], speak_for: int = 0) -> None:
+        """Answer the tester. With `speak_for`, the kernel tells it that process's pid as the tester sees it.
+
+        unix(7), SCM_CREDENTIALS: a privileged sender may name another pid, and the kernel translates it into
+        the receiver's pid namespace. It stays true when the process is already dead and reaped.
+        """
+        ancillary: list[tuple[int, int, bytes]] = []
+        if speak_for and self.private:
+            credentials = struct.pack("3i", speak_for, os.geteuid(), os.getegid())
+            ancillary.append((socket.SOL_SOCKET, socket.SCM_CREDENTIALS, credentials))
+        self.control.sendmsg([json.dumps({"pid": speak_for, **message}).encode()], ancillary)
+
+    def spawn(self, request: Mapping[str, Any]) -> None:
+        """Fork and exec; answers once exec has happened, or why it did not."""
+        launch = Launch(request, die_with_broker=not self.private)
+        out_read, out_write = terminal() if request["terminal"] else os.pipe2(os.O_CLOEXEC)
+        if not self.oldest:  # nothing runs that could miss what it wrote
+            self.overlays.renew()
+        stdin_read, stdin_write = os.pipe2(os.O_CLOEXEC)
+        if request["typed"]:
+            type_lines(stdin_write)
+        hear, tell = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if pid == 0:
+            launch.run(stdin_read, out_write, tell)
+        for descriptor in (stdin_read, out_write, tell.detach()):
+            os.close(descriptor)
+        os.set_blocking(out_read, False)
+        self.serial += 1
+        if not self.oldest:
+            self.oldest, self.oldest_serial = pid, self.serial
+            self.growth.restart()
+        target = self.targets[self.serial] = Target(pid, stdin_write, out_read)
+        self.poll.register(out_read, select.POLLIN)
+        with hear:
+            failure, listener = self.hear_report(hear)
+        if failure is None:
+            self.give([os.pidfd_open(pid), *listener])
+            self.reply({"serial": self.serial}, speak_for=pid)
+        else:
+            os.kill(pid, signal.SIGKILL)
+            target.status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            self.drain(target)
+            for descriptor in listener:
+                os.close(descriptor)
+            self.reply({"failure": failure})
+        self.forget_old()
+
+    def hear_report(self, hear: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
+        """The child's listener, then its failure or the end of file that a successful exec makes."""
+        listener: list[int] = []
+        poll = select.poll()
+        poll.register(hear, select.POLLIN)
+        poll.register(self.control, 0)  # 0: only its hang-up
+        while True:
+            if any(ready == self.control.fileno() for ready, _ in poll.poll()):
+                raise TesterGone
+            data, received, _, _ = socket.recv_fds(hear, 4096, 1, socket.MSG_CMSG_CLOEXEC)
+            listener += received
+            if not data:
+                return None, listener
+            message = json.loads(data)
+            if message:
+                return message, listener
+
+    def drain(self, target: Target, rounds: int = 1) -> None:
+        """Read a target's output; at its end, stop watching for more."""
+        pipe = target.pipe
+        target.drain(rounds)
+        if pipe is not None and target.pipe is None:
+            self.poll.unregister(pipe)
+
+    def reap(self) -> None:
+        """Bury every dead child, adopted ones included."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self.bury(pid, status)
+
+    def bury(self, pid: int, status: int) -> None:
+        """Note the end of a target; orphans end unnoticed."""
+        for target in self.targets.values():
+            if target.pid == pid and target.status is None:
+                target.status = os.waitstatus_to_exitcode(status)
+
+    def contain(self) -> None:
+        """End everything when there are far more processes than clients account for."""
+        now = time.monotonic()
+        if not self.oldest or now < self.look_again:
+            return
+        self.look_again = now + GROWTH_SECONDS
+        if not self.growth.to_count:
+            return
+        processes = len(self.below(most=self.growth.allowed))
+        if processes > self.growth.allowed:
+            for serial, target in self.targets.items():
+                target.overrun = processes if serial >= self.oldest_serial else target.overrun
+            self.kill_all()
+
+    def tell_overrun(self, request: Mapping[str, Any]) -> None:
+        """How many processes there were when they were ended for being too many; 0 when they never were."""
+        target = self.targets.get(request["serial"])
+        self.reply({"processes": 0 if target is None else target.overrun})
+
+    def tell_status(self, request: Mapping[str, Any]) -> None:
+        """Its exit status; the tester asks when the pidfd says that it is dead, so this hardly waits."""
+        serial = request["serial"]
+        if serial not in self.ended:
+            target = self.targets[serial]
+            if target.status is None:
+                self.bury(*os.waitpid(target.pid, 0))
+            self.reply({"status": target.status})
+        else:
+            self.reply({"status": self.ended[serial]})
+
+    def tell_output(self, request: Mapping[str, Any]) -> None:
+        """Head and tail in a memory file: together they may exceed one message."""
+        target = self.targets.get(request["serial"])
+        if target is None:
+            raise OSError(errno.ESRCH, f"that target ended long ago: more than {FINISHED_KEPT} others have since")
+        self.drain(target, rounds=32)  # a pipe holds 64 KiB: enough to have all that was written so far
+        memory = os.memfd_create("output")
+        os.write(memory, target.head)
+        os.write(memory, target.tail)
+        self.give([memory])
+        self.reply({"head": len(target.head), "total": target.total})
+
+    def forget_old(self) -> None:
+        """Keep memory bounded when a tester starts thousands of targets; those with living children stay."""
+        finished = [serial for serial, target in self.targets.items() if target.status is not None and not target.pipe]
+        for serial in finished[:-FINISHED_KEPT]:
+            target = self.targets.pop(serial)
+            target.release()
+            if target.status is not None:
+                self.ended[serial] = target.status
+
+    def make_sockets(self, request: Mapping[str, Any]) -> None:
+        """A batch of fresh sockets of this network, given away."""
+        family, kind, protocol = request["socket"]
+        made: list[socket.socket] = []
+        try:
+            for _ in range(request["count"]):
+                made.append(socket.socket(family, kind, protocol))
+        except OSError:
+            for one in made:
+                one.close()
+            raise
+        self.give([one.detach() for one in made])
+        self.reply({})
+
+    def write_sysctl(self, request: Mapping[str, Any]) -> None:
+        """Set a parameter of this network namespace."""
+        write_file(request["path"], request["value"])
+        self.reply({})
+
+    def clear(self, request: Mapping[str, Any]) -> None:
+        """Empty the arena."""
+        self.kill_all()
+        self.reply({})
+
+    def cover(self, request: Mapping[str, Any]) -> None:
+        """From now on these folders are copies, each time new when nothing runs any more; tells which cannot be."""
+        if not self.private:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        self.reply({"refused": self.overlays.cover(request["folders"], request["kept"])})
+
+    def kill_all(self) -> None:
+        """Kill every process of the arena but this one, and wait until they are gone.
+
+        Dead children are buried before each new round: their zombies would make every listing longer, and processes
+        that fork and end for ever could then outrun it.
+        """
+        while True:
+            self.kill_round()
+            try:
+                self.bury(*os.waitpid(-1, 0))
+            except ChildProcessError:
+                self.oldest = 0
+                return
+            self.reap()
+
+    def kill_round(self) -> None:
+        """SIGKILL everything below this process, newest first."""
+        if self.private:
+            # kill(2), pid -1: everything but pid 1 itself, under the lock that fork takes, so a fork bomb loses.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)
+            return
+        # Every target leads a session of its own, so that groups hold nobody else. A group is killed at once, under the
+        # lock that fork takes; one by one, or when all of them are looked for first, processes that fork outrun us.
+        for group in groups_of(self.below(most=AT_LEAST)) - {os.getpgrp()}:
+            with contextlib.suppress(OSError):
+                os.killpg(group, signal.SIGKILL)
+        for pid in reversed(self.below()):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+    def below(self, most: int | None = None) -> list[int]:
+        """Every process below this one, or the first of them when there are more than `most`.
+
+        Where /proc is masked: its children, who leave it theirs when they end.
+        """
+        if os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
+            return descendants(os.getpid(), most)
+        return children_by_asking(self.oldest) if self.oldest else []
+
+
+def type_lines(keyboard: int) -> None:
+    """Fill a pipe with empty lines: as many as it may hold, for each child reads a buffer full of them."""
+    try:
+        size = fcntl.fcntl(keyboard, fcntl.F_SETPIPE_SZ, TYPED_BYTES)
+    except OSError:  # this user has too many large pipes (pipe(7))
+        size = fcntl.fcntl(keyboard, fcntl.F_GETPIPE_SZ)
+    os.set_blocking(keyboard, False)
+    with contextlib.suppress(BlockingIOError):
+        os.write(keyboard, b"\n" * size)
+
+
+def terminal() -> tuple[int, int]:
+    """Both ends of a pseudo-terminal (pty(7)), like those of a pipe: what is written to it comes out unchanged."""
+    ours, theirs = os.openpty()
+    attributes = termios.tcgetattr(theirs)
+    attributes[1] &= ~termios.OPOST  # no carriage return before a newline
+    termios.tcsetattr(theirs, termios.TCSANOW, attributes)
+    return ours, theirs
+
+
+def main() -> None:
+    """Enter the arena named by the first argument and serve on the descriptor named by the second."""
+    kind, control = sys.argv[1], socket.socket(fileno=int(sys.argv[2]))
+    control.set_inheritable(False)
+    os.chdir("/")
+    try:
+        if kind == "namespace":
+            enter_namespaces()
+        else:
+            become_subreaper()
+    except OSError as error:
+        control.sendmsg([json.dumps({"refused": f"{error.filename or 'socket'}: {error.strerror}"}).encode()])
+        return
+    soft_to_hard()
+    broker = Broker(control, private=kind == "namespace")
+    try:
+        broker.serve()
+    finally:
+        broker.kill_all()
+        os._exit(0)  # nothing to tidy: the interpreter's own ending would take milliseconds

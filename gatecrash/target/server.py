@@ -1,0 +1,398 @@
+"""One running instance of a target: started, found by its listening socket's inode, looked at, stopped.
+
+Readiness and port come from the kernel's socket table, never from a connection (it may consume an only client)
+and never from what the server prints (a C program's stdout is block-buffered on a pipe, stdio(3)).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import select
+import signal
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gatecrash.errors import TargetError
+from gatecrash.instruments import borrowing, gates, procfs, quiescence
+from gatecrash.instruments.census import Census
+from gatecrash.instruments.gates import Gates
+from gatecrash.instruments.queues import DatagramSocket, Listener, Queues
+from gatecrash.instruments.ticks import Ticks
+from gatecrash.language import say
+from gatecrash.sandbox.arena import Arena
+from gatecrash.sandbox.process import Process
+
+Address = tuple[str, int]
+#: The first listener must appear within this many seconds (real servers were seen to listen 2 s late).
+PATIENCE_TO_LISTEN = 8.0
+_POLL_MS = 1
+_LOOKS_BEFORE_PROOF = 25
+_SECONDS_TO_SET_UP = 0.5
+_PAUSES = (signal.SIGSTOP, signal.SIGCONT)
+#: Where a process is that waits for its next client.
+_TAKES_CLIENTS = frozenset(
+    ("accept", "accept4", "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "recvfrom", "recvmsg")
+)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to start a target: the command with {port} in it, where, and with which environment."""
+
+    argv: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    address: Address | None = None  # a server that runs already: nothing is started
+    typed: bool = False  # its standard input has empty lines for it, not silence
+    terminal: bool = False  # its output goes to a terminal, not into a pipe: lines are not kept back (stdio(3))
+    room: Path | None = None  # the run's own folder; with one, what the target does to its files is done to copies
+
+    def command(self, port: int) -> list[str]:
+        """The command for this port."""
+        return [word.replace("{port}", str(port)) for word in self.argv]
+
+    def environment(self, port: int) -> dict[str, str]:
+        """What the target sees: a small fixed environment, PORT, and what its contract adds."""
+        base = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
+            if name in os.environ
+        }
+        return {"PATH": os.defpath, **base, "PORT": str(port), **self.env}
+
+
+@dataclass
+class Sockets:
+    """What the target listens on, as the kernel has it."""
+
+    listeners: tuple[Listener, ...]
+    datagrams: tuple[DatagramSocket, ...]
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """All ports, sorted."""
+        return tuple(sorted({s.port for s in self.listeners} | {s.port for s in self.datagrams}))
+
+
+class Server:
+    """A started target in an arena."""
+
+    #: Whether its processes and queues can be looked at (not with a server that ran already).
+    observable = True
+
+    def __init__(self, arena: Arena, launch: Launch, *, port: int, traps: frozenset[str] = frozenset()) -> None:
+        self.arena = arena
+        self.launch = launch
+        self.asked_port = port
+        self.traps = traps
+        self.queues = Queues(arena.netlink())
+        # Where no socket of the target's can be borrowed, the gates tell which time limit it gave one.
+        told = borrowing.refused() is not None and gates.available() is None
+        self.census = Census(arena.broker_pid, self._limit_of if told else None)
+        self.strangers = frozenset(self.census.pids())  # processes of another instance in the same arena
+        self.process: Process = self._spawn(traps | {"time limit"} if told else traps)
+        self.gates = Gates(self.process.gates_fd, traps) if self.process.gates_fd is not None else None
+        self.sockets = Sockets((), ())
+        self.main_pid = self.process.pid
+        self._from_the_start: frozenset[int] = frozenset()  # who held its socket when it was found
+        self._told: set[int] = set()  # who got a signal that may end it: if it ends, that was our doing
+        #: What is known of how this program starts: one that spins at once is not watched for as long each time.
+        self.starts = Ticks(haste="hasty")
+
+    def _spawn(self, traps: frozenset[str]) -> Process:
+        command = self.launch.command(self.asked_port)
+        environment = self.launch.environment(self.asked_port)
+        launch = self.launch
+        typed, terminal = launch.typed, launch.terminal
+        return self.arena.spawn(command, cwd=launch.cwd, env=environment, traps=traps, typed=typed, terminal=terminal)
+
+    def _limit_of(self, inode: int, option: str) -> float | None:
+        """The time limit the target gave a socket; a connection has its listener's until it gets one of its own."""
+        limits = self.gates.limits if self.gates is not None else {}
+        inherited = (limits.get((listener.inode, option)) for listener in self.sockets.listeners)
+        return limits.get((inode, option), next((one for one in inherited if one), None)) or None
+
+    # -- finding it ---------------------------------------------------------------------------------------------
+
+    def wait_until_listening(self, patience: float = PATIENCE_TO_LISTEN) -> bool:
+        """Wait for a socket to listen; False when it provably never will, or patience (seconds) ran out first."""
+        deadline = time.monotonic() + patience
+        looks = 0
+        while time.monotonic() < deadline:
+            self.pump()
+            if self.find_sockets():
+                # Between listen and its first wait a server still sets itself up: signal handlers, workers, an epoll.
+                self._come_to_rest(_SECONDS_TO_SET_UP)
+                return self.find_sockets()
+            looks += 1
+            ended = self.process.exit_status() is not None and not self.census.pids()
+            if ended or (looks % _LOOKS_BEFORE_PROOF == 0 and self._asleep_for_good()):
+                return self.find_sockets()
+            self._pause()
+        return False
+
+    def _asleep_for_good(self) -> bool:
+        """Whether it waits for something that will not come: a server that listens later sleeps with a time limit."""
+        return isinstance(self._come_to_rest(0.005), quiescence.Quiet)
+
+    def _come_to_rest(self, patience: float) -> quiescence.Stillness:
+        return quiescence.settle(
+            self.census, lambda: None, patience=patience, pump=self.pump, wait_out=False, ticks=self.starts
+        )
+
+    def processor_seconds(self) -> float:
+        """What its living tasks have used of processors until now: the cost of a start, when it has just started."""
+        return sum(task.cpu_ns for task in self.census.tasks()) / 1e9
+
+    def find_sockets(self) -> bool:
+        """Look the listening sockets up; True when there is one that belongs to the target."""
+        listeners = self.queues.listeners()
+        owned = self._owned_inodes() if listeners else set()
+        mine = tuple(s for s in listeners if s.inode in owned)
+        # On the shared loopback somebody always listens: that says nothing of what this target does.
+        datagrams = () if mine else self.queues.datagram_sockets()
+        owned = owned or (self._owned_inodes() if datagrams else set())
+        udp = tuple(s for s in datagrams if s.inode in owned and s.port)
+        if not mine and not udp:
+            return False
+        self.sockets = Sockets(mine, udp)
+        self.main_pid = self._main(self._holders())
+        return True
+
+    def _owned_inodes(self) -> set[int]:
+        owned: set[int] = set()
+        for pid in set(self.census.pids()) - self.strangers:
+            for name in self.census.descriptors(pid).values():
+                if name.startswith("socket:["):
+                    owned.add(int(name[8:-1]))
+        return owned
+
+    def _main(self, holders: frozenset[int]) -> int:
+        """Who is told what the server is told: the first of those that hold its socket, or whom they all came from."""
+        self._from_the_start = holders
+        if self.process.pid in holders or not holders:
+            return self.process.pid
+        parents = {entry.pid: entry.parent for entry in self.census.processes()}
+        top = [pid for pid in holders if parents.get(pid) not in holders]
+        above = {parents.get(pid) for pid in top}
+        if len(top) > 1 and len(above) == 1 and (master := above.pop()) in parents:
+            return master
+        return min(top or holders)
+
+    def _holders(self) -> frozenset[int]:
+        return frozenset(pid for inode in self.inodes for pid in self.census.holders(inode))
+
+    def _pause(self) -> None:
+        poller = select.poll()
+        if self.process.exit_status() is None:
+            poller.register(self.process.pidfd, select.POLLIN)
+        if self.gates is not None:
+            poller.register(self.gates.fileno(), select.POLLIN)
+        poller.poll(_POLL_MS)
+
+    # -- what it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def inode(self) -> int:
+        """The inode of the socket it serves on (0: none)."""
+        chosen = self._chosen()
+        return chosen.inode if chosen else 0
+
+    @property
+    def own_queues(self) -> bool:
+        """Whether its workers listen on sockets of their own on one port (socket(7), SO_REUSEPORT)."""
+        return len(self._together(self.sockets.listeners)) > 1
+
+    def _together(self, listeners: Iterable[Listener]) -> tuple[Listener, ...]:
+        """Those that the kernel deals the clients of this address out to."""
+        chosen = self._chosen()
+        if chosen is None:
+            return ()
+        return tuple(
+            s for s in listeners if (s.family, s.address, s.port) == (chosen.family, chosen.address, chosen.port)
+        )
+
+    @property
+    def inodes(self) -> frozenset[int]:
+        """The inodes of all sockets it serves on: a worker that came later has another one than those of the start."""
+        if not self.own_queues:
+            return frozenset({self.inode} - {0})
+        return frozenset(s.inode for s in self._together(self.queues.listeners()))
+
+    @property
+    def datagram(self) -> bool:
+        """Whether it serves UDP (it has a bound datagram socket and listens on nothing)."""
+        return not self.sockets.listeners and bool(self.sockets.datagrams)
+
+    @property
+    def address(self) -> Address:
+        """Where a client reaches it. Raises TargetError when it does not listen."""
+        chosen = self._chosen()
+        if chosen is None:
+            raise TargetError(say("the target does not listen; start it by hand and see whether it does."))
+        reachable = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(chosen.address, chosen.address)
+        return (reachable.removeprefix("::ffff:"), chosen.port)
+
+    def _chosen(self) -> Listener | DatagramSocket | None:
+        pool: tuple[Listener | DatagramSocket, ...] = self.sockets.listeners or self.sockets.datagrams
+        exact = [s for s in pool if s.port == self.asked_port]
+        return next(iter(exact or sorted(pool, key=lambda s: s.port)), None)
+
+    def listener(self) -> Listener | None:
+        """The listening socket now, with its accept queue; None when it is gone. Several queues count as one."""
+        if not self.sockets.listeners:
+            return None
+        if self.own_queues:
+            return _as_one(self._together(self.queues.listeners()))
+        host, port = self.address
+        found = self.queues.listener(host, port)
+        return found if found is not None and found.inode else None
+
+    def datagram_socket(self) -> DatagramSocket | None:
+        """The UDP socket now."""
+        return next((s for s in self.queues.datagram_sockets() if s.inode == self.inode), None)
+
+    def running(self) -> bool:
+        """Whether the process that listens is alive (not a zombie), or another one that has taken its place."""
+        if self._alive():
+            return True
+        successor = self._successor()
+        self.main_pid = successor or self.main_pid
+        return successor is not None
+
+    def _alive(self) -> bool:
+        if self.main_pid == self.process.pid:
+            return self.process.exit_status() is None
+        return not procfs.is_ending(self.main_pid)
+
+    def _successor(self) -> int | None:
+        """Who takes the clients when the main process has ended by itself, and well: a worker beside or after it.
+
+        A holder from the start, before any client was there, or one that waits for clients now; a child that serves
+        one and has the listening socket open takes nobody.
+        """
+        if self.main_pid in self._told or (self.main_pid == self.process.pid and self.process.exit_status() != 0):
+            return None
+        holders = {pid for pid in self._holders() if not procfs.is_ending(pid)}
+        waiting = {task.pid for task in self.census.tasks() if task.call in _TAKES_CLIENTS}
+        return min(holders & (self._from_the_start | waiting), default=None)
+
+    def serving(self) -> bool:
+        """Alive and, for TCP, still listening."""
+        return self.running() and (self.datagram or self.listener() is not None)
+
+    def pump(self) -> int:
+        """Let the gates handle what waits at them; returns how many calls were handled."""
+        return self.gates.pump() if self.gates is not None else 0
+
+    # -- acts on it ---------------------------------------------------------------------------------------------
+
+    def signal_pids(self, pids: tuple[int, ...], number: int) -> None:
+        """Send a signal to processes of this target, and never to a group (kill(2): 0 and -1 name groups)."""
+        self._told |= set() if number in _PAUSES else set(pids)
+        for pid in (p for p in pids if p > 1):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+
+    def children(self) -> tuple[int, ...]:
+        """Every live descendant of the process that listens."""
+        below = {self.main_pid}
+        found: list[int] = []
+        for entry in self.census.processes():  # parents come before their children
+            if entry.parent in below:
+                below.add(entry.pid)
+                found.extend([entry.pid] if entry.state not in ("Z", "X") else [])
+        return tuple(found)
+
+    def holders(self, clients: tuple[Address, ...]) -> frozenset[int]:
+        """The processes that hold the server's end of a connection of one of these clients."""
+        ends = (self.queues.connection(self.address, client) for client in clients)
+        held = (self.census.holders(end.inode) for end in ends if end is not None and end.inode)
+        return frozenset(pid for holders in held for pid in holders)
+
+    def freeze(self, who: str) -> tuple[int, ...]:
+        """SIGSTOP the parent or everything; returns when all of them are stopped."""
+        pids = (self.main_pid,) if who == "parent" else self.census.pids()
+        self.signal_pids(pids, signal.SIGSTOP)
+        deadline = time.monotonic() + 2.0
+        while time.monotonic() < deadline:
+            self.pump()
+            states = {e.pid: e.state for e in self.census.processes()}
+            if all(states.get(pid, "X") in ("T", "t", "Z", "X") for pid in pids):
+                break
+            os.sched_yield()
+        return pids
+
+    def limit_descriptors(self, spare: int) -> tuple[int, int] | None:
+        """Lower the parent's soft RLIMIT_NOFILE to what it has open plus `spare`; the limit as it was, None if gone."""
+        highest = max(self.census.descriptors(self.main_pid), default=2)
+        try:
+            old = resource.prlimit(self.main_pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(self.main_pid, resource.RLIMIT_NOFILE, (highest + 1 + spare, old[1]))
+        except ProcessLookupError:
+            return None
+        return old
+
+    def lift_limit(self, old: tuple[int, int]) -> None:
+        """Give the parent its limit of descriptors back, and those who inherited the lower one from it."""
+        for pid in {self.main_pid, *self.census.pids()} - self.strangers:
+            with contextlib.suppress(ProcessLookupError):
+                soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (max(soft, min(old[0], hard)), hard))
+
+    def ended(self) -> bool:
+        """Whether its first process has ended and left none behind (a daemon's first process ends at once)."""
+        return self.process.exit_status() is not None and not set(self.census.pids()) - self.strangers
+
+    def discard(self) -> None:
+        """End this instance and spare another one in the same arena."""
+        self.signal_pids(tuple(set(self.census.pids()) - self.strangers), signal.SIGKILL)
+        self._let_go()
+
+    def stop(self) -> None:
+        """End everything of it."""
+        if self.gates is not None:
+            self.gates.clear()
+        self.arena.clear()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Give the descriptors back, once its processes are dead: gates that go first let calls fail (ENOSYS)."""
+        if self.gates is not None:
+            self.gates.close()
+            self.gates = None
+        self.queues.close()
+
+
+def _as_one(listeners: Sequence[Listener]) -> Listener | None:
+    """Several accept queues of one address: all who wait, and the smallest backlog."""
+    if not listeners:
+        return None
+    depth, backlog = sum(s.depth for s in listeners), min(s.backlog for s in listeners)
+    return replace(listeners[0], depth=depth, backlog=backlog)
+
+
+def look_at_queues(server: Server, connections: Callable[[], Hashable]) -> Callable[[], Hashable]:
+    """What the quiescence proof reads between its two snapshots: the accept queue and every open connection.
+
+    The plans of the gates belong to it: a server that sleeps before it calls accept again comes back to the same
+    sleep when that call is made to fail, and to another state when no more are.
+    """
+
+    def look() -> Hashable:
+        if server.datagram:
+            socket = server.datagram_socket()
+            return (socket.unread if socket else None, connections(), planned())
+        listener = server.listener()
+        return (listener.depth if listener else None, connections(), planned())
+
+    def planned() -> int:
+        return server.gates.planned if server.gates is not None else 0
+
+    return look

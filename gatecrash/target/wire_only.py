@@ -1,0 +1,239 @@
+"""Servers of which only the wire can be seen: one that runs already, or any on a machine that refuses to show more.
+
+Their silence is never proven, so a rule that only silence would break is inconclusive there, not broken.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from functools import cache
+from typing import Literal
+
+from gatecrash.errors import TargetError, Unavailable
+from gatecrash.instruments import procfs, queues
+from gatecrash.instruments.census import ProcessEntry, Task
+from gatecrash.instruments.queues import Connection, DatagramSocket, Listener
+from gatecrash.language import say, stated
+from gatecrash.sandbox.arena import Arena
+from gatecrash.sandbox.process import Output
+from gatecrash.target.server import PATIENCE_TO_LISTEN, Address, Launch, Server, Sockets
+
+#: What cannot be seen of a running server, by the instruments' names.
+UNSEEN = ("arena", "borrowed sockets", "census", "gates", "quiescence", "queues")
+REASON = stated("the target runs already, so only its wire is seen; give Gatecrash the program to start it itself")
+_TRIAL_SECONDS = 2.0
+_SECONDS_BETWEEN_TRIALS = 0.02
+#: Seconds of silence after which a wait is given up: nothing would be proven by more.
+WIRE_PATIENCE = 1.0
+
+
+def unseen_in(arena: Arena) -> str | None:
+    """Why only the wire of any target in this arena can be seen; None where the kernel tells of sockets and processes.
+
+    The arena's broker is the process that is looked at: it is there, it is ours, and it stands where the target will.
+    """
+    refused = _sockets_refused()
+    if refused is not None:
+        return stated(
+            "this machine does not tell of its sockets ({refused}), so only the wire is seen", refused=refused
+        )
+    refused = procfs.refused(arena.broker_pid)
+    if refused is not None:
+        return stated(
+            "this machine does not tell of its processes ({refused}), so only the wire is seen", refused=refused
+        )
+    return None
+
+
+@cache
+def _sockets_refused() -> str | None:
+    return queues.available()
+
+
+class Wire:
+    """Stands where an arena stands: sockets of this process's own network."""
+
+    kind: Literal["remote"] = "remote"
+    broker_pid = 0
+    why_not_namespace = REASON
+
+    def tcp(self) -> socket.socket:
+        """A fresh IPv4 stream socket."""
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+
+    def udp(self) -> socket.socket:
+        """A fresh IPv4 datagram socket."""
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def netlink(self) -> socket.socket:
+        raise Unavailable("queues", REASON)
+
+    def clear(self) -> None:
+        """Nothing of a running server is ours to end."""
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+class _Unseen:
+    """Queues, census and process of a server that cannot be looked at."""
+
+    def connection(self, server: Address, client: Address) -> Connection | None:
+        return None
+
+    def pids(self) -> tuple[int, ...]:
+        return ()
+
+    def processes(self) -> tuple[ProcessEntry, ...]:
+        return ()
+
+    def tasks(self) -> tuple[Task, ...]:
+        return ()
+
+    def descriptors(self, pid: int) -> dict[int, str]:
+        return {}
+
+    def holders(self, inode: int) -> dict[int, tuple[int, ...]]:
+        return {}
+
+    def exit_status(self) -> int | None:
+        return None
+
+    def overrun(self) -> int:
+        return 0
+
+    def output(self) -> Output:
+        return Output(b"", b"", 0)
+
+
+class RemoteServer(Server):
+    """A running server as its clients see it."""
+
+    observable = False
+
+    def __init__(self, wire: Wire, launch: Launch, *, datagram: bool) -> None:
+        if launch.address is None:
+            raise TargetError(say("a running server needs an address: HOST:PORT."))
+        self.arena = wire  # type: ignore[assignment]
+        self.launch = launch
+        self.process = _Unseen()  # type: ignore[assignment]
+        self.main_pid = 0
+        self._take_for_granted(*self._resolved(launch.address), datagram=datagram)
+
+    def _take_for_granted(self, host: str, port: int, *, datagram: bool) -> None:
+        self.traps = frozenset()
+        self.gates = None
+        self.queues = self.census = _Unseen()  # type: ignore[assignment]
+        self.strangers = frozenset()
+        self.asked_port = port
+        peer = DatagramSocket(1, socket.AF_INET, host, port, 0, None, None)
+        always = Listener(1, socket.AF_INET, host, port, 0, 4096)
+        self.sockets = Sockets((), (peer,)) if datagram else Sockets((always,), ())
+
+    def _resolved(self, address: Address) -> Address:
+        try:
+            return socket.gethostbyname(address[0]), address[1]
+        except OSError as error:
+            raise TargetError(
+                say(
+                    "the host {address!r} is not known ({strerror}); check its name.",
+                    address=address[0],
+                    strerror=error.strerror,
+                )
+            ) from None
+
+    def wait_until_listening(self, patience: float = _TRIAL_SECONDS) -> bool:
+        """Whether something takes connections there. Raises TargetError when not."""
+        if self.datagram:
+            return True
+        try:
+            socket.create_connection(self.address, timeout=patience).close()
+        except OSError as error:
+            host, port = self.address
+            why = error.strerror or say("no answer")
+            raise TargetError(
+                say(
+                    "nothing takes connections at {host}:{port} ({why}); start the server first.",
+                    host=host,
+                    port=port,
+                    why=why,
+                )
+            ) from None
+        return True
+
+    def find_sockets(self) -> bool:
+        return True
+
+    def listener(self) -> Listener | None:
+        return None if self.datagram else self.sockets.listeners[0]
+
+    def datagram_socket(self) -> DatagramSocket | None:
+        return self.sockets.datagrams[0] if self.datagram else None
+
+    def running(self) -> bool:
+        return True
+
+    def serving(self) -> bool:
+        return True
+
+    def signal_pids(self, pids: tuple[int, ...], number: int) -> None:
+        """Its processes are not ours to signal."""
+
+    def limit_descriptors(self, spare: int) -> tuple[int, int]:
+        raise Unavailable("census", REASON)
+
+    def stop(self) -> None:
+        """It is not ours to end."""
+
+
+class UnseenServer(RemoteServer):
+    """A server that we start, on a machine that shows nothing of it but its wire."""
+
+    def __init__(self, arena: Arena, launch: Launch, *, port: int) -> None:
+        self.arena = arena
+        self.launch = launch
+        self._take_for_granted("127.0.0.1", port, datagram=False)
+        self.process = self._spawn(frozenset())
+        self.main_pid = self.process.pid
+
+    def wait_until_listening(self, patience: float = PATIENCE_TO_LISTEN) -> bool:
+        """Whether something takes connections, or datagrams, at the port it was told."""
+        deadline = time.monotonic() + patience
+        while self.running() and time.monotonic() < deadline:
+            for takes, datagram in ((self._takes_connections, False), (self._takes_datagrams, True)):
+                if takes():
+                    self._take_for_granted(*self.address, datagram=datagram)
+                    return True
+            self.process.wait(_SECONDS_BETWEEN_TRIALS)
+        self.sockets = Sockets((), ())
+        return False
+
+    def _takes_connections(self) -> bool:
+        with self.arena.tcp() as client:
+            return client.connect_ex(self.address) == 0
+
+    def _takes_datagrams(self) -> bool:
+        """Where nobody takes them, the next call says so: ECONNREFUSED (udp(7))."""
+        with self.arena.udp() as client:
+            client.settimeout(_SECONDS_BETWEEN_TRIALS)
+            try:
+                client.connect(self.address)
+                client.send(b"")
+                client.recv(1)
+            except TimeoutError:
+                return True
+            except OSError:
+                return False
+        return True
+
+    def running(self) -> bool:
+        """Whether its first process is alive, or has ended well, as a daemon's does."""
+        return self.process.exit_status() in (None, 0)
+
+    def serving(self) -> bool:
+        return self.running()
+
+    def stop(self) -> None:
+        """End everything of it."""
+        self.arena.clear()
