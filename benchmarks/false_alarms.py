@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from multiprocessing import Process
 from pathlib import Path
 
-from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.profiles import profile
 from gatecrash.engine.properties import judge
 from gatecrash.engine.references import reference_servers
@@ -30,11 +30,11 @@ _LONGEST_LOAD = 3600.0
 def one_run(path: Path) -> list[Verdict]:
     """Every verdict of one run over one server, plain and sanitized."""
     found: list[Verdict] = []
-    with tempfile.TemporaryDirectory(prefix="gatecrash-") as folder, Workshop(Path(folder)) as workshop:
+    with tempfile.TemporaryDirectory(prefix="gatecrash-") as folder, SessionPool(Path(folder)) as session_pool:
         for build in ("plain", "sanitized"):
-            bench = workshop.bench(str(path), build)
-            if bench is not None:
-                found += judge(bench, build, lambda rule: profile("quick"))
+            opened = session_pool.open(str(path), build)
+            if opened is not None:
+                found += judge(opened, build, lambda rule: profile("quick"))
     return list(merge(found).values())
 
 

@@ -21,10 +21,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
-from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.profiles import Profile
 from gatecrash.engine.references import default_target
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.engine.trial import Trial
 from gatecrash.model.scenario import Scenario, Send
 from gatecrash.protocols import http
@@ -35,9 +35,9 @@ from strategies import segmented_requests
 _EXAMPLES = 200
 
 
-def gatecrash_alone(site: Site, scenarios: SearchStrategy[Scenario], examples: int) -> float:
+def gatecrash_alone(session: Session, scenarios: SearchStrategy[Scenario], examples: int) -> float:
     """Examples/s of the property as the suites run it."""
-    trial = Trial(load().get("RESP-02"), site, Profile("benchmark", examples, 60.0, 1.0))
+    trial = Trial(load().get("RESP-02"), session, Profile("benchmark", examples, 60.0, 1.0))
     started = time.perf_counter()
     trial.verify(scenarios)
     return trial.examples / (time.perf_counter() - started)
@@ -50,22 +50,22 @@ def hypothesis_alone(scenarios: SearchStrategy[Scenario], examples: int) -> floa
     return len(made) / (time.perf_counter() - started)
 
 
-def raw_loop(site: Site, played: list[Scenario]) -> float:
+def raw_loop(session: Session, played: list[Scenario]) -> float:
     """Examples/s of plain sockets that send the same segments and read the same answers."""
-    address = site.server().address
+    address = session.server().address
     started = time.perf_counter()
     for scenario in played:
-        with site.arena.tcp() as client:
+        with session.arena.tcp() as client:
             _exchange(client, address, [s.data for s in scenario.steps if isinstance(s, Send)])
     return len(played) / (time.perf_counter() - started)
 
 
-def both_together(site: Site, scenarios: SearchStrategy[Scenario], examples: int) -> float:
+def both_together(session: Session, scenarios: SearchStrategy[Scenario], examples: int) -> float:
     """Examples/s of making the scenarios up and playing each with plain sockets."""
-    address = site.server().address
+    address = session.server().address
 
     def play(scenario: Scenario) -> None:
-        with site.arena.tcp() as client:
+        with session.arena.tcp() as client:
             _exchange(client, address, [s.data for s in scenario.steps if isinstance(s, Send)])
 
     started = time.perf_counter()
@@ -115,17 +115,17 @@ def _made_up(strategy: SearchStrategy[Scenario], examples: int, use: Callable[[S
 
 def main(rounds: int) -> None:
     """Measure `rounds` times, and print the medians and the ratio."""
-    with tempfile.TemporaryDirectory(prefix="gatecrash-") as folder, Workshop(Path(folder)) as workshop:
-        bench = workshop.bench(default_target())
-        assert bench is not None
-        request = plain_request(bench.site.contract)
+    with tempfile.TemporaryDirectory(prefix="gatecrash-") as folder, SessionPool(Path(folder)) as session_pool:
+        opened = session_pool.open(default_target())
+        assert opened is not None
+        request = plain_request(opened.session.contract)
         strategy = segmented_requests(request)
         played = scenarios_of(strategy, _EXAMPLES)
         runs: dict[str, Callable[[], float]] = {
-            "gatecrash": lambda: gatecrash_alone(bench.site, strategy, _EXAMPLES),
-            "raw sockets (a)": lambda: raw_loop(bench.site, played),
+            "gatecrash": lambda: gatecrash_alone(opened.session, strategy, _EXAMPLES),
+            "raw sockets (a)": lambda: raw_loop(opened.session, played),
             "hypothesis (b)": lambda: hypothesis_alone(strategy, _EXAMPLES),
-            "(a) inside (b)": lambda: both_together(bench.site, strategy, _EXAMPLES),
+            "(a) inside (b)": lambda: both_together(opened.session, strategy, _EXAMPLES),
         }
         figures: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(rounds):

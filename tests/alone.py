@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gatecrash.engine.preparation import Prepared
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.model.contract import Contract
 from gatecrash.model.verdicts import Verdict
 from gatecrash.reproduction import script, why_not_alone
@@ -30,10 +30,10 @@ def written(verdict: Verdict, contract: Contract, folder: Path) -> Path | None:
 
 
 def status(
-    path: Path, site: Site, build: str = "plain", *, times: int = 12, wait: str = _SHORT_WAIT
+    path: Path, session: Session, build: str = "plain", *, times: int = 12, wait: str = _SHORT_WAIT
 ) -> tuple[int, str]:
-    """The script's exit status against a freshly started server of the site, and what it printed."""
-    host, port = site.fresh(build).address
+    """The script's exit status against a freshly started server of the session, and what it printed."""
+    host, port = session.fresh(build).address
     command = [sys.executable, "-I", "-S", str(path), f"{host}:{port}", "--wait", wait, f"--times={times}"]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_STUCK)
     return run.returncode, run.stdout + run.stderr
@@ -54,16 +54,16 @@ def wrong_scripts(
     launches = {"plain": prepared.launches["plain"]}
     if contract.protocol in references:
         launches["correct"] = references[contract.protocol]
-    with Site(launches, contract, arena="loopback") as site:
-        return [wrong for path in scripts if (wrong := _wrong(path, site))]
+    with Session(launches, contract, arena="loopback") as session:
+        return [wrong for path in scripts if (wrong := _wrong(path, session))]
 
 
-def _wrong(path: Path, site: Site) -> str:
-    code, said = status(path, site)
+def _wrong(path: Path, session: Session) -> str:
+    code, said = status(path, session)
     if code != 1:
         return f"{path.name} does not show the fault (status {code}):\n{said}"
-    if "correct" in site.launches:
-        code, said = status(path, site, "correct", times=1, wait=_WAIT)
+    if "correct" in session.launches:
+        code, said = status(path, session, "correct", times=1, wait=_WAIT)
         if code != 0:
             return f"{path.name} finds a fault in the correct server (status {code}):\n{said}"
     return ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from gatecrash.engine.preparation import Prepared, Workshop
+from gatecrash.engine.preparation import Prepared, SessionPool
 from gatecrash.engine.prerequisites import missing_here
 from gatecrash.engine.profiles import Profile, profile
 from gatecrash.engine.properties import judge
@@ -73,18 +73,18 @@ def verdicts_on(
     sanitized = others != "glance" or any(rule.startswith("MEM") for rule in expected)
     with (
         tempfile.TemporaryDirectory(prefix="gatecrash-") as folder,
-        Workshop(Path(folder), sanitized=sanitized, contract=_written(contract, Path(folder))) as workshop,
+        SessionPool(Path(folder), sanitized=sanitized, contract=_written(contract, Path(folder))) as session_pool,
     ):
         for build in ("plain", "sanitized"):
-            bench = workshop.bench(str(path), build)
-            if bench is not None:
+            opened = session_pool.open(str(path), build)
+            if opened is not None:
                 found += judge(
-                    bench,
+                    opened,
                     build,
                     partial(_profile_of, build=build, expected=expected, others=others, only=only, slow=slow),
                 )
         verdicts = merge(found)
-        then(workshop.prepare(str(path)), verdicts)
+        then(session_pool.prepare(str(path)), verdicts)
     return verdicts
 
 

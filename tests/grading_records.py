@@ -9,7 +9,7 @@ from gatecrash.engine.preparation import Prepared
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.verdicts import Finding, Outcome, Verdict
-from gatecrash.results.record import Judgement, RunRecord
+from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import load
 
 #: What a hostile server may say: escapes of a terminal, HTML, the end of a script, bidi marks, NUL, half a surrogate.
@@ -39,7 +39,7 @@ def record(
 ) -> RunRecord:
     """A run with these verdicts, in the rulebook's order."""
     judged = tuple(
-        Judgement(rule, verdict(rule.id, outcomes[rule.id], "for a reason", said))
+        JudgedRule(rule, verdict(rule.id, outcomes[rule.id], "for a reason", said))
         for rule in load().rules
         if rule.id in outcomes
     )

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from gatecrash.engine.background import background_of
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.instruments import gates
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import StartOnTakenPort, scenario
 from gatecrash.model.transcript import Started, Transcript
 from gatecrash.model.verdicts import Case
 from tests.ruling import finding as finding_in
-from tests.sites import site_of
+from tests.sessions import site_of
 
 ECHO = Contract(protocol="echo")
 SERVE = """
@@ -69,21 +69,21 @@ socket.socket.listen = listen
     ],
 )
 def test_it_is_known_whether_the_first_process_waits_for_the_port(tmp_path: Path, program: str, expected: str) -> None:
-    with site_of(tmp_path, SERVE + program + "main(serve)", ECHO) as site:
-        wait_for_the_first_process(site, ended=expected != "no")
-        assert background_of(site) == expected
+    with site_of(tmp_path, SERVE + program + "main(serve)", ECHO) as session:
+        wait_for_the_first_process(session, ended=expected != "no")
+        assert background_of(session) == expected
 
 
-def wait_for_the_first_process(site: Site, *, ended: bool) -> None:
-    process = site.server().process
+def wait_for_the_first_process(session: Session, *, ended: bool) -> None:
+    process = session.server().process
     assert (process.wait(10 if ended else 0) is not None) is ended
 
 
 def test_nobody_knows_where_calls_cannot_be_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gates, "available", lambda: "refused here")
-    with site_of(tmp_path, SERVE + LEAVES + "main(serve)", ECHO) as site:
-        wait_for_the_first_process(site, ended=True)
-        assert background_of(site) == "unknown"
+    with site_of(tmp_path, SERVE + LEAVES + "main(serve)", ECHO) as session:
+        wait_for_the_first_process(session, ended=True)
+        assert background_of(session) == "unknown"
 
 
 @pytest.mark.parametrize(("known", "conclusive"), [("after", True), ("no", True), ("unknown", False)])

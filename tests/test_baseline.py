@@ -17,7 +17,7 @@ from gatecrash.model.verdicts import Verdict
 from gatecrash.paths import tree_root
 from gatecrash.reports import terminal
 from gatecrash.reports.words import closing
-from gatecrash.results.baseline import Baseline, Known, fingerprint
+from gatecrash.results.baseline import Baseline, KnownFailure, fingerprint
 from gatecrash.results.baseline_file import read_baseline, to_be_written, written
 from tests.ci_records import failure, record_of
 
@@ -25,7 +25,7 @@ HELD = Verdict("FORK-02", "pass")
 
 
 def known(verdict: Verdict, reason: str = "") -> Baseline:
-    return Baseline((Known(verdict.rule, fingerprint(verdict), reason),))
+    return Baseline((KnownFailure(verdict.rule, fingerprint(verdict), reason),))
 
 
 def test_a_known_failure_fails_nothing() -> None:
@@ -41,7 +41,7 @@ def test_a_rule_that_is_broken_in_another_way_fails() -> None:
 
 def test_without_a_fingerprint_every_way_is_known() -> None:
     other = failure(expected="all of them are reaped")
-    assert record_of(other, baseline=Baseline((Known("FORK-02"),))).exit_code(strict=False) == 0
+    assert record_of(other, baseline=Baseline((KnownFailure("FORK-02"),))).exit_code(strict=False) == 0
 
 
 def test_a_new_failure_beside_a_known_one_fails() -> None:
@@ -88,7 +88,9 @@ def test_the_fingerprint_leaves_out_numbers_bytes_and_clients() -> None:
 
 def test_the_json_report_says_what_was_excused_and_what_is_fixed() -> None:
     record = record_of(
-        failure(), Verdict("ACC-01", "pass"), baseline=Baseline((*known(failure(), "why").known, Known("ACC-01")))
+        failure(),
+        Verdict("ACC-01", "pass"),
+        baseline=Baseline((*known(failure(), "why").known, KnownFailure("ACC-01"))),
     )
     said = json.loads(json.dumps(record.to_json()))["baseline"]
     assert [(one["rule"], one["reason"]) for one in said["known"]] == [("FORK-02", "why")]
@@ -101,7 +103,7 @@ def test_the_terminal_names_known_and_fixed_failures_and_explains_neither() -> N
     record = record_of(
         failure(),
         Verdict("ACC-01", "pass"),
-        baseline=Baseline((Known("FORK-02", None, "\x1b[1mlegacy"), Known("ACC-01"))),
+        baseline=Baseline((KnownFailure("FORK-02", None, "\x1b[1mlegacy"), KnownFailure("ACC-01"))),
     )
     terminal.failures(console, record, "")
     terminal.baseline(console, record)
@@ -117,7 +119,7 @@ def test_the_terminal_names_known_and_fixed_failures_and_explains_neither() -> N
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    baseline = Baseline((Known("ACC-01", None, 'a "quoted" reason\n\x7f'), *known(failure(), "").known))
+    baseline = Baseline((KnownFailure("ACC-01", None, 'a "quoted" reason\n\x7f'), *known(failure(), "").known))
     path = tmp_path / "known.toml"
     path.write_text(written(baseline))
     assert read_baseline(path) == baseline
@@ -125,7 +127,11 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 def test_writing_again_keeps_reasons_and_what_was_not_judged_and_drops_what_holds() -> None:
     before = Baseline(
-        (Known("ACC-01", None, "holds now"), Known("ACC-02", None, "not tried"), *known(failure(), "why").known)
+        (
+            KnownFailure("ACC-01", None, "holds now"),
+            KnownFailure("ACC-02", None, "not tried"),
+            *known(failure(), "why").known,
+        )
     )
     after = before.renewed([failure(), failure("RESP-27"), Verdict("ACC-01", "pass")])
     assert [(one.rule, one.reason) for one in after.known] == [

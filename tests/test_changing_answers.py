@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gatecrash.engine.comparing import believed, uncompared
 from gatecrash.engine.profiles import profile
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.engine.trial import Trial
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Close, Connect, Receive, Scenario, Send, scenario
@@ -23,7 +23,7 @@ from gatecrash.protocols import http
 from gatecrash.rulebook import load
 from gatecrash.target.compilers import find_compiler
 from tests.faulty import blamed, verdicts_on
-from tests.sites import site_of
+from tests.sessions import site_of
 
 SERVERS = tree_root() / "servers"
 #: Those that were blamed once are tried as a user tries them; a look at the others is enough.
@@ -277,18 +277,18 @@ main(serve)
 THREE = scenario(*((Connect(n), Send(n, GET), Receive(n), Close(n)) for n in "ABC"))
 
 
-def seen_by(site: Site, rule: str, played: Scenario) -> bool:
+def seen_by(session: Session, rule: str, played: Scenario) -> bool:
     """Whether a finding is left after the answers were learnt, and learnt anew."""
-    site.learn_plain(played)
+    session.learn_plain(played)
     finding, _, _ = believed(
-        site, oracle_of(rule), site.play(played, fresh=True), lambda: site.play(played, fresh=True)
+        session, oracle_of(rule), session.play(played, fresh=True), lambda: session.play(played, fresh=True)
     )
     return finding is not None
 
 
 def test_a_server_that_answers_its_later_clients_otherwise_is_still_blamed_for_that(tmp_path: Path) -> None:
-    with site_of(tmp_path, SECOND_TIME.format(when="next(times) > 2"), Contract(protocol="http")) as site:
-        assert seen_by(site, "RESP-24", THREE)
+    with site_of(tmp_path, SECOND_TIME.format(when="next(times) > 2"), Contract(protocol="http")) as session:
+        assert seen_by(session, "RESP-24", THREE)
 
 
 STORES = """
@@ -308,18 +308,18 @@ PUT = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 
 
 def test_what_was_learnt_of_a_server_that_others_had_changed_is_learnt_anew_and_that_is_said(tmp_path: Path) -> None:
-    with site_of(tmp_path, STORES, Contract(protocol="http")) as site:
-        site.play(scenario(Connect("A"), Send("A", PUT), Receive("A")))
-        site.learn_plain(VISIT)
-        trial = Trial(load().get("RESP-02"), site, profile("glance"))
+    with site_of(tmp_path, STORES, Contract(protocol="http")) as session:
+        session.play(scenario(Connect("A"), Send("A", PUT), Receive("A")))
+        session.learn_plain(VISIT)
+        trial = Trial(load().get("RESP-02"), session, profile("glance"))
         cut = scenario(Connect("A"), Send("A", GET[:9]), Send("A", GET[9:]), Receive("A"))
         trial.verify(st.just(cut), fresh=True)
         assert trial.verdict is not None
         assert (trial.verdict.outcome, "did not stay the same" in trial.verdict.reason) == ("pass", True)
-        assert site.case(site.play(VISIT)).plain[GET].received.endswith(b"before")
+        assert session.case(session.play(VISIT)).plain[GET].received.endswith(b"before")
 
 
 def test_a_page_that_is_another_at_each_start_is_not_compared(tmp_path: Path) -> None:
     body = SECOND_TIME.format(when="len(asked) > 99").replace('b"before"', 'b"%d" % os.getpid()')
-    with site_of(tmp_path, body, Contract(protocol="http")) as site:
-        assert not seen_by(site, "RESP-02", VISIT)
+    with site_of(tmp_path, body, Contract(protocol="http")) as session:
+        assert not seen_by(session, "RESP-02", VISIT)

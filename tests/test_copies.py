@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.profiles import profile
 from gatecrash.engine.properties import judge
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.instruments.borrowing import borrowed_socket
 from gatecrash.instruments.memory import Gone
 from gatecrash.instruments.waits import time_limit
@@ -80,22 +80,22 @@ def test_a_run_holds_as_many_descriptors_after_every_suite_as_before(name: str) 
     glance = profile("glance")
     with (
         tempfile.TemporaryDirectory(prefix="gatecrash-") as folder,
-        Workshop(Path(folder), sanitized=False) as workshop,
+        SessionPool(Path(folder), sanitized=False) as session_pool,
     ):
-        bench = workshop.bench(str(tree_root() / "servers" / "c" / f"{name}.c"))
-        assert bench is not None
+        opened = session_pool.open(str(tree_root() / "servers" / "c" / f"{name}.c"))
+        assert opened is not None
         # What is opened once and stays: the last server that was looked at is remembered.
-        judge(bench, "plain", lambda rule: glance if rule.id in ("ACC-01", "DGRAM-01") else None)
-        counts = {"at first": _held_by(bench.site)}
+        judge(opened, "plain", lambda rule: glance if rule.id in ("ACC-01", "DGRAM-01") else None)
+        counts = {"at first": _held_by(opened.session)}
         for area in AREAS:
-            verdicts = judge(bench, "plain", lambda rule, area=area: glance if rule.area == area else None)  # type: ignore[misc]
+            verdicts = judge(opened, "plain", lambda rule, area=area: glance if rule.area == area else None)  # type: ignore[misc]
             assert all(verdict.outcome in ("pass", "not_applicable", "not_observable") for verdict in verdicts)
-            counts[area] = _held_by(bench.site)
+            counts[area] = _held_by(opened.session)
     assert set(counts.values()) == {counts["at first"]}, counts
 
 
-def _held_by(site: Site) -> int:
+def _held_by(session: Session) -> int:
     """Descriptors of this process while no server runs, less what the arena has in store."""
-    site.drop()
+    session.drop()
     gc.collect()  # processes give their descriptors back with the object
-    return len(_held()) - (site.arena.in_store if isinstance(site.arena, Arena) else 0)
+    return len(_held()) - (session.arena.in_store if isinstance(session.arena, Arena) else 0)

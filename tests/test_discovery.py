@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from gatecrash.engine.discovery import Discovery, discover
-from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.references import reference_servers
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.errors import TargetError
 from gatecrash.model.contract import MODELS, Contract
 from gatecrash.target.server import Launch
 from tests.nursery import free_port
-from tests.sites import site_of
+from tests.sessions import site_of
 
 _REFERENCES = reference_servers()
 
@@ -28,8 +28,8 @@ _REFERENCES = reference_servers()
 def test_a_reference_server_is_what_its_name_says(path: Path) -> None:
     protocol, _, served = path.stem.partition("_")
     model = next((name for name in MODELS if served.startswith(name)), "")
-    with tempfile.TemporaryDirectory(prefix="gatecrash-") as folder, Workshop(Path(folder)) as workshop:
-        contract = workshop.prepare(str(path)).contract
+    with tempfile.TemporaryDirectory(prefix="gatecrash-") as folder, SessionPool(Path(folder)) as session_pool:
+        contract = session_pool.prepare(str(path)).contract
     assert contract.protocol == protocol
     if protocol != "udp":
         assert contract.concurrency == model
@@ -41,8 +41,8 @@ def test_a_reference_server_is_what_its_name_says(path: Path) -> None:
 
 
 def discovered(folder: Path, body: str, contract: Contract | None = None, *, arena: str = "auto") -> Discovery:
-    with site_of(folder, body, contract or Contract(), arena=arena) as site:
-        return discover(site, body)
+    with site_of(folder, body, contract or Contract(), arena=arena) as session:
+        return discover(session, body)
 
 
 @pytest.mark.parametrize("arena", ["auto", "loopback"])
@@ -70,11 +70,11 @@ def test_a_udp_server_that_quotes_a_word_is_no_echo(tmp_path: Path) -> None:
 
 
 def test_workers_draw_ports_of_their_own_where_hypothesis_seeds_the_generator(tmp_path: Path) -> None:
-    with site_of(tmp_path, "main(lambda client: client.close())\n", Contract(), arena="loopback") as site:
+    with site_of(tmp_path, "main(lambda client: client.close())\n", Contract(), arena="loopback") as session:
         drawn = []
         for _ in range(3):
             random.seed(0)
-            drawn.append(site.port())
+            drawn.append(session.port())
     assert len(set(drawn)) > 1
 
 
@@ -351,8 +351,8 @@ def test_a_command_without_a_place_for_the_port_is_said_to_have_none(tmp_path: P
         f"import os, socket\nFIXED = {free_port()}\nserver = socket.create_server(('127.0.0.1', {port}))\n"
         "while True:\n    client, _ = server.accept()\n    client.sendall(client.recv(999))\n    client.close()\n"
     )
-    with Site({"plain": Launch((sys.executable, str(program)), tmp_path)}, Contract()) as site:
-        found = discover(site)
+    with Session({"plain": Launch((sys.executable, str(program)), tmp_path)}, Contract()) as session:
+        found = discover(session)
     said = "Its command has no {port}, and " + note.format(*found.ports)
     assert [one for one in found.notes if one.startswith(said)], found.notes
 

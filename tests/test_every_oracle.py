@@ -44,7 +44,7 @@ class _Collector:
     rule: Rule
     contract: Contract
     profile: Any = field(default_factory=lambda: profile("glance"))
-    site: Any = field(default_factory=lambda: SimpleNamespace(arena=SimpleNamespace(kind="namespace"), remote=False))
+    session: Any = field(default_factory=lambda: SimpleNamespace(arena=SimpleNamespace(kind="namespace"), remote=False))
     found: list[Scenario] = field(default_factory=list)
 
     @property

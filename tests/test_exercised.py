@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.profiles import Profile
 from gatecrash.engine.properties import judge
 from gatecrash.engine.references import reference_servers
@@ -30,11 +30,11 @@ EXCEPTIONS: dict[str, str] = {
 
 def verdicts_on(path: Path) -> dict[str, Verdict]:
     found: list[Verdict] = []
-    with tempfile.TemporaryDirectory(prefix="gatecrash-") as folder, Workshop(Path(folder)) as workshop:
+    with tempfile.TemporaryDirectory(prefix="gatecrash-") as folder, SessionPool(Path(folder)) as session_pool:
         for build in ("plain", "sanitized"):
-            bench = workshop.bench(str(path), build)
-            if bench is not None:
-                found += judge(bench, build, partial(tried_on, build))
+            opened = session_pool.open(str(path), build)
+            if opened is not None:
+                found += judge(opened, build, partial(tried_on, build))
     return merge(found)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gatecrash.engine.discovery import discover
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
     Close,
@@ -28,7 +28,7 @@ from gatecrash.model.verdicts import Case
 from gatecrash.rulebook import load
 from tests.ruling import finding as finding_in
 from tests.sequences import look
-from tests.sites import site_of
+from tests.sessions import site_of
 
 SIGPIPE = 13
 
@@ -98,18 +98,18 @@ main(serve)
 
 
 def test_a_server_that_was_left_spinning_is_not_used_again(tmp_path: Path) -> None:
-    with site_of(tmp_path, SPINS_AFTER_A_WORD, Contract(protocol="none")) as site:
-        first = site.server()
-        assert serves(site, b"hello")
-        assert site.server() is first
-        assert not serves(site, b"spin")
-        assert site.server() is not first
-        assert serves(site, b"hello")
+    with site_of(tmp_path, SPINS_AFTER_A_WORD, Contract(protocol="none")) as session:
+        first = session.server()
+        assert serves(session, b"hello")
+        assert session.server() is first
+        assert not serves(session, b"spin")
+        assert session.server() is not first
+        assert serves(session, b"hello")
 
 
-def serves(site: Site, word: bytes) -> bool:
+def serves(session: Session, word: bytes) -> bool:
     played = scenario(Connect("A"), Send("A", word), Receive("A"), Close("A"), Settle("after"))
-    return bool(site.play(played).received("A"))
+    return bool(session.play(played).received("A"))
 
 
 LISTENER = """
@@ -128,15 +128,15 @@ main(serve)
 
 
 def test_a_program_that_only_hears_datagrams_owes_no_echo(tmp_path: Path) -> None:
-    with site_of(tmp_path, LISTENER, Contract()) as site:
-        assert discover(site, LISTENER).contract.echo == "other"
-    with site_of(tmp_path, LISTENER, Contract()) as site:
-        assert discover(site, LISTENER + "# to be an echo").contract.echo == "bytes"
+    with site_of(tmp_path, LISTENER, Contract()) as session:
+        assert discover(session, LISTENER).contract.echo == "other"
+    with site_of(tmp_path, LISTENER, Contract()) as session:
+        assert discover(session, LISTENER + "# to be an echo").contract.echo == "bytes"
 
 
 def test_a_page_that_tells_of_the_request_is_not_the_same_for_all(tmp_path: Path) -> None:
-    with site_of(tmp_path, REFLECTS, Contract()) as site:
-        assert not discover(site, REFLECTS).contract.stable_body
+    with site_of(tmp_path, REFLECTS, Contract()) as session:
+        assert not discover(session, REFLECTS).contract.stable_body
 
 
 DAEMON_OF_ONE_CLIENT = """
@@ -151,9 +151,9 @@ main(serve)
 
 
 def test_the_status_of_a_daemons_first_process_is_not_told_as_the_servers(tmp_path: Path) -> None:
-    with site_of(tmp_path, DAEMON_OF_ONE_CLIENT, Contract(protocol="none")) as site:
-        site.server().process.wait(10)
-        gone = site.play(scenario(Connect("A"), Receive("A"), Settle("gone"))).server_ended
+    with site_of(tmp_path, DAEMON_OF_ONE_CLIENT, Contract(protocol="none")) as session:
+        session.server().process.wait(10)
+        gone = session.play(scenario(Connect("A"), Receive("A"), Settle("gone"))).server_ended
     assert gone is not None
     assert gone.daemon
     assert "status" not in gone.line()

@@ -8,7 +8,7 @@ import pytest
 
 from gatecrash.model.verdicts import Verdict
 from gatecrash.reports import github_annotations, github_summary
-from gatecrash.results.baseline import Baseline, Known
+from gatecrash.results.baseline import Baseline, KnownFailure
 from gatecrash.rulebook import load
 from tests.ci_records import HOSTILE, every_kind, failure, hostile, record_of
 
@@ -56,7 +56,7 @@ def test_a_conforming_run_is_a_notice() -> None:
 
 
 def test_a_known_failure_is_a_notice_and_a_fixed_one_is_named() -> None:
-    baseline = Baseline((Known("FORK-02", None, "legacy"), Known("ACC-01")))
+    baseline = Baseline((KnownFailure("FORK-02", None, "legacy"), KnownFailure("ACC-01")))
     found = commands(github_annotations.render(record_of(failure(), Verdict("ACC-01", "pass"), baseline=baseline)))
     assert [kind for kind, _, _ in found] == ["notice", "notice"]
     assert "ACC-01 holds again: remove it from the baseline" in found[-1][2]
@@ -84,7 +84,7 @@ def test_the_summary_has_a_row_for_each_area_and_a_part_for_each_broken_rule() -
 
 
 def test_the_summary_says_what_is_known_and_what_is_fixed() -> None:
-    baseline = Baseline((Known("FORK-02", None, "legacy"), Known("ACC-01")))
+    baseline = Baseline((KnownFailure("FORK-02", None, "legacy"), KnownFailure("ACC-01")))
     text = github_summary.render(record_of(failure(), Verdict("ACC-01", "pass"), baseline=baseline))
     assert "known failure" in text
     assert "legacy" in text

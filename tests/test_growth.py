@@ -12,7 +12,7 @@ from gatecrash.model.scenario import Connect, LimitDescriptors, scenario
 from gatecrash.model.transcript import ServerEnded, Transcript
 from gatecrash.model.verdicts import Case, Finding
 from gatecrash.oracles.invariants import broken_invariants, with_cause
-from gatecrash.sandbox import process_limit as growth
+from gatecrash.sandbox import process_limit
 from gatecrash.sandbox.arena import Arena
 from tests.needs import need
 from tests.ruling import finding as finding_in
@@ -42,7 +42,7 @@ def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
 def test_a_target_that_forks_without_end_is_ended(arena: Arena, program: str) -> None:
     target = arena.spawn([sys.executable, "-I", "-S", "-c", program], env=ENV)
     assert target.wait(60) == -9
-    assert target.overrun() > growth.AT_LEAST
+    assert target.overrun() > process_limit.AT_LEAST
     assert arena.spawn(["true"], env=ENV).wait(10) == 0
 
 
@@ -65,17 +65,17 @@ def test_what_is_asked_of_the_next_target_is_not_the_last_ones_affair(arena: Are
 
 def test_each_client_accounts_for_some_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     came = iter([100, 100, 150, 100_000_000])
-    monkeypatch.setattr(growth, "arrivals", lambda: next(came))
-    counted = growth.Growth()
-    assert counted.allowed == growth.AT_LEAST
-    assert counted.allowed == growth.AT_LEAST + 200
-    assert growth.AT_LEAST < counted.allowed < 1 << 22, "never more than a part of all numbers"
+    monkeypatch.setattr(process_limit, "arrivals", lambda: next(came))
+    counted = process_limit.ProcessLimit()
+    assert counted.allowed == process_limit.AT_LEAST
+    assert counted.allowed == process_limit.AT_LEAST + 200
+    assert process_limit.AT_LEAST < counted.allowed < 1 << 22, "never more than a part of all numbers"
 
 
 def test_processes_are_counted_when_many_were_made(monkeypatch: pytest.MonkeyPatch) -> None:
     newest = iter([1000, 1001, 1255, 1256, 1257, 3])
-    monkeypatch.setattr(growth, "last_pid", lambda: next(newest))
-    counted = growth.Growth()
+    monkeypatch.setattr(process_limit, "last_pid", lambda: next(newest))
+    counted = process_limit.ProcessLimit()
     assert [counted.to_count for _ in range(5)] == [False, False, True, False, True]
 
 

@@ -17,7 +17,7 @@ from gatecrash.model.transcript import Connected, Ended, Got, Sent, Transcript
 from gatecrash.model.verdicts import Difference, Finding, Verdict
 from gatecrash.reports import html_report
 from gatecrash.reproduction import script
-from gatecrash.results.record import Judgement, RunRecord
+from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import load
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is a development dependency")
@@ -54,7 +54,7 @@ def record() -> RunRecord:
         Verdict("FORK-02", "not_applicable", reason="it does not fork"),
         Verdict("LIFE-02", "inconclusive", reason="patience ran out"),
     ]
-    judged = tuple(Judgement(load().get(one.rule), one) for one in [broken, *others])
+    judged = tuple(JudgedRule(load().get(one.rule), one) for one in [broken, *others])
     prepared = Prepared("server.c", Contract(protocol="http", source="c"), {}, address="127.0.0.1:9157")
     return RunRecord("server.c", prepared, {}, judged, 1.0, "quick", named="server.c")
 

@@ -17,8 +17,8 @@ from gatecrash.model.transcript import Connected, Got, Sent, Transcript
 from gatecrash.model.verdicts import Difference, Finding, Outcome, Verdict
 from gatecrash.reports import html_report
 from gatecrash.reports.byte_diff import sides
-from gatecrash.results.baseline import Baseline, Known
-from gatecrash.results.record import Judgement, RunRecord
+from gatecrash.results.baseline import Baseline, KnownFailure
+from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import load
 
 HOSTILE = "</script></pre><img src=x onerror=alert(1)>\x1b[31m\x00\u202eevil\ud800" + "A" * 50_000
@@ -27,7 +27,7 @@ BYTES = HOSTILE[:70].encode("utf-8", "surrogatepass")
 
 def _record(*verdicts: Verdict, error: str | None = None, fault: str | None = None, ended: bool = False) -> RunRecord:
     prepared = Prepared(f"<b>{'x' * 300}", Contract(protocol="http"), {}, notes=(HOSTILE,), error=error)
-    judged = tuple(Judgement(load().get(one.rule), one) for one in verdicts)
+    judged = tuple(JudgedRule(load().get(one.rule), one) for one in verdicts)
     return RunRecord("x", prepared, {"gates": HOSTILE}, judged, 1.0, "quick", fault, ended, named="a b'c.c")
 
 
@@ -120,7 +120,7 @@ def test_a_side_that_ends_early_says_so() -> None:
 
 
 def test_a_known_failure_is_marked_and_a_fixed_one_must_go() -> None:
-    knows = Baseline((Known("ACC-01", reason="next week"), Known("RESP-01")))
+    knows = Baseline((KnownFailure("ACC-01", reason="next week"), KnownFailure("RESP-01")))
     record = replace(_record(_failure("ACC-01"), Verdict("RESP-01", "pass")), baseline=knows)
     page = html_report.render(record)
     assert "The baseline knows this failure; it fails no gate. next week" in page

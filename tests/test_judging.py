@@ -6,22 +6,22 @@ import pytest
 
 from gatecrash.engine import judge as judge_module
 from gatecrash.engine.prerequisites import Prerequisites
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.model.contract import Contract
 from gatecrash.model.verdicts import Case, Finding, Held, Ruling
 from gatecrash.rulebook import load
-from tests.sites import site_of
+from tests.sessions import site_of
 
 _SERVER = "main(lambda client: (client.recv(999), client.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\n'), client.close()))"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     with site_of(tmp_path_factory.mktemp("server"), _SERVER, Contract(protocol="http")) as opened:
         yield opened
 
 
-def reason(site: Site, monkeypatch: pytest.MonkeyPatch, *found: bool | None) -> tuple[str | None, int]:
+def reason(session: Session, monkeypatch: pytest.MonkeyPatch, *found: bool | None) -> tuple[str | None, int]:
     """Why ACC-07 cannot be seen when the probe of ACC-01 finds these (conclusive or not), one after the other."""
     findings = [None if one is None else Finding("ACC-01", "it", "no answer came", conclusive=one) for one in found]
     tried: list[Case] = []
@@ -33,27 +33,29 @@ def reason(site: Site, monkeypatch: pytest.MonkeyPatch, *found: bool | None) -> 
         return findings[len(tried) - 1] or Held()
 
     monkeypatch.setattr(judge_module, "oracle_of", lambda rule: judge if rule == "ACC-01" else lambda case: Held())
-    return Prerequisites(site).broken(load().get("ACC-07")), len(tried)
+    return Prerequisites(session).broken(load().get("ACC-07")), len(tried)
 
 
-def test_what_is_seen_on_two_fresh_servers_is_called_broken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    said, times = reason(site, monkeypatch, True, True)
+def test_what_is_seen_on_two_fresh_servers_is_called_broken(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    said, times = reason(session, monkeypatch, True, True)
     assert said == "ACC-01 is broken (no answer came), so this cannot be seen"
     assert times == 2
 
 
-def test_what_is_seen_once_and_not_again_is_not_called_broken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert reason(site, monkeypatch, True, None) == (None, 2)
+def test_what_is_seen_once_and_not_again_is_not_called_broken(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert reason(session, monkeypatch, True, None) == (None, 2)
 
 
 @pytest.mark.parametrize("found", [(False,), (True, False)])
 def test_what_only_patience_says_is_not_called_broken(
-    site: Site, monkeypatch: pytest.MonkeyPatch, found: tuple[bool, ...]
+    session: Session, monkeypatch: pytest.MonkeyPatch, found: tuple[bool, ...]
 ) -> None:
-    said, times = reason(site, monkeypatch, *found)
+    said, times = reason(session, monkeypatch, *found)
     assert said == "ACC-01 could not be proven here (no answer came), so this cannot be seen"
     assert times == len(found)
 
 
-def test_what_a_probe_does_not_show_holds(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert reason(site, monkeypatch, None) == (None, 1)
+def test_what_a_probe_does_not_show_holds(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reason(session, monkeypatch, None) == (None, 1)

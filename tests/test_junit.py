@@ -9,7 +9,7 @@ import pytest
 
 from gatecrash.model.verdicts import Verdict
 from gatecrash.reports import junit
-from gatecrash.results.baseline import Baseline, Known
+from gatecrash.results.baseline import Baseline, KnownFailure
 from gatecrash.results.record import RunRecord
 from tests.ci_records import every_kind, failure, hostile, record_of
 
@@ -91,7 +91,7 @@ def test_what_is_no_verdict_is_an_error_and_no_failure(record: RunRecord, kind: 
 
 
 def test_a_known_failure_is_skipped_with_its_reason() -> None:
-    known = Baseline((Known("FORK-02", None, "until the next release"),))
+    known = Baseline((KnownFailure("FORK-02", None, "until the next release"),))
     skipped = next(read(record_of(failure(), baseline=known)).iter("skipped"))
     assert skipped.attrib["message"].startswith("known failure (baseline): until the next release")
 

@@ -12,7 +12,7 @@ from gatecrash.model.scenario import ReceiveDatagrams, Scenario, Send, SendDatag
 from gatecrash.model.transcript import Got, Sent, Transcript
 from gatecrash.protocols.lines import fitted, owed
 from tests.faulty import blamed, verdicts_on
-from tests.sites import site_of
+from tests.sessions import site_of
 
 TCP = """
 import socket, sys, threading
@@ -54,8 +54,8 @@ UPPER = "data.decode().upper().encode()"
 
 
 def discovered(folder: Path, program: str) -> tuple[Contract, str]:
-    with site_of(folder, program, Contract()) as site:
-        found = discover(site)
+    with site_of(folder, program, Contract()) as session:
+        found = discover(session)
     return found.contract, " ".join(found.notes)
 
 

@@ -21,15 +21,15 @@ from gatecrash.model.scenario import (
     scenario,
 )
 from gatecrash.model.transcript import NotConnected, Sent, Transcript
-from tests.sites import site_of
+from tests.sessions import site_of
 
 ECHO = Contract(protocol="echo")
 ONE_LINE = scenario(Connect("A"), Send("A", b"hello\n"), Receive("A"))
 
 
 def played(folder: Path, body: str, steps: Scenario, contract: Contract = ECHO, *, arena: str = "auto") -> Transcript:
-    with site_of(folder, body, contract, arena=arena) as site:
-        return site.play(steps)
+    with site_of(folder, body, contract, arena=arena) as session:
+        return session.play(steps)
 
 
 @pytest.mark.parametrize("arena", ["auto", "loopback"])
@@ -89,8 +89,8 @@ def test_a_wait_longer_than_patience_proves_nothing(tmp_path: Path) -> None:
         time.sleep(60)
     main(serve)
     """
-    with site_of(tmp_path, body, ECHO, patience=0.5) as site:
-        silence = site.play(ONE_LINE).silence("A")
+    with site_of(tmp_path, body, ECHO, patience=0.5) as session:
+        silence = session.play(ONE_LINE).silence("A")
     assert silence is not None
     assert not silence.proven
 
@@ -154,9 +154,9 @@ def test_after_a_scenario_the_server_serves_the_next(tmp_path: Path, leave: Clos
         client.close()
     main(serve)
     """
-    with site_of(tmp_path, body, ECHO) as site:
-        site.play(scenario(Connect("A"), Freeze(), Send("A", b"hello"), leave))
-        assert site.play(ONE_LINE).received("A") == b"hello\n"
+    with site_of(tmp_path, body, ECHO) as session:
+        session.play(scenario(Connect("A"), Freeze(), Send("A", b"hello"), leave))
+        assert session.play(ONE_LINE).received("A") == b"hello\n"
 
 
 def test_the_transcript_prints_with_hostile_bytes_escaped(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.paths import tree_root
 from gatecrash.reports import github_summary, json_report, junit, links, sarif
 from gatecrash.reports.rule_page import INDEX, escaped, linked_source, pages
-from gatecrash.results.record import Judgement, RunRecord
+from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import load
 
 FOLDER = tree_root() / "docs" / "rules"
@@ -144,7 +144,7 @@ def test_reports_link_to_a_rule_where_its_page_is_known() -> None:
 def broken() -> RunRecord:
     """A run in which one rule is broken."""
     verdict = Verdict("ACC-01", "fail", finding=Finding("ACC-01", "an answer", "nothing"))
-    judged = (Judgement(load().get("ACC-01"), verdict),)
+    judged = (JudgedRule(load().get("ACC-01"), verdict),)
     return RunRecord("server.c", Prepared("server.c", Contract(), {}), {}, judged, 1.0, "quick")
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from gatecrash.engine import worker_pool as runner
-from gatecrash.engine.preparation import Bench, Workshop
+from gatecrash.engine.preparation import OpenTarget, SessionPool
 from gatecrash.engine.profiles import Profile, profile
 from gatecrash.engine.properties import Property, properties
-from gatecrash.engine.worker_pool import Crew, Result, orders
+from gatecrash.engine.worker_pool import Result, WorkerPool, work_items
 from gatecrash.model.verdicts import Verdict
 from gatecrash.paths import tree_root
 
@@ -25,22 +25,20 @@ RULES = ("ACC-01", "STREAM-01", "STREAM-02")
 
 
 def test_every_property_of_the_rules_is_ordered_once_a_build() -> None:
-    made = orders(RULES, ("plain", "sanitized"))
+    made = work_items(RULES, ("plain", "sanitized"))
     named = [one.rule for one in properties() if one.rule in RULES]
-    assert [(order.rule, order.build) for order in made] == [
-        (rule, b) for b in ("plain", "sanitized") for rule in named
-    ]
+    assert [(item.rule, item.build) for item in made] == [(rule, b) for b in ("plain", "sanitized") for rule in named]
 
 
 def test_the_rules_named_first_come_first() -> None:
-    made = orders(RULES, ("plain",), first=("STREAM-02",))
+    made = work_items(RULES, ("plain",), first=("STREAM-02",))
     assert made[0].rule == "STREAM-02"
-    assert {order.rule for order in made} == set(RULES)
+    assert {item.rule for item in made} == set(RULES)
 
 
 def results_of(folder: Path, jobs: int) -> list[Result]:
-    with Crew(folder, lambda: Workshop(folder), ECHO, profile("glance"), jobs=jobs) as crew:
-        return list(crew.results(orders(RULES, ("plain",))))
+    with WorkerPool(folder, lambda: SessionPool(folder), ECHO, profile("glance"), jobs=jobs) as workers:
+        return list(workers.results(work_items(RULES, ("plain",))))
 
 
 @FORKING
@@ -53,14 +51,14 @@ def test_each_order_has_one_result(tmp_path: Path, jobs: int) -> None:
 
 @FORKING
 def test_a_worker_that_dies_costs_its_order_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def dies(one: Property, bench: Bench, build: str, tried: Profile) -> tuple[Verdict, ...]:
+    def dies(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
         if one.rule == "STREAM-01":
             print("last words", flush=True)
             os._exit(7)
         return (Verdict(one.rule, "pass"),)
 
     monkeypatch.setattr(runner, "try_property", dies)
-    found = {result.order.rule: result for result in results_of(tmp_path, 2)}
+    found = {result.item.rule: result for result in results_of(tmp_path, 2)}
     assert set(found) == set(RULES)
     lost = found["STREAM-01"].lost
     assert "status 7" in lost
@@ -71,12 +69,12 @@ def test_a_worker_that_dies_costs_its_order_and_no_other(tmp_path: Path, monkeyp
 
 @FORKING
 def test_another_worker_takes_the_place_of_one_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def dies(one: Property, bench: Bench, build: str, tried: Profile) -> tuple[Verdict, ...]:
+    def dies(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
         os._exit(7)
 
     monkeypatch.setattr(runner, "try_property", dies)
     found = results_of(tmp_path, 1)
-    assert {result.order.rule for result in found} == set(RULES)
+    assert {result.item.rule for result in found} == set(RULES)
     assert all(result.lost for result in found)
 
 
@@ -84,20 +82,20 @@ def test_another_worker_takes_the_place_of_one_that_died(tmp_path: Path, monkeyp
 def test_when_all_workers_have_died_the_rest_is_said_to_be_untried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dies(one: Property, bench: Bench, build: str, tried: Profile) -> tuple[Verdict, ...]:
+    def dies(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
         os._exit(7)
 
     monkeypatch.setattr(runner, "try_property", dies)
     monkeypatch.setattr(runner, "_MOST_REPLACED", 0)
     found = results_of(tmp_path, 1)
-    assert {result.order.rule for result in found} == set(RULES)
+    assert {result.item.rule for result in found} == set(RULES)
     assert all(result.fault or result.lost for result in found)
     assert any(result.fault for result in found)
 
 
 @FORKING
 def test_an_exception_of_ours_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(one: Property, bench: Bench, build: str, tried: Profile) -> tuple[Verdict, ...]:
+    def fails(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
         raise ZeroDivisionError("a bug of ours")
 
     monkeypatch.setattr(runner, "try_property", fails)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.errors import Unavailable
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Close, Connect, Reset, Send, Settle, Signal, scenario
@@ -90,7 +90,7 @@ def test_a_process_that_keeps_its_file_open_is_heard_twice(tmp_path: Path) -> No
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     folder = tmp_path_factory.mktemp("sanitized")
     source, program = folder / "server.c", folder / "server"
     source.write_text(SERVER)
@@ -99,19 +99,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     except Unavailable as reason:
         pytest.skip(str(reason))
     launch = Launch((str(program), "{port}"), folder, sanitizer_environment(folder))
-    return Site({"sanitized": launch}, Contract(protocol="none", concurrency="fork"))
+    return Session({"sanitized": launch}, Contract(protocol="none", concurrency="fork"))
 
 
 def tools(transcript: Transcript) -> list[str]:
     return [event.tool for event in transcript.events if isinstance(event, SanitizerReport)]
 
 
-def test_each_report_belongs_to_the_scenario_that_provoked_it(site: Site) -> None:
+def test_each_report_belongs_to_the_scenario_that_provoked_it(session: Session) -> None:
     """The child of the first scenario dies of its client's end, when all steps have been played."""
-    with site:
+    with session:
         late = scenario(Connect("A"), Send("A", b"e"))
         shifts = scenario(Connect("A"), Send("A", b"s"), Settle("said"), Close("A"))
         harmless = scenario(Connect("A"), Send("A", b"x"), Settle("said"), Reset("A"))
         killed = scenario(Connect("A"), Send("A", b"x"), Settle("said"), Signal("child", "SIGKILL"))
-        played = [tools(site.play(each, build="sanitized")) for each in (late, harmless, shifts, killed, late)]
+        played = [tools(session.play(each, build="sanitized")) for each in (late, harmless, shifts, killed, late)]
     assert played == [["address"], [], ["undefined"], [], ["address"]]

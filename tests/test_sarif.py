@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gatecrash.reports import sarif
-from gatecrash.results.baseline import Baseline, Known
+from gatecrash.results.baseline import Baseline, KnownFailure
 from gatecrash.results.record import RunRecord
 from gatecrash.rulebook import load
 from tests.ci_records import every_kind, failure, hostile, record_of
@@ -76,7 +76,7 @@ def test_the_invocation_says_whether_the_verdicts_can_be_relied_on(
 
 
 def test_a_known_failure_is_suppressed() -> None:
-    known = Baseline((Known("FORK-02", None, "legacy"),))
+    known = Baseline((KnownFailure("FORK-02", None, "legacy"),))
     (result,) = run_of(record_of(failure(), baseline=known))["results"]
     assert "legacy" in result["suppressions"][0]["justification"]
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from gatecrash.diagrams import Arrow, Band, Diagram, Mark, Row, diagram, text_of
-from gatecrash.diagrams.folding import MOST_CHILDREN, MOST_CLIENTS, MOST_ROWS
 from gatecrash.diagrams.rows import Drawing
+from gatecrash.diagrams.shortening import MOST_CHILDREN, MOST_CLIENTS, MOST_ROWS
 from gatecrash.model import steps
 from gatecrash.model import transcript as seen
 from gatecrash.model.scenario import (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from gatecrash.diagrams import diagram
-from gatecrash.diagrams.folding import MOST_ROWS
+from gatecrash.diagrams.shortening import MOST_ROWS
 from gatecrash.model import steps
 from gatecrash.model import transcript as seen
 from gatecrash.model.scenario import Scenario

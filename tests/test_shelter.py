@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.errors import Unavailable
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Receive, Restart, Scenario, Send, scenario
@@ -22,7 +22,7 @@ from gatecrash.sandbox.overlays import UNMAPPED, refuse_unmapped
 from gatecrash.sandbox.shelter import FolderCopy
 from gatecrash.target.server import Launch
 from tests.needs import need
-from tests.sites import ITERATIVE
+from tests.sessions import ITERATIVE
 
 #: Obeys one word a connection: writes a file by a path, removes it, reads it, lists a folder.
 OBEYS = """
@@ -48,14 +48,14 @@ def asks(*words: str) -> Scenario:
     return scenario(*((Connect(name), Send(name, word.encode() + b"\n"), Receive(name)) for name, word in pairs))
 
 
-def told(site: Site, *words: str, fresh: bool = False) -> list[str]:
+def told(session: Session, *words: str, fresh: bool = False) -> list[str]:
     """What the server says to these words, each of a client of its own."""
-    transcript = site.play(asks(*words), fresh=fresh)
+    transcript = session.play(asks(*words), fresh=fresh)
     return [transcript.received(f"A{number}").decode().strip() for number in range(len(words))]
 
 
 @contextmanager
-def sheltered(folder: Path, room: Path, kind: str) -> Iterator[Site]:
+def sheltered(folder: Path, room: Path, kind: str) -> Iterator[Session]:
     folder.mkdir(exist_ok=True)
     room.mkdir(exist_ok=True)
     program = folder / "server.py"
@@ -64,8 +64,8 @@ def sheltered(folder: Path, room: Path, kind: str) -> Iterator[Site]:
     (folder / "pages").mkdir(exist_ok=True)
     (folder / "pages" / "deep").write_text("deep")
     launch = Launch((sys.executable, "-I", "-S", str(program), "{port}"), folder, room=room)
-    with Site({"plain": launch}, Contract(protocol="none"), arena=kind) as site:
-        yield site
+    with Session({"plain": launch}, Contract(protocol="none"), arena=kind) as session:
+        yield session
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -75,15 +75,15 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("where", ["", "HERE/"], ids=["from its folder", "from its source"])
 def test_what_is_written_and_removed_is_gone_at_the_next_start(tmp_path: Path, kind: str, where: str) -> None:
-    with sheltered(tmp_path / "work", tmp_path / "room", kind) as site:
+    with sheltered(tmp_path / "work", tmp_path / "room", kind) as session:
         before = contents(tmp_path / "work")
-        wishes = [
+        request = [
             f"{wish} {where}{name}" for wish, name in (("write", "page"), ("write", "new"), ("remove", "pages/deep"))
         ]
-        assert told(site, *wishes, f"read {where}page", f"list {where}pages") == ["7", "7", "None", "written", "[]"]
-        assert told(site, f"read {where}new") == ["written"], "the same server keeps what it has written"
+        assert told(session, *request, f"read {where}page", f"list {where}pages") == ["7", "7", "None", "written", "[]"]
+        assert told(session, f"read {where}new") == ["written"], "the same server keeps what it has written"
         assert contents(tmp_path / "work") == before
-        again = told(site, f"read {where}page", f"read {where}new", f"list {where}pages", fresh=True)
+        again = told(session, f"read {where}page", f"read {where}new", f"list {where}pages", fresh=True)
         assert again == ["page", "FileNotFoundError", "['deep']"]
     assert contents(tmp_path / "work") == before
     assert not list((tmp_path / "room").iterdir())
@@ -91,28 +91,28 @@ def test_what_is_written_and_removed_is_gone_at_the_next_start(tmp_path: Path, k
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_server_that_is_started_again_within_a_scenario_finds_what_it_left(tmp_path: Path, kind: str) -> None:
-    with sheltered(tmp_path / "work", tmp_path / "room", kind) as site:
+    with sheltered(tmp_path / "work", tmp_path / "room", kind) as session:
         played = scenario(asks("write left").steps, Restart(), Connect("Z"), Send("Z", b"read left\n"), Receive("Z"))
-        assert site.play(played, fresh=True).received("Z").decode().strip() == "written"
+        assert session.play(played, fresh=True).received("Z").decode().strip() == "written"
 
 
 def test_the_folder_keeps_its_mode_and_its_path(tmp_path: Path) -> None:
     folder = tmp_path / "a, b:c=d"
     folder.mkdir()
     folder.chmod(0o751)
-    with sheltered(folder, tmp_path / "room", "auto") as site:
-        assert told(site, "mode .") == ["0o40751"]
-        if site.arena.kind == "namespace":
-            assert told(site, f"read {folder}/page") == ["page"]
-            assert site.shelter.note == ""
+    with sheltered(folder, tmp_path / "room", "auto") as session:
+        assert told(session, "mode .") == ["0o40751"]
+        if session.arena.kind == "namespace":
+            assert told(session, f"read {folder}/page") == ["page"]
+            assert session.shelter.note == ""
 
 
 def test_where_it_runs_below_the_runs_own_folder_is_its_room(tmp_path: Path) -> None:
     """Sanitizers write their reports into the run's folder, which may lie in the folder where a server runs."""
-    with sheltered(tmp_path, tmp_path / "room", "auto") as site:
-        if site.arena.kind != "namespace":
+    with sheltered(tmp_path, tmp_path / "room", "auto") as session:
+        if session.arena.kind != "namespace":
             pytest.skip("no namespaces here")
-        told(site, "write room/report", "write page")
+        told(session, "write room/report", "write page")
     assert (tmp_path / "room" / "report").read_text() == "written"
     assert (tmp_path / "page").read_text() == "page"
 
@@ -122,18 +122,18 @@ def test_the_home_of_its_user_is_covered_too(tmp_path: Path, monkeypatch: pytest
     home.mkdir()
     (home / "notes").write_text("mine")
     monkeypatch.setenv("HOME", str(home))
-    with sheltered(tmp_path / "work", tmp_path / "room", "auto") as site:
-        if site.arena.kind != "namespace":
+    with sheltered(tmp_path / "work", tmp_path / "room", "auto") as session:
+        if session.arena.kind != "namespace":
             pytest.skip("no namespaces here")
-        assert told(site, f"write {home}/notes", f"read {home}/notes") == ["7", "written"]
+        assert told(session, f"write {home}/notes", f"read {home}/notes") == ["7", "written"]
     assert (home / "notes").read_text() == "mine"
 
 
 def test_where_overlays_are_refused_the_folder_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Arena, "cover", lambda _, folders, kept: dict.fromkeys(map(str, folders), "no"))
-    with sheltered(tmp_path / "work", tmp_path / "room", "auto") as site:
-        assert site.shelter.note == f"It runs in a copy of {tmp_path}/work: what it writes there is thrown away."
-        assert told(site, "write page", "read HERE/page") == ["7", "written"]
+    with sheltered(tmp_path / "work", tmp_path / "room", "auto") as session:
+        assert session.shelter.note == f"It runs in a copy of {tmp_path}/work: what it writes there is thrown away."
+        assert told(session, "write page", "read HERE/page") == ["7", "written"]
     assert (tmp_path / "work" / "page").read_text() == "page"
 
 
@@ -141,11 +141,11 @@ def test_a_folder_that_is_too_large_is_used_as_it_is_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shelter, "_MOST_ENTRIES", 2)
-    with sheltered(tmp_path / "work", tmp_path / "room", "loopback") as site:
-        assert site.shelter.note == (
+    with sheltered(tmp_path / "work", tmp_path / "room", "loopback") as session:
+        assert session.shelter.note == (
             f"It runs in {tmp_path}/work itself, and what it writes there stays: it is too large to be copied."
         )
-        assert told(site, "write page") == ["7"]
+        assert told(session, "write page") == ["7"]
     assert (tmp_path / "work" / "page").read_text() == "written"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gatecrash.reports import tap
-from gatecrash.results.baseline import Baseline, Known
+from gatecrash.results.baseline import Baseline, KnownFailure
 from gatecrash.results.record import RunRecord
 from tests.ci_records import every_kind, failure, hostile, record_of
 
@@ -40,7 +40,7 @@ def test_a_consumer_reads_each_verdict() -> None:
 
 
 def test_a_known_failure_is_a_todo() -> None:
-    assert points(record_of(failure(), baseline=Baseline((Known("FORK-02"),)))) == {"FORK-02": "todo"}
+    assert points(record_of(failure(), baseline=Baseline((KnownFailure("FORK-02"),)))) == {"FORK-02": "todo"}
 
 
 def test_the_block_of_a_broken_rule_is_yaml_that_says_where_and_why() -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from gatecrash.instruments.quiescence import Quiet, Spinning, settle
-from gatecrash.instruments.ticks import Haste, Lore, Situation, Ticks
+from gatecrash.instruments.ticks import Situation, TickMemory, Ticks, WaitPolicy
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Close, Connect, Receive, Send, Settle, scenario
 from tests.nursery import Nursery, running_nursery
-from tests.sites import site_of
+from tests.sessions import site_of
 
 NAPS = "import select\nprint(1, flush=True)\nwhile True:\n    select.poll().poll(300)\n"
 OPENS_A_FILE_EACH_TIME = (
@@ -46,7 +46,7 @@ def seconds_to_settle(nursery: Nursery, ticks: Ticks) -> float:
 
 def test_a_wait_that_ended_for_nothing_is_known(nursery: Nursery) -> None:
     nursery.python(NAPS)
-    ticks = Ticks(haste="hasty")
+    ticks = Ticks(wait_policy="hasty")
     seconds_to_settle(nursery, ticks)
     assert not ticks.early
     assert seconds_to_settle(nursery, ticks) < 0.2
@@ -58,27 +58,27 @@ def test_the_patient_wait_every_time(nursery: Nursery) -> None:
     ticks = Ticks()
     seconds_to_settle(nursery, ticks)
     seconds_to_settle(nursery, ticks)
-    assert ticks.lore.idle
+    assert ticks.memory.idle
     assert not ticks.early
 
 
 def test_a_tick_that_opens_a_descriptor_is_never_taken_for_idle(nursery: Nursery) -> None:
     nursery.python(OPENS_A_FILE_EACH_TIME)
-    ticks = Ticks(haste="hasty")
+    ticks = Ticks(wait_policy="hasty")
     for _ in range(3):
         seconds_to_settle(nursery, ticks)
     assert not ticks.early
 
 
-@pytest.mark.parametrize("haste", ["careful", "patient"])
-def test_zombies_are_waited_for_unless_in_a_hurry(nursery: Nursery, haste: Haste) -> None:
+@pytest.mark.parametrize("wait_policy", ["careful", "patient"])
+def test_zombies_are_waited_for_unless_in_a_hurry(nursery: Nursery, wait_policy: WaitPolicy) -> None:
     nursery.python(NAPS.replace("while", "import os\nif os.fork() == 0: os._exit(0)\nwhile"))
-    ticks = Ticks(haste="hasty")
+    ticks = Ticks(wait_policy="hasty")
     seconds_to_settle(nursery, ticks)
-    ticks.haste = haste
+    ticks.wait_policy = wait_policy
     seconds_to_settle(nursery, ticks)
     assert not ticks.early
-    ticks.haste = "hasty"
+    ticks.wait_policy = "hasty"
     seconds_to_settle(nursery, ticks)
     assert ticks.early
 
@@ -88,17 +88,17 @@ SPINS = "print(1, flush=True)\nwhile True: pass\n"
 
 def test_a_task_that_spun_before_is_not_watched_for_as_long_again(nursery: Nursery) -> None:
     nursery.python(SPINS)
-    ticks = Ticks(haste="hasty")
+    ticks = Ticks(wait_policy="hasty")
     assert isinstance(settle(nursery.census, lambda: None, ticks=ticks), Spinning)
     assert not ticks.early
     assert isinstance(settle(nursery.census, lambda: None, ticks=ticks), Spinning)
     assert ticks.early
 
 
-@pytest.mark.parametrize("ticks", [Ticks(), Ticks(haste="hasty", situation=lambda: Situation("another"))])
+@pytest.mark.parametrize("ticks", [Ticks(), Ticks(wait_policy="hasty", situation=lambda: Situation("another"))])
 def test_it_is_watched_where_it_must_be_proven_or_never_spun(nursery: Nursery, ticks: Ticks) -> None:
     nursery.python(SPINS)
-    ticks = replace(ticks, lore=Lore(spun={None}))
+    ticks = replace(ticks, memory=TickMemory(spun={None}))
     before = sum(task.cpu_ns for task in nursery.census.tasks())
     assert isinstance(settle(nursery.census, lambda: None, ticks=ticks), Spinning)
     assert not ticks.early
@@ -107,14 +107,14 @@ def test_it_is_watched_where_it_must_be_proven_or_never_spun(nursery: Nursery, t
 
 def test_what_is_said_late_is_heard_however_often_it_was_played(tmp_path: Path) -> None:
     steps = scenario(Connect("A"), Send("A", b"x"), Receive("A"), Settle("rest"), Close("A"))
-    with site_of(tmp_path, SPEAKS_LATE, ECHO) as site:
-        heard = [site.play(steps, haste="hasty").received("A") for _ in range(3)]
+    with site_of(tmp_path, SPEAKS_LATE, ECHO) as session:
+        heard = [session.play(steps, wait_policy="hasty").received("A") for _ in range(3)]
     assert heard == [b"xlate"] * 3
 
 
 def test_on_a_fresh_server_no_look_is_early(tmp_path: Path) -> None:
     body = "import select\ndef serve(client):\n    while True: select.select([], [], [], 0.2)\nmain(serve)\n"
     steps = scenario(Connect("A"), Settle("rest"))
-    with site_of(tmp_path, body, ECHO) as site:
-        plays = [site.play(steps, fresh=True, haste="hasty") for _ in range(2)]
+    with site_of(tmp_path, body, ECHO) as session:
+        plays = [session.play(steps, fresh=True, wait_policy="hasty") for _ in range(2)]
     assert not any(play.early for play in plays)

@@ -15,7 +15,7 @@ from hypothesis.errors import FlakyFailure
 
 from gatecrash.engine.discovery import discover
 from gatecrash.engine.profiles import Profile, profile
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.engine.trial import RuleBroken, Trial
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
@@ -31,7 +31,7 @@ from gatecrash.model.scenario import (
 )
 from gatecrash.rulebook import load
 from gatecrash.target.server import Launch
-from tests.sites import site_of
+from tests.sessions import site_of
 
 FEW = Profile("few", examples=40, seconds=20.0, shrink_seconds=5.0)
 CUTS_AT_NUL = """
@@ -62,14 +62,14 @@ def echoes(payload: bytes) -> Scenario:
     return scenario(Connect("A"), Send("A", payload), Receive("A"), Close("A"))
 
 
-def trial_on(site: Site, rule: str = "STREAM-01", profile: Profile = FEW) -> Trial:
-    discover(site)
-    return Trial(load().get(rule), site, profile)
+def trial_on(session: Session, rule: str = "STREAM-01", profile: Profile = FEW) -> Trial:
+    discover(session)
+    return Trial(load().get(rule), session, profile)
 
 
 def test_a_failure_shrinks_to_the_smallest_scenario_and_is_replayed(tmp_path: Path) -> None:
-    with site_of(tmp_path, CUTS_AT_NUL, Contract(protocol="echo", written=frozenset({"protocol"}))) as site:
-        trial = trial_on(site)
+    with site_of(tmp_path, CUTS_AT_NUL, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+        trial = trial_on(session)
         with pytest.raises(RuleBroken) as broken:
             trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
     assert broken.value.scenario == echoes(b"\x00")
@@ -78,8 +78,8 @@ def test_a_failure_shrinks_to_the_smallest_scenario_and_is_replayed(tmp_path: Pa
 
 
 def test_a_correct_server_passes_with_every_example_played(tmp_path: Path) -> None:
-    with site_of(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as site:
-        trial = trial_on(site)
+    with site_of(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+        trial = trial_on(session)
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
     assert trial.verdict is not None
     assert (trial.verdict.outcome, trial.verdict.examples) == ("pass", FEW.examples)
@@ -88,8 +88,8 @@ def test_a_correct_server_passes_with_every_example_played(tmp_path: Path) -> No
 def test_a_busy_machine_takes_no_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each time the clock is read, a minute has passed: as for one who hardly ever gets a processor."""
     minutes = itertools.count()
-    with site_of(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as site:
-        trial = trial_on(site)
+    with site_of(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+        trial = trial_on(session)
         monkeypatch.setattr("gatecrash.engine.trial.time", SimpleNamespace(monotonic=lambda: 60.0 * next(minutes)))
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
     assert trial.verdict is not None
@@ -98,8 +98,8 @@ def test_a_busy_machine_takes_no_examples(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_server_that_sleeps_long_is_played_fewer_examples(tmp_path: Path) -> None:
     body = ECHO.replace("client.sendall(data)", "time.sleep(0.3), client.sendall(data)")
-    with site_of(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as site:
-        trial = trial_on(site, profile=Profile("brief", examples=40, seconds=0.5, shrink_seconds=5.0))
+    with site_of(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+        trial = trial_on(session, profile=Profile("brief", examples=40, seconds=0.5, shrink_seconds=5.0))
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
     assert trial.verdict is not None
     assert trial.verdict.outcome == "pass"
@@ -108,9 +108,9 @@ def test_a_server_that_sleeps_long_is_played_fewer_examples(tmp_path: Path) -> N
 
 def test_a_scenario_that_takes_too_long_is_not_tried(tmp_path: Path) -> None:
     body = ECHO.replace("client.sendall(data)", "time.sleep(0.3), client.sendall(data)")
-    with site_of(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as site:
-        trial = trial_on(site)
-        site.scenario_seconds = 0.1
+    with site_of(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+        trial = trial_on(session)
+        session.scenario_seconds = 0.1
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes), examples=3)
     assert trial.verdict is not None
     assert (trial.verdict.outcome, trial.verdict.late) == ("inconclusive", True)
@@ -121,8 +121,8 @@ def test_a_failure_that_depends_on_luck_is_a_finding_and_no_fault_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hypothesis complains when what held once is broken later; its replays say how often it shows."""
-    with site_of(tmp_path, CUTS_AT_NUL, Contract(protocol="echo", written=frozenset({"protocol"}))) as site:
-        trial = trial_on(site)
+    with site_of(tmp_path, CUTS_AT_NUL, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+        trial = trial_on(session)
         as_usual = trial._settings
 
         def flaky(limit: int) -> Callable[[Any], Any]:
@@ -145,8 +145,8 @@ def test_a_failure_that_depends_on_luck_is_a_finding_and_no_fault_of_ours(
 
 
 def test_what_others_did_before_is_not_blamed_on_a_scenario(tmp_path: Path) -> None:
-    with site_of(tmp_path, LEAVES_AFTER_FIVE, Contract(protocol="echo", written=frozenset({"protocol"}))) as site:
-        trial = trial_on(site)
+    with site_of(tmp_path, LEAVES_AFTER_FIVE, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+        trial = trial_on(session)
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
     assert trial.verdict is not None
     assert trial.verdict.outcome == "pass"
@@ -155,9 +155,9 @@ def test_what_others_did_before_is_not_blamed_on_a_scenario(tmp_path: Path) -> N
 def test_a_verdict_that_rests_on_time_alone_is_inconclusive(tmp_path: Path) -> None:
     body = "def serve(client): client.recv(9); time.sleep(60)\nmain(serve)\n"
     contract = Contract(protocol="echo", written=frozenset({"protocol"}))
-    with site_of(tmp_path, body, contract, patience=0.3) as site:
-        site.contract = contract
-        trial = Trial(load().get("STREAM-01"), site, FEW)
+    with site_of(tmp_path, body, contract, patience=0.3) as session:
+        session.contract = contract
+        trial = Trial(load().get("STREAM-01"), session, FEW)
         trial.verify(st.just(echoes(b"hello\n")))
     assert trial.verdict is not None
     assert trial.verdict.outcome == "inconclusive"
@@ -192,8 +192,8 @@ def test_a_server_whose_tick_hides_its_longer_pause_is_not_blamed(tmp_path: Path
         LimitDescriptors(0), Connect("A"), Send("A", b"x", until_read=False), Settle("limited", within=0.6),
         LiftLimit(), Close("A"), Connect("B"), Send("B", b"y"), Receive("B"),
     )  # fmt: skip
-    with Site({"plain": launch}, contract) as site:
-        trial = Trial(load().get("ACC-08"), site, profile("glance"))
+    with Session({"plain": launch}, contract) as session:
+        trial = Trial(load().get("ACC-08"), session, profile("glance"))
         trial.verify(st.just(shortage), fresh=True)
         assert trial.verdict is not None
         assert trial.verdict.outcome == "pass", trial.verdict.reason

@@ -9,12 +9,12 @@ import pytest
 
 from gatecrash.cli import main
 from gatecrash.engine import worker_pool as runner
-from gatecrash.engine.preparation import Bench, Prepared, Workshop
+from gatecrash.engine.preparation import OpenTarget, Prepared, SessionPool
 from gatecrash.engine.prerequisites import holding
 from gatecrash.engine.profiles import Profile, profile
 from gatecrash.engine.properties import Property
-from gatecrash.engine.run import Run, Wishes
-from gatecrash.engine.worker_pool import Crew, Order, Result, orders
+from gatecrash.engine.run import Run, RunRequest
+from gatecrash.engine.worker_pool import Result, WorkerPool, WorkItem, work_items
 from gatecrash.model.contract import Contract, Protocol, Silence
 from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.paths import tree_root
@@ -30,15 +30,15 @@ RULES = ("ACC-01", "STREAM-01", "STREAM-02", "STREAM-03", "STREAM-11")
 
 
 def results(folder: Path, jobs: int, until: float = float("inf")) -> list[Result]:
-    with Crew(folder, lambda: Workshop(folder), ECHO, profile("glance"), jobs=jobs) as crew:
-        return list(crew.results(orders(RULES, ("plain",)), until=until))
+    with WorkerPool(folder, lambda: SessionPool(folder), ECHO, profile("glance"), jobs=jobs) as workers:
+        return list(workers.results(work_items(RULES, ("plain",)), until=until))
 
 
 @FORKING
 def test_a_rule_is_tried_when_those_it_builds_on_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
 
-    def notes(one: Property, bench: Bench, build: str, tried: Profile) -> tuple[Verdict, ...]:
+    def notes(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
         with log.open("a") as out:
             out.write(f"{one.rule}\n")
         return (Verdict(one.rule, "pass"),)
@@ -56,13 +56,13 @@ def test_a_rule_is_tried_when_those_it_builds_on_were(tmp_path: Path, monkeypatc
 def test_when_the_time_is_over_everybody_is_stopped_and_the_rest_is_late(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def hangs(one: Property, bench: Bench, build: str, tried: Profile) -> tuple[Verdict, ...]:
+    def hangs(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
         time.sleep(600)
         raise AssertionError
 
     monkeypatch.setattr(runner, "try_property", hangs)
     found = results(tmp_path, 2, until=time.monotonic() + 0.2)
-    assert {result.order.rule for result in found} == set(RULES)
+    assert {result.item.rule for result in found} == set(RULES)
     assert all(result.late and not result.fault for result in found)
 
 
@@ -143,17 +143,17 @@ def run_with(
     folder: Path, monkeypatch: pytest.MonkeyPatch, found: list[Result], rules: tuple[str, ...]
 ) -> dict[str, Verdict]:
     """The verdicts of a run whose workers say this, on a server that is an echo."""
-    monkeypatch.setattr(runner.Crew, "__enter__", lambda crew: crew)
-    monkeypatch.setattr(runner.Crew, "results", lambda crew, work, until: iter(found))
-    run = Run(Wishes(ECHO, tuple(load().get(rule) for rule in rules)), folder)
+    monkeypatch.setattr(runner.WorkerPool, "__enter__", lambda workers: workers)
+    monkeypatch.setattr(runner.WorkerPool, "results", lambda workers, work, until: iter(found))
+    run = Run(RunRequest(ECHO, tuple(load().get(rule) for rule in rules)), folder)
     run.prepared = Prepared("echo", Contract(protocol="echo", concurrency="fork"), {"plain": Launch((), folder)})
     for _ in run.verdicts():
         continue
     return {verdict.rule: verdict for verdict in (j.verdict for j in run.record().judgements)}
 
 
-def order_of(rule: str) -> Order:
-    return next(order for order in orders([rule], ["plain"]) if order.rule == rule)
+def order_of(rule: str) -> WorkItem:
+    return next(item for item in work_items([rule], ["plain"]) if item.rule == rule)
 
 
 def test_what_was_not_tried_is_told_from_what_was_begun_and_from_what_does_not_apply(

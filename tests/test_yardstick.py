@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gatecrash.engine.discovery import discover
-from gatecrash.engine.preparation import Bench, Prepared
+from gatecrash.engine.preparation import OpenTarget, Prepared
 from gatecrash.engine.profiles import profile
 from gatecrash.engine.properties import properties, try_property
 from gatecrash.model.contract import Contract
@@ -18,7 +18,7 @@ from gatecrash.oracles.yardstick import _MEASURES, unmeasured
 from gatecrash.protocols.offer import get_request, post_request
 from gatecrash.rulebook import load
 from tests.needs import need
-from tests.sites import site_of
+from tests.sessions import site_of
 
 PAGE, LARGE, POST = get_request("/"), get_request("/large"), post_request("/echo")
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -100,11 +100,11 @@ PROMISES = Contract(
 
 
 def verdicts(folder: Path, body: str, contract: Contract, *rules: str) -> dict[str, Verdict]:
-    with site_of(folder, body, contract) as site:
-        discover(site, body)
-        bench = Bench(site, Prepared("server.py", site.contract, {}))
+    with site_of(folder, body, contract) as session:
+        discover(session, body)
+        opened = OpenTarget(session, Prepared("server.py", session.contract, {}))
         tried = [one for one in properties() if one.rule in rules]
-        made = [verdict for one in tried for verdict in try_property(one, bench, "plain", profile("quick"))]
+        made = [verdict for one in tried for verdict in try_property(one, opened, "plain", profile("quick"))]
     return {verdict.rule: verdict for verdict in made if verdict.rule in rules}
 
 

@@ -16,10 +16,10 @@ from rich.text import Text
 from gatecrash.commands import absolute
 from gatecrash.commands.points import grading_asked, unused_grading
 from gatecrash.config.scheme import Scheme
-from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.profiles import profile, seconds
 from gatecrash.engine.references import default_target
-from gatecrash.engine.run import Run, Wishes
+from gatecrash.engine.run import Run, RunRequest
 from gatecrash.errors import GatecrashError, UsageError
 from gatecrash.language import say, spoken
 from gatecrash.model.verdicts import Verdict, merge
@@ -182,13 +182,13 @@ def run(options: argparse.Namespace) -> int:
     reports = [formats.requested(text) for text in options.report]
     links.use(options.docs)
     known = _known(options)
-    wishes = _wishes(options, known)
-    grader = _grader(options, reports, wishes)
-    if grader.asked and wishes.max_time is None:
-        wishes = replace(wishes, max_time=max(_GRADED_SECONDS, profile(wishes.profile).run_seconds))
+    request = _wishes(options, known)
+    grader = _grader(options, reports, request)
+    if grader.asked and request.max_time is None:
+        request = replace(request, max_time=max(_GRADED_SECONDS, profile(request.profile).run_seconds))
     console = Console(highlight=False, soft_wrap=True)
-    folder = Workshop.new_folder()
-    judged = Run(wishes, folder)
+    folder = SessionPool.new_folder()
+    judged = Run(request, folder)
     try:
         record = _judge(judged, reports, console, fail_fast=options.fail_fast)
     except GatecrashError as error:
@@ -200,11 +200,11 @@ def run(options: argparse.Namespace) -> int:
         grader.tell(console, record)
         return 0
     finally:
-        Workshop.remove_folder(folder)
+        SessionPool.remove_folder(folder)
     if options.write_baseline is not None:
         record = _renew(record, Path(options.write_baseline), console)
     _write(reports, record)
-    last_run.save(record, wishes.target, wishes.contract)
+    last_run.save(record, request.target, request.contract)
     code = _show(record, options, console)
     grader.tell(console, record)
     return grader.code(record, code)
@@ -236,15 +236,15 @@ class _Grader:
             console.print(terminal.plain(f"{self.ignored} has a [grading] that is not used: name it with --grading."))
 
 
-def _grader(options: argparse.Namespace, reports: list[formats.Report], wishes: Wishes) -> _Grader:
+def _grader(options: argparse.Namespace, reports: list[formats.Report], request: RunRequest) -> _Grader:
     for_a_course = any(report.graded for report in reports)
     graded = for_a_course if options.graded is None else options.graded
-    asked = for_a_course or graded or wishes.grading is not None
+    asked = for_a_course or graded or request.grading is not None
     for name in ("fail_fast", "only_failed"):
         if asked and getattr(options, name):
             raise UsageError(f"--{name.replace('_', '-')} leaves rules out, and points are for all of them; drop one.")
     named = options.grading is not None or options.contract is not None
-    return _Grader(asked, graded, None if named else unused_grading(wishes.target))
+    return _Grader(asked, graded, None if named else unused_grading(request.target))
 
 
 def _known(options: argparse.Namespace) -> Baseline | None:
@@ -273,12 +273,12 @@ def _renew(record: RunRecord, path: Path, console: Console) -> RunRecord:
     return replace(record, baseline=renewed)
 
 
-def _wishes(options: argparse.Namespace, known: Baseline | None) -> Wishes:
+def _wishes(options: argparse.Namespace, known: Baseline | None) -> RunRequest:
     target = default_target() if options.target is None else str(absolute(options.target))
     rules = load().select(options.only, options.skip)
     if options.only_failed:
         rules = _failed_last(rules, target)
-    return Wishes(
+    return RunRequest(
         target=target,
         rules=rules,
         named=options.target or "",
@@ -309,7 +309,7 @@ def _judge(judged: Run, reports: list[formats.Report], console: Console, *, fail
     terminal.header(console, prepared, judged.missing)
     enough = False
     with (
-        Progress(console, len(judged.wishes.rules)) as progress,
+        Progress(console, len(judged.request.rules)) as progress,
         closing(judged.verdicts()) as coming,
         suppress(KeyboardInterrupt),  # what is known by then is told
     ):

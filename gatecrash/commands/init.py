@@ -10,7 +10,7 @@ from rich.console import Console
 from gatecrash.commands import absolute
 from gatecrash.commands.course import write_gradescope
 from gatecrash.config.contract_file import write_contract
-from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import missing_instruments
 from gatecrash.errors import UsageError
 from gatecrash.language import say
@@ -44,12 +44,12 @@ def run(options: argparse.Namespace) -> int:
     output = Path(options.output)
     if output.exists() and not options.force:
         raise UsageError(say("{output} exists already; --force overwrites it.", output=output))
-    folder = Workshop.new_folder()
+    folder = SessionPool.new_folder()
     try:
-        with Workshop(folder) as workshop:
-            prepared = workshop.prepare(absolute(options.target) or options.target)
+        with SessionPool(folder) as session_pool:
+            prepared = session_pool.prepare(absolute(options.target) or options.target)
     finally:
-        Workshop.remove_folder(folder)
+        SessionPool.remove_folder(folder)
     terminal.header(Console(highlight=False, soft_wrap=True), prepared, missing_instruments(prepared.unseen))
     target, _ = resolve(absolute(options.target))
     output.write_text(write_contract(prepared.contract, target))

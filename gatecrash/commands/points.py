@@ -17,7 +17,7 @@ from gatecrash.language import say, spoken
 from gatecrash.reports.terminal import plain
 from gatecrash.reports.words import OUTCOME_WORDS
 from gatecrash.results import last_run
-from gatecrash.results.grading import Mark, Score, score, shown
+from gatecrash.results.grading import GradedRule, Score, score, shown
 from gatecrash.rulebook import load
 
 #: The file that says what a target promises; beside a submission it is the student's.
@@ -102,7 +102,7 @@ def _table(found: Score) -> Table:
     return table
 
 
-def _cells(mark: Mark) -> tuple[str, ...]:
+def _cells(mark: GradedRule) -> tuple[str, ...]:
     notes = [spoken(mark.why), *([say("extra credit")] if mark.extra else [])]
     notes += [say("hidden")] if mark.hidden else []
     return (

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from gatecrash.commands import absolute
 from gatecrash.engine.judge import judge
-from gatecrash.engine.preparation import Workshop
-from gatecrash.engine.session import Site
+from gatecrash.engine.preparation import SessionPool
+from gatecrash.engine.session import Session
 from gatecrash.language import say
 from gatecrash.model.scenario import Scenario
 from gatecrash.reports.terminal import column, plain
@@ -35,14 +35,14 @@ def run(options: argparse.Namespace) -> int:
     named, build = (target if target is not None else saved.target), verdict.build
     contract = absolute(options.contract) or saved.contract
     console = Console(highlight=False, soft_wrap=True)
-    folder = Workshop.new_folder()
+    folder = SessionPool.new_folder()
     try:
-        with Workshop(folder, contract=contract) as workshop:
-            bench = workshop.bench(named, build)
-            assert bench is not None
-            broken = sum(_once(console, bench.site, scenario, rule, build) for _ in range(max(1, options.times)))
+        with SessionPool(folder, contract=contract) as session_pool:
+            opened = session_pool.open(named, build)
+            assert opened is not None
+            broken = sum(_once(console, opened.session, scenario, rule, build) for _ in range(max(1, options.times)))
     finally:
-        Workshop.remove_folder(folder)
+        SessionPool.remove_folder(folder)
     console.print(
         Text(
             say(
@@ -54,8 +54,8 @@ def run(options: argparse.Namespace) -> int:
     return 1 if broken else 0
 
 
-def _once(console: Console, site: Site, scenario: Scenario, rule: Rule, build: str) -> bool:
-    example = judge(site, rule, scenario, build=build, fresh=True, sure=True)
+def _once(console: Console, session: Session, scenario: Scenario, rule: Rule, build: str) -> bool:
+    example = judge(session, rule, scenario, build=build, fresh=True, sure=True)
     own = (found for found in (example.finding, *example.others) if found is not None and found.rule == rule.id)
     finding = next(own, None)
     console.print(plain(example.transcript.told()))

@@ -7,7 +7,7 @@ import subprocess
 from difflib import get_close_matches
 from pathlib import Path
 
-from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.preparation import SessionPool
 from gatecrash.errors import UsageError
 from gatecrash.language import say
 from gatecrash.paths import tree_root
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         print("\n".join(known))
         return 0
     path = _named(options.name, known)
-    folder = Workshop.new_folder()
+    folder = SessionPool.new_folder()
     try:
         target, _ = resolve(str(path))
         built = build(target, folder)
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         print(say("{name} on port {port}; Ctrl-C ends it", name=path.name, port=options.port), flush=True)
         return subprocess.call(command)
     finally:
-        Workshop.remove_folder(folder)
+        SessionPool.remove_folder(folder)
 
 
 def _named(name: str, known: dict[str, Path]) -> Path:

@@ -18,7 +18,7 @@ from gatecrash.reports import terminal
 from gatecrash.reports.sequence_text import text
 from gatecrash.results import last_run
 from gatecrash.results.last_run import LastRun
-from gatecrash.results.record import Judgement
+from gatecrash.results.record import JudgedRule
 from gatecrash.rulebook import load
 
 _NARROWEST, _WIDEST, _USUAL = 40, 400, 80
@@ -74,7 +74,7 @@ def shown_target(saved: LastRun) -> str:
     return shlex.quote(saved.record.named) if saved.record.named else ""
 
 
-def show(console: Console, judgement: Judgement, target: str, width: int) -> None:
+def show(console: Console, judgement: JudgedRule, target: str, width: int) -> None:
     """The diagram of one broken rule, then what was expected and what came, with the evidence."""
     rule, verdict = judgement.rule, judgement.verdict
     console.print(Text.assemble((rule.id, "bold red"), "  ", terminal.plain(spoken(rule.title), "bold")))

@@ -13,9 +13,9 @@ from rich.text import Text
 
 from gatecrash.commands import absolute
 from gatecrash.commands.changes import Changes
-from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.profiles import PROFILES
-from gatecrash.engine.run import Run, Wishes
+from gatecrash.engine.run import Run, RunRequest
 from gatecrash.errors import TargetError, UsageError
 from gatecrash.language import say
 from gatecrash.model.verdicts import Verdict, merge
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(
             say("{target} is not a file or a folder; watch needs one whose changes it can see.", target=options.target)
         )
-    wishes = Wishes(
+    request = RunRequest(
         target=str(absolute(options.target)),
         rules=load().select(options.only, options.skip),
         named=options.target,
@@ -53,18 +53,18 @@ def run(options: argparse.Namespace) -> int:
     folder = path.resolve() if path.is_dir() else path.resolve().parent
     try:
         with Changes(folder) as changes:
-            _rounds(wishes, changes, console)
+            _rounds(request, changes, console)
     except KeyboardInterrupt:
         pass
     return 0
 
 
-def _rounds(wishes: Wishes, changes: Changes, console: Console) -> None:
+def _rounds(request: RunRequest, changes: Changes, console: Console) -> None:
     broken: tuple[str, ...] = ()
     number = 0
     while True:
         number += 1
-        record = _round(wishes, changes, console, first=broken)
+        record = _round(request, changes, console, first=broken)
         if record is not None:
             broken = tuple(judgement.rule.id for judgement in record.broken) or broken
             _tell(console, record, number)
@@ -72,10 +72,10 @@ def _rounds(wishes: Wishes, changes: Changes, console: Console) -> None:
         console.print(terminal.plain(say("saved: {names}", names=", ".join(names)), "dim"))
 
 
-def _round(wishes: Wishes, changes: Changes, console: Console, *, first: tuple[str, ...]) -> RunRecord | None:
+def _round(request: RunRequest, changes: Changes, console: Console, *, first: tuple[str, ...]) -> RunRecord | None:
     """Judge once; None when a file was saved meanwhile or the target does not build."""
-    folder = Workshop.new_folder()
-    judged = Run(wishes, folder)
+    folder = SessionPool.new_folder()
+    judged = Run(request, folder)
     try:
         judged.prepare()
         with (
@@ -86,17 +86,17 @@ def _round(wishes: Wishes, changes: Changes, console: Console, *, first: tuple[s
             for verdicts in coming:
                 heard += verdicts
                 if console.is_terminal:
-                    live.update(board(judged.prepared.name, wishes.rules, merge(heard), judging=True), refresh=True)
+                    live.update(board(judged.prepared.name, request.rules, merge(heard), judging=True), refresh=True)
                 if changes.seen():
                     return None
         record = judged.record()
-        last_run.save(record, wishes.target, wishes.contract)
+        last_run.save(record, request.target, request.contract)
         return record
     except TargetError as error:
         console.print(terminal.plain(str(error), "red"))
         return None
     finally:
-        Workshop.remove_folder(folder)
+        SessionPool.remove_folder(folder)
 
 
 def _tell(console: Console, record: RunRecord, number: int) -> None:

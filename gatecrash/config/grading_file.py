@@ -44,7 +44,7 @@ class GradingTable(BaseModel):
 
 
 @dataclass(frozen=True)
-class Mistake:
+class SchemeMistake:
     """A sentence, and the keys that lead to what it is about: ("grading", "rules", "ACC-99")."""
 
     keys: tuple[str, ...]
@@ -52,12 +52,12 @@ class Mistake:
 
 
 @dataclass
-class _Reader:
+class _SchemeReader:
     table: Mapping[str, Any]
-    mistakes: list[Mistake] = field(default_factory=list)
+    mistakes: list[SchemeMistake] = field(default_factory=list)
 
     def wrong(self, text: str, *keys: str) -> None:
-        self.mistakes.append(Mistake(("grading", *keys), text))
+        self.mistakes.append(SchemeMistake(("grading", *keys), text))
 
     def number(self, key: str, low: int, high: int, *, above: bool) -> Fraction | None:
         """The number under `key`; None when there is none, or none that will do."""
@@ -155,9 +155,9 @@ class _Reader:
         return tuple(names)
 
 
-def parse(table: Mapping[str, Any]) -> tuple[Scheme | None, list[Mistake]]:
+def parse(table: Mapping[str, Any]) -> tuple[Scheme | None, list[SchemeMistake]]:
     """The scheme of a [grading] table whose keys are known; None and what is wrong when something is."""
-    reader = _Reader(table)
+    reader = _SchemeReader(table)
     values: dict[str, Any] = {
         "total": reader.number("total", 0, _MOST, above=True),
         "least_judged": reader.number("least_judged", 0, 100, above=False),
@@ -179,7 +179,7 @@ def parse(table: Mapping[str, Any]) -> tuple[Scheme | None, list[Mistake]]:
 _FATES = ("not_applicable", "not_observable", "inconclusive", "blocked")
 
 
-def _contradictions(reader: _Reader, scheme: Scheme) -> None:
+def _contradictions(reader: _SchemeReader, scheme: Scheme) -> None:
     rules = load().rules
     shown = Scheme(hidden=scheme.visible)
     both = [rule.id for rule in rules if Scheme(hidden=scheme.hidden).is_hidden(rule) and shown.is_hidden(rule)]
@@ -197,7 +197,7 @@ def _contradictions(reader: _Reader, scheme: Scheme) -> None:
         reader.wrong(say("no area that counts has a weight above 0, so nobody could earn a point."), "areas")
 
 
-def _problem(reader: _Reader) -> str | None:
+def _problem(reader: _SchemeReader) -> str | None:
     value = reader.table.get("problem")
     if value is None or (isinstance(value, str) and 0 < len(value.strip()) <= 100 and value.isprintable()):
         return value

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from gatecrash.diagrams.cast import Cast, cast_of, client
 from gatecrash.diagrams.fault import Fault, fault_of
-from gatecrash.diagrams.folding import folded, keys_of
 from gatecrash.diagrams.model import Arrow, Band, Diagram, Lane, Mark, Period, Row, Span, Words, text_of
 from gatecrash.diagrams.rows import Drawing
+from gatecrash.diagrams.shortening import folded, keys_of
 from gatecrash.diagrams.trace import Trace
 from gatecrash.model.transcript import CrashedProcess, Ended, Event, Looked, NotConnected, ServerEnded, Transcript
 from gatecrash.model.verdicts import Finding

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gatecrash.diagrams import words
+from gatecrash.diagrams import phrases
 from gatecrash.diagrams.cast import KERNEL, SERVER, child
 from gatecrash.diagrams.labels import plain
 from gatecrash.diagrams.model import Band
@@ -29,7 +29,7 @@ _MANY = 4096  # bytes: fewer may only wait for an acknowledgement that the kerne
 
 
 @dataclass
-class Known:
+class SeenBefore:
     """What earlier looks have shown already."""
 
     doing: dict[str, str] = field(default_factory=dict)
@@ -144,7 +144,7 @@ def _stuck(side: ClientSide) -> str:
 def _ports(drawing: Drawing, look: Snapshot) -> None:
     """Another port than the one that was asked for; an address or a backlog that is the fault."""
     if look.asked_port and look.ports and look.asked_port not in look.ports:
-        drawing.mark(SERVER, "started", words.listens(look.ports[:4], look.asked_port), bad=drawing.fault.found)
+        drawing.mark(SERVER, "started", phrases.listens(look.ports[:4], look.asked_port), bad=drawing.fault.found)
     if look.listener is not None and look.listener.address in set(drawing.fault.got.split()):
         drawing.mark(KERNEL, "queue", say("listens on {address} alone", address=look.listener.address), bad=True)
     if "backlog" in drawing.fault.got and look.listener is not None:

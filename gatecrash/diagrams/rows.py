@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from functools import singledispatchmethod
 
-from gatecrash.diagrams import looks, words
+from gatecrash.diagrams import looks, phrases
 from gatecrash.diagrams.cast import KERNEL, SERVER, Cast, child, client
 from gatecrash.diagrams.fault import Fault
 from gatecrash.diagrams.labels import of_bytes, plain, size_note
@@ -40,7 +40,7 @@ class Drawing:
         self.step_number = 0
         self.open: set[str] = set()
         self.accepted: set[str] = set()
-        self.known = looks.Known()
+        self.known = looks.SeenBefore()
         self.held: tuple[str, ...] = ()
         self.frozen: tuple[str, ...] = ()
         self.dead = False
@@ -159,12 +159,12 @@ class Drawing:
     @step.register(steps.Shorten)
     def _plan(self, step: steps.Fail | steps.Hold | steps.Shorten) -> None:
         self.trace.plan(step)
-        self.mark(SERVER, "plan", words.planned(step))
+        self.mark(SERVER, "plan", phrases.planned(step))
 
     @step.register(steps.LimitDescriptors)
     @step.register(steps.LiftLimit)
     def _limit(self, step: steps.LimitDescriptors | steps.LiftLimit) -> None:
-        self.mark(SERVER, "plan", words.limited(step))
+        self.mark(SERVER, "plan", phrases.limited(step))
 
     @step.register
     def _small_buffers(self, step: steps.SmallBuffers) -> None:
@@ -200,7 +200,7 @@ class Drawing:
             if call.outcome.startswith(("shortened", "failed")):
                 kind = "shortened" if call.outcome.startswith("shortened") else "failed"
             bad = kind == "misused" and "accept had failed" in self.fault.got
-            self.mark(self.cast.lane_of(call.tid), kind, words.gated(call), bad=bad)
+            self.mark(self.cast.lane_of(call.tid), kind, phrases.gated(call), bad=bad)
 
     @singledispatchmethod
     def event(self, event: seen.Event, index: int) -> None:
@@ -235,7 +235,7 @@ class Drawing:
         unread = event.read is False and self.cast.wire == KERNEL
         lanes = client(event.client), self.cast.server_of(event.client) if event.read else self.cast.wire
         fate: Fate = "unread" if unread else "arrives"
-        note = words.sent(event)
+        note = phrases.sent(event)
         self.rows.append(Arrow(*lanes, "segment", of_bytes(event.data), note, fate, step=self.step_number))
         if event.read is False:
             self.blocked(event.where)
@@ -289,7 +289,7 @@ class Drawing:
         bad = self.fault.blames(event.client) and not self.fault.elsewhere(event.client)
         self.missed |= {event.client} if bad else set()
         kind: MarkKind = "silence" if event.proven else "unproven"
-        self.mark(client(event.client), kind, words.silent(event), bad=bad)
+        self.mark(client(event.client), kind, phrases.silent(event), bad=bad)
         self.blocked(event.where, blamed=bad, spinning=event.still == "spinning")
 
     @event.register
@@ -316,7 +316,7 @@ class Drawing:
     @event.register
     def _held_at(self, event: seen.HeldAt, index: int) -> None:
         if not event.reached:
-            self.mark(SERVER, "never-held", words.never_held(event))
+            self.mark(SERVER, "never-held", phrases.never_held(event))
             return
         calls = self.trace.held(self._awaited())
         self.held = tuple(dict.fromkeys(self.cast.lane_of(call.tid) for call in calls)) or (SERVER,)
@@ -340,21 +340,21 @@ class Drawing:
         if self.restarted and event.status in (-signal.SIGTERM, -signal.SIGKILL):
             return  # the end we made ourselves, between two lives
         self.dead = True
-        self.mark(SERVER, "died", words.ended(event), bad=self.fault.found)
+        self.mark(SERVER, "died", phrases.ended(event), bad=self.fault.found)
 
     @event.register
     def _started(self, event: seen.Started, index: int) -> None:
         self.restarted = True
-        self.rows.append(Band("look", plain(words.asked_to_start(event)), step=self.step_number))
+        self.rows.append(Band("look", plain(phrases.asked_to_start(event)), step=self.step_number))
         self.dead = not event.listening and event.what != "second"
-        self.mark(SERVER, "started", words.started(event), bad=self.fault.found)
+        self.mark(SERVER, "started", phrases.started(event), bad=self.fault.found)
         for line in event.left_over:
             self.mark(SERVER, "blocked", say("left over: {line}", line=line), bad=self.fault.found)
 
     @event.register
     def _crashed(self, event: seen.CrashedProcess, index: int) -> None:
         lane = child(event.pid) if event.pid in self.cast.children else SERVER
-        self.mark(lane, "died", words.death(-event.signal), bad=self.fault.found)
+        self.mark(lane, "died", phrases.death(-event.signal), bad=self.fault.found)
 
     @event.register
     def _sanitizer(self, event: seen.SanitizerReport, index: int) -> None:

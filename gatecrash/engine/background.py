@@ -11,7 +11,7 @@ import socket
 import struct
 import time
 
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.errors import Unavailable
 from gatecrash.instruments import gates, quiescence
 from gatecrash.instruments.gates import Call, Gates
@@ -24,22 +24,22 @@ _A_LOOK = 0.1  # seconds to prove a starting server quiet before it is looked at
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
-def background_of(site: Site) -> Background:
-    """When this server's first process ends. The site's server listens; it is ended, and started to be held at bind."""
-    if site.server().process.exit_status() is None:
+def background_of(session: Session) -> Background:
+    """When this server's first process ends. The one that listens is ended, and one is started to be held at bind."""
+    if session.server().process.exit_status() is None:
         return "no"
     if gates.available() is not None:
         return "unknown"
-    before = site.server()
+    before = session.server()
     fixed = None if before.address[1] == before.asked_port else before.address[1]
     try:
-        server = site.begun(_BIND)
+        server = session.begun(_BIND)
         port = fixed or server.asked_port  # on a shared loopback each start is given another one
-        return _held_at(server, port, site.patience) if server.gates is not None else "unknown"
+        return _held_at(server, port, session.patience) if server.gates is not None else "unknown"
     except Unavailable:
         return "unknown"
     finally:
-        site.drop()
+        session.drop()
 
 
 def _held_at(server: Server, port: int, patience: float) -> Background:

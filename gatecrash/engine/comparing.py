@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.language import stated
 from gatecrash.model.transcript import Transcript
 from gatecrash.model.verdicts import EVERYTHING, Case, Finding
@@ -20,7 +20,7 @@ _ROUNDS = 2
 
 
 def believed(
-    site: Site, oracle: Oracle, transcript: Transcript, play: Callable[[], Transcript]
+    session: Session, oracle: Oracle, transcript: Transcript, play: Callable[[], Transcript]
 ) -> tuple[Finding | None, Transcript, bool]:
     """What is left of this oracle's finding, the transcript that shows it, and whether what a lone client gets changed.
 
@@ -28,15 +28,15 @@ def believed(
     """
     changed = False
     for _ in range(_ROUNDS):
-        fact = oracle(uncompared(site.case(transcript)))
+        fact = oracle(uncompared(session.case(transcript)))
         if isinstance(fact, Finding):  # true whatever a lone client gets
             return fact, transcript, changed
-        if not site.learn_anew(transcript.scenario):
+        if not session.learn_anew(transcript.scenario):
             break
         changed, transcript = True, play()
-        if not isinstance(oracle(site.case(transcript)), Finding):
+        if not isinstance(oracle(session.case(transcript)), Finding):
             return None, transcript, changed
-    finding = oracle(site.case(transcript))
+    finding = oracle(session.case(transcript))
     if not isinstance(finding, Finding):
         return None, transcript, True
     anew = (stated("what a lone client gets had changed, and was learnt anew"),) if changed else ()

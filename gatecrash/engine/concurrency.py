@@ -6,7 +6,7 @@ more client served, or not, beside idle ones.
 
 from __future__ import annotations
 
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.errors import Unavailable
 from gatecrash.instruments import gates
 from gatecrash.model.contract import Concurrency, Contract
@@ -18,24 +18,24 @@ from gatecrash.protocols.offer import ask
 _SMALL_POOL = 4
 
 
-def model_of(site: Site, contract: Contract) -> tuple[Concurrency, int | None]:
+def model_of(session: Session, contract: Contract) -> tuple[Concurrency, int | None]:
     """The model, and the number of workers where it has a fixed one."""
-    return (_model_of_datagrams(site, contract), None) if contract.protocol == "udp" else _model(site, contract)
+    return (_model_of_datagrams(session, contract), None) if contract.protocol == "udp" else _model(session, contract)
 
 
-def _model_of_datagrams(site: Site, contract: Contract) -> Concurrency:
+def _model_of_datagrams(session: Session, contract: Contract) -> Concurrency:
     """A UDP server has no connections: it forks, or starts a thread, for a datagram, or answers it itself."""
-    made = _calls_for_a_client(site, contract)
+    made = _calls_for_a_client(session, contract)
     return "fork" if "fork" in made else "thread" if "thread" in made else "iterative"
 
 
-def _model(site: Site, contract: Contract) -> tuple[Concurrency, int | None]:
+def _model(session: Session, contract: Contract) -> tuple[Concurrency, int | None]:
     idle = scenario(Settle("before"), Connect("A"), Settle("with A"))
-    transcript = site.play(idle, fresh=True)
+    transcript = session.play(idle, fresh=True)
     before, with_a = transcript.look("before"), transcript.look("with A")
     if before is None or with_a is None:
         return "unknown", None
-    made = _calls_for_a_client(site, contract)
+    made = _calls_for_a_client(session, contract)
     if "fork" in made or len(with_a.live) > len(before.live):
         return "fork", None
     if "thread" in made or len(_tasks(with_a)) > len(_tasks(before)):
@@ -43,11 +43,11 @@ def _model(site: Site, contract: Contract) -> tuple[Concurrency, int | None]:
     holders = len(before.listener_holders)
     if holders > 1 or (len(before.live) > 1 and before.main not in before.listener_holders):
         return "prefork", _acceptors(before)
-    if not _serves_beside_an_idle_client(site, contract):
+    if not _serves_beside_an_idle_client(session, contract):
         return "iterative", None  # whatever else its threads are there for
     threads = len(_tasks(before))
-    if threads > 1 and not _serves_beside_idle_clients(site, contract, threads):
-        return "thread", _pool(site, contract, threads)
+    if threads > 1 and not _serves_beside_idle_clients(session, contract, threads):
+        return "thread", _pool(session, contract, threads)
     return "event_loop", None
 
 
@@ -72,41 +72,41 @@ def _acceptors(look: Snapshot) -> int:
     return len(waiting) - apart or len(look.listener_holders)
 
 
-def _pool(site: Site, contract: Contract, threads: int) -> int:
+def _pool(session: Session, contract: Contract, threads: int) -> int:
     """How many idle clients keep a pool busy: not every thread need be a worker."""
     for count in range(2, min(threads, _SMALL_POOL + 1)):
-        if not _serves_beside_idle_clients(site, contract, count):
+        if not _serves_beside_idle_clients(session, contract, count):
             return count
     return threads - 1
 
 
-def _calls_for_a_client(site: Site, contract: Contract) -> set[str]:
+def _calls_for_a_client(session: Session, contract: Contract) -> set[str]:
     """Which of fork and clone the server calls because a client came: a fact, when the gates work here."""
     if gates.available() is not None:
         return set()
     traps = frozenset({"fork", "thread"})
     try:
-        server = site.fresh(traps=traps)
+        server = session.fresh(traps=traps)
     except Unavailable:
         return set()
     # What it starts before the first client comes (a prefork server's workers) is over once it is quiet.
-    site.play_on(server, scenario(Settle("started")))
-    transcript = site.play_on(server, Scenario(ask("A", contract)))
-    site.drop()
+    session.play_on(server, scenario(Settle("started")))
+    transcript = session.play_on(server, Scenario(ask("A", contract)))
+    session.drop()
     return {call.family for call in transcript.calls}
 
 
-def _serves_beside_idle_clients(site: Site, contract: Contract, count: int) -> bool:
+def _serves_beside_idle_clients(session: Session, contract: Contract, count: int) -> bool:
     """Whether one more is served than there are threads (or workers): then they are not there for a client each."""
     idle = (Connect(f"A{number}") for number in range(count))
-    return bool(site.play(scenario(idle, Settle("with A"), ask("B", contract)), fresh=True).received("B"))
+    return bool(session.play(scenario(idle, Settle("with A"), ask("B", contract)), fresh=True).received("B"))
 
 
-def _serves_beside_an_idle_client(site: Site, contract: Contract) -> bool:
+def _serves_beside_an_idle_client(session: Session, contract: Contract) -> bool:
     played = scenario(Connect("A"), Settle("with A"), ask("B", contract))
-    transcript = site.play(played, fresh=True)
+    transcript = session.play(played, fresh=True)
     if transcript.received("B"):
         return True
-    look = site.play(scenario(Connect("A"), Settle("with A"), Connect("B"), Settle("both")), fresh=True).look("both")
+    look = session.play(scenario(Connect("A"), Settle("with A"), Connect("B"), Settle("both")), fresh=True).look("both")
     side = look.connection("B") if look is not None else None
     return side is not None and side.accepted

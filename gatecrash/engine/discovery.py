@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 
 from gatecrash.engine.background import background_of
 from gatecrash.engine.concurrency import model_of
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.errors import TooSlow
 from gatecrash.language import say, spoken
 from gatecrash.model.contract import Contract, Protocol
@@ -54,16 +54,16 @@ class Discovery:
     backlog: int | None = None
 
 
-def discover(site: Site, source_text: str = "") -> Discovery:
+def discover(session: Session, source_text: str = "") -> Discovery:
     """Learn what the contract's author did not write. Raises TargetError when the target does not listen.
 
     Of one that answers too slowly, or without end, not everything is learnt.
     """
-    found = Discovery(site.contract)
-    _listening(site, found)
-    site.until = time.monotonic() + _SECONDS
+    found = Discovery(session.contract)
+    _listening(session, found)
+    session.until = time.monotonic() + _SECONDS
     try:
-        _all_else(site, found, source_text)
+        _all_else(session, found, source_text)
     except TooSlow:
         found.notes.append(
             say(
@@ -71,38 +71,38 @@ def discover(site: Site, source_text: str = "") -> Discovery:
             )
         )
     finally:
-        site.until = math.inf
+        session.until = math.inf
     return found
 
 
-def _all_else(site: Site, found: Discovery, source_text: str) -> None:
-    _protocol(site, found, source_text)
+def _all_else(session: Session, found: Discovery, source_text: str) -> None:
+    _protocol(session, found, source_text)
     if found.contract.protocol == "http":
-        _http(site, found)
+        _http(session, found)
     if found.contract.protocol in ("greeting", "none"):
-        _length(site, found)
-    if not site.remote:
-        _in_the_background(site, found)
-        model, workers = model_of(site, found.contract)
-        _learn(site, found, concurrency=model, workers=workers)
+        _length(session, found)
+    if not session.remote:
+        _in_the_background(session, found)
+        model, workers = model_of(session, found.contract)
+        _learn(session, found, concurrency=model, workers=workers)
 
 
-def _learn(site: Site, found: Discovery, **facts: object) -> None:
-    found.contract = site.contract = found.contract.with_discovered(**facts)
+def _learn(session: Session, found: Discovery, **facts: object) -> None:
+    found.contract = session.contract = found.contract.with_discovered(**facts)
 
 
 # -- where it listens -----------------------------------------------------------------------------------------------
 
 
-def _listening(site: Site, found: Discovery) -> None:
-    server = site.fresh()
-    player_settle = site.play(scenario(Settle("start")))
+def _listening(session: Session, found: Discovery) -> None:
+    server = session.fresh()
+    player_settle = session.play(scenario(Settle("start")))
     server.find_sockets()
     found.ports = server.sockets.ports
     host, port = server.address
     found.address = f"{host}:{port}"
     listener = server.listener()
-    _learn(site, found, own_queues=server.own_queues)
+    _learn(session, found, own_queues=server.own_queues)
     found.backlog = listener.backlog if listener is not None and server.observable else None
     if len(found.ports) > 1:
         others = ", ".join(str(p) for p in found.ports if p != port)
@@ -115,24 +115,24 @@ def _listening(site: Site, found: Discovery) -> None:
         )
     look = player_settle.look("start")
     caught = next((p.caught for p in look.processes if p.pid == look.main), 0) if look else 0
-    takes_port = site.asked == port
-    swapped = ((site.asked & 0xFF) << 8) | site.asked >> 8
-    _learn(site, found, takes_port=takes_port or port == swapped, handles_signals=bool(caught & ~_LIBRARY_SIGNALS))
-    placed = site.remote or any("{port}" in word for word in site.launches["plain"].argv)
-    if not takes_port and port != swapped and _chooses_port(site, found):
+    takes_port = session.asked == port
+    swapped = ((session.asked & 0xFF) << 8) | session.asked >> 8
+    _learn(session, found, takes_port=takes_port or port == swapped, handles_signals=bool(caught & ~_LIBRARY_SIGNALS))
+    placed = session.remote or any("{port}" in word for word in session.launches["plain"].argv)
+    if not takes_port and port != swapped and _chooses_port(session, found):
         found.notes.append(
             say("It listens on another port at each start: it is taken to let the system choose one (port 0).")
         )
-        _learn(site, found, chooses_port=True)
+        _learn(session, found, chooses_port=True)
     elif not takes_port and port != swapped:
         told = (
-            say("It was told port {asked} and listens", asked=site.asked)
+            say("It was told port {asked} and listens", asked=session.asked)
             if placed
             else say("Its command has no {{port}}, and it listens")
         )
         found.notes.append(say("{told} on {port}: the port is taken to be fixed in the program.", told=told, port=port))
-        _learn(site, found, port=port)
-    elif not placed and site.contract.port is None:
+        _learn(session, found, port=port)
+    elif not placed and session.contract.port is None:
         found.notes.append(
             say(
                 "Its command has no {{port}}, and it listens on the {port} that PORT in its environment says.",
@@ -141,41 +141,41 @@ def _listening(site: Site, found: Discovery) -> None:
         )
 
 
-def _chooses_port(site: Site, found: Discovery) -> bool:
+def _chooses_port(session: Session, found: Discovery) -> bool:
     """Whether a second start, which nobody is in the way of, listens on none of the ports of the first one."""
-    if site.remote or "port" in found.contract.written:
+    if session.remote or "port" in found.contract.written:
         return False
-    return set(site.fresh().sockets.ports).isdisjoint(found.ports)
+    return set(session.fresh().sockets.ports).isdisjoint(found.ports)
 
 
-def _in_the_background(site: Site, found: Discovery) -> None:
-    background = background_of(site)
+def _in_the_background(session: Session, found: Discovery) -> None:
+    background = background_of(session)
     if background == "before":
         found.notes.append(
             say("It goes into the background before it asks for its port: it has nobody to tell that it got none.")
         )
-    _learn(site, found, background=background)
+    _learn(session, found, background=background)
 
 
 # -- what it speaks -------------------------------------------------------------------------------------------------
 
 
-def _protocol(site: Site, found: Discovery, source_text: str) -> None:
+def _protocol(session: Session, found: Discovery, source_text: str) -> None:
     if "protocol" in found.contract.written:
         return
-    server = site.server()
+    server = session.server()
     if "echo" in found.contract.written:  # who says which echo it is says that it is one
-        _learn(site, found, protocol="udp" if server.datagram else "echo")
+        _learn(session, found, protocol="udp" if server.datagram else "echo")
         return
     ask = _udp_protocol if server.datagram else _stream_protocol
-    protocol = ask(site, found)
-    if protocol is None and not site.remote and _waits_for_words(site, found):
-        protocol = ask(site, found)
+    protocol = ask(session, found)
+    if protocol is None and not session.remote and _waits_for_words(session, found):
+        protocol = ask(session, found)
     if protocol is None and server.datagram and not any(word in source_text for word in _SENDS_DATAGRAMS):
         found.notes.append(
             say("It took a datagram and answered nothing, nor does its source: the rules of an echo do not apply.")
         )
-        _learn(site, found, protocol="udp", echo="other")
+        _learn(session, found, protocol="udp", echo="other")
         return
     if protocol is None:
         protocol = _guess(source_text, server)
@@ -186,7 +186,7 @@ def _protocol(site: Site, found: Discovery, source_text: str) -> None:
                     "answer's content do not apply. If it is to answer, write protocol under [contract]."
                 )
             )
-            _learn(site, found, protocol=protocol, silence="seen")
+            _learn(session, found, protocol=protocol, silence="seen")
             return
         nothing = say("took a datagram and") if server.datagram else say("accepted a connection and")
         found.notes.append(
@@ -200,7 +200,7 @@ def _protocol(site: Site, found: Discovery, source_text: str) -> None:
         found.notes.append(
             say("What it says is neither HTTP nor an echo: the rules of an answer's content do not apply.")
         )
-    _learn(site, found, protocol=protocol)
+    _learn(session, found, protocol=protocol)
 
 
 _SENDS_DATAGRAMS = ("sendto", "sendmsg", "sendmmsg", "send(", "echo", "Echo")
@@ -215,53 +215,53 @@ def _guess(source_text: str, server: Server) -> Protocol:
     return "echo" if "echo" in source_text.lower() else "none"
 
 
-def _udp_protocol(site: Site, found: Discovery) -> Protocol | None:
-    came = site.play(scenario(SendDatagram("A", _LINE), ReceiveDatagrams("A"))).datagrams("A")
+def _udp_protocol(session: Session, found: Discovery) -> Protocol | None:
+    came = session.play(scenario(SendDatagram("A", _LINE), ReceiveDatagrams("A"))).datagrams("A")
     if came and not _alike(_LINE, came[0]):
         told = say("To a line of text it said {received}.", received=shown(came[0]))
         found.notes.append(told + _hint(_LINE, came[0]))
         found.notes.append(say("What it answers is no echo: the rules of a datagram echo do not apply."))
-        _learn(site, found, echo="other")
+        _learn(session, found, echo="other")
     return "udp" if came else None
 
 
-def _stream_protocol(site: Site, found: Discovery) -> Protocol | None:
-    unasked = site.play(scenario(Connect("A"), Receive("A", "silence"))).received("A")
+def _stream_protocol(session: Session, found: Discovery) -> Protocol | None:
+    unasked = session.play(scenario(Connect("A"), Receive("A", "silence"))).received("A")
     if unasked:
         return "http" if unasked.startswith(b"HTTP") else "greeting"
     request = get_request(found.contract.path)
     for payload, end in ((request, ()), (request, (HalfClose("A"), Receive("A", "silence"))), (_BLOCK, ())):
         played = scenario(Connect("A"), Send("A", payload, until_read=False), Receive("A", "silence"), end)
-        received = site.play(played).received("A")
+        received = session.play(played).received("A")
         if received:
-            return _spoken(site, played, received, found)
+            return _spoken(session, played, received, found)
     return None
 
 
-def _spoken(site: Site, played: Scenario, received: bytes, found: Discovery) -> Protocol:
+def _spoken(session: Session, played: Scenario, received: bytes, found: Discovery) -> Protocol:
     sent = played.sent_by("A")
     if received.startswith(b"HTTP"):
         return "http"
     if _alike(sent, received):
         return "echo"
     # What the server always says before is its protocol; what it did not say to its first client is a mistake.
-    if _behind_other_words(sent, received) and _alike(sent, site.play(played, fresh=True).received("A")):
+    if _behind_other_words(sent, received) and _alike(sent, session.play(played, fresh=True).received("A")):
         return "echo"
     found.notes.append(say("To a GET request it said {received}.", received=shown(received)) + _hint(sent, received))
     return "none"
 
 
-def _waits_for_words(site: Site, found: Discovery) -> bool:
+def _waits_for_words(session: Session, found: Discovery) -> bool:
     """A chat server whose answers somebody is to type waits for them, and for nothing else: words are typed then."""
-    datagram = site.server().datagram
+    datagram = session.server().datagram
     request = (SendDatagram("A", _LINE),) if datagram else (Connect("A"), Send("A", _LINE, until_read=False))
-    played = site.play(scenario(Settle("before"), *request, Settle("asked")), fresh=True)
+    played = session.play(scenario(Settle("before"), *request, Settle("asked")), fresh=True)
     before, asked = played.look("before"), played.look("asked")
     if before is None or asked is None or _reads_its_input(before) or not _reads_its_input(asked):
         return False
     found.notes.append(say("It waits for words on its standard input before it answers: empty lines are typed for it."))
-    _learn(site, found, waits_for_words=True)
-    site.drop()
+    _learn(session, found, waits_for_words=True)
+    session.drop()
     return True
 
 
@@ -299,27 +299,27 @@ def _alike(sent: bytes, received: bytes) -> bool:
     return matching >= max(4, len(a) // 2)
 
 
-def _length(site: Site, found: Discovery) -> None:
+def _length(session: Session, found: Discovery) -> None:
     """Where nothing but silence ends an answer: its length, when it is twice the same, saves waiting for silence."""
     request = plain_request(found.contract)
     said = (Send("A", request, until_read=False),) if request else ()
-    told = [site.play(scenario(Connect("A"), *said, Receive("A", "silence"))) for _ in range(2)]
+    told = [session.play(scenario(Connect("A"), *said, Receive("A", "silence"))) for _ in range(2)]
     first, second = (transcript.received("A") for transcript in told)
     if first != second:
         return
     if request:
-        _learn(site, found, says=len(first), silence="" if first else "seen")
+        _learn(session, found, says=len(first), silence="" if first else "seen")
     elif all(transcript.end("A") is None for transcript in told):
-        _learn(site, found, greets=len(first))
+        _learn(session, found, greets=len(first))
 
 
 # -- HTTP -----------------------------------------------------------------------------------------------------------
 
 
-def _get(site: Site, found: Discovery, path: str, *, extra: bytes = b"") -> tuple[Transcript, http.Answer | None]:
+def _get(session: Session, found: Discovery, path: str, *, extra: bytes = b"") -> tuple[Transcript, http.Answer | None]:
     request = get_request(path, extra=extra)
     asked = (Connect("A"), Send("A", request, until_read=False), Receive("A"))
-    transcript = site.play(scenario(*asked, Settle("soon", within=_SOON), Settle("after")))
+    transcript = session.play(scenario(*asked, Settle("soon", within=_SOON), Settle("after")))
     return transcript, _answer(found, request_line(request), transcript)
 
 
@@ -359,51 +359,51 @@ def _then(played: Transcript) -> str:
     return say("the connection stays open, and nothing came for as long as it was waited for")
 
 
-def _http(site: Site, found: Discovery) -> None:
-    first, answer = _get(site, found, found.contract.path)
+def _http(session: Session, found: Discovery) -> None:
+    first, answer = _get(session, found, found.contract.path)
     if answer is None:
         return
     if "path" not in found.contract.written and answer.status >= 400:
         for path in _PATHS[1:]:
-            attempt, other = _get(site, found, path)
+            attempt, other = _get(session, found, path)
             if other is not None and other.status < 400:
                 first, answer = attempt, other
-                _learn(site, found, path=path)
+                _learn(session, found, path=path)
                 break
     # A page may tell of the request's own fields, or of the time: then no two clients need get the same.
-    _, again = _get(site, found, found.contract.path, extra=USUAL_FIELDS)
+    _, again = _get(session, found, found.contract.path, extra=USUAL_FIELDS)
     if again is None:  # what did not come is no other body: RESP-01 is about that
-        _, again = _get(site, found, found.contract.path)
-    kept = _kept(site, first, "after")
+        _, again = _get(session, found, found.contract.path)
+    kept = _kept(session, first, "after")
     announced = (answer.field("connection") or b"").lower()
     _learn(
-        site,
+        session,
         found,
         persistent=kept and answer.complete and announced != b"close",
         stable_body=again is None or again.body == answer.body,
-        closes=not _kept(site, first, "soon"),
+        closes=not _kept(session, first, "soon"),
     )
-    _larger_things(site, found)
+    _larger_things(session, found)
 
 
-def _kept(site: Site, played: Transcript, label: str) -> bool:
+def _kept(session: Session, played: Transcript, label: str) -> bool:
     """Whether A's connection was open at this look."""
     look = played.look(label)
-    if site.remote or look is None:
+    if session.remote or look is None:
         return played.end("A") is None
     side = look.connection("A")
     return side is not None and side.state == "ESTABLISHED"
 
 
-def _larger_things(site: Site, found: Discovery) -> None:
+def _larger_things(session: Session, found: Discovery) -> None:
     if found.contract.large_path is None:
-        _, answer = _get(site, found, "/large")
+        _, answer = _get(session, found, "/large")
         if answer is not None and answer.status == 200 and _promised(answer) > _LARGE:
-            _learn(site, found, large_path="/large")
+            _learn(session, found, large_path="/large")
     if found.contract.post_path is None:
         for path in ("/echo", found.contract.path):
-            if _takes_post(site, found, path):
-                _learn(site, found, post_path=path)
+            if _takes_post(session, found, path):
+                _learn(session, found, post_path=path)
                 break
 
 
@@ -412,9 +412,9 @@ def _promised(answer: http.Answer) -> int:
     return max(len(answer.body), answer.declared_length or 0)
 
 
-def _takes_post(site: Site, found: Discovery, path: str) -> bool:
+def _takes_post(session: Session, found: Discovery, path: str) -> bool:
     asks = (Connect("A"), Send("A", post_request(path), until_read=False), Receive("A"))
-    transcript = site.play(scenario(asks, Settle("after", within=_SOON)))
+    transcript = session.play(scenario(asks, Settle("after", within=_SOON)))
     asked = say("POST {path} with a short body", path=path)
     answer = _answer(found, asked, transcript)
     return answer is not None and 200 <= answer.status < 300

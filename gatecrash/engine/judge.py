@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gatecrash.engine.comparing import believed
-from gatecrash.engine.session import Site
-from gatecrash.instruments.ticks import Haste
+from gatecrash.engine.session import Session
+from gatecrash.instruments.ticks import WaitPolicy
 from gatecrash.language import stated
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Transcript
@@ -37,13 +37,13 @@ class Example:
 
 
 def judge(
-    site: Site,
+    session: Session,
     rule: Rule,
     played: Scenario,
     *,
     build: str = "plain",
     fresh: bool = False,
-    haste: Haste = "patient",
+    wait_policy: WaitPolicy = "patient",
     sure: bool = False,
 ) -> Example:
     """Play a scenario on the running server, or on a `fresh` one, and ask the rule's oracle.
@@ -53,16 +53,16 @@ def judge(
     """
     # What is answered does not matter to the sanitizers, and the memory suite's rude bytes may get no answer.
     if build == "plain" and rule.area != "memory":
-        site.learn_plain(played)
+        session.learn_plain(played)
 
     def play() -> Transcript:
-        return site.play(played, build=build, fresh=True, sure=True)
+        return session.play(played, build=build, fresh=True, sure=True)
 
-    transcript = site.play(played, build=build, fresh=fresh, haste=haste, sure=sure)
-    others = tuple(broken_invariants(site.case(transcript)))
+    transcript = session.play(played, build=build, fresh=fresh, wait_policy=wait_policy, sure=sure)
+    others = tuple(broken_invariants(session.case(transcript)))
     if build != "plain" and rule.area != "memory":
         return Example(_said_by_sanitizers(rule, others), transcript, others)
-    return _ruled(site, rule, transcript, others, play if sure else None)
+    return _ruled(session, rule, transcript, others, play if sure else None)
 
 
 def _said_by_sanitizers(rule: Rule, others: tuple[Finding, ...]) -> Ruling:
@@ -71,20 +71,24 @@ def _said_by_sanitizers(rule: Rule, others: tuple[Finding, ...]) -> Ruling:
 
 
 def _ruled(
-    site: Site, rule: Rule, transcript: Transcript, others: tuple[Finding, ...], play: Callable[[], Transcript] | None
+    session: Session,
+    rule: Rule,
+    transcript: Transcript,
+    others: tuple[Finding, ...],
+    play: Callable[[], Transcript] | None,
 ) -> Example:
     oracle = oracle_of(rule.id)
-    ruling, changed = oracle(site.case(transcript)), False
+    ruling, changed = oracle(session.case(transcript)), False
     if isinstance(ruling, Finding) and play is not None:
-        ruling, transcript, changed = _looked_into(site, oracle, transcript, play)
-    return Example(_in_full(rule, site.case(transcript), ruling), transcript, others, changed)
+        ruling, transcript, changed = _looked_into(session, oracle, transcript, play)
+    return Example(_in_full(rule, session.case(transcript), ruling), transcript, others, changed)
 
 
 def _looked_into(
-    site: Site, oracle: Oracle, transcript: Transcript, play: Callable[[], Transcript]
+    session: Session, oracle: Oracle, transcript: Transcript, play: Callable[[], Transcript]
 ) -> tuple[Ruling, Transcript, bool]:
-    finding, transcript, changed = believed(site, oracle, transcript, play)
-    return finding if finding is not None else oracle(site.case(transcript)), transcript, changed
+    finding, transcript, changed = believed(session, oracle, transcript, play)
+    return finding if finding is not None else oracle(session.case(transcript)), transcript, changed
 
 
 def _in_full(rule: Rule, case: Case, ruling: Ruling) -> Ruling:

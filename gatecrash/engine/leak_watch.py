@@ -31,7 +31,7 @@ class Counts:
         return max(self.descriptors - before.descriptors, self.children - before.children) > _SLACK
 
 
-class Watch:
+class LeakWatch:
     """Remembers what a server had when it was first seen, which rules were blamed, how many looks are left."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from gatecrash.engine.judge import judge
 from gatecrash.engine.prerequisites import Prerequisites, verdict_without_trying
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.model.scenario import (
     FIRST_CROWD,
     SECOND_CROWD,
@@ -38,25 +38,25 @@ _DISTURBING = (LimitDescriptors, Restart, Signal, StartOnTakenPort, StartOnTermi
 Leak = tuple[Finding, Scenario, Transcript]
 
 
-def leaks_of(site: Site, transcript: Transcript) -> Iterator[Leak]:
-    """What the scenario just played leaves behind each time, each rule that it breaks only once a site."""
-    if not site.watch.suspects(site.running):
+def leaks_of(session: Session, transcript: Transcript) -> Iterator[Leak]:
+    """What the scenario just played leaves behind each time, each rule that it breaks only once a session."""
+    if not session.leak_watch.suspects(session.running):
         return
     try:
-        yield from _looked_into(site, transcript)
+        yield from _looked_into(session, transcript)
     finally:
-        site.drop()  # what has piled up would slow every later look
+        session.drop()  # what has piled up would slow every later look
 
 
-def _looked_into(site: Site, transcript: Transcript) -> Iterator[Leak]:
+def _looked_into(session: Session, transcript: Transcript) -> Iterator[Leak]:
     played = transcript.scenario
-    if played.traps or any(isinstance(step, _DISTURBING) for step in played.steps) or not site.watch.patience:
+    if played.traps or any(isinstance(step, _DISTURBING) for step in played.steps) or not session.leak_watch.patience:
         return
-    site.watch.patience -= 1
-    rules = ["RES-01", "FORK-07"] if _polite(site.case(transcript)) else ["RES-02", "FORK-12"]
-    rules = [rule for rule in rules if rule not in site.watch.muted]
-    rules += ["FORK-02"] if "FORK-02" not in site.watch.muted else []
-    yield from _confirmed(site, many_times(played), rules)
+    session.leak_watch.patience -= 1
+    rules = ["RES-01", "FORK-07"] if _polite(session.case(transcript)) else ["RES-02", "FORK-12"]
+    rules = [rule for rule in rules if rule not in session.leak_watch.muted]
+    rules += ["FORK-02"] if "FORK-02" not in session.leak_watch.muted else []
+    yield from _confirmed(session, many_times(played), rules)
 
 
 def _polite(case: Case) -> bool:
@@ -78,12 +78,12 @@ def many_times(played: Scenario) -> Scenario:
     return scenario(*rounds[:_ROUNDS], once, *rounds[_ROUNDS:], twice)
 
 
-def _confirmed(site: Site, played: Scenario, rules: list[str]) -> Iterator[Leak]:
+def _confirmed(session: Session, played: Scenario, rules: list[str]) -> Iterator[Leak]:
     for name in rules:
         rule = load().get(name)
-        if verdict_without_trying(rule, site, Prerequisites(site)) is not None:
+        if verdict_without_trying(rule, session, Prerequisites(session)) is not None:
             continue
-        example = judge(site, rule, played, fresh=True)
+        example = judge(session, rule, played, fresh=True)
         if example.finding is not None and example.finding.conclusive:
-            site.watch.muted.add(name)
+            session.leak_watch.muted.add(name)
             yield example.finding, played, example.transcript

@@ -1,4 +1,4 @@
-"""Builds and discovers targets once a run, whoever asks first, and keeps this process's sites."""
+"""Builds and discovers targets once a run, whoever asks first, and keeps this process's sessions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatecrash.engine.discovery import Discovery, discover
 from gatecrash.engine.prerequisites import Prerequisites
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.errors import TargetError, Unavailable
 from gatecrash.language import say
 from gatecrash.model.contract import Contract
@@ -73,18 +73,18 @@ class Prepared:
 
 
 @dataclass
-class Bench:
-    """One target in this process: its site, and which basic rules are known to hold."""
+class OpenTarget:
+    """One target in this process: its session, and which basic rules are known to hold."""
 
-    site: Site
+    session: Session
     prepared: Prepared
     prerequisites: Prerequisites = field(init=False)
 
     def __post_init__(self) -> None:
-        self.prerequisites = Prerequisites(self.site)
+        self.prerequisites = Prerequisites(self.session)
 
 
-class Workshop:
+class SessionPool:
     """Benches by target. The run's folder is shared by all processes of a run."""
 
     def __init__(
@@ -101,7 +101,7 @@ class Workshop:
         self.patience = patience
         self.sanitized = sanitized
         self.contract = Path(contract) if contract else None
-        self._benches: dict[str, Bench] = {}
+        self._opened: dict[str, OpenTarget] = {}
 
     @staticmethod
     def new_folder() -> Path:
@@ -114,27 +114,27 @@ class Workshop:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def __enter__(self) -> Workshop:
+    def __enter__(self) -> SessionPool:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for bench in self._benches.values():
-            bench.site.close()
-        self._benches.clear()
+        for opened in self._opened.values():
+            opened.session.close()
+        self._opened.clear()
 
-    def bench(self, target: str, build_name: str = "plain") -> Bench | None:
-        """The bench of a target; None when it has no such build. Raises TargetError or UsageError."""
-        if target not in self._benches:
+    def open(self, target: str, build_name: str = "plain") -> OpenTarget | None:
+        """This target, opened; None when it has no such build. Raises TargetError or UsageError."""
+        if target not in self._opened:
             prepared = self.prepare(target)
-            while len(self._benches) >= _MOST_SITES:
-                self._benches.pop(next(iter(self._benches))).site.close()
+            while len(self._opened) >= _MOST_SITES:
+                self._opened.pop(next(iter(self._opened))).session.close()
             launches = {name: self._in_copy(one) for name, one in self._with_own_reports(prepared.launches).items()}
-            site = Site(launches, prepared.contract, arena=self.arena, patience=self.patience)
-            self._benches[target] = Bench(site, prepared)
-        bench = self._benches[target]
-        return bench if build_name in bench.prepared.launches else None
+            session = Session(launches, prepared.contract, arena=self.arena, patience=self.patience)
+            self._opened[target] = OpenTarget(session, prepared)
+        opened = self._opened[target]
+        return opened if build_name in opened.prepared.launches else None
 
     def _with_own_reports(self, launches: Mapping[str, Launch]) -> dict[str, Launch]:
         """Sanitizer reports of this process go to a folder of its own: another worker's are not ours to read."""
@@ -176,10 +176,10 @@ class Workshop:
             sanitized = aside.submit(self._sanitized, target, folder) if self._may_sanitize(target) else None
             try:
                 launch, how = _plain(target, folder)
-                with self._site(launch, contract) as site:
-                    found = discover(site, _source_text(target))
-                    found.notes.extend([site.shelter.note] if site.shelter.note else [])
-                    kind, unseen = site.arena.kind, site.unseen
+                with self._site(launch, contract) as session:
+                    found = discover(session, _source_text(target))
+                    found.notes.extend([session.shelter.note] if session.shelter.note else [])
+                    kind, unseen = session.arena.kind, session.unseen
             except TargetError as error:
                 return Prepared(target.name, contract, {}, error=str(error))
             other, said = sanitized.result() if sanitized is not None else (None, "")
@@ -187,8 +187,8 @@ class Workshop:
         prepared = _prepared(target, found, launches, (how, said) if said else (how,))
         return replace(prepared, arena=kind, unseen=unseen)
 
-    def _site(self, launch: Launch, contract: Contract) -> Site:
-        return Site({"plain": self._in_copy(launch)}, contract, arena=self.arena, patience=self.patience)
+    def _site(self, launch: Launch, contract: Contract) -> Session:
+        return Session({"plain": self._in_copy(launch)}, contract, arena=self.arena, patience=self.patience)
 
     def _in_copy(self, launch: Launch) -> Launch:
         """What our requests make it do is done to copies of its files."""

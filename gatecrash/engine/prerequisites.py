@@ -1,4 +1,4 @@
-"""From a rule and a site to a verdict: does the rule apply, can it be seen here, does what it builds on hold?"""
+"""From a rule and a session to a verdict: does the rule apply, can it be seen here, does what it builds on hold?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 
 from gatecrash.engine.judge import judge
 from gatecrash.engine.probes import probe_of
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.errors import TargetError, Unavailable
 from gatecrash.instruments import borrowing, gates
 from gatecrash.language import stated
@@ -30,7 +30,7 @@ def missing_here() -> dict[str, str]:
 
 
 def missing_instruments(unseen: str | None) -> dict[str, str]:
-    """The instruments that cannot be used, with the reason. `unseen`: why only the wire is seen (`Site.unseen`)."""
+    """The instruments that cannot be used, with the reason. `unseen`: why only the wire is seen (`Session.unseen`)."""
     return missing_here() if unseen is None else dict.fromkeys(UNSEEN, unseen)
 
 
@@ -44,10 +44,10 @@ def holding(verdicts: Iterable[Verdict], rule: str) -> bool:
 
 
 class Prerequisites:
-    """Remembers for one site which basic rules hold, each tried once by its probe."""
+    """Remembers for one session which basic rules hold, each tried once by its probe."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
+    def __init__(self, session: Session) -> None:
+        self.session = session
         self._broken: dict[str, str | None] = {}
 
     def hold(self, rules: Iterable[str]) -> None:
@@ -56,7 +56,7 @@ class Prerequisites:
 
     def broken(self, rule: Rule) -> str | None:
         """Why `rule` cannot be seen: the first prerequisite that does not hold; None when all do."""
-        for prerequisite in load().prerequisites(rule, self.site.contract):
+        for prerequisite in load().prerequisites(rule, self.session.contract):
             reason = self._probe(prerequisite.id)
             if reason is not None:
                 return reason
@@ -71,7 +71,7 @@ class Prerequisites:
         build = probe_of(rule)
         if build is None:
             return None
-        played = fitted(build(self.site.contract), self.site.contract)
+        played = fitted(build(self.session.contract), self.session.contract)
         try:
             finding = self._probed(rule, played)
             if finding is not None and finding.conclusive:  # once is no proof: a trial's failures are seen again, too
@@ -89,18 +89,18 @@ class Prerequisites:
 
     def _probed(self, rule: str, played: Scenario, *, sure: bool = False) -> Finding | None:
         """What is found broken when the rule's probe is played on a fresh server."""
-        return judge(self.site, load().get(rule), played, fresh=True, sure=sure).finding
+        return judge(self.session, load().get(rule), played, fresh=True, sure=sure).finding
 
 
 def verdict_without_trying(
-    rule: Rule, site: Site, prerequisites: Prerequisites, build: str = "plain"
+    rule: Rule, session: Session, prerequisites: Prerequisites, build: str = "plain"
 ) -> Verdict | None:
     """The verdict of a rule that need not or cannot be tried; None when it has to be tried."""
-    reason = applicable(rule, site.contract)
+    reason = applicable(rule, session.contract)
     if reason is not None:
         return Verdict(rule.id, "not_applicable", reason, build=build)
-    missing = missing_instruments(site.unseen)
-    dispensable = _DISPENSABLE if site.remote and "quiescence" in rule.instruments else frozenset()
+    missing = missing_instruments(session.unseen)
+    dispensable = _DISPENSABLE if session.remote and "quiescence" in rule.instruments else frozenset()
     for instrument in rule.instruments:
         if instrument in missing and instrument not in dispensable:
             lack = missing[instrument]

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from gatecrash.engine.preparation import Bench
+from gatecrash.engine.preparation import OpenTarget
 from gatecrash.engine.prerequisites import holding, verdict_without_trying
 from gatecrash.engine.profiles import Profile
 from gatecrash.engine.trial import RuleBroken, Trial
@@ -65,29 +65,29 @@ def _properties_of(module: ModuleType) -> list[Property]:
     return found
 
 
-def try_property(one: Property, bench: Bench, build: str, tried: Profile) -> tuple[Verdict, ...]:
+def try_property(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
     """Every verdict that comes of one property on one build of a target."""
     rule = load().get(one.rule)
-    bench.site.scenario_seconds = tried.scenario_seconds
-    given = verdict_without_trying(rule, bench.site, bench.prerequisites, build)
+    opened.session.scenario_seconds = tried.scenario_seconds
+    given = verdict_without_trying(rule, opened.session, opened.prerequisites, build)
     if given is not None:
         return (given,)
-    bench.site.drop()  # what an earlier rule did to a server is none of this one's affair
-    trial = Trial(rule, bench.site, tried, build=build)
+    opened.session.drop()  # what an earlier rule did to a server is none of this one's affair
+    trial = Trial(rule, opened.session, tried, build=build)
     with suppress(RuleBroken):
         one.run(trial)
     own = () if trial.verdict is None else (trial.verdict,)
     return (*trial.others.values(), *own)
 
 
-def judge(bench: Bench, build: str, profile_of: Callable[[Rule], Profile | None]) -> list[Verdict]:
+def judge(opened: OpenTarget, build: str, profile_of: Callable[[Rule], Profile | None]) -> list[Verdict]:
     """Every verdict on one build, in this process; rules whose profile is None are left out."""
     verdicts: list[Verdict] = []
     for one in properties():
         tried = profile_of(load().get(one.rule))
         if tried is not None:
-            new = try_property(one, bench, build, tried)
+            new = try_property(one, opened, build, tried)
             if holding(new, one.rule):
-                bench.prerequisites.hold([one.rule])
+                opened.prerequisites.hold([one.rule])
             verdicts += new
     return verdicts

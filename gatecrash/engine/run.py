@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gatecrash.config.scheme import Scheme
 from gatecrash.engine.cpu_quota import default_workers
-from gatecrash.engine.preparation import Prepared, Workshop
+from gatecrash.engine.preparation import Prepared, SessionPool
 from gatecrash.engine.prerequisites import missing_instruments
 from gatecrash.engine.profiles import profile
 from gatecrash.errors import GatecrashError, TargetError
@@ -23,11 +23,11 @@ from gatecrash.results.record import RunRecord, judgements
 from gatecrash.rulebook import OVERRUN, Rule, applicable, load
 
 if TYPE_CHECKING:
-    from gatecrash.engine.worker_pool import Order, Result
+    from gatecrash.engine.worker_pool import Result, WorkItem
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RunRequest:
     """What a run is asked to do. `target` and `contract` are absolute where they are paths; `named` as typed."""
 
     target: str
@@ -49,11 +49,11 @@ class Wishes:
 class Run:
     """`prepare`, then `verdicts` to its end or as far as wanted; `record` at any time says what is known."""
 
-    def __init__(self, wishes: Wishes, folder: Path) -> None:
+    def __init__(self, request: RunRequest, folder: Path) -> None:
         """`folder` is this run's own."""
-        self.wishes = wishes
+        self.request = request
         self.folder = folder
-        self.prepared = Prepared(Path(wishes.target).name, Contract(), {})
+        self.prepared = Prepared(Path(request.target).name, Contract(), {})
         self._verdicts: list[Verdict] = []
         self._faults: list[str] = []
         self._tried = False
@@ -66,12 +66,12 @@ class Run:
 
     def prepare(self) -> Prepared:
         """Build and discover. Raises TargetError when the target does not build or come to listen, UsageError."""
-        workshop = self._workshop()
-        workshop.resolve(self.wishes.target)  # one that is not there is told of before anything heavy is imported
+        session_pool = self._session_pool()
+        session_pool.resolve(self.request.target)  # one that is not there is told of before anything heavy is imported
         # The suites and Hypothesis are imported while compilers run; the workers are forked with all in place.
         with ThreadPoolExecutor(1) as aside:
             suites = aside.submit(_import_suites)
-            self.prepared = workshop.prepare(self.wishes.target)
+            self.prepared = session_pool.prepare(self.request.target)
             suites.result()
         return self.prepared
 
@@ -81,17 +81,17 @@ class Run:
         Whoever stops listening, or is interrupted, ends the workers: use it with contextlib.closing.
         """
         from gatecrash.engine.worker_pool import (  # brings Hypothesis, which prepare() has imported meanwhile
-            Crew,
-            orders,
+            WorkerPool,
+            work_items,
         )
 
-        wishes = self.wishes
-        work = orders((rule.id for rule in wishes.rules), self.prepared.launches, first=first)
-        jobs = min(wishes.jobs or default_workers(), len(work))
-        tried = profile(wishes.profile)
-        seconds = tried.run_seconds if wishes.max_time is None else wishes.max_time
-        with Crew(self.folder, self._workshop, wishes.target, tried, jobs=jobs) as crew:
-            for result in crew.results(work, until=self._started + seconds):
+        request = self.request
+        work = work_items((rule.id for rule in request.rules), self.prepared.launches, first=first)
+        jobs = min(request.jobs or default_workers(), len(work))
+        tried = profile(request.profile)
+        seconds = tried.run_seconds if request.max_time is None else request.max_time
+        with WorkerPool(self.folder, self._session_pool, request.target, tried, jobs=jobs) as workers:
+            for result in workers.results(work, until=self._started + seconds):
                 self._faults += [result.fault] if result.fault is not None else []
                 verdicts = self._verdicts_of(result, seconds)
                 self._verdicts += verdicts
@@ -103,13 +103,13 @@ class Run:
         yield left
         self._tried = True
 
-    def _left_out(self, work: list[Order]) -> tuple[Verdict, ...]:
+    def _left_out(self, work: list[WorkItem]) -> tuple[Verdict, ...]:
         """What is said of the rules that were not tried because the server forks without end."""
         overrun = next((v for v in self._verdicts if v.rule == OVERRUN and v.outcome == "fail"), None)
         if overrun is None:
             return ()
         known, reason = {verdict.rule for verdict in self._verdicts}, is_broken(overrun)
-        missing = [load().get(rule) for rule in dict.fromkeys(order.rule for order in work) if rule not in known]
+        missing = [load().get(rule) for rule in dict.fromkeys(item.rule for item in work) if rule not in known]
         return tuple(_hidden(rule, self.prepared.contract, reason) for rule in missing)
 
     def _verdicts_of(self, result: Result, seconds: float) -> tuple[Verdict, ...]:
@@ -117,13 +117,13 @@ class Run:
             return _not_tried(result, self.prepared.contract, seconds)
         if result.lost:
             reason = stated("nothing is known of it: {how}", how=result.lost)
-            return (Verdict(result.order.rule, "inconclusive", reason, build=result.order.build),)
+            return (Verdict(result.item.rule, "inconclusive", reason, build=result.item.build),)
         return result.verdicts
 
     def record(self) -> RunRecord:
         """What is known now."""
-        judged = judgements(self._verdicts, self.wishes.rules)
-        lost = sorted({rule.id for rule in self.wishes.rules} - {j.rule.id for j in judged})
+        judged = judgements(self._verdicts, self.request.rules)
+        lost = sorted({rule.id for rule in self.request.rules} - {j.rule.id for j in judged})
         faults = [*self._faults]
         if self._tried and lost and not faults:
             # A rule that was asked for and got no verdict is a fault of ours, and never silently a pass.
@@ -134,13 +134,13 @@ class Run:
             missing=self.missing,
             judgements=judged,
             seconds=time.monotonic() - self._started,
-            profile=self.wishes.profile,
+            profile=self.request.profile,
             fault="\n".join(faults) or None,
             interrupted=not self._tried,
-            named=self.wishes.named,
-            strict=self.wishes.strict,
-            baseline=self.wishes.baseline,
-            grading=self.wishes.grading,
+            named=self.request.named,
+            strict=self.request.strict,
+            baseline=self.request.baseline,
+            grading=self.request.grading,
         )
 
     def failed(self, error: GatecrashError) -> RunRecord:
@@ -152,17 +152,17 @@ class Run:
             missing={},
             judgements=(),
             seconds=time.monotonic() - self._started,
-            profile=self.wishes.profile,
+            profile=self.request.profile,
             fault=None if theirs else str(error),
-            named=self.wishes.named,
-            strict=self.wishes.strict,
-            baseline=self.wishes.baseline,
-            grading=self.wishes.grading,
+            named=self.request.named,
+            strict=self.request.strict,
+            baseline=self.request.baseline,
+            grading=self.request.grading,
         )
 
-    def _workshop(self) -> Workshop:
-        wishes = self.wishes
-        return Workshop(self.folder, arena=wishes.arena, patience=wishes.patience, contract=wishes.contract)
+    def _session_pool(self) -> SessionPool:
+        request = self.request
+        return SessionPool(self.folder, arena=request.arena, patience=request.patience, contract=request.contract)
 
 
 def _hidden(rule: Rule, contract: Contract, reason: str) -> Verdict:
@@ -173,7 +173,7 @@ def _hidden(rule: Rule, contract: Contract, reason: str) -> Verdict:
 
 def _not_tried(result: Result, contract: Contract, seconds: float) -> tuple[Verdict, ...]:
     """The verdict of a rule that the end of the run came before; on a second build it says nothing new."""
-    rule, build = load().get(result.order.rule), result.order.build
+    rule, build = load().get(result.item.rule), result.item.build
     if build != "plain" and rule.area != "memory":
         return ()
     lacking = applicable(rule, contract)

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
 
-from gatecrash.engine.leak_watch import Watch
+from gatecrash.engine.leak_watch import LeakWatch
 from gatecrash.errors import TargetError, TooSlow
 from gatecrash.instruments.patience import OwnTime
-from gatecrash.instruments.ticks import Haste, Lore, Ticks
+from gatecrash.instruments.ticks import TickMemory, Ticks, WaitPolicy
 from gatecrash.language import say
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Receive, Scenario, Send, StartOnTakenPort, scenario
@@ -40,7 +40,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _CHANCE = random.SystemRandom()
 
 
-class Site:
+class Session:
     """One target in one arena. A server is kept running between scenarios; a fresh one is a call away."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Site:
         self.unseen = REASON if isinstance(self.arena, Wire) else unseen_in(self.arena)
         if self.remote:
             self.patience = min(patience, WIRE_PATIENCE)
-        self.watch = Watch()
+        self.leak_watch = LeakWatch()
         #: What the target took of its own accord until now, and how much of it one scenario may cost (TooSlow).
         self.own = OwnTime()
         self.scenario_seconds = math.inf
@@ -73,7 +73,7 @@ class Site:
         #: The scenario that was asked anew last, and what its requests change in one another's answers.
         self._moved: tuple[Scenario | None, Mapping[bytes, frozenset[Aspect]]] = (None, {})
         self._before: dict[bytes, tuple[bytes, ...]] = {}  # what a fresh server was asked before it was asked this
-        self._lore: dict[tuple[str, frozenset[str]], Lore] = {}
+        self._tick_memory: dict[tuple[str, frozenset[str]], TickMemory] = {}
         self._starts: dict[str, Ticks] = {}
 
     @property
@@ -81,7 +81,7 @@ class Site:
         """Whether only the wire is seen."""
         return self.unseen is not None
 
-    def __enter__(self) -> Site:
+    def __enter__(self) -> Session:
         return self
 
     def __exit__(
@@ -140,7 +140,7 @@ class Site:
 
     def _start(self, build: str, traps: frozenset[str]) -> Server:
         server = self._make(self.launches[build], traps)
-        server.starts = self._starts.setdefault(build, Ticks(haste="hasty"))
+        server.starts = self._starts.setdefault(build, Ticks(wait_policy="hasty"))
         self._server, self._key = server, (build, traps)
         return server
 
@@ -195,10 +195,10 @@ class Site:
         *,
         build: str = "plain",
         fresh: bool = False,
-        haste: Haste = "patient",
+        wait_policy: WaitPolicy = "patient",
         sure: bool = False,
     ) -> Transcript:
-        """Play a scenario on the running (or a fresh) server; on a fresh one no look is early, whatever `haste`.
+        """Play a scenario on the running (or a fresh) server; on a fresh one no look is early, whatever `wait_policy`.
 
         `sure`: somebody may be blamed for what is seen, so a server that wakes by itself is watched for longer.
         Raises TargetError when a fresh one does not start, TooSlow.
@@ -208,8 +208,10 @@ class Site:
         if fresh and self._worn and any(isinstance(step, StartOnTakenPort) for step in played.steps):
             self._new_arena()  # or TIME_WAIT might keep us from taking the port
         start = self.fresh if fresh else self.server
-        lore = self._lore.setdefault((build, played.traps), Lore())
-        ticks = Ticks(lore, "patient" if fresh else haste, linger=min(_LINGER, self.patience / 2) if sure else 0.0)
+        memory = self._tick_memory.setdefault((build, played.traps), TickMemory())
+        ticks = Ticks(
+            memory, "patient" if fresh else wait_policy, linger=min(_LINGER, self.patience / 2) if sure else 0.0
+        )
         return self.play_on(start(build, played.traps), played, ticks)
 
     def play_on(self, server: Server, played: Scenario, ticks: Ticks | None = None) -> Transcript:

@@ -18,10 +18,10 @@ from hypothesis.strategies import SearchStrategy
 from gatecrash.engine.judge import Example, judge
 from gatecrash.engine.leaks import leaks_of
 from gatecrash.engine.profiles import Profile
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.engine.shrinking import fewer_segments, smaller
 from gatecrash.errors import TargetError, TooSlow
-from gatecrash.instruments.ticks import Haste
+from gatecrash.instruments.ticks import WaitPolicy
 from gatecrash.language import stated
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Scenario
@@ -65,9 +65,9 @@ def _weight(broken: RuleBroken) -> int:
 class Trial:
     """Tries one rule. `verify` is the one verb a property ends with; `verdicts` is what came of it."""
 
-    def __init__(self, rule: Rule, site: Site, profile: Profile, *, build: str = "plain") -> None:
+    def __init__(self, rule: Rule, session: Session, profile: Profile, *, build: str = "plain") -> None:
         self.rule = rule
-        self.site = site
+        self.session = session
         self.profile = profile
         self.build = build
         self.examples = 0
@@ -78,20 +78,20 @@ class Trial:
         self._broken: dict[Scenario, RuleBroken] = {}
         self._shrink_until: float | None = None
         self._started = time.monotonic()
-        self._own_before = site.own.seconds
+        self._own_before = session.own.seconds
         self._broken_off = ""  # why a scenario was not played to its end
         self._flooded = ""  # who was sent more than is kept
         self._fresh = False
         self._unstarted = ""  # why it could not be started again
         self._overrun = ""  # why this rule cannot be seen: the server forks without end
-        self._haste: Haste = "careful" if rule.id in _COUNT_ZOMBIES else "hasty"
+        self._haste: WaitPolicy = "careful" if rule.id in _COUNT_ZOMBIES else "hasty"
         self._compared_less = False  # an example was let go because what a lone client gets is not what it was
         self.verdict: Verdict | None = None
 
     @property
     def contract(self) -> Contract:
         """What the target promises."""
-        return self.site.contract
+        return self.session.contract
 
     @property
     def request(self) -> bytes:
@@ -187,12 +187,12 @@ class Trial:
     def _out_of_time(self) -> bool:
         if self._shrink_until is not None:
             return time.monotonic() > self._shrink_until
-        spent = (self.site.own.seconds - self._own_before) / self.profile.seconds
+        spent = (self.session.own.seconds - self._own_before) / self.profile.seconds
         return spent > 1 and (self.examples >= _FEW_EXAMPLES or spent > _FAR_TOO_LONG)
 
     def _seen(self, played: Scenario) -> RuleBroken | None:
         self.examples += 1
-        example = self._judge(played, fresh=self._fresh, haste=self._haste)
+        example = self._judge(played, fresh=self._fresh, wait_policy=self._haste)
         if example.finding is not None and example.transcript.early:
             example = self._judge(played, fresh=False)
             if example.finding is None:  # it only looked broken too early: for this rule, look later from now on
@@ -234,12 +234,16 @@ class Trial:
             example = self._judge(played, fresh=True, sure=True)
         return example
 
-    def _judge(self, played: Scenario, *, fresh: bool, haste: Haste = "patient", sure: bool = False) -> Example:
-        example = judge(self.site, self.rule, played, build=self.build, fresh=fresh, haste=haste, sure=sure)
+    def _judge(
+        self, played: Scenario, *, fresh: bool, wait_policy: WaitPolicy = "patient", sure: bool = False
+    ) -> Example:
+        example = judge(
+            self.session, self.rule, played, build=self.build, fresh=fresh, wait_policy=wait_policy, sure=sure
+        )
         for other in example.others:
             self._note_other(other, played, example.transcript)
         if self.build == "plain":
-            for leak in leaks_of(self.site, example.transcript):
+            for leak in leaks_of(self.session, example.transcript):
                 self._note_other(*leak)
         self._compared_less = self._compared_less or (example.finding is None and example.changed)
         return example

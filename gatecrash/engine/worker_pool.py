@@ -1,7 +1,7 @@
 """Worker processes that try properties on one target, each in an arena of its own.
 
-The parent has imported everything when it forks them, hands out one order at a time to whoever is free, and hears
-the verdicts. A worker that ends early loses one order, and another takes its place. A rule is tried when those it
+The parent has imported everything when it forks them, hands out one item at a time to whoever is free, and hears
+the verdicts. A worker that ends early loses one item, and another takes its place. A rule is tried when those it
 builds on have their verdicts: what stands in whose way is decided by the rulebook, never by who was first. When the
 time of the run is over, what is under way is broken off.
 """
@@ -27,7 +27,7 @@ from types import TracebackType
 
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import holding
 from gatecrash.engine.profiles import Profile
 from gatecrash.engine.properties import properties, try_property
@@ -43,7 +43,7 @@ _MOST_WORDS = 6000  # characters of a fault that are shown
 
 
 @dataclass(frozen=True)
-class Order:
+class WorkItem:
     """One piece of work: the property at `index` of the catalogue, on one build."""
 
     index: int
@@ -57,13 +57,13 @@ class Order:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of an order: its verdicts, or why it has none (a fault of ours).
+    """What came of an item: its verdicts, or why it has none (a fault of ours).
 
     `late`: it was not tried, or (`begun`) not to its end, because the time of the run was over. `lost`: how the worker
     ended that tried it; nothing is known of the rule then.
     """
 
-    order: Order
+    item: WorkItem
     verdicts: tuple[Verdict, ...] = ()
     fault: str | None = None
     late: bool = False
@@ -71,8 +71,8 @@ class Result:
     lost: str = ""
 
 
-def orders(rules: Iterable[str], builds: Iterable[str], *, first: Iterable[str] = ()) -> list[Order]:
-    """The orders for these rules, build by build so that few servers are started; `first` are tried before others.
+def work_items(rules: Iterable[str], builds: Iterable[str], *, first: Iterable[str] = ()) -> list[WorkItem]:
+    """The items for these rules, build by build so that few servers are started; `first` are tried before others.
 
     Then the basic rules come, and of the others those that are known to be broken in more ways: when the time of a run
     is over, what was not tried is what would have shown least.
@@ -80,7 +80,7 @@ def orders(rules: Iterable[str], builds: Iterable[str], *, first: Iterable[str] 
     wanted, ahead = set(rules), set(first)
     chosen = [index for index, one in enumerate(properties()) if one.rule in wanted]
     chosen.sort(key=lambda index: _rank(properties()[index].rule, ahead))
-    return [Order(index, build) for build in builds for index in chosen]
+    return [WorkItem(index, build) for build in builds for index in chosen]
 
 
 def _rank(rule: str, ahead: set[str]) -> tuple[bool, int, int]:
@@ -102,20 +102,20 @@ class _Worker:
     process: ForkProcess
     line: Connection
     log: Path
-    order: Order | None = None
+    item: WorkItem | None = None
     #: Rules that hold, as far as this worker was told.
     told: set[str] = field(default_factory=set)
 
 
-class Crew:
+class WorkerPool:
     """`jobs` workers for one target. Leaving the block ends them and what they started."""
 
     def __init__(
-        self, folder: Path, open_workshop: Callable[[], Workshop], target: str, tried: Profile, *, jobs: int
+        self, folder: Path, open_session_pool: Callable[[], SessionPool], target: str, tried: Profile, *, jobs: int
     ) -> None:
         """`folder` is the run's own: the workers' logs go there."""
         self._folder = folder
-        self._open = open_workshop
+        self._open = open_session_pool
         self._target = target
         self._tried = tried
         self._jobs = jobs
@@ -125,7 +125,7 @@ class Crew:
         self._started = 0
         self._untried: Counter[str] = Counter()
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> WorkerPool:
         gc.freeze()  # what was imported lives as long as the workers: nobody needs to look through it again
         for _ in range(self._jobs):
             self._start()
@@ -145,8 +145,8 @@ class Crew:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         for worker in self._workers:
-            worker.line.close()  # one that waits for an order sees the end and leaves
-            if worker.order is not None or kind is not None:
+            worker.line.close()  # one that waits for an item sees the end and leaves
+            if worker.item is not None or kind is not None:
                 worker.process.terminate()
         for worker in self._workers:
             worker.process.join(_SECONDS_TO_END)
@@ -157,15 +157,15 @@ class Crew:
 
     # -- the parent's side --------------------------------------------------------------------------------------
 
-    def results(self, work: Iterable[Order], *, until: float = math.inf) -> Iterator[Result]:
+    def results(self, work: Iterable[WorkItem], *, until: float = math.inf) -> Iterator[Result]:
         """Hand the work out and give each result as it comes, until all is done or nobody is left to do it.
 
         `until`: when it has to be over (time.monotonic).
         """
         waiting = list(work)
-        self._untried = Counter(order.rule for order in waiting if order.build == "plain")
+        self._untried = Counter(item.rule for item in waiting if item.build == "plain")
         self._hand_out(waiting)
-        while busy := {worker.line: worker for worker in self._workers if worker.order is not None}:
+        while busy := {worker.line: worker for worker in self._workers if worker.item is not None}:
             left = until - time.monotonic()
             heard = wait(list(busy), None if left == math.inf else max(left, 0.0)) if left > 0 else []
             if not heard:
@@ -174,65 +174,65 @@ class Crew:
             for line in heard:
                 worker = busy[line]  # type: ignore[index]
                 result = self._hear(worker)
-                worker.order = None
+                worker.item = None
                 self._learn(result)
                 if result.lost and self._started < self._jobs + _MOST_REPLACED:
                     self._start()
                 self._hand_out(waiting)
                 yield result
-        for order in waiting:
-            yield Result(order, fault="there was no worker left to try it")
+        for item in waiting:
+            yield Result(item, fault="there was no worker left to try it")
 
-    def _give_up(self, waiting: list[Order]) -> Iterator[Result]:
+    def _give_up(self, waiting: list[WorkItem]) -> Iterator[Result]:
         """The time is over: whoever is still at work is ended with what it had started."""
         for worker in self._workers:
-            if worker.order is not None:
+            if worker.item is not None:
                 worker.process.terminate()
-                yield Result(worker.order, late=True, begun=True)
-        for order in waiting:
-            yield Result(order, late=True)
+                yield Result(worker.item, late=True, begun=True)
+        for item in waiting:
+            yield Result(item, late=True)
 
     def _learn(self, result: Result) -> None:
-        if result.order.build != "plain":
+        if result.item.build != "plain":
             return
-        rule = result.order.rule
+        rule = result.item.rule
         self._untried[rule] -= 1
         if not holding(result.verdicts, rule):
             self._failing.add(rule)
         elif not self._untried[rule] and rule not in self._failing:
             self._held.add(rule)
 
-    def _hand_out(self, waiting: list[Order]) -> None:
-        """An order to each free worker, as long as there is one whose rule can be tried now."""
+    def _hand_out(self, waiting: list[WorkItem]) -> None:
+        """An item to each free worker, as long as there is one whose rule can be tried now."""
         for worker in self._workers:
-            if worker.order is None and not worker.line.closed:
-                order = next((one for one in waiting if self._may_be_tried(one.rule)), None)
-                if order is None:
+            if worker.item is None and not worker.line.closed:
+                item = next((one for one in waiting if self._may_be_tried(one.rule)), None)
+                if item is None:
                     return
-                waiting.remove(order)
-                self._send(worker, order)
+                waiting.remove(item)
+                self._send(worker, item)
 
     def _may_be_tried(self, rule: str) -> bool:
         """Whether all that it builds on has been tried; rules that this run leaves out are probed by the workers."""
         return not any(self._untried[below] > 0 for below in load().get(rule).after)
 
-    def _send(self, worker: _Worker, order: Order) -> None:
-        worker.order = order
+    def _send(self, worker: _Worker, item: WorkItem) -> None:
+        worker.item = item
         news = self._held - worker.told
         worker.told |= news
         with suppress(BrokenPipeError):  # it has ended: its end is heard next
-            worker.line.send((order, news))
+            worker.line.send((item, news))
 
     def _hear(self, worker: _Worker) -> Result:
-        assert worker.order is not None
+        assert worker.item is not None
         try:
             result = worker.line.recv()
             assert isinstance(result, Result)
         except (EOFError, OSError):
             worker.process.join(_SECONDS_TO_END)
             worker.line.close()
-            how = f"a worker ended (status {worker.process.exitcode}) while it tried {worker.order.rule}"
-            return Result(worker.order, lost="; ".join((how, *_last_words(worker.log))))
+            how = f"a worker ended (status {worker.process.exitcode}) while it tried {worker.item.rule}"
+            return Result(worker.item, lost="; ".join((how, *_last_words(worker.log))))
         return result
 
     # -- a worker's side ----------------------------------------------------------------------------------------
@@ -244,9 +244,9 @@ class Crew:
         _print_to(log)
         set_hypothesis_home_dir(self._folder / "hypothesis")  # or it would make one where the user is
         try:
-            with self._open() as workshop:
+            with self._open() as session_pool:
                 try:
-                    self._serve(line, workshop)
+                    self._serve(line, session_pool)
                 finally:
                     # The parent may ask for the end a second time while we clean up.
                     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -254,23 +254,23 @@ class Crew:
         except (KeyboardInterrupt, BrokenPipeError):
             return
 
-    def _serve(self, line: Connection, workshop: Workshop) -> None:
+    def _serve(self, line: Connection, session_pool: SessionPool) -> None:
         while True:
             try:
-                order, held = line.recv()
+                item, held = line.recv()
             except (EOFError, OSError):
                 return
-            line.send(self._try(workshop, order, held))
+            line.send(self._try(session_pool, item, held))
 
-    def _try(self, workshop: Workshop, order: Order, held: set[str]) -> Result:
+    def _try(self, session_pool: SessionPool, item: WorkItem, held: set[str]) -> Result:
         try:
-            bench = workshop.bench(self._target, order.build)
-            if bench is None:
-                return Result(order)
-            bench.prerequisites.hold(held)
-            return Result(order, try_property(properties()[order.index], bench, order.build, self._tried))
-        except Exception:  # noqa: BLE001 - whatever fails in one order is told, and the others go on
-            return Result(order, fault=traceback.format_exc()[-_MOST_WORDS:])
+            opened = session_pool.open(self._target, item.build)
+            if opened is None:
+                return Result(item)
+            opened.prerequisites.hold(held)
+            return Result(item, try_property(properties()[item.index], opened, item.build, self._tried))
+        except Exception:  # noqa: BLE001 - whatever fails in one item is told, and the others go on
+            return Result(item, fault=traceback.format_exc()[-_MOST_WORDS:])
 
 
 def _last_words(log: Path) -> list[str]:

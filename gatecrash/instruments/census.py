@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from gatecrash.instruments import procfs, syscalls, waits
-from gatecrash.instruments.procfs import Status, field
+from gatecrash.instruments.procfs import ProcessStatus, field
 
 _RESTARTED = "restart_syscall"
 _REMEMBERED = 1 << 12
@@ -55,7 +55,7 @@ class ProcessEntry:
 class Census:
     """Looks at the descendants of the process `root` (its children may be adopted orphans), not at `root`."""
 
-    def __init__(self, root: int, known: waits.Known | None = None) -> None:
+    def __init__(self, root: int, known: waits.KnownLimit | None = None) -> None:
         """Looks below the process `root`, as the caller's /proc numbers it; `known`: see `waits.time_limit`."""
         self.root = root
         self._known = known
@@ -127,7 +127,7 @@ class Census:
 
     def describe(self, pid: int, tid: int, call: bytes, status: bytes, times: bytes) -> Task | None:
         """The task behind three files of /proc/PID/task/TID that were already read; None when they are empty."""
-        parsed = Status(status)
+        parsed = ProcessStatus(status)
         cpu = times.split()
         if not parsed.state or len(cpu) < 2:
             return None

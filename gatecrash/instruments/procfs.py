@@ -161,7 +161,7 @@ def memory(pid: int, address: int, size: int) -> bytes | None:
     return content if len(content) == size else None
 
 
-class Status:
+class ProcessStatus:
     """The few fields of /proc/PID/task/TID/status that say whether a task can move."""
 
     __slots__ = ("pending", "state", "switches")

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from gatecrash.errors import EngineFault
 from gatecrash.instruments import sockdiag
 from gatecrash.instruments.sockdiag import LISTEN, Entry
-
-Address = tuple[str, int]
+from gatecrash.model.address import Address
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ class _Lesson:
         """The wait has ended, for nothing or for reaping zombies (`idle`); were descriptors opened, or closed?"""
         now = self._state(end)
         as_before = replace(now, zombies=self.state.zombies) == self.state
-        self.ticks.lore.learn(self.state, idle=idle and as_before and descriptors(end.tasks) == self.descriptors)
+        self.ticks.memory.learn(self.state, idle=idle and as_before and descriptors(end.tasks) == self.descriptors)
 
 
 @dataclass
@@ -324,7 +324,7 @@ def _run_counter(folder: str) -> bytes:
     times = procfs.read(folder + "schedstat")
     if times != _UNCOUNTED:
         return times
-    return b"0 0 0 %d\n" % procfs.Status(procfs.read(folder + "status")).switches
+    return b"0 0 0 %d\n" % procfs.ProcessStatus(procfs.read(folder + "status")).switches
 
 
 def _asleep(task: Task) -> bool:

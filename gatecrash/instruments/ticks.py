@@ -33,7 +33,7 @@ from gatecrash.instruments.census import Task
 from gatecrash.instruments.syscalls import ARGUMENTS, TIME_LIMITS
 
 #: patient: every limit is waited out. careful: not where this state's tick did nothing. hasty: nor where it reaped.
-Haste = Literal["patient", "careful", "hasty"]
+WaitPolicy = Literal["patient", "careful", "hasty"]
 _SMALL = 4096  # below: descriptors, counts and flags; above: addresses, other ones in each process
 
 
@@ -56,7 +56,7 @@ class State:
 
 
 @dataclass
-class Lore:
+class TickMemory:
     """What was learned of one program: the states whose timed waits end for nothing, and those where something is done.
 
     A state where something was done once is never taken for idle, however many descriptors it has by then.
@@ -83,8 +83,8 @@ class Lore:
 class Ticks:
     """How the timed waits of one play are dealt with: what is known of them, and in how much of a hurry we are."""
 
-    lore: Lore = field(default_factory=Lore)
-    haste: Haste = "patient"
+    memory: TickMemory = field(default_factory=TickMemory)
+    wait_policy: WaitPolicy = "patient"
     situation: Callable[[], Situation] = Situation
     early: bool = False  # a look was early since this was last unset
     #: Seconds for which a server that wakes by itself is watched at least before silence is called proven: the tick
@@ -103,23 +103,23 @@ class Ticks:
 
     def take_for_idle(self, tasks: Iterable[Task], zombies: int) -> bool:
         """Whether this rest may count before its timed waits have ended; an early look is noted."""
-        if self.haste == "patient" or not self.lore.idle or (zombies and self.haste == "careful"):
+        if self.wait_policy == "patient" or not self.memory.idle or (zombies and self.wait_policy == "careful"):
             return False
-        if not self.lore.idles(self.state(tasks, zombies)):
+        if not self.memory.idles(self.state(tasks, zombies)):
             return False
         self.early = True
         return True
 
     def spun_here(self) -> bool:
         """Whether a task that runs now may count as spinning sooner: one did in this situation before."""
-        return self.haste != "patient" and bool(self.lore.spun) and self.situation().facts in self.lore.spun
+        return self.wait_policy != "patient" and bool(self.memory.spun) and self.situation().facts in self.memory.spun
 
     def note_spinning(self, *, sooner: bool) -> None:
         """A task spins; when that was said sooner than it could be proven, the look was early."""
         if sooner:
             self.early = True
         else:
-            self.lore.spun.add(self.situation().facts)
+            self.memory.spun.add(self.situation().facts)
 
 
 def _without_descriptors(state: State) -> State:

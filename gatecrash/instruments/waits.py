@@ -30,10 +30,10 @@ _SOCKET_LIMITS = {
 _YEAR_2001 = 1_000_000_000  # seconds: a deadline beyond it is on the wall clock, not on the monotonic one
 
 #: What is known of a socket's own time limit by its inode and the option's name: seconds, or None without a limit.
-Known = Callable[[int, str], float | None]
+KnownLimit = Callable[[int, str], float | None]
 
 
-def time_limit(pid: int, call: str, args: tuple[int, ...], known: Known | None = None) -> float | None:
+def time_limit(pid: int, call: str, args: tuple[int, ...], known: KnownLimit | None = None) -> float | None:
     """Seconds the call may sleep at most; None without a limit, `inf` when there may be one we cannot read.
 
     A span counts from the moment the call began, which is not known here, so the truth may be less. `known` tells of
@@ -59,7 +59,7 @@ def _sooner(one: float | None, other: float | None) -> float | None:
     return one if other is None else other if one is None else min(one, other)
 
 
-def _socket_limit(pid: int, descriptor: int, option: str, known: Known | None) -> float | None:
+def _socket_limit(pid: int, descriptor: int, option: str, known: KnownLimit | None) -> float | None:
     """SO_RCVTIMEO or SO_SNDTIMEO of a socket of another process, through a copy of its descriptor or by `known`."""
     if borrowing.refused() is not None:
         inode = procfs.socket_inode(pid, descriptor)

@@ -244,7 +244,7 @@ def _reads(transcript: Transcript, client: str) -> bool:
     return any(isinstance(step, ReceiveDatagrams) and step.client == client for step in transcript.scenario.steps)
 
 
-def _place(different: datagram.Difference) -> Difference | None:
+def _place(different: datagram.DatagramDifference) -> Difference | None:
     if different.detail is None or different.expected is None or different.got is None:
         return None
     return Difference(different.expected, different.got, different.detail.offset)

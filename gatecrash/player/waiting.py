@@ -116,7 +116,7 @@ class Waiter:
             patience=allowed,
             pump=self.server.pump,
             wait_out=wait_out,
-            ticks=self.ticks if early else replace(self.ticks, haste="patient"),
+            ticks=self.ticks if early else replace(self.ticks, wait_policy="patient"),
             spin=spin,
             overlook=overlook,
             own=self.own,

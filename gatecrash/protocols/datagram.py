@@ -11,19 +11,20 @@ from dataclasses import dataclass
 
 from gatecrash.language import joined, stated
 from gatecrash.protocols import echo
-from gatecrash.protocols.echo import Kind
+from gatecrash.protocols.echo import DifferenceKind
 from gatecrash.text import shown, size_of
 
 
 @dataclass(frozen=True)
-class Difference:
+class DatagramDifference:
     """One datagram that is missing, changed or extra. `index` is its place in the list it stands in."""
 
-    kind: Kind
+    kind: DifferenceKind
     index: int
     expected: bytes | None  # None for "extra": nobody should have got anything
     got: bytes | None  # None for "missing": nothing came. b"" is an empty datagram that did come
-    detail: echo.Difference | None  # for "changed": where, and whether it was cut short ("missing") or padded ("extra")
+    #: For "changed": where, and whether it was cut short ("missing") or padded ("extra").
+    detail: echo.StreamDifference | None
 
     def line(self) -> str:
         """The difference as one sentence without a full stop."""
@@ -44,7 +45,7 @@ def complete(sent: Sequence[bytes], received: Sequence[bytes]) -> bool:
     return len(received) >= len(sent)
 
 
-def difference(expected: Sequence[bytes], got: Sequence[bytes]) -> Difference | None:
+def difference(expected: Sequence[bytes], got: Sequence[bytes]) -> DatagramDifference | None:
     """The first datagram that is wrong, whatever the order they came in; None when all are right.
 
     Datagrams that came unchanged are matched first; what is left over is compared in order.
@@ -53,11 +54,11 @@ def difference(expected: Sequence[bytes], got: Sequence[bytes]) -> Difference | 
     came = _left_over(got, expected)
     if owed and came:
         (_, wanted), (index, datagram) = owed[0], came[0]
-        return Difference("changed", index, wanted, datagram, echo.difference(wanted, datagram))
+        return DatagramDifference("changed", index, wanted, datagram, echo.difference(wanted, datagram))
     if owed:
-        return Difference("missing", owed[0][0], owed[0][1], None, None)
+        return DatagramDifference("missing", owed[0][0], owed[0][1], None, None)
     if came:
-        return Difference("extra", came[0][0], None, came[0][1], None)
+        return DatagramDifference("extra", came[0][0], None, came[0][1], None)
     return None
 
 

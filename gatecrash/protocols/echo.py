@@ -8,14 +8,14 @@ from typing import Literal
 from gatecrash.language import stated
 from gatecrash.text import shown, size_of
 
-Kind = Literal["missing", "changed", "extra"]
+DifferenceKind = Literal["missing", "changed", "extra"]
 
 
 @dataclass(frozen=True)
-class Difference:
+class StreamDifference:
     """The first place where what came is not what was sent. `offset` counts bytes from 0."""
 
-    kind: Kind
+    kind: DifferenceKind
     offset: int
     expected: bytes  # what should have come from `offset` on; empty for "extra"
     got: bytes  # what came from `offset` on; empty for "missing"
@@ -41,17 +41,17 @@ def complete(sent: bytes, received: bytes) -> bool:
     return len(received) >= len(sent)
 
 
-def difference(expected: bytes, got: bytes) -> Difference | None:
+def difference(expected: bytes, got: bytes) -> StreamDifference | None:
     """The first difference between what should have come and what came; None when they are equal."""
     if expected == got:
         return None
     offset = _common_prefix(expected, got)
-    kind: Kind = "changed"
+    kind: DifferenceKind = "changed"
     if offset == len(got):
         kind = "missing"
     elif offset == len(expected):
         kind = "extra"
-    return Difference(kind, offset, expected[offset:], got[offset:])
+    return StreamDifference(kind, offset, expected[offset:], got[offset:])
 
 
 def _common_prefix(one: bytes, other: bytes) -> int:

@@ -18,11 +18,11 @@ import pytest
 
 from gatecrash import language
 from gatecrash.engine.cpu_quota import default_workers
-from gatecrash.engine.preparation import Workshop
+from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import verdict_without_trying
 from gatecrash.engine.profiles import Profile, profile, seconds
 from gatecrash.engine.references import Judged, judged_targets
-from gatecrash.engine.run import Run, Wishes
+from gatecrash.engine.run import Run, RunRequest
 from gatecrash.engine.trial import RuleBroken, Trial
 from gatecrash.errors import GatecrashError, UsageError
 from gatecrash.language import say, spoken
@@ -133,7 +133,7 @@ def pytest_configure(config: pytest.Config) -> None:
     except GatecrashError as error:
         raise pytest.UsageError(str(error)) from None
     if not hasattr(config, "workerinput"):
-        config.stash[_RUN_FOLDER] = gatherer.run.folder if gatherer is not None else Workshop.new_folder()
+        config.stash[_RUN_FOLDER] = gatherer.run.folder if gatherer is not None else SessionPool.new_folder()
         if gatherer is not None:
             config.pluginmanager.register(gatherer, "gatecrash-reports")
     else:
@@ -150,7 +150,7 @@ def _gatherer(config: pytest.Config) -> Gatherer | None:
         if asked:
             raise UsageError(f"{asked[0]} needs --target: it is about one target.")
         return None
-    wishes = Wishes(
+    request = RunRequest(
         target=target,
         rules=load().select(_asked(config, "--only"), _asked(config, "--skip")),
         named=target,
@@ -161,7 +161,7 @@ def _gatherer(config: pytest.Config) -> Gatherer | None:
         strict=_asked(config, "--strict-rules"),
         baseline=config.stash[_BASELINE] if _asked(config, "--baseline") else None,
     )
-    return Gatherer(Run(wishes, Workshop.new_folder()), reports)
+    return Gatherer(Run(request, SessionPool.new_folder()), reports)
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
@@ -173,7 +173,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the folder this run made for itself."""
     if not hasattr(config, "workerinput"):
-        Workshop.remove_folder(config.stash.get(_RUN_FOLDER, None))
+        SessionPool.remove_folder(config.stash.get(_RUN_FOLDER, None))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -245,9 +245,9 @@ def _kept(item: pytest.Item, chosen: set[str]) -> bool:
 
 
 @pytest.fixture(scope="session")
-def workshop(pytestconfig: pytest.Config) -> Iterator[Workshop]:
-    """Builds and discovers targets, once a run, and keeps this worker's sites."""
-    with Workshop(
+def session_pool(pytestconfig: pytest.Config) -> Iterator[SessionPool]:
+    """Builds and discovers targets, once a run, and keeps this worker's sessions."""
+    with SessionPool(
         pytestconfig.stash[_RUN_FOLDER],
         arena=_asked(pytestconfig, "--arena"),
         patience=_asked(pytestconfig, "--patience"),
@@ -257,28 +257,28 @@ def workshop(pytestconfig: pytest.Config) -> Iterator[Workshop]:
 
 
 @pytest.fixture
-def trial(request: pytest.FixtureRequest, judged: Judged, workshop: Workshop) -> Iterator[Trial]:
+def trial(request: pytest.FixtureRequest, judged: Judged, session_pool: SessionPool) -> Iterator[Trial]:
     """The trial of this test's rule on the judged target; skips where the rule does not apply or cannot be seen."""
     rule = _rule_of(request.node)
     started = time.monotonic()
     try:
-        bench = workshop.bench(judged.target, judged.build)
+        opened = session_pool.open(judged.target, judged.build)
     except GatecrashError as error:
         pytest.fail(str(error), pytrace=False)
-    if bench is None:
+    if opened is None:
         pytest.skip("there is no sanitized build of this target")
-    given = verdict_without_trying(rule, bench.site, bench.prerequisites, judged.build)
+    given = verdict_without_trying(rule, opened.session, opened.prerequisites, judged.build)
     if given is not None:
         _note(request.node, given)
         pytest.skip(f"{rule.id} {given.outcome.replace('_', ' ')}: {spoken(given.reason)}")
-    made = Trial(rule, bench.site, _profile(request.config), build=judged.build)
+    made = Trial(rule, opened.session, _profile(request.config), build=judged.build)
     yield made
     for other in made.others.values():
         _note(request.node, other)
     if made.verdict is not None:
         _note(request.node, made.verdict)
         if made.verdict.outcome == "pass" and judged.build == "plain":
-            bench.prerequisites.hold([rule.id])
+            opened.prerequisites.hold([rule.id])
         if made.verdict.outcome == "inconclusive":
             request.node.user_properties.append(("gatecrash-inconclusive", str(made.verdict.reason)))
     request.node.user_properties.append(("gatecrash-seconds", round(time.monotonic() - started, 3)))

@@ -45,7 +45,7 @@ class Gatherer:
             record = self.record(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
             for report in self.reports:
                 report.write(record)
-        if self.run.wishes.strict and self._fixed() and exitstatus == pytest.ExitCode.OK:
+        if self.run.request.strict and self._fixed() and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -63,11 +63,11 @@ class Gatherer:
             return self.run.failed(error)
         return replace(
             self.run.record(),
-            judgements=judgements(self.verdicts, self.run.wishes.rules),
+            judgements=judgements(self.verdicts, self.run.request.rules),
             fault="\n".join(dict.fromkeys(self.faults)) or None,
             interrupted=interrupted,
         )
 
     def _fixed(self) -> list[str]:
-        judged = judgements(self.verdicts, self.run.wishes.rules)
-        return [one.rule for one in (self.run.wishes.baseline or Baseline()).fixed(j.verdict for j in judged)]
+        judged = judgements(self.verdicts, self.run.request.rules)
+        return [one.rule for one in (self.run.request.baseline or Baseline()).fixed(j.verdict for j in judged)]

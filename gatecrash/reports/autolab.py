@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gatecrash.reports.marking import Row, folded, not_counted, rows, scheme_of, scored
+from gatecrash.reports.marking import MarkingRow, folded, not_counted, rows, scheme_of, scored
 from gatecrash.results.grading import number
 from gatecrash.results.record import RunRecord
 
@@ -30,11 +30,11 @@ def render(record: RunRecord) -> str | None:
     return "\n".join([*lines, json.dumps(_presentation(tests)), json.dumps(result)]) + "\n"
 
 
-def _word(row: Row) -> str:
+def _word(row: MarkingRow) -> str:
     return "holds " if row.passed else "broken"
 
 
-def _presentation(tests: tuple[Row, ...]) -> dict[str, Any]:
+def _presentation(tests: tuple[MarkingRow, ...]) -> dict[str, Any]:
     stages: dict[str, dict[str, Any]] = {}
     for row in tests:
         hint = {} if row.passed else {"hint": row.text}

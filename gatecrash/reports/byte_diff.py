@@ -11,7 +11,7 @@ from gatecrash.model.verdicts import Difference
 from gatecrash.text import escaped
 
 #: How a run relates to the other side: there too, only here, or the byte at which the two part.
-Kind = Literal["same", "changed", "first"]
+StretchKind = Literal["same", "changed", "first"]
 
 _BEFORE = 64
 _AFTER = 320
@@ -29,11 +29,11 @@ _NAMES = {
 
 
 @dataclass(frozen=True)
-class Run:
+class Stretch:
     """Bytes shown alike, already escaped. `title` gives them in hexadecimal where that helps; `breaks`: a line ends."""
 
     text: str
-    kind: Kind
+    kind: StretchKind
     title: str = ""
     breaks: bool = False
 
@@ -42,7 +42,7 @@ class Run:
 class Side:
     """One of the two. `before` and `after` are the bytes left out; `ends`: the other side goes on where this ends."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[Stretch, ...]
     before: int
     after: int
     ends: bool
@@ -75,7 +75,7 @@ def _common(expected: bytes, got: bytes) -> tuple[list[bool], list[bool]]:
 
 
 def _side(data: bytes, start: int, offset: int, stop: int, same: list[bool], *, ends: bool) -> Side:
-    kinds: list[Kind] = ["same"] * (offset - start)
+    kinds: list[StretchKind] = ["same"] * (offset - start)
     kinds += ["same" if known else "changed" for known in same]
     if len(kinds) > offset - start:
         kinds[offset - start] = "first"
@@ -88,20 +88,20 @@ def _side(data: bytes, start: int, offset: int, stop: int, same: list[bool], *, 
     )
 
 
-def _runs(window: bytes, kinds: list[Kind], start: int) -> list[Run]:
-    runs: list[Run] = []
+def _runs(window: bytes, kinds: list[StretchKind], start: int) -> list[Stretch]:
+    runs: list[Stretch] = []
     cells = enumerate(zip(window, kinds, strict=True), start)
     for (kind, plain, _), group in groupby(cells, key=lambda cell: (cell[1][1], 0x20 <= cell[1][0] < 0x7F, _own(cell))):
         positions, values = zip(*((position, byte) for position, (byte, _) in group), strict=True)
         data = bytes(values)
         title = "" if plain and kind == "same" else _title(positions[0], data)
-        runs.append(Run(escaped(data), kind, title))
+        runs.append(Stretch(escaped(data), kind, title))
         if data.endswith(b"\n"):
             runs[-1] = replace(runs[-1], breaks=True)
     return runs
 
 
-def _own(cell: tuple[int, tuple[int, Kind]]) -> int:
+def _own(cell: tuple[int, tuple[int, StretchKind]]) -> int:
     """A key of its own for every byte that cannot be printed, so that each has its own title."""
     position, (byte, _) = cell
     return -1 if 0x20 <= byte < 0x7F else position

@@ -13,13 +13,13 @@ from typing import Literal
 from gatecrash.reports.differing import side_by_side
 from gatecrash.reports.words import confirmed
 from gatecrash.results.folding import folded_lines
-from gatecrash.results.record import Judgement, RunRecord
+from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import Rule
 from gatecrash.text import safe_text
 
 #: failed counts against the gate; known is a failure of the baseline; advice is a broken SHOULD or MAY that fails
 #: nothing; unjudged could not be said.
-Status = Literal["passed", "failed", "known", "advice", "unjudged"]
+CaseStatus = Literal["passed", "failed", "known", "advice", "unjudged"]
 _MOST_TITLE = 300
 _MOST_DETAILS = 8_000
 _MOST_FAULT = 8_000
@@ -27,7 +27,7 @@ _RULEBOOK = "gatecrash/rulebook"
 
 
 @dataclass(frozen=True)
-class Place:
+class SourceLine:
     """A line of a source file. `path` is taken from the checkout, with slashes; `ours`: a file of Gatecrash."""
 
     path: str
@@ -36,16 +36,16 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Case:
+class ReportedCase:
     """One rule of a run. All text is safe to print: escaped and bounded."""
 
     rule: Rule
-    status: Status
+    status: CaseStatus
     message: str
     details: str
-    place: Place
+    place: SourceLine
     seconds: float
-    judgement: Judgement
+    judgement: JudgedRule
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Trouble:
     ours: bool
 
 
-def cases(record: RunRecord) -> tuple[Case, ...]:
+def cases(record: RunRecord) -> tuple[ReportedCase, ...]:
     """Every judged rule, in the rulebook's order."""
     return tuple(_case(record, judgement) for judgement in record.judgements)
 
@@ -74,9 +74,9 @@ def troubles(record: RunRecord) -> tuple[Trouble, ...]:
     return tuple(found)
 
 
-def _case(record: RunRecord, judgement: Judgement) -> Case:
+def _case(record: RunRecord, judgement: JudgedRule) -> ReportedCase:
     rule, verdict = judgement.rule, judgement.verdict
-    return Case(
+    return ReportedCase(
         rule=rule,
         status=_status(record, judgement),
         message=bounded(_message(record, judgement), _MOST_TITLE),
@@ -87,7 +87,7 @@ def _case(record: RunRecord, judgement: Judgement) -> Case:
     )
 
 
-def _status(record: RunRecord, judgement: Judgement) -> Status:
+def _status(record: RunRecord, judgement: JudgedRule) -> CaseStatus:
     outcome, rule = judgement.verdict.outcome, judgement.rule
     if outcome == "pass":
         return "passed"
@@ -99,7 +99,7 @@ def _status(record: RunRecord, judgement: Judgement) -> Status:
     return "failed" if counts else "advice"
 
 
-def _message(record: RunRecord, judgement: Judgement) -> str:
+def _message(record: RunRecord, judgement: JudgedRule) -> str:
     verdict = judgement.verdict
     if verdict.outcome != "fail":
         said = verdict.outcome.replace("_", " ")
@@ -113,7 +113,7 @@ def _message(record: RunRecord, judgement: Judgement) -> str:
     return f"known failure (baseline){reason}; {got}"
 
 
-def _details(record: RunRecord, judgement: Judgement) -> str:
+def _details(record: RunRecord, judgement: JudgedRule) -> str:
     """What a reader of a log needs: the claim, expected and got, the scenario, the evidence, the next step."""
     rule, verdict = judgement.rule, judgement.verdict
     if verdict.outcome != "fail":
@@ -142,20 +142,20 @@ def _details(record: RunRecord, judgement: Judgement) -> str:
 # -- places ---------------------------------------------------------------------------------------------------------
 
 
-def source_place(record: RunRecord) -> Place | None:
+def source_place(record: RunRecord) -> SourceLine | None:
     """The first line of the target's source; None where it is none that we know of."""
     source = record.prepared.source
-    return None if source is None else Place(bounded(_from_checkout(source), 1000), 1)
+    return None if source is None else SourceLine(bounded(_from_checkout(source), 1000), 1)
 
 
-def _place(record: RunRecord, judgement: Judgement) -> Place:
+def _place(record: RunRecord, judgement: JudgedRule) -> SourceLine:
     source = source_place(record)
     if source is None:
         return _in_the_rulebook(judgement.rule)
-    return Place(source.path, _named_line(judgement, Path(source.path).name))
+    return SourceLine(source.path, _named_line(judgement, Path(source.path).name))
 
 
-def _named_line(judgement: Judgement, name: str) -> int:
+def _named_line(judgement: JudgedRule, name: str) -> int:
     """The line that the finding names, as the sanitizers do ("server.c:42"); else 1."""
     finding = judgement.verdict.finding
     if finding is None:
@@ -176,8 +176,8 @@ def _from_checkout(source: str) -> str:
     return path.as_posix()
 
 
-def _in_the_rulebook(rule: Rule) -> Place:
-    return Place(f"{_RULEBOOK}/{rule.area}.toml", _lines_of(rule.area).get(rule.id, 1), ours=True)
+def _in_the_rulebook(rule: Rule) -> SourceLine:
+    return SourceLine(f"{_RULEBOOK}/{rule.area}.toml", _lines_of(rule.area).get(rule.id, 1), ours=True)
 
 
 @cache

@@ -10,8 +10,8 @@ import json
 from typing import Any
 
 from gatecrash import __version__
-from gatecrash.reports.marking import Row, bounded, folded, rows, scored, told
-from gatecrash.results.grading import Mark, Score, number
+from gatecrash.reports.marking import MarkingRow, bounded, folded, rows, scored, told
+from gatecrash.results.grading import GradedRule, Score, number
 from gatecrash.results.record import RunRecord
 
 LIVE = True
@@ -41,7 +41,7 @@ def _results(score: Score) -> list[dict[str, Any]]:
     return judged + unsure
 
 
-def _result(row: Row, dependency: str | None) -> dict[str, Any]:
+def _result(row: MarkingRow, dependency: str | None) -> dict[str, Any]:
     return {
         "name": row.id,
         "description": row.name,
@@ -53,11 +53,11 @@ def _result(row: Row, dependency: str | None) -> dict[str, Any]:
     }
 
 
-def _is_unsure(mark: Mark) -> bool:
+def _is_unsure(mark: GradedRule) -> bool:
     return not mark.counted and not mark.hidden and mark.judgement.verdict.outcome != "not_applicable"
 
 
-def _unsure(mark: Mark, hidden: frozenset[str]) -> dict[str, Any]:
+def _unsure(mark: GradedRule, hidden: frozenset[str]) -> dict[str, Any]:
     return {
         "name": mark.rule.id,
         "description": f"{mark.rule.id} {mark.rule.title}",

@@ -10,7 +10,7 @@ import base64
 import json
 from typing import Any
 
-from gatecrash.reports.marking import Row, bounded, folded, rows, scored
+from gatecrash.reports.marking import MarkingRow, bounded, folded, rows, scored
 from gatecrash.results.grading import Score, whole_points
 from gatecrash.results.record import RunRecord
 
@@ -47,6 +47,6 @@ def _result(record: RunRecord, score: Score, limit: int) -> dict[str, Any]:
     }
 
 
-def _test(row: Row, earned: int, limit: int) -> dict[str, Any]:
+def _test(row: MarkingRow, earned: int, limit: int) -> dict[str, Any]:
     said = {} if row.passed else {"message": bounded(row.text, limit)}
     return {"name": bounded(row.name, 120), "status": "pass" if row.passed else "fail", "score": earned, **said}

@@ -5,7 +5,7 @@ The runner shows ten of each kind for a step, so a broken MUST comes first and t
 
 from __future__ import annotations
 
-from gatecrash.reports.cases import Case, bounded, cases, one_line, source_place, troubles
+from gatecrash.reports.cases import ReportedCase, bounded, cases, one_line, source_place, troubles
 from gatecrash.reports.words import counts
 from gatecrash.results.record import RunRecord
 
@@ -26,11 +26,11 @@ def render(record: RunRecord) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _weight(one: Case) -> int:
+def _weight(one: ReportedCase) -> int:
     return ("MUST", "SHOULD", "MAY").index(one.rule.level)
 
 
-def _of(one: Case, kind: str) -> str:
+def _of(one: ReportedCase, kind: str) -> str:
     facts = {"title": f"{one.rule.id} {one.rule.level}: {one.rule.title}"}
     if not one.place.ours:  # the runner knows the checkout's files alone
         facts = {"file": one.place.path, "line": str(one.place.line), **facts}

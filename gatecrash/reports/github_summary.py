@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gatecrash.reports.cases import Case, Trouble, bounded, cases, one_line, troubles
+from gatecrash.reports.cases import ReportedCase, Trouble, bounded, cases, one_line, troubles
 from gatecrash.reports.links import rule_link
 from gatecrash.reports.words import closing, counts
 from gatecrash.results.record import RunRecord
@@ -40,7 +40,7 @@ def _head(record: RunRecord) -> str:
     return f"## Gatecrash: {_plain(target)} {said}\n\n{counts(record)} ({record.seconds:.1f} s, {record.profile})\n\n"
 
 
-def _table(rows: tuple[Case, ...]) -> str:
+def _table(rows: tuple[ReportedCase, ...]) -> str:
     if not rows:
         return ""
     lines = ["| area | hold | broken | advice | known | not judged |", "|---|--:|--:|--:|--:|--:|"]
@@ -60,7 +60,7 @@ def _fixed(record: RunRecord) -> str:
     return "".join(lines) + ("\n" if lines else "")
 
 
-def _broken(one: Case) -> str:
+def _broken(one: ReportedCase) -> str:
     head = f"<b>{one.rule.id}</b> {one.rule.level} {_HEADINGS[one.status]}: {_html(one.rule.title)}"
     link = rule_link(one.rule.id)
     more = "" if link is None else f"\n[About {one.rule.id}]({link})\n"

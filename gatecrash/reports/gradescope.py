@@ -11,7 +11,7 @@ import json
 import math
 from typing import Any
 
-from gatecrash.reports.marking import Row, bounded, not_counted, rows, scheme_of, scored
+from gatecrash.reports.marking import MarkingRow, bounded, not_counted, rows, scheme_of, scored
 from gatecrash.results.grading import Score, number
 from gatecrash.results.record import RunRecord
 
@@ -55,7 +55,7 @@ def _said(score: Score) -> str:
     return "\n".join(line for line in (score.line(), not_counted(score)) if line)
 
 
-def _test(place: int, row: Row, hidden: str) -> dict[str, Any]:
+def _test(place: int, row: MarkingRow, hidden: str) -> dict[str, Any]:
     points = {"score": number(row.earned), "max_score": number(row.possible)}
     return {
         **(points if row.possible or row.earned else {}),

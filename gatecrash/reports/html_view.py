@@ -23,7 +23,7 @@ from gatecrash.reports.byte_diff import Side, sides
 from gatecrash.reports.sequence_svg import svg
 from gatecrash.reproduction import NotAlone, script
 from gatecrash.results.folding import folded_lines
-from gatecrash.results.record import Judgement, RunRecord
+from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import Mistake, Rule, in_language
 from gatecrash.text import safe_text
 
@@ -63,7 +63,7 @@ class Fix:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A rule on the board, with its explanation. `detail` names what a broken rule's own part of the page adds."""
 
     rule: Rule
@@ -91,7 +91,7 @@ class Group:
     """The rules of one area and their counts in words."""
 
     area: str
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     counts: str
 
 
@@ -99,7 +99,7 @@ class Group:
 class Failure:
     """A broken rule: all that its reader needs."""
 
-    row: Row
+    row: TableRow
     steps: tuple[tuple[int, str], ...]
     steps_left_out: int
     expected: str
@@ -221,9 +221,9 @@ def _promise(record: RunRecord, name: str) -> str:
     return bounded(f"{name} = {getattr(record.prepared.contract, name, '?')}", 200)
 
 
-def _row(judgement: Judgement, record: RunRecord) -> Row:
+def _row(judgement: JudgedRule, record: RunRecord) -> TableRow:
     rule, outcome = in_language(judgement.rule), judgement.verdict.outcome
-    return Row(
+    return TableRow(
         rule=rule,
         outcome=outcome,
         symbol=SYMBOLS[outcome],
@@ -255,8 +255,8 @@ def coloured(code: str, language: str) -> Markup:
     return Markup(highlight(code, lexer, HtmlFormatter(nowrap=True)).rstrip("\n"))  # pygments escapes
 
 
-def _groups(rows: Iterable[Row]) -> tuple[Group, ...]:
-    by_area: dict[str, list[Row]] = {}
+def _groups(rows: Iterable[TableRow]) -> tuple[Group, ...]:
+    by_area: dict[str, list[TableRow]] = {}
     for row in rows:
         by_area.setdefault(row.rule.area, []).append(row)
     return tuple(Group(area, tuple(some), _counted(some)) for area, some in by_area.items())
@@ -268,14 +268,14 @@ def _word(outcome: Outcome, number: int) -> str:
     return spoken(plural[outcome] if number > 1 and outcome in plural else words.OUTCOME_WORDS[outcome])
 
 
-def _counted(rows: Sequence[Row]) -> str:
+def _counted(rows: Sequence[TableRow]) -> str:
     counts = [(name, sum(row.outcome == name for row in rows)) for name in SYMBOLS]
     if counts[-1][1] == len(rows):
         return say("does not apply")
     return ", ".join(say("{count} {verdict}", count=n, verdict=_word(name, n)) for name, n in counts if n)
 
 
-def _unjudged(rows: Iterable[Row]) -> tuple[Unjudged, ...]:
+def _unjudged(rows: Iterable[TableRow]) -> tuple[Unjudged, ...]:
     by_reason: dict[tuple[Outcome, str], list[str]] = {}
     for row in rows:
         if row.outcome in ("inconclusive", "not_observable"):
@@ -286,7 +286,7 @@ def _unjudged(rows: Iterable[Row]) -> tuple[Unjudged, ...]:
     )
 
 
-def _failure(judgement: Judgement, row: Row, record: RunRecord) -> Failure:
+def _failure(judgement: JudgedRule, row: TableRow, record: RunRecord) -> Failure:
     rule, verdict = judgement.rule, judgement.verdict
     finding = verdict.finding
     steps = [] if verdict.scenario is None else folded_lines(verdict.scenario.steps)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from gatecrash.reports.cases import Case, Trouble, bounded, cases, one_line, source_place, troubles
+from gatecrash.reports.cases import ReportedCase, Trouble, bounded, cases, one_line, source_place, troubles
 from gatecrash.reports.links import rule_link
 from gatecrash.results.record import RunRecord
 
@@ -38,7 +38,7 @@ def render(record: RunRecord) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(top, "unicode") + "\n"
 
 
-def _add(suite: ElementTree.Element, one: Case) -> None:
+def _add(suite: ElementTree.Element, one: ReportedCase) -> None:
     facts = {
         "classname": f"gatecrash.{one.rule.area}",
         "name": _clean(f"{one.rule.id} {one.rule.title}"),

@@ -9,7 +9,7 @@ from fractions import Fraction
 from gatecrash.config.scheme import Scheme
 from gatecrash.reports.words import OUTCOME_WORDS, confirmed
 from gatecrash.results.folding import folded_lines
-from gatecrash.results.grading import Mark, Score, score
+from gatecrash.results.grading import GradedRule, Score, score
 from gatecrash.results.record import RunRecord
 from gatecrash.text import safe_text
 
@@ -19,7 +19,7 @@ _MOST_LINES = 12
 
 
 @dataclass(frozen=True)
-class Row:
+class MarkingRow:
     """One test as a platform shows it. Extra credit is earned without being possible: it is above the total."""
 
     id: str
@@ -42,31 +42,31 @@ def scheme_of(record: RunRecord) -> Scheme:
     return record.grading or Scheme()
 
 
-def rows(score: Score) -> tuple[Row, ...]:
+def rows(score: Score) -> tuple[MarkingRow, ...]:
     """A row for each rule that counts, and for each that is broken and only advice."""
     if score.error is not None:
         text = bounded(score.error)
-        return (Row("build", "The server builds and starts", "build", False, Fraction(), score.maximum, text),)
+        return (MarkingRow("build", "The server builds and starts", "build", False, Fraction(), score.maximum, text),)
     hidden = frozenset(mark.rule.id for mark in score.marks if mark.hidden)
     return tuple(_row(mark, hidden) for mark in score.marks if mark.counted and (mark.weight or not mark.held))
 
 
-def _row(mark: Mark, hidden: frozenset[str]) -> Row:
+def _row(mark: GradedRule, hidden: frozenset[str]) -> MarkingRow:
     rule = mark.rule
     note = " (extra credit)" if mark.extra else "" if mark.weight else " (advice, no points)"
     possible = Fraction() if mark.extra else mark.possible
     name = f"{rule.id} {rule.title}{note}"
-    return Row(rule.id, name, rule.area, mark.held, mark.earned, possible, told(mark, hidden), mark.hidden)
+    return MarkingRow(rule.id, name, rule.area, mark.held, mark.earned, possible, told(mark, hidden), mark.hidden)
 
 
-def folded(rows: Iterable[Row]) -> tuple[Row, ...]:
+def folded(rows: Iterable[MarkingRow]) -> tuple[MarkingRow, ...]:
     """The rows for a platform that cannot hide one: the hidden ones are one row without a name."""
     given = tuple(rows)
     hidden = [row for row in given if row.hidden]
     if not hidden:
         return given
     held = sum(row.passed for row in hidden)
-    one = Row(
+    one = MarkingRow(
         id="hidden",
         name="Hidden rules",
         area="hidden",
@@ -89,7 +89,7 @@ def not_counted(score: Score) -> str:
     return f"Left out of the total ({said})." if said else ""
 
 
-def told(mark: Mark, hidden: frozenset[str] = frozenset(), limit: int = MOST_TEXT) -> str:
+def told(mark: GradedRule, hidden: frozenset[str] = frozenset(), limit: int = MOST_TEXT) -> str:
     """What a student reads of one rule: why it earned what it did, and for a broken one what was seen.
 
     The names of `hidden` rules stay out of it.

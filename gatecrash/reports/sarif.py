@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gatecrash import __version__
-from gatecrash.reports.cases import Case, Place, Trouble, bounded, cases, troubles
+from gatecrash.reports.cases import ReportedCase, SourceLine, Trouble, bounded, cases, troubles
 from gatecrash.reports.links import rule_link
 from gatecrash.results.baseline import fingerprint
 from gatecrash.results.record import RunRecord
@@ -75,7 +75,7 @@ def _help_in_markdown(rule: Rule) -> str:
     return "\n\n".join([*parts, f"Source: {rule.source}. `gatecrash explain {rule.id}`"])
 
 
-def _result(one: Case, number: int) -> dict[str, Any]:
+def _result(one: ReportedCase, number: int) -> dict[str, Any]:
     verdict = one.judgement.verdict
     result: dict[str, Any] = {
         "ruleId": one.rule.id,
@@ -92,7 +92,7 @@ def _result(one: Case, number: int) -> dict[str, Any]:
     return result
 
 
-def _location(place: Place) -> dict[str, Any]:
+def _location(place: SourceLine) -> dict[str, Any]:
     base = "GATECRASH" if place.ours else "SRCROOT"
     artifact = {"uri": quote(place.path.lstrip("/") if place.ours else place.path), "uriBaseId": base}
     if place.path.startswith("/"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from gatecrash.reports.cases import Case, Trouble, cases, one_line, troubles
+from gatecrash.reports.cases import ReportedCase, Trouble, cases, one_line, troubles
 from gatecrash.results.record import RunRecord
 
 
@@ -22,7 +22,7 @@ def render(record: RunRecord) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _point(number: int, one: Case) -> str:
+def _point(number: int, one: ReportedCase) -> str:
     name = f"{number} - {one.rule.id} {_escaped(one.rule.title)}"
     reason = _escaped(one_line(one.message))
     if one.status == "passed":
@@ -34,7 +34,7 @@ def _point(number: int, one: Case) -> str:
     return f"not ok {name} # TODO {'advice: ' if one.status == 'advice' else ''}{reason}"
 
 
-def _block(one: Case) -> list[str]:
+def _block(one: ReportedCase) -> list[str]:
     """YAML, written as JSON scalars, which YAML 1.2 reads as they are: nothing of a stranger's can end it."""
     finding = one.judgement.verdict.finding
     if one.status not in ("failed", "known", "advice"):

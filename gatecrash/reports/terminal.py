@@ -16,7 +16,7 @@ from gatecrash.model.contract import Contract
 from gatecrash.reports import words
 from gatecrash.reports.differing import side_by_side
 from gatecrash.results.folding import folded_lines
-from gatecrash.results.record import Judgement, RunRecord
+from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import Mistake, in_language
 from gatecrash.text import safe_text
 
@@ -69,7 +69,7 @@ def areas(console: Console, record: RunRecord) -> None:
     console.print()
 
 
-def _area_line(area: str, rows: list[Judgement]) -> Text:
+def _area_line(area: str, rows: list[JudgedRule]) -> Text:
     by = {name: [j.rule.id for j in rows if j.verdict.outcome == name] for name in _STYLES}
     if len(by["not_applicable"]) == len(rows):
         return Text(f"  {area:<11} {say('does not apply')}", "dim")
@@ -128,7 +128,7 @@ def baseline(console: Console, record: RunRecord) -> None:
         console.print()
 
 
-def failure(console: Console, judgement: Judgement, contract: Contract, replay_target: str) -> None:
+def failure(console: Console, judgement: JudgedRule, contract: Contract, replay_target: str) -> None:
     """One broken rule: the scenario, expected and got, the evidence, the usual mistake, how to see it again."""
     rule, verdict = in_language(judgement.rule), judgement.verdict
     console.rule(Text(f"{rule.id}  {rule.level}  {say('broken')}", "bold red"), align="left", style="red")
@@ -158,7 +158,7 @@ def failure(console: Console, judgement: Judgement, contract: Contract, replay_t
     console.print()
 
 
-def expected_and_got(console: Console, judgement: Judgement) -> None:
+def expected_and_got(console: Console, judgement: JudgedRule) -> None:
     """What the rule wants and what came instead, with the byte where they part."""
     finding = judgement.verdict.finding
     if finding is None:

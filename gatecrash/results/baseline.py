@@ -28,7 +28,7 @@ def fingerprint(verdict: Verdict) -> str:
 
 
 @dataclass(frozen=True, order=True)
-class Known:
+class KnownFailure:
     """One known failure. Without a fingerprint it stands for every way in which the rule can be broken."""
 
     rule: str
@@ -49,7 +49,7 @@ class Known:
 class Baseline:
     """The known failures of a target."""
 
-    known: tuple[Known, ...] = ()
+    known: tuple[KnownFailure, ...] = ()
 
     def to_json(self) -> list[dict[str, str | None]]:
         """Plain values."""
@@ -58,13 +58,13 @@ class Baseline:
     @classmethod
     def from_json(cls, rows: Iterable[Mapping[str, Any]]) -> Baseline:
         """What `to_json` wrote."""
-        return cls(tuple(Known(**row) for row in rows))
+        return cls(tuple(KnownFailure(**row) for row in rows))
 
-    def excuse(self, verdict: Verdict) -> Known | None:
+    def excuse(self, verdict: Verdict) -> KnownFailure | None:
         """The entry that makes this failure a known one; None when it is new, or no failure."""
         return next((one for one in self.known if one.covers(verdict)), None)
 
-    def fixed(self, verdicts: Iterable[Verdict]) -> tuple[Known, ...]:
+    def fixed(self, verdicts: Iterable[Verdict]) -> tuple[KnownFailure, ...]:
         """The entries whose rule was seen to hold: they must be removed. What was not judged is not fixed."""
         held = {verdict.rule for verdict in verdicts if verdict.outcome == "pass"}
         return tuple(one for one in self.known if one.rule in held)
@@ -77,18 +77,18 @@ class Baseline:
         return Baseline(tuple(sorted({*kept, *(self.excuse(one) or _entry(one) for one in broken)}, key=_place)))
 
 
-def _entry(verdict: Verdict) -> Known:
-    return Known(verdict.rule, fingerprint(verdict))
+def _entry(verdict: Verdict) -> KnownFailure:
+    return KnownFailure(verdict.rule, fingerprint(verdict))
 
 
 def _still_unknown(verdict: Verdict | None) -> bool:
     return verdict is None or verdict.outcome in ("not_observable", "inconclusive")
 
 
-def _place(one: Known) -> tuple[str, str]:
+def _place(one: KnownFailure) -> tuple[str, str]:
     return one.rule, one.fingerprint or ""
 
 
-def by_rule(baseline: Baseline, verdicts: Iterable[Verdict]) -> Mapping[str, Known]:
+def by_rule(baseline: Baseline, verdicts: Iterable[Verdict]) -> Mapping[str, KnownFailure]:
     """The excused failures: each rule's entry."""
     return {verdict.rule: one for verdict in verdicts if (one := baseline.excuse(verdict)) is not None}

@@ -12,7 +12,7 @@ from typing import Any
 from gatecrash.errors import UsageError
 from gatecrash.language import say
 from gatecrash.reports.formats import why_not_writable
-from gatecrash.results.baseline import Baseline, Known
+from gatecrash.results.baseline import Baseline, KnownFailure
 from gatecrash.rulebook import load
 from gatecrash.text import safe_text
 
@@ -84,7 +84,7 @@ class _Reading:
         known = [one for number, row in enumerate(rows) if (one := self._entry(number, row)) is not None]
         return Baseline(tuple(sorted(known, key=lambda one: (one.rule, one.fingerprint or ""))))
 
-    def _entry(self, number: int, row: dict[str, Any]) -> Known | None:
+    def _entry(self, number: int, row: dict[str, Any]) -> KnownFailure | None:
         before = len(self.mistakes)
         for key, value in row.items():
             wrong = _wrong(key, value)
@@ -94,11 +94,11 @@ class _Reading:
             self.mistakes.append((self._line(number), say("the entry has no rule; write rule = and an id in quotes.")))
         if len(self.mistakes) > before:
             return None
-        one = Known(row["rule"].upper(), row.get("fingerprint"), row.get("reason", ""))
+        one = KnownFailure(row["rule"].upper(), row.get("fingerprint"), row.get("reason", ""))
         self._only_once(number, one)
         return one
 
-    def _only_once(self, number: int, one: Known) -> None:
+    def _only_once(self, number: int, one: KnownFailure) -> None:
         same = (one.rule, one.fingerprint)
         first = self._seen.setdefault(same, number)
         if first != number:
@@ -169,7 +169,7 @@ def written(baseline: Baseline) -> str:
     return _HEAD + "".join(map(_entry_text, baseline.known))
 
 
-def _entry_text(one: Known) -> str:
+def _entry_text(one: KnownFailure) -> str:
     lines = ["", "[[known]]", f"rule = {_quoted(one.rule)}  # {load().get(one.rule).title}"]
     lines += [f"fingerprint = {_quoted(one.fingerprint)}"] if one.fingerprint is not None else []
     return "\n".join([*lines, f"reason = {_quoted(one.reason)}", ""])

@@ -11,15 +11,15 @@ from typing import Protocol
 from gatecrash.config.scheme import Scheme, Unsure
 from gatecrash.language import joined, marked, stated
 from gatecrash.model.verdicts import Verdict
-from gatecrash.results.record import Judgement, RunRecord
+from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import OVERRUN, Rule, applicable, load
 
 
 @dataclass(frozen=True)
-class Mark:
+class GradedRule:
     """What one rule brought. `possible` is 0 for what is not counted; `extra` points are above the total."""
 
-    judgement: Judgement
+    judgement: JudgedRule
     weight: Fraction
     counted: bool
     held: bool
@@ -45,7 +45,7 @@ class Score:
     reason: str
     points: Fraction
     maximum: Fraction
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[GradedRule, ...] = ()
     #: Why the target was not judged at all, when that is its own doing: it is worth 0 points.
     error: str | None = None
 
@@ -79,7 +79,7 @@ def score(record: RunRecord, scheme: Scheme) -> Score:
     return Score(not reason, reason, points, scheme.total, marks)
 
 
-def _why_none(record: RunRecord, scheme: Scheme, marks: tuple[Mark, ...]) -> str:
+def _why_none(record: RunRecord, scheme: Scheme, marks: tuple[GradedRule, ...]) -> str:
     if record.fault is not None:
         return stated("Gatecrash itself failed, which says nothing of the submission.")
     if record.interrupted:
@@ -101,7 +101,7 @@ def _why_none(record: RunRecord, scheme: Scheme, marks: tuple[Mark, ...]) -> str
     return ""
 
 
-def _unseen(mark: Mark, record: RunRecord) -> bool:
+def _unseen(mark: GradedRule, record: RunRecord) -> bool:
     outcome = mark.judgement.verdict.outcome
     return outcome == "inconclusive" or (outcome == "not_observable" and not _blockers(mark.judgement, record))
 
@@ -113,7 +113,7 @@ def _unseen(mark: Mark, record: RunRecord) -> bool:
 class _Draft:
     """A rule before it is known what a unit of weight is worth. `pending`: a run was cut short before it."""
 
-    judgement: Judgement
+    judgement: JudgedRule
     weight: Fraction
     counted: bool
     held: bool
@@ -127,7 +127,7 @@ class _Draft:
         return self.counted and not self.extra and self.weight > 0
 
 
-def _marks(record: RunRecord, scheme: Scheme) -> tuple[Mark, ...]:
+def _marks(record: RunRecord, scheme: Scheme) -> tuple[GradedRule, ...]:
     drafts = [_draft(judgement, record, scheme) for judgement in record.judgements]
     # What is not known yet may still be lost: until then it takes its part of the total, and nobody has earned it.
     all_drafts = [*drafts, *_pending(record, scheme)]
@@ -143,7 +143,7 @@ def _pending(record: RunRecord, scheme: Scheme) -> list[_Draft]:
     waiting = [r for r in load().rules if r.id not in known and applicable(r, record.prepared.contract) is None]
     return [
         _Draft(
-            Judgement(rule, Verdict(rule.id, "inconclusive")),
+            JudgedRule(rule, Verdict(rule.id, "inconclusive")),
             scheme.weight(rule),
             counted=True,
             held=False,
@@ -155,7 +155,7 @@ def _pending(record: RunRecord, scheme: Scheme) -> list[_Draft]:
     ]
 
 
-def _draft(judgement: Judgement, record: RunRecord, scheme: Scheme) -> _Draft:
+def _draft(judgement: JudgedRule, record: RunRecord, scheme: Scheme) -> _Draft:
     rule, outcome = judgement.rule, judgement.verdict.outcome
     weight, extra = scheme.weight(rule), scheme.is_extra(rule)
     if outcome in ("pass", "fail"):
@@ -187,7 +187,7 @@ _FATES: Mapping[Unsure, str] = {
 }
 
 
-def _blockers(judgement: Judgement, record: RunRecord) -> list[str]:
+def _blockers(judgement: JudgedRule, record: RunRecord) -> list[str]:
     """The broken rules that this one builds on, when they, and no missing instrument, kept it from being judged."""
     if judgement.verdict.outcome != "not_observable" or set(judgement.rule.instruments) & set(record.missing):
         return []
@@ -221,7 +221,7 @@ def _worth(drafts: list[_Draft], scheme: Scheme) -> dict[str, Fraction]:
     }
 
 
-def _mark(draft: _Draft, worth: Mapping[str, Fraction], spoilers: Mapping[str, _Draft], scheme: Scheme) -> Mark:
+def _mark(draft: _Draft, worth: Mapping[str, Fraction], spoilers: Mapping[str, _Draft], scheme: Scheme) -> GradedRule:
     rule = draft.judgement.rule
     unit = worth[rule.area] or (max(worth.values()) if draft.extra else Fraction())
     possible = draft.weight * unit if draft.counted else Fraction()
@@ -235,7 +235,7 @@ def _mark(draft: _Draft, worth: Mapping[str, Fraction], spoilers: Mapping[str, _
             why = stated("{why}, but {rule} was not judged, and {whole}", **values)
         else:
             why = stated("{why}, but {rule} does not, and {whole}", **values)
-    return Mark(
+    return GradedRule(
         judgement=draft.judgement,
         weight=draft.weight,
         counted=draft.counted,

@@ -17,7 +17,7 @@ from gatecrash.language import say
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.verdicts import Verdict
 from gatecrash.results.baseline import Baseline
-from gatecrash.results.record import Judgement, RunRecord
+from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import load as rulebook
 
 
@@ -81,7 +81,7 @@ def _record(row: dict[str, Any]) -> RunRecord:
         target=row["prepared"]["name"],
         prepared=Prepared.from_json(row["prepared"]),
         missing=row["missing"],
-        judgements=tuple(Judgement(rulebook().get(one.rule), one) for one in verdicts),
+        judgements=tuple(JudgedRule(rulebook().get(one.rule), one) for one in verdicts),
         strict=row.get("strict", False),
         baseline=None if row.get("baseline") is None else Baseline.from_json(row["baseline"]),
         grading=None if row.get("grading") is None else Scheme.from_json(row["grading"]),

@@ -10,7 +10,7 @@ from gatecrash import __version__
 from gatecrash.config.scheme import Scheme
 from gatecrash.engine.preparation import Prepared
 from gatecrash.model.verdicts import Outcome, Verdict, is_broken, merge
-from gatecrash.results.baseline import Baseline, Known, by_rule
+from gatecrash.results.baseline import Baseline, KnownFailure, by_rule
 from gatecrash.rulebook import OVERRUN, Rule, load
 
 OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "not_applicable", "not_observable", "inconclusive")
@@ -27,7 +27,7 @@ _BASIC: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Judgement:
+class JudgedRule:
     """A rule and what was said of it."""
 
     rule: Rule
@@ -41,7 +41,7 @@ class RunRecord:
     target: str
     prepared: Prepared
     missing: Mapping[str, str]
-    judgements: tuple[Judgement, ...]
+    judgements: tuple[JudgedRule, ...]
     seconds: float
     profile: str
     fault: str | None = None
@@ -67,12 +67,12 @@ class RunRecord:
         return {name: sum(j.verdict.outcome == name for j in self.judgements) for name in OUTCOMES}
 
     @property
-    def untried(self) -> tuple[Judgement, ...]:
+    def untried(self) -> tuple[JudgedRule, ...]:
         """The rules that nothing was found out about because there was no more time."""
         return tuple(j for j in self.judgements if j.verdict.late)
 
     @property
-    def unproven(self) -> tuple[Judgement, ...]:
+    def unproven(self) -> tuple[JudgedRule, ...]:
         """The basic rules (it accepts, it answers) that were asked for and neither seen to hold nor to be broken."""
         basic = [j for j in self.judgements if j.rule.id in _BASIC[self.prepared.contract.protocol]]
         if any(j.verdict.outcome == "fail" for j in basic):  # that one says what is wrong, and hides the others
@@ -93,18 +93,18 @@ class RunRecord:
         return judged, judged + summary["inconclusive"] + summary["not_observable"]
 
     @property
-    def broken(self) -> tuple[Judgement, ...]:
+    def broken(self) -> tuple[JudgedRule, ...]:
         """The broken rules: MUST first, then in the rulebook's order."""
         failed = [j for j in self.judgements if j.verdict.outcome == "fail"]
         return tuple(sorted(failed, key=lambda j: ("MUST", "SHOULD", "MAY").index(j.rule.level)))
 
     @property
-    def excused(self) -> Mapping[str, Known]:
+    def excused(self) -> Mapping[str, KnownFailure]:
         """The broken rules that the baseline knows, each with its entry."""
         return by_rule(self.baseline or Baseline(), (j.verdict for j in self.judgements))
 
     @property
-    def fixed(self) -> tuple[Known, ...]:
+    def fixed(self) -> tuple[KnownFailure, ...]:
         """The baseline's entries whose rule holds again."""
         return (self.baseline or Baseline()).fixed(j.verdict for j in self.judgements)
 
@@ -151,7 +151,7 @@ class RunRecord:
         }
 
 
-def _row(judgement: Judgement) -> dict[str, Any]:
+def _row(judgement: JudgedRule) -> dict[str, Any]:
     rule, verdict = judgement.rule, judgement.verdict
     finding = verdict.finding
     evidence: dict[str, Any] = {"reason": verdict.reason} if verdict.reason else {}
@@ -187,10 +187,10 @@ def behind_overrun(merged: Mapping[str, Verdict]) -> dict[str, Verdict]:
     }
 
 
-def judgements(verdicts: Iterable[Verdict], rules: Iterable[Rule]) -> tuple[Judgement, ...]:
+def judgements(verdicts: Iterable[Verdict], rules: Iterable[Rule]) -> tuple[JudgedRule, ...]:
     """One judgement for each of these rules that has a verdict."""
     merged = behind_overrun(merge(verdicts))
     order = {rule.id: rule for rule in load().rules}
     wanted = {rule.id for rule in rules}
     chosen = [rule for id, rule in order.items() if id in merged and (id in wanted or merged[id].outcome == "fail")]
-    return tuple(Judgement(rule, merged[rule.id]) for rule in chosen)
+    return tuple(JudgedRule(rule, merged[rule.id]) for rule in chosen)

@@ -30,7 +30,7 @@ from gatecrash.sandbox.broker import MESSAGE_SIZE, NETLINK_SOCK_DIAG
 from gatecrash.sandbox.process import Process
 from gatecrash.sandbox.seccomp import build_filter
 
-Kind = Literal["namespace", "loopback"]
+ArenaKind = Literal["namespace", "loopback"]
 
 # The package's folder comes last on the path: the standard library's names win. Importing keeps the byte code.
 BROKER = "import sys; sys.path.append(sys.argv[3]); from gatecrash.sandbox.broker import main; main()"
@@ -60,11 +60,11 @@ _refusals: list[str] = []
 class Arena:
     """A context manager; open one with `Arena.open`. Any number may be open at a time."""
 
-    kind: Kind
+    kind: ArenaKind
     broker_pid: int
     why_not_namespace: str | None
 
-    def __init__(self, kind: Kind, why_not_namespace: str | None = None) -> None:
+    def __init__(self, kind: ArenaKind, why_not_namespace: str | None = None) -> None:
         """Use `Arena.open`."""
         self.kind = kind
         self.why_not_namespace = why_not_namespace

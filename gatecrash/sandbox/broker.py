@@ -34,8 +34,8 @@ from gatecrash.sandbox.namespaces import (
     write_file,
 )
 from gatecrash.sandbox.overlays import Overlays
-from gatecrash.sandbox.process_limit import AT_LEAST, Growth
-from gatecrash.sandbox.spawn import Launch, Target
+from gatecrash.sandbox.process_limit import AT_LEAST, ProcessLimit
+from gatecrash.sandbox.spawn import Spawn, SpawnedTarget
 
 FINISHED_KEPT = 16  # dead targets whose output can still be asked for
 MESSAGE_SIZE = 200_000  # below the default SO_SNDBUF of a Unix socket (212992)
@@ -55,12 +55,12 @@ class Broker:
         """`private`: as pid 1 of an own pid namespace."""
         self.control = control
         self.private = private
-        self.targets: dict[int, Target] = {}
+        self.targets: dict[int, SpawnedTarget] = {}
         self.ended: dict[int, int] = {}  # statuses of targets otherwise forgotten
         self.serial = 0
         self.oldest = 0  # the first process started since none was left
         self.oldest_serial = 0
-        self.growth = Growth()
+        self.process_limit = ProcessLimit()
         self.overlays = Overlays()
         self.look_again = 0.0
         self.poll = select.poll()
@@ -135,7 +135,7 @@ class Broker:
 
     def spawn(self, request: Mapping[str, Any]) -> None:
         """Fork and exec; answers once exec has happened, or why it did not."""
-        launch = Launch(request, die_with_broker=not self.private)
+        launch = Spawn(request, die_with_broker=not self.private)
         out_read, out_write = terminal() if request["terminal"] else os.pipe2(os.O_CLOEXEC)
         if not self.oldest:  # nothing runs that could miss what it wrote
             self.overlays.renew()
@@ -152,8 +152,8 @@ class Broker:
         self.serial += 1
         if not self.oldest:
             self.oldest, self.oldest_serial = pid, self.serial
-            self.growth.restart()
-        target = self.targets[self.serial] = Target(pid, stdin_write, out_read)
+            self.process_limit.restart()
+        target = self.targets[self.serial] = SpawnedTarget(pid, stdin_write, out_read)
         self.poll.register(out_read, select.POLLIN)
         with hear:
             failure, listener = self.hear_report(hear)
@@ -186,7 +186,7 @@ class Broker:
             if message:
                 return message, listener
 
-    def drain(self, target: Target, rounds: int = 1) -> None:
+    def drain(self, target: SpawnedTarget, rounds: int = 1) -> None:
         """Read a target's output; at its end, stop watching for more."""
         pipe = target.pipe
         target.drain(rounds)
@@ -216,10 +216,10 @@ class Broker:
         if not self.oldest or now < self.look_again:
             return
         self.look_again = now + GROWTH_SECONDS
-        if not self.growth.to_count:
+        if not self.process_limit.to_count:
             return
-        processes = len(self.below(most=self.growth.allowed))
-        if processes > self.growth.allowed:
+        processes = len(self.below(most=self.process_limit.allowed))
+        if processes > self.process_limit.allowed:
             for serial, target in self.targets.items():
                 target.overrun = processes if serial >= self.oldest_serial else target.overrun
             self.kill_all()

@@ -65,7 +65,7 @@ class Process:
     def overrun(self) -> int:
         """How many processes there were, zombies included, when the arena ended them for being too many; else 0.
 
-        Too many are 1024 and four for each client, or a quarter of all the machine has numbers for (growth.py).
+        Too many are 1024 and four for each client, or a quarter of all the machine has numbers for (process_limit.py).
         """
         return int(self._ask("overrun", serial=self._serial)[0]["processes"])
 

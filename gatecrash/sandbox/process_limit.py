@@ -18,7 +18,7 @@ _PART_OF_ALL = 4
 _USUAL = 32768  # pid_max where it cannot be read (proc(5))
 
 
-class Growth:
+class ProcessLimit:
     """Tells when a target has far more processes than its clients account for.
 
     Such a target forks without end, and would leave the machine with no process number, for anybody. As root no limit

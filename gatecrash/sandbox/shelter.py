@@ -28,14 +28,14 @@ _SYSTEM = tuple(map(Path, ("/proc", "/sys", "/dev", "/usr", "/bin", "/sbin", "/l
 #: once, each in its arena, and must not meet there (shm_overview(7), sem_overview(7)).
 _SCRATCH = tuple(map(Path, ("/tmp", "/var/tmp", "/dev/shm")))
 
-Known = Mapping[str, tuple[int, ...]]
+KnownFiles = Mapping[str, tuple[int, ...]]
 
 
 class Shelter:
-    """For one site. `note` is a sentence for the report, where files are not, or differently, protected."""
+    """For one session. `note` is a sentence for the report, where files are not, or differently, protected."""
 
     def __init__(self, launches: Mapping[str, Launch]) -> None:
-        """Only launches with a `room` are sheltered: all of a site's have the same, and the same cwd."""
+        """Only launches with a `room` are sheltered: all of a session's have the same, and the same cwd."""
         guarded = [launch for launch in launches.values() if launch.room is not None and launch.address is None]
         self._guarded = guarded
         self._copy: FolderCopy | None = None
@@ -129,7 +129,7 @@ class FolderCopy:
         moved = self._top / path.relative_to(self.folder)
         return str(moved) if moved.exists() else word
 
-    def _make(self) -> Known:
+    def _make(self) -> KnownFiles:
         for entry in _walk(self.folder, self._leave_out):
             if not os.path.lexists(self._placed(entry)):
                 self._copy(entry)
@@ -195,7 +195,7 @@ def _is_linked(path: Path) -> bool:
     return any((place / "pyvenv.cfg").is_file() or (place.name == ".git") for place in places)
 
 
-def _census(folder: Path) -> Known:
+def _census(folder: Path) -> KnownFiles:
     """What is there, so that a change shows: kind and mode, size, time of change."""
     found: dict[str, tuple[int, ...]] = {}
     for path in (folder, *_walk(folder, folder)):

@@ -28,7 +28,7 @@ SECCOMP_NEW_LISTENER, SECCOMP_WAIT_KILLABLE_RECV = 1 << 3, 1 << 5
 SYS_SECCOMP = {"x86_64": 317, "aarch64": 277}
 
 
-class Launch:
+class Spawn:
     """What one spawn request asks for."""
 
     def __init__(self, request: Mapping[str, Any], *, die_with_broker: bool) -> None:
@@ -131,7 +131,7 @@ def candidates(program: str, path: str) -> list[str]:
     return [os.path.join(folder or ".", program) for folder in path.split(":")]
 
 
-class Target:
+class SpawnedTarget:
     """A started target as the broker remembers it: its status and both ends of its output."""
 
     def __init__(self, pid: int, stdin: int, output: int) -> None:

@@ -23,10 +23,10 @@ from gatecrash.instruments.gates import Gates
 from gatecrash.instruments.queues import DatagramSocket, Listener, Queues
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.language import say
+from gatecrash.model.address import Address
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.process import Process
 
-Address = tuple[str, int]
 #: The first listener must appear within this many seconds (real servers were seen to listen 2 s late).
 PATIENCE_TO_LISTEN = 8.0
 _POLL_MS = 1
@@ -101,7 +101,7 @@ class Server:
         self._from_the_start: frozenset[int] = frozenset()  # who held its socket when it was found
         self._told: set[int] = set()  # who got a signal that may end it: if it ends, that was our doing
         #: What is known of how this program starts: one that spins at once is not watched for as long each time.
-        self.starts = Ticks(haste="hasty")
+        self.starts = Ticks(wait_policy="hasty")
 
     def _spawn(self, traps: frozenset[str]) -> Process:
         command = self.launch.command(self.asked_port)

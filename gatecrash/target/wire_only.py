@@ -15,9 +15,10 @@ from gatecrash.instruments import procfs, queues
 from gatecrash.instruments.census import ProcessEntry, Task
 from gatecrash.instruments.queues import Connection, DatagramSocket, Listener
 from gatecrash.language import say, stated
+from gatecrash.model.address import Address
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.process import Output
-from gatecrash.target.server import PATIENCE_TO_LISTEN, Address, Launch, Server, Sockets
+from gatecrash.target.server import PATIENCE_TO_LISTEN, Launch, Server, Sockets
 
 #: What cannot be seen of a running server, by the instruments' names.
 UNSEEN = ("arena", "borrowed sockets", "census", "gates", "quiescence", "queues")

@@ -24,7 +24,7 @@ def test_half_a_request_blocks_nobody_else(trial: Trial) -> None:
 @pytest.mark.rule("LIFE-11")
 def test_a_client_that_reads_nothing_blocks_nobody_else(trial: Trial) -> None:
     counts = st.integers(1, _hogs(trial.contract))
-    flood = _FLOOD if trial.site.arena.kind == "namespace" else _FLOOD_OF_LARGE_BUFFERS
+    flood = _FLOOD if trial.session.arena.kind == "namespace" else _FLOOD_OF_LARGE_BUFFERS
     trial.verify(counts.map(lambda count: _unread(trial.contract, count, flood)), examples=5)
 
 

@@ -8,9 +8,9 @@ import socket
 import struct
 from typing import Literal
 
+from gatecrash.model.address import Address
 from gatecrash.model.transcript import End
 
-Address = tuple[str, int]
 _CHUNK = 262144
 _LINGER_RESET = struct.pack("ii", 1, 0)
 

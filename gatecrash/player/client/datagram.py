@@ -7,7 +7,8 @@ import select
 import socket
 import sys
 
-Address = tuple[str, int]
+from gatecrash.model.address import Address
+
 _SO_MEMINFO = 55  # asm-generic/socket.h (Linux 4.12): an array of u32, see sock_diag(7), struct sk_meminfo
 _SK_MEMINFO_DROPS = 8
 

@@ -16,11 +16,11 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
+from gatecrash.model.address import Address
 from gatecrash.model.scenario import AskWithRequests
 from gatecrash.model.transcript import LibraryAnswer
 from gatecrash.player.client.connection import acknowledge
 
-Address = tuple[str, int]
 _MOST_TAKEN = 4 << 20  # bytes of one connection
 Wait = Callable[[socket.socket], None]
 """Returns when the socket has something to read; raises TimeoutError when it never will."""

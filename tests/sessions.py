@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 
-from gatecrash.engine.session import Site
+from gatecrash.engine.session import Session
 from gatecrash.model.contract import Contract
 from gatecrash.target.server import Launch
 
@@ -29,10 +29,10 @@ def main(serve):
 @contextmanager
 def site_of(
     folder: Path, body: str, contract: Contract, *, arena: str = "auto", patience: float = 5.0
-) -> Iterator[Site]:
-    """A site for a Python program: ITERATIVE and `body`, which calls main(serve) or does it all itself."""
+) -> Iterator[Session]:
+    """A session for a Python program: ITERATIVE and `body`, which calls main(serve) or does it all itself."""
     program = folder / "server.py"
     program.write_text(ITERATIVE + dedent(body))
     launch = Launch((sys.executable, "-I", "-S", str(program), "{port}"), folder)
-    with Site({"plain": launch}, contract, arena=arena, patience=patience) as site:
-        yield site
+    with Session({"plain": launch}, contract, arena=arena, patience=patience) as session:
+        yield session
