@@ -10,7 +10,7 @@ import sys
 import traceback
 from importlib import import_module
 
-from gatecrash import __version__, language
+from gatecrash import __version__, languages
 from gatecrash.errors import GatecrashError
 from gatecrash.language import marked, say, spoken
 from gatecrash.text import safe_text
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         asked, given = _language(given)
-        language.use(asked)
+        languages.use(asked)
         options = _parser(given).parse_args(given)
     except SystemExit as stop:
         return 4 if stop.code else 0
@@ -83,7 +83,7 @@ def _language(given: list[str]) -> tuple[str | None, list[str]]:
 
 
 def _add_lang(parser: argparse.ArgumentParser) -> None:
-    known = " or ".join(language.LANGUAGES)
+    known = " or ".join(languages.LANGUAGES)
     parser.add_argument(
         "--lang", metavar="LANGUAGE", help=say("{known} (default: the locale's, as LANG names it)", known=known)
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gatecrash.language import say
+
 
 class GatecrashError(Exception):
     """A failure explained to the person at the keyboard; never shown as a traceback."""
@@ -13,8 +15,6 @@ class Unavailable(GatecrashError):
     """This machine refuses an instrument. `capability` names it, `reason` is the kernel's word."""
 
     def __init__(self, capability: str, reason: str) -> None:
-        from gatecrash.language import say  # which has errors of its own to raise
-
         super().__init__(say("{capability} is not available here: {reason}", capability=capability, reason=reason))
         self.capability = capability
         self.reason = reason

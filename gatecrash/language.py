@@ -1,7 +1,7 @@
 """The language people are spoken to in: English, or Korean from the gettext catalogue in `locale/`.
 
-It is chosen once, before anything is said; worker processes are forked after that and speak the same. Ids, levels and
-the events of a transcript are Gatecrash's own language, and are the same in every tongue.
+It is chosen once (languages.py), before anything is said; worker processes are forked after that and speak the same.
+Ids, levels and the events of a transcript are Gatecrash's own language, and are the same in every tongue.
 
 What a run finds is English in every record, file and protocol between programs: `stated` makes such a sentence, which
 remembers how it was made, and `spoken` says it in the language of the reader where a face shows it. What is only ever
@@ -14,42 +14,18 @@ those that are sentences of ours: they are peers' text.
 from __future__ import annotations
 
 import ast
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
-
-from gatecrash.errors import EngineFault, UsageError
-
-#: Each by its code (ISO 639-1), with its own name for itself.
-LANGUAGES: Final = {"en": "English", "ko": "한국어"}
-_NAMES: Final = {"english": "en", "korean": "ko", "한국어": "ko"}
-#: Where a language is looked for when none is asked for, in the order of gettext(3).
-_VARIABLES: Final = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+from typing import Any
 
 _current = "en"
 
 
-def use(language: str | None) -> None:
-    """Speak this language from now on; None: GATECRASH_LANG's, or else the locale's where there is a catalogue for it.
-
-    Raises UsageError, naming what there is, for a language that was asked for by name and is not there.
-    """
+def speak(language: str) -> None:
+    """Speak this language, by its code, from now on (languages.py finds out which)."""
     global _current
-    asked = language if language is not None else os.environ.get("GATECRASH_LANG") or None
-    if asked is None:
-        _current = _of_the_locale(os.environ)
-        return
-    code = _code(asked)
-    if code is None:
-        known = ", ".join(f"{one} ({name})" for one, name in LANGUAGES.items())
-        near = get_close_matches(asked.lower(), [*LANGUAGES, *_NAMES], n=1, cutoff=0.5)
-        hint = f" {did_you_mean([_code(near[0]) or ''])}" if near else ""
-        what = "--lang" if language is not None else "GATECRASH_LANG"
-        raise UsageError(say("{what}: there is no language {asked!r}.", what=what, asked=asked) + hint + f" {known}.")
-    _current = code
+    _current = language
 
 
 def current() -> str:
@@ -128,7 +104,7 @@ def marked(text: str) -> str:
 
 @cache
 def said_by_catalogue(language: str) -> Mapping[str, str]:
-    """All texts of one language by their English. Raises EngineFault when the catalogue is damaged.
+    """All texts of one language by their English. Raises ValueError when the catalogue is damaged.
 
     The .po file is read as it is: nothing has to be compiled after a change, and nothing can be out of date.
     """
@@ -154,17 +130,5 @@ def entries(text: str) -> Iterator[tuple[str, str]]:
         elif line.startswith("#"):
             continue
         if not field or not rest.startswith('"'):
-            raise EngineFault(f"the catalogue's line {number} is no gettext: {line!r}.")
+            raise ValueError(f"the catalogue's line {number} is no gettext: {line!r}.")
         parts[field] += ast.literal_eval(rest)
-
-
-def _code(name: str) -> str | None:
-    """The language a name or a locale means: ko, ko_KR.UTF-8, Korean."""
-    word = name.strip().lower()
-    word = _NAMES.get(word, word.replace("-", "_").split("_")[0].split(".")[0].split("@")[0])
-    return word if word in LANGUAGES else None
-
-
-def _of_the_locale(environment: Mapping[str, str]) -> str:
-    value = next((found for name in _VARIABLES if (found := environment.get(name))), "")
-    return _code(value.split(":")[0]) or "en"

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from gatecrash.engine.preparation import Prepared
 from gatecrash.engine.session import Session
 from gatecrash.model.contract import Contract
+from gatecrash.model.launch import Launch
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Verdict
 from gatecrash.reproduction import script, why_not_alone
 from gatecrash.rulebook import load
-from gatecrash.target.server import Launch
 
 #: Seconds after which a script takes silence for silence: a faulty server's, and one's that may be slow, not silent.
 _SHORT_WAIT, _WAIT = "0.3", "0.7"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gatecrash.engine.preparation import Prepared
 from gatecrash.model.contract import Contract
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.scenario import scenario
 from gatecrash.model.steps import Connect, Send
 from gatecrash.model.verdicts import Difference, Finding, Verdict

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from gatecrash.engine.preparation import Prepared, SessionPool
+from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import missing_here
 from gatecrash.engine.profiles import Profile, profile
 from gatecrash.engine.properties import judge
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Verdict, merge
 from gatecrash.paths import tree_root
 from gatecrash.rulebook import Rule, load

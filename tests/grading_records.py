@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gatecrash.config.scheme import Scheme
-from gatecrash.engine.preparation import Prepared
 from gatecrash.model.contract import Contract
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.verdicts import Finding, Outcome, Verdict
 from gatecrash.results.record import JudgedRule, RunRecord

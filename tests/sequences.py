@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gatecrash.instruments.census import ProcessEntry
-from gatecrash.instruments.queues import Listener
+from gatecrash.model.processes import ProcessEntry
 from gatecrash.model.scenario import Close, Connect, Receive, Scenario, Send, Settle, Step, scenario
+from gatecrash.model.sockets import Listener
 from gatecrash.model.transcript import (
     ClientSide,
     Connected,

@@ -10,7 +10,7 @@ from textwrap import dedent
 
 from gatecrash.engine.session import Session
 from gatecrash.model.contract import Contract
-from gatecrash.target.server import Launch
+from gatecrash.model.launch import Launch
 
 #: Listens on the port it is given and calls `serve(client)` for one client after another.
 ITERATIVE = """

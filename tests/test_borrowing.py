@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from gatecrash.instruments import borrowing
-from gatecrash.instruments.census import Census, Task
+from gatecrash.instruments.census import Census
 from gatecrash.instruments.memory import Gone
 from gatecrash.model.contract import Contract
+from gatecrash.model.processes import Task
 from gatecrash.target.server import Server
 from tests.needs import need
 from tests.nursery import Nursery, running_nursery, until

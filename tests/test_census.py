@@ -13,7 +13,8 @@ import pytest
 
 from gatecrash.instruments import procfs, syscalls
 from gatecrash.instruments.blocked import blocked_where
-from gatecrash.instruments.census import Census, Task, parse_call
+from gatecrash.instruments.census import Census, parse_call
+from gatecrash.model.processes import Task
 from tests.needs import need
 from tests.nursery import Nursery, compiled, running_nursery, until
 

@@ -17,7 +17,7 @@ from gatecrash.engine.references import reference_servers
 from gatecrash.engine.session import Session
 from gatecrash.errors import TargetError
 from gatecrash.model.contract import MODELS, Contract
-from gatecrash.target.server import Launch
+from gatecrash.model.launch import Launch
 from tests.nursery import free_port
 from tests.sessions import site_of
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.engine.preparation import Prepared
 from gatecrash.engine.prerequisites import missing_here
+from gatecrash.model.launch import Launch
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Verdict
 from gatecrash.paths import tree_root
 from gatecrash.rulebook import load
 from gatecrash.target.compilers import compile_source
-from gatecrash.target.server import Launch
 from tests.alone import REFERENCES, wrong_scripts
 from tests.faulty import Planted, blamed, faulty_servers, unseen_here, verdicts_on
 from tests.needs import need

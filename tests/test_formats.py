@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from gatecrash import __version__
-from gatecrash.engine.preparation import Prepared
 from gatecrash.errors import UsageError
 from gatecrash.model.contract import Contract
+from gatecrash.model.prepared import Prepared
 from gatecrash.paths import tree_root
 from gatecrash.reports import formats
 from gatecrash.results import last_run

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gatecrash.diagrams import diagram
-from gatecrash.engine.preparation import Prepared
 from gatecrash.model.contract import Contract
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Send, Settle, scenario
 from gatecrash.model.transcript import Connected, Ended, Got, Sent, Transcript
 from gatecrash.model.verdicts import Difference, Finding, Verdict

@@ -10,8 +10,8 @@ from typing import Any, get_args
 
 import pytest
 
-from gatecrash.engine.preparation import Prepared
 from gatecrash.model.contract import Contract
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.scenario import Connect, Receive, Send, scenario
 from gatecrash.model.transcript import Connected, Got, Sent, Transcript
 from gatecrash.model.verdicts import Difference, Finding, Outcome, Verdict

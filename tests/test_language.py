@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash import language
+from gatecrash import language, languages
 from gatecrash.cli import main
 from gatecrash.errors import EngineFault, UsageError
 from gatecrash.language import Sentence, joined, said_by_catalogue, say, spoken, stated
@@ -31,15 +31,15 @@ _HANGUL = re.compile(r"[가-힣]")
 
 @pytest.fixture
 def korean() -> Iterator[None]:
-    language.use("ko")
+    languages.use("ko")
     yield
-    language.use("en")
+    languages.use("en")
 
 
 @pytest.fixture
 def english() -> Iterator[None]:
     yield
-    language.use("en")
+    languages.use("en")
 
 
 @pytest.fixture
@@ -139,8 +139,18 @@ def test_a_catalogue_is_kept_as_babel_writes_it(code: str) -> None:
 
 
 def test_a_damaged_catalogue_is_a_fault_of_ours() -> None:
-    with pytest.raises(EngineFault, match="line 2 is no gettext"):
+    with pytest.raises(ValueError, match="line 2 is no gettext"):
         dict(language.entries('msgid "a"\nmsgstr b\n'))
+
+
+def test_a_damaged_catalogue_is_told_of_when_its_language_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(code: str) -> dict[str, str]:
+        return dict(language.entries('msgid "a"\nmsgstr b\n'))
+
+    monkeypatch.setattr(languages, "said_by_catalogue", damaged)
+    with pytest.raises(EngineFault, match="line 2 is no gettext"):
+        languages.use("ko")
+    assert language.current() == "en"
 
 
 # -- which language -------------------------------------------------------------------------------------------------
@@ -171,28 +181,28 @@ def test_the_language_is_that_of_the_environment(
         monkeypatch.delenv(name, raising=False)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    language.use(None)
+    languages.use(None)
     assert language.current() == meant
 
 
 @pytest.mark.usefixtures("english")
 def test_what_is_asked_for_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATECRASH_LANG", "ko")
-    language.use("en")
+    languages.use("en")
     assert language.current() == "en"
 
 
 @pytest.mark.parametrize(("asked", "near"), [("kor", "Did you mean ko?"), ("xx", "en (English), ko (한국어)")])
 def test_an_unknown_language_is_refused_with_those_there_are(asked: str, near: str) -> None:
     with pytest.raises(UsageError, match=re.escape(near)) as refused:
-        language.use(asked)
+        languages.use(asked)
     assert f"--lang: there is no language '{asked}'." in str(refused.value)
 
 
 def test_an_unknown_language_of_the_environment_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATECRASH_LANG", "korea")
     with pytest.raises(UsageError, match="GATECRASH_LANG: there is no language 'korea'"):
-        language.use(None)
+        languages.use(None)
 
 
 @pytest.mark.parametrize("arguments", [["--lang", "ko", "rules", "fork"], ["rules", "fork", "--lang=ko"]])

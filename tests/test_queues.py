@@ -12,7 +12,8 @@ import pytest
 
 from gatecrash.instruments import queues as queues_module
 from gatecrash.instruments import sockdiag
-from gatecrash.instruments.queues import Connection, Listener, Queues
+from gatecrash.instruments.queues import Queues
+from gatecrash.model.sockets import Connection, Listener
 from tests.nursery import until
 
 LOOPBACK = "127.0.0.1"

@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 import pytest
 
 from gatecrash.commands import explain
-from gatecrash.engine.preparation import Prepared
 from gatecrash.errors import UsageError
 from gatecrash.model.contract import Contract
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.paths import tree_root
 from gatecrash.reports import github_summary, json_report, junit, links, sarif

@@ -9,11 +9,11 @@ import pytest
 from gatecrash.engine.session import Session
 from gatecrash.errors import Unavailable
 from gatecrash.model.contract import Contract
+from gatecrash.model.launch import Launch
 from gatecrash.model.scenario import Close, Connect, Reset, Send, Settle, Signal, scenario
 from gatecrash.model.transcript import SanitizerReport, Transcript
 from gatecrash.target.compilers import compile_source
 from gatecrash.target.sanitizers import new_reports, sanitizer_environment, told_apart
-from gatecrash.target.server import Launch
 
 SHIFT = "server.c:7:3: runtime error: left shift of 3 by 30 places cannot be represented in type 'int'\n"
 NULL = "server.c:9:3: runtime error: load of null pointer of type 'char'\n"

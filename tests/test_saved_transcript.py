@@ -8,8 +8,8 @@ import math
 import pytest
 
 from gatecrash.errors import UsageError
-from gatecrash.instruments.census import ProcessEntry, Task
 from gatecrash.model import saved_transcript
+from gatecrash.model.processes import ProcessEntry, Task
 from gatecrash.model.scenario import Connect, Receive, Send, Settle, scenario
 from gatecrash.model.transcript import (
     CallTrace,

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from rich.cells import cell_len
 
-from gatecrash import language
+from gatecrash import languages
 from gatecrash.diagrams import Arrow, Diagram, Mark, Row, diagram, text_of
 from gatecrash.diagrams.labels import wrapped
 from gatecrash.diagrams.model import Span
 from gatecrash.diagrams.places import in_words, place_of
-from gatecrash.instruments.queues import Listener
 from gatecrash.model import steps
 from gatecrash.model import transcript as seen
 from gatecrash.model.scenario import Scenario
+from gatecrash.model.sockets import Listener
 from gatecrash.model.transcript import ClientSide, Event, Looked, Transcript
 from gatecrash.model.verdicts import Difference, Finding
 from gatecrash.reports.sequence_svg import svg
@@ -50,17 +50,17 @@ _NAMES = {"connect", "accept", "close", "FIN", "RST", "SIGTERM", "SIGCHLD"}
 
 @pytest.fixture
 def korean() -> Iterator[None]:
-    language.use("ko")
+    languages.use("ko")
     yield
-    language.use("en")
+    languages.use("en")
 
 
 def in_korean(played: Transcript, finding: Finding | None) -> Diagram:
-    language.use("ko")
+    languages.use("ko")
     try:
         return diagram(played, finding, "ACC-01")
     finally:
-        language.use("en")
+        languages.use("en")
 
 
 def side(client: str, **known: object) -> ClientSide:
@@ -191,11 +191,11 @@ def test_nothing_of_ours_is_left_in_english(played: Transcript, finding: Finding
         rest = _QUOTED.sub("", words)
         assert _HANGUL.search(rest) or set(re.findall(r"\w+", rest)) <= names, words
         assert not _SENTENCE.search(re.sub(r"\([^()]*\)|requests|LISTEN on port", "", rest)), words
-    language.use("ko")
+    languages.use("ko")
     try:
         assert _HANGUL.search(picture.summary)
     finally:
-        language.use("en")
+        languages.use("en")
 
 
 def _said(picture: Diagram) -> Iterator[str]:
@@ -297,11 +297,11 @@ def test_where_a_task_is_in_words(state: str, english: str, spoken: str) -> None
     place = place_of(f"process 7 (server) is {state}")
     assert place is not None
     assert in_words(place, _KNOWN) == english
-    language.use("ko")
+    languages.use("ko")
     try:
         assert in_words(place, _KNOWN) == spoken
     finally:
-        language.use("en")
+        languages.use("en")
 
 
 # -- transcripts ----------------------------------------------------------------------------------------------------

@@ -14,13 +14,13 @@ import pytest
 from gatecrash.engine.session import Session
 from gatecrash.errors import Unavailable
 from gatecrash.model.contract import Contract
+from gatecrash.model.launch import Launch
 from gatecrash.model.scenario import Connect, Receive, Restart, Scenario, Send, scenario
 from gatecrash.paths import tree_root
 from gatecrash.sandbox import shelter
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.overlays import UNMAPPED, refuse_unmapped
 from gatecrash.sandbox.shelter import FolderCopy
-from gatecrash.target.server import Launch
 from tests.needs import need
 from tests.sessions import ITERATIVE
 

@@ -13,8 +13,8 @@ import pytest
 from rich.cells import cell_len
 
 from gatecrash import cli
-from gatecrash.engine.preparation import Prepared
 from gatecrash.model.contract import Contract
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.saved_transcript import MOST_KEPT
 from gatecrash.model.scenario import Receive
 from gatecrash.model.transcript import Got, Transcript

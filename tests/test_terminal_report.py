@@ -6,8 +6,8 @@ import io
 
 from rich.console import Console
 
-from gatecrash.engine.preparation import Prepared
 from gatecrash.model.contract import Contract
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Verdict
 from gatecrash.reports import terminal
 from gatecrash.results.record import RunRecord, judgements

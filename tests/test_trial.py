@@ -18,6 +18,7 @@ from gatecrash.engine.profiles import Profile, profile
 from gatecrash.engine.session import Session
 from gatecrash.engine.trial import RuleBroken, Trial
 from gatecrash.model.contract import Contract
+from gatecrash.model.launch import Launch
 from gatecrash.model.scenario import (
     Close,
     Connect,
@@ -30,7 +31,6 @@ from gatecrash.model.scenario import (
     scenario,
 )
 from gatecrash.rulebook import load
-from gatecrash.target.server import Launch
 from tests.sessions import site_of
 
 FEW = Profile("few", examples=40, seconds=20.0, shrink_seconds=5.0)

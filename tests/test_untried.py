@@ -9,19 +9,20 @@ import pytest
 
 from gatecrash.cli import main
 from gatecrash.engine import worker_pool as runner
-from gatecrash.engine.preparation import OpenTarget, Prepared, SessionPool
+from gatecrash.engine.preparation import OpenTarget, SessionPool
 from gatecrash.engine.prerequisites import holding
 from gatecrash.engine.profiles import Profile, profile
 from gatecrash.engine.properties import Property
 from gatecrash.engine.run import Run, RunRequest
 from gatecrash.engine.worker_pool import Result, WorkerPool, WorkItem, work_items
 from gatecrash.model.contract import Contract, Protocol, Silence
+from gatecrash.model.launch import Launch
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.paths import tree_root
 from gatecrash.reports.words import closing, counts
 from gatecrash.results.record import judgements
 from gatecrash.rulebook import load
-from gatecrash.target.server import Launch
 from tests.ci_records import failure, record_of
 
 FORKING = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from gatecrash.engine.discovery import discover
-from gatecrash.engine.preparation import OpenTarget, Prepared
+from gatecrash.engine.preparation import OpenTarget
 from gatecrash.engine.profiles import profile
 from gatecrash.engine.properties import properties, try_property
 from gatecrash.model.contract import Contract
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.scenario import Connect, Receive, Send, scenario
 from gatecrash.model.transcript import Transcript
 from gatecrash.model.verdicts import Case, Plain, Verdict

@@ -8,7 +8,7 @@ import shlex
 from rich.console import Console
 from rich.text import Text
 
-from gatecrash import language
+from gatecrash import language, languages
 from gatecrash.commands import absolute
 from gatecrash.diagrams import diagram
 from gatecrash.language import say, spoken
@@ -99,11 +99,11 @@ def _drawn(transcript: Transcript, finding: Finding | None, rule: str, width: in
     if encoding.startswith("utf"):
         return text(diagram(transcript, finding, rule), width=width)
     tongue = language.current()
-    language.use(tongue if _writable(language.LANGUAGES[tongue], encoding) else "en")
+    languages.use(tongue if _writable(languages.LANGUAGES[tongue], encoding) else "en")
     try:
         return text(diagram(transcript, finding, rule), width=width, ascii_only=True, letters=encoding)
     finally:
-        language.use(tongue)
+        languages.use(tongue)
 
 
 def _writable(words: str, encoding: str) -> bool:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from gatecrash.config.scheme import Scheme
 from gatecrash.engine.cpu_quota import default_workers
-from gatecrash.engine.preparation import Prepared, SessionPool
+from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import missing_instruments
 from gatecrash.engine.profiles import profile
 from gatecrash.errors import GatecrashError, TargetError
 from gatecrash.language import stated
 from gatecrash.model.contract import Contract
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Outcome, Verdict, is_broken
 from gatecrash.results.baseline import Baseline
 from gatecrash.results.record import RunRecord, judgements

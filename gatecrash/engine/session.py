@@ -15,6 +15,7 @@ from gatecrash.instruments.patience import OwnTime
 from gatecrash.instruments.ticks import TickMemory, Ticks, WaitPolicy
 from gatecrash.language import say
 from gatecrash.model.contract import Contract
+from gatecrash.model.launch import Launch
 from gatecrash.model.scenario import Connect, Receive, Scenario, Send, StartOnTakenPort, scenario
 from gatecrash.model.transcript import Silent, Transcript
 from gatecrash.model.verdicts import Aspect, Case, Plain
@@ -24,7 +25,7 @@ from gatecrash.protocols import http
 from gatecrash.protocols.lines import owed
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.shelter import Shelter
-from gatecrash.target.server import PATIENCE_TO_LISTEN, Launch, Server
+from gatecrash.target.server import PATIENCE_TO_LISTEN, Server
 from gatecrash.target.wire_only import REASON, WIRE_PATIENCE, RemoteServer, UnseenServer, Wire, unseen_in
 from gatecrash.text import safe_text
 

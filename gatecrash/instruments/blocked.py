@@ -6,9 +6,10 @@ import struct
 from collections.abc import Iterable, Mapping
 
 from gatecrash.instruments import procfs
-from gatecrash.instruments.census import Census, Task
+from gatecrash.instruments.census import Census
 from gatecrash.instruments.syscalls import ON_A_DESCRIPTOR
 from gatecrash.language import joined, marked, stated
+from gatecrash.model.processes import Task
 
 _POLLFD = struct.Struct("=ihh")
 _MOST_WATCHED = 64  # descriptors looked up of one poll set

@@ -25,12 +25,13 @@ from dataclasses import dataclass, field, replace
 
 from gatecrash.instruments import procfs
 from gatecrash.instruments.blocked import blocked_where as blocked_where
-from gatecrash.instruments.census import Census, Task
+from gatecrash.instruments.census import Census
 from gatecrash.instruments.patience import OwnTime, Patience
 from gatecrash.instruments.spinning import Spinning as Spinning
 from gatecrash.instruments.spinning import SpinWatch
 from gatecrash.instruments.syscalls import ARGUMENTS, TIME_LIMITS
 from gatecrash.instruments.ticks import State, Ticks, descriptors
+from gatecrash.model.processes import Task
 
 _YIELDS = 8  # looks with only a yield of the CPU between them, before naps begin
 _FIRST_NAP, _LONGEST_NAP = 0.0002, 0.002  # seconds

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from gatecrash.instruments.census import Census, Task
+from gatecrash.instruments.census import Census
 from gatecrash.instruments.ticks import Ticks
+from gatecrash.model.processes import Task
 
 SPIN_WINDOW, _SPIN_RESTART, _SPIN_SHARE = 0.25, 1.0, 0.9
 _KNOWN_SPIN_WINDOW = 0.05  # seconds, where a task was seen to spin before

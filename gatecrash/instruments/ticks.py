@@ -29,8 +29,8 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from gatecrash.instruments.census import Task
 from gatecrash.instruments.syscalls import ARGUMENTS, TIME_LIMITS
+from gatecrash.model.processes import Task
 
 #: patient: every limit is waited out. careful: not where this state's tick did nothing. hasty: nor where it reaped.
 WaitPolicy = Literal["patient", "careful", "hasty"]

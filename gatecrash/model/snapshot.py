@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from gatecrash.instruments.census import ProcessEntry, Task
-from gatecrash.instruments.queues import DatagramSocket, Listener
+from gatecrash.model.processes import ProcessEntry, Task
+from gatecrash.model.sockets import DatagramSocket, Listener
 
 Still = Literal["quiet", "resting", "spinning", "restless"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 from dataclasses import replace
 
-from gatecrash.instruments.census import Task
 from gatecrash.language import stated
+from gatecrash.model.processes import Task
 from gatecrash.model.scenario import Close, LimitDescriptors, Reset, Signal
 from gatecrash.model.transcript import NotConnected, Snapshot, TracedCall, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling

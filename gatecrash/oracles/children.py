@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Collection, Sequence
 
-from gatecrash.instruments.census import ProcessEntry
 from gatecrash.language import marked, stated
+from gatecrash.model.processes import ProcessEntry
 from gatecrash.model.scenario import Signal
 from gatecrash.model.transcript import HeldAt, Sent, Snapshot, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from gatecrash import language
+from gatecrash import languages
 from gatecrash.engine.cpu_quota import default_workers
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import verdict_without_trying
@@ -127,7 +127,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "rule(id): the rule a suite test tries")
     try:
         if _asked(config, "--target") is not None:
-            language.use(None)
+            languages.use(None)
         config.stash[_BASELINE] = read_baseline(Path(known)) if (known := _asked(config, "--baseline")) else Baseline()
         gatherer = None if hasattr(config, "workerinput") else _gatherer(config)
     except GatecrashError as error:

@@ -13,6 +13,7 @@ from types import ModuleType
 
 from gatecrash.errors import UsageError
 from gatecrash.language import say
+from gatecrash.paths import why_not_writable
 from gatecrash.results.record import RunRecord
 
 #: Each format's module in gatecrash.reports, imported when it is asked for.
@@ -101,19 +102,6 @@ def requested(text: str) -> Report:
             say("--report {text}: {name} cannot be written: {reason}.", text=text, name=name, reason=reason)
         )
     return Report(kind, path.absolute())
-
-
-def why_not_writable(path: Path) -> str | None:
-    """Why a file cannot be written; None when it can."""
-    if path.is_dir():
-        return say("it is a folder; name a file in it")
-    if not path.parent.is_dir():
-        return say("there is no folder {parent}", parent=path.parent)
-    if path.exists() and not os.access(path, os.W_OK):
-        return say("its permissions forbid it")
-    if not path.exists() and not os.access(path.parent, os.W_OK):
-        return say("the permissions of the folder {parent} forbid it", parent=path.parent)
-    return None
 
 
 def _take_away(path: Path) -> None:

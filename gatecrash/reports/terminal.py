@@ -10,9 +10,9 @@ from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.text import Text
 
-from gatecrash.engine.preparation import Prepared
 from gatecrash.language import Sentence, joined, marked, say, spoken
 from gatecrash.model.contract import Contract
+from gatecrash.model.prepared import Prepared
 from gatecrash.reports import words
 from gatecrash.reports.differing import side_by_side
 from gatecrash.results.folding import folded_lines

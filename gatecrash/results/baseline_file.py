@@ -11,7 +11,7 @@ from typing import Any
 
 from gatecrash.errors import UsageError
 from gatecrash.language import say
-from gatecrash.reports.formats import why_not_writable
+from gatecrash.paths import why_not_writable
 from gatecrash.results.baseline import Baseline, KnownFailure
 from gatecrash.rulebook import load
 from gatecrash.text import safe_text

@@ -11,9 +11,9 @@ from typing import Any
 
 from gatecrash import __version__
 from gatecrash.config.scheme import Scheme
-from gatecrash.engine.preparation import Prepared
 from gatecrash.errors import UsageError
 from gatecrash.language import say
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.verdicts import Verdict
 from gatecrash.results.baseline import Baseline

@@ -8,7 +8,7 @@ from typing import Any
 
 from gatecrash import __version__
 from gatecrash.config.scheme import Scheme
-from gatecrash.engine.preparation import Prepared
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Outcome, Verdict, is_broken, merge
 from gatecrash.results.baseline import Baseline, KnownFailure, by_rule
 from gatecrash.rulebook import OVERRUN, Rule, load

@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from gatecrash.language import say
+from gatecrash.model.launch import Launch
 from gatecrash.sandbox.arena import Arena
-from gatecrash.target.server import Launch
 
 #: Of a folder that is copied: bytes, and entries. A student's has ten files; more than this takes a second to copy.
 _MOST_BYTES, _MOST_ENTRIES = 64 << 20, 2000

@@ -12,18 +12,19 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from gatecrash.errors import TargetError
 from gatecrash.instruments import borrowing, gates, procfs, quiescence
 from gatecrash.instruments.census import Census
 from gatecrash.instruments.gates import Gates
-from gatecrash.instruments.queues import DatagramSocket, Listener, Queues
+from gatecrash.instruments.queues import Queues
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.language import say
 from gatecrash.model.address import Address
+from gatecrash.model.launch import Launch
+from gatecrash.model.sockets import DatagramSocket, Listener
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.process import Process
 
@@ -37,32 +38,6 @@ _PAUSES = (signal.SIGSTOP, signal.SIGCONT)
 _TAKES_CLIENTS = frozenset(
     ("accept", "accept4", "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "recvfrom", "recvmsg")
 )
-
-
-@dataclass(frozen=True)
-class Launch:
-    """How to start a target: the command with {port} in it, where, and with which environment."""
-
-    argv: tuple[str, ...]
-    cwd: Path
-    env: Mapping[str, str] = field(default_factory=dict)
-    address: Address | None = None  # a server that runs already: nothing is started
-    typed: bool = False  # its standard input has empty lines for it, not silence
-    terminal: bool = False  # its output goes to a terminal, not into a pipe: lines are not kept back (stdio(3))
-    room: Path | None = None  # the run's own folder; with one, what the target does to its files is done to copies
-
-    def command(self, port: int) -> list[str]:
-        """The command for this port."""
-        return [word.replace("{port}", str(port)) for word in self.argv]
-
-    def environment(self, port: int) -> dict[str, str]:
-        """What the target sees: a small fixed environment, PORT, and what its contract adds."""
-        base = {
-            name: os.environ[name]
-            for name in ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
-            if name in os.environ
-        }
-        return {"PATH": os.defpath, **base, "PORT": str(port), **self.env}
 
 
 @dataclass

@@ -12,13 +12,14 @@ from typing import Literal
 
 from gatecrash.errors import TargetError, Unavailable
 from gatecrash.instruments import procfs, queues
-from gatecrash.instruments.census import ProcessEntry, Task
-from gatecrash.instruments.queues import Connection, DatagramSocket, Listener
 from gatecrash.language import say, stated
 from gatecrash.model.address import Address
+from gatecrash.model.launch import Launch
+from gatecrash.model.processes import ProcessEntry, Task
+from gatecrash.model.sockets import Connection, DatagramSocket, Listener
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.process import Output
-from gatecrash.target.server import PATIENCE_TO_LISTEN, Launch, Server, Sockets
+from gatecrash.target.server import PATIENCE_TO_LISTEN, Server, Sockets
 
 #: What cannot be seen of a running server, by the instruments' names.
 UNSEEN = ("arena", "borrowed sockets", "census", "gates", "quiescence", "queues")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from gatecrash.instruments.census import Task
 from gatecrash.model.contract import Contract
+from gatecrash.model.processes import Task
 from gatecrash.model.scenario import Close, Connect, Receive, Send, Settle
 from gatecrash.model.transcript import (
     ClientSide,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gatecrash.instruments.census import ProcessEntry
+from gatecrash.model.processes import ProcessEntry
 from gatecrash.model.scenario import Freeze, Settle, Signal, StartOnTakenPort
 from gatecrash.model.transcript import ClientSide, ServerEnded, Snapshot, Started, Transcript
 from gatecrash.model.verdicts import NotExercised

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from gatecrash.instruments.queues import DatagramSocket
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Close, Reset, SendDatagram
+from gatecrash.model.sockets import DatagramSocket
 from gatecrash.model.transcript import (
     CrashedProcess,
     DatagramsDropped,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gatecrash.instruments.queues import Listener
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import IN_THE_QUEUE, AwaitHeld, Close, Connect, Freeze, Receive, Reset, Settle, Step, Thaw
+from gatecrash.model.sockets import Listener
 from gatecrash.model.transcript import Connected, HeldAt, ServerEnded, Snapshot
 from gatecrash.model.verdicts import Case
 from tests.oracles.visits import ECHO, SILENT, Came, Cases, Said, case, process, ruling, seen, side, unseen, visit

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from gatecrash.instruments.queues import DatagramSocket
 from gatecrash.model.contract import Protocol
 from gatecrash.model.scenario import (
     AwaitHeld,
@@ -24,6 +23,7 @@ from gatecrash.model.scenario import (
     Step,
     Thaw,
 )
+from gatecrash.model.sockets import DatagramSocket
 from gatecrash.model.transcript import (
     ClientSide,
     Connected,

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Literal, cast
 
-from gatecrash.instruments.census import ProcessEntry, Task
 from gatecrash.model.contract import Contract
+from gatecrash.model.processes import ProcessEntry, Task
 from gatecrash.model.scenario import Close, Connect, Receive, Send, Settle, Step
 from gatecrash.model.transcript import (
     ClientSide,
