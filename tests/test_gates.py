@@ -16,6 +16,7 @@ import pytest
 
 from gatecrash.errors import TargetError, UsageError
 from gatecrash.instruments.gates import Gates
+from gatecrash.model import calls as fates
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.process import Process
 from gatecrash.sandbox.seccomp import FAMILIES
@@ -81,7 +82,7 @@ class Gated:
         self.until(enough, f"{size} bytes")
         return got
 
-    def outcomes(self, family: str) -> list[str]:
+    def outcomes(self, family: str) -> list[fates.CallOutcome]:
         return [traced.outcome for traced in self.gates.trace if traced.call.family == family]
 
 
@@ -137,7 +138,9 @@ def test_what_nobody_planned_runs_and_is_traced_in_order(gated: Callable[..., Ga
     target.until(lambda: target.outcomes("close"), "the server closed")
     seen = [(traced.call.family, traced.outcome) for traced in target.gates.trace]
     # The first accept may have been trapped before or after the trace was emptied.
-    assert [one for one in seen if one[0] != "accept"] == [(name, "ran") for name in ("recv", "send", "recv", "close")]
+    assert [one for one in seen if one[0] != "accept"] == [
+        (name, fates.RAN) for name in ("recv", "send", "recv", "close")
+    ]
     inodes = {traced.call.inode for traced in target.gates.trace if traced.call.family != "accept"}
     assert len(inodes) == 1
     assert {traced.call.tid for traced in target.gates.trace} == {target.process.pid}
@@ -165,7 +168,7 @@ def test_the_next_accept_fails_and_the_client_is_served_afterwards(gated: Callab
         client.send(b"x")
         assert target.receive(client, 1) == b"x"
     assert target.lines(2)[1] == "ECONNABORTED"
-    assert target.outcomes("accept")[:2] == ["failed ECONNABORTED", "ran"]
+    assert target.outcomes("accept")[:2] == [fates.failed("ECONNABORTED"), fates.RAN]
 
 
 def test_failures_can_begin_later_and_repeat(gated: Callable[..., Gated]) -> None:
@@ -214,7 +217,7 @@ def test_a_held_send_sends_nothing_until_released(gated: Callable[..., Gated]) -
         target.gates.release(call)
         assert target.receive(client, 5) == b"hello"
     assert target.gates.held == ()
-    assert target.outcomes("send") == ["held", "released"]
+    assert target.outcomes("send") == [fates.HELD, fates.RELEASED]
 
 
 def test_a_held_call_can_be_released_into_a_failure(gated: Callable[..., Gated]) -> None:
@@ -225,7 +228,7 @@ def test_a_held_call_can_be_released_into_a_failure(gated: Callable[..., Gated])
         target.until(lambda: target.gates.held, "a held send")
         target.gates.release(errno=errno.ENOBUFS)
         assert target.lines(2)[1] == "ENOBUFS"
-    assert target.outcomes("send") == ["held", "failed ENOBUFS"]
+    assert target.outcomes("send") == [fates.HELD, fates.failed("ENOBUFS")]
 
 
 def test_a_child_is_held_while_its_parent_serves_on(gated: Callable[..., Gated]) -> None:
@@ -263,7 +266,7 @@ def test_a_signal_does_not_disturb_a_held_call(gated: Callable[..., Gated]) -> N
         assert len(target.gates.held) == 1
         target.gates.release()
         assert target.receive(client, 5) == b"hello"
-    assert target.outcomes("send") == ["held", "released"]
+    assert target.outcomes("send") == [fates.HELD, fates.RELEASED]
 
 
 def test_a_process_killed_while_held_is_dropped_quietly(gated: Callable[..., Gated], arena: Arena) -> None:
@@ -279,7 +282,7 @@ def test_a_process_killed_while_held_is_dropped_quietly(gated: Callable[..., Gat
         target.gates.release(call)
         assert target.gates.pump() == 0
     assert target.process.exit_status() == -signal.SIGKILL
-    assert target.outcomes("send") == ["held"]
+    assert target.outcomes("send") == [fates.HELD]
     target.gates.close()
     target.gates.close()
 
@@ -304,7 +307,10 @@ def test_a_shortened_send_really_sends_that_much_and_says_so(gated: Callable[...
         assert target.receive(client, 4) == b"hel!"
         assert target.lines(2)[1] == "3"
     sends = [traced for traced in target.gates.trace if traced.call.family == "send"]
-    assert [(traced.call.name, traced.outcome) for traced in sends] == [(name, "shortened 3"), ("sendto", "ran")]
+    assert [(traced.call.name, traced.outcome) for traced in sends] == [
+        (name, fates.shortened(3)),
+        ("sendto", fates.RAN),
+    ]
 
 
 @pytest.mark.usefixtures("borrowed")
@@ -316,7 +322,7 @@ def test_a_send_that_offers_no_more_runs_and_the_plan_stays(gated: Callable[...,
         assert target.receive(client, 3) == b"abc"
         client.send(b"defg")
         assert target.receive(client, 3) == b"def"
-    assert target.outcomes("send") == ["ran", "shortened 3"]
+    assert target.outcomes("send") == [fates.RAN, fates.shortened(3)]
 
 
 @pytest.mark.usefixtures("borrowed")
@@ -333,7 +339,7 @@ def test_an_edge_triggered_sender_hears_that_there_is_room_again(gated: Callable
     target.gates.shorten(3)
     with target.connect() as client:
         assert target.receive(client, 5) == b"hello"
-    assert target.outcomes("send") == ["shortened 3", "ran"]
+    assert target.outcomes("send") == [fates.shortened(3), fates.RAN]
 
 
 @pytest.mark.usefixtures("borrowed")
@@ -376,7 +382,7 @@ def test_a_shortened_send_to_a_reset_peer_passes_the_pending_error_on(gated: Cal
     client.close()
     target.gates.release()
     assert target.lines(2)[1] == "ECONNRESET"
-    assert target.outcomes("send") == ["failed ECONNRESET"]
+    assert target.outcomes("send") == [fates.failed("ECONNRESET")]
 
 
 # --- Processes and threads -------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import math
 import pytest
 
 from gatecrash.errors import UsageError
+from gatecrash.model import calls as fates
 from gatecrash.model import saved_transcript
 from gatecrash.model.processes import ProcessEntry, Task
 from gatecrash.model.scenario import Connect, Receive, Send, Settle, scenario
@@ -46,7 +47,9 @@ EVENTS: tuple[Event, ...] = (
     Silent(2, "A", proven=True, still="quiet", where=("here",)),
     Ended(2, "A", "RST"),
     Looked(3, "end", SNAPSHOT),
-    CallTrace(3, (TracedCall(7, "accept", "accept4", -1, "held"),)),
+    CallTrace(
+        3, (TracedCall(7, "accept", "accept4", -1, fates.HELD), TracedCall(7, "send", "sendto", 4, fates.shortened(3)))
+    ),
 )
 SEEN = Transcript(scenario(Connect("A"), Send("A", b"\xff"), Receive("A"), Settle("end")), EVENTS, "words")
 

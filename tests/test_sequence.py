@@ -9,6 +9,7 @@ import pytest
 from gatecrash.diagrams import Arrow, Band, Diagram, Mark, Row, diagram, text_of
 from gatecrash.diagrams.rows import Drawing
 from gatecrash.diagrams.shortening import MOST_CHILDREN, MOST_CLIENTS, MOST_ROWS
+from gatecrash.model import calls as fates
 from gatecrash.model import steps
 from gatecrash.model import transcript as seen
 from gatecrash.model.scenario import (
@@ -172,7 +173,7 @@ def test_a_frozen_server_is_frozen_until_it_goes_on() -> None:
 
 
 def test_a_held_call_is_held_by_the_task_that_made_it() -> None:
-    calls = (TracedCall(9, "send", "sendto", 4, "held"),)
+    calls = (TracedCall(9, "send", "sendto", 4, fates.HELD),)
     parts: list[Part] = [
         (Hold("send"), []),
         *asked("A", b"x")[:2],
@@ -189,7 +190,10 @@ def test_a_held_call_is_held_by_the_task_that_made_it() -> None:
 
 
 def test_a_failed_call_comes_before_what_came_of_it() -> None:
-    calls = (TracedCall(7, "accept", "accept4", 3, "failed EMFILE"), TracedCall(7, "recv", "recvfrom", -1, "ran"))
+    calls = (
+        TracedCall(7, "accept", "accept4", 3, fates.failed("EMFILE")),
+        TracedCall(7, "recv", "recvfrom", -1, fates.RAN),
+    )
     parts: list[Part] = [(Fail("accept", "EMFILE"), []), *asked("A", None), (Settle(), [CallTrace(0, calls)])]
     finding = Finding("ACC-18", "it is noticed", "after accept had failed, process 7 called recvfrom on descriptor -1")
     picture = diagram(transcript(*parts), finding, "ACC-18")
@@ -199,7 +203,7 @@ def test_a_failed_call_comes_before_what_came_of_it() -> None:
 
 
 def test_a_short_send_says_how_little_it_took() -> None:
-    calls = (TracedCall(7, "send", "sendto", 4, "shortened 1"),)
+    calls = (TracedCall(7, "send", "sendto", 4, fates.shortened(1)),)
     picture = drawn(transcript((Shorten(1), []), *asked("A", b"x"), (Settle(), [CallTrace(0, calls)])))
     assert text_of(the(picture, "shortened").words) == "sendto(4) takes only 1 byte"
 

@@ -16,6 +16,7 @@ from gatecrash.diagrams import Arrow, Diagram, Mark, Row, diagram, text_of
 from gatecrash.diagrams.labels import wrapped
 from gatecrash.diagrams.model import Span
 from gatecrash.diagrams.places import in_words, place_of
+from gatecrash.model import calls as fates
 from gatecrash.model import steps
 from gatecrash.model import transcript as seen
 from gatecrash.model.scenario import Scenario
@@ -93,7 +94,7 @@ _IDLE = replace(look(), listener=None)
 _FULL = replace(look(depth=1), listener=Listener(1, 2, "127.0.0.1", 9157, 2, 1), still="restless")
 
 
-def _calls(*outcomes: tuple[str, str]) -> seen.CallTrace:
+def _calls(*outcomes: tuple[str, fates.CallOutcome]) -> seen.CallTrace:
     return seen.CallTrace(0, tuple(seen.TracedCall(7, family, family, 4, outcome) for family, outcome in outcomes))
 
 
@@ -137,7 +138,7 @@ _SIGHTS: list[Part] = [
     (steps.Close("A"), [seen.DatagramsDropped(0, 1, 2), seen.SanitizerReport(0, "address", "ERROR: overflow")]),
     (steps.Close("A"), [seen.CrashedProcess(0, 9, 11), seen.ServerEnded(0, -11), seen.ServerEnded(0, 1)]),
     (steps.Close("A"), [seen.ServerEnded(0, -9, overrun=2000), seen.ServerEnded(0, -99)]),
-    (steps.Close("A"), [_calls(("accept", "failed EMFILE"), ("fork", "ran"), ("send", "shortened 1"))]),
+    (steps.Close("A"), [_calls(("accept", fates.failed("EMFILE")), ("fork", fates.RAN), ("send", fates.shortened(1)))]),
 ]
 #: Every kind of step and of event; what is looked for in the finding makes the pictures tell more.
 EVERYTHING = transcript(*_ACTS, *_SIGHTS)

@@ -32,11 +32,11 @@ def limited(step: steps.LimitDescriptors | steps.LiftLimit) -> str:
 def gated(call: seen.TracedCall) -> str:
     """What became of a call that was to fail or to be cut short, or of one that followed it."""
     name = f"{call.name}({call.first})" if call.family not in ("fork", "thread", "wait") else f"{call.name}()"
-    fate = call.outcome.partition(" ")[2]
-    if call.outcome.startswith("shortened"):
-        return say("{call} takes only {size} byte{s}", call=name, size=fate, s="" if fate == "1" else "s")
-    if call.outcome.startswith("failed"):
-        return say("{call} fails: {error}", call=name, error=fate)
+    fate = call.outcome
+    if fate.kind == "shortened":
+        return say("{call} takes only {size} byte{s}", call=name, size=fate.size, s="" if fate.size == 1 else "s")
+    if fate.kind == "failed":
+        return say("{call} fails: {error}", call=name, error=fate.errno)
     return say("{call}, as if it had not failed", call=name)
 
 

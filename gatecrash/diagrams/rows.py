@@ -196,9 +196,8 @@ class Drawing:
     def gated(self, calls: tuple[seen.TracedCall, ...]) -> None:
         """Calls that were made to fail, or were cut short, by now."""
         for call in calls:
-            kind: MarkKind = "misused"
-            if call.outcome.startswith(("shortened", "failed")):
-                kind = "shortened" if call.outcome.startswith("shortened") else "failed"
+            fate = call.outcome.kind
+            kind: MarkKind = fate if fate == "shortened" or fate == "failed" else "misused"
             bad = kind == "misused" and "accept had failed" in self.fault.got
             self.mark(self.cast.lane_of(call.tid), kind, phrases.gated(call), bad=bad)
 

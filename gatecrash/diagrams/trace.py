@@ -18,8 +18,8 @@ class Trace:
     def __init__(self, transcript: Transcript) -> None:
         self.steps: tuple[steps.Step, ...] = Scenario(transcript.scenario.steps).steps
         self._calls = transcript.calls
-        self._held = [call for call in transcript.calls if call.outcome == "held"]
-        self._fates = [call for call in transcript.calls if call.outcome.startswith(("failed", "shortened"))]
+        self._held = [call for call in transcript.calls if call.outcome.kind == "held"]
+        self._fates = [call for call in transcript.calls if call.outcome.kind in ("failed", "shortened")]
         self._planned: list[tuple[str, int]] = []
 
     def plan(self, step: steps.Fail | steps.Hold | steps.Shorten) -> None:

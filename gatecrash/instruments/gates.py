@@ -23,6 +23,7 @@ from gatecrash.errors import Unavailable, UsageError
 from gatecrash.instruments.borrowing import borrowed_socket
 from gatecrash.instruments.memory import Gone, offered, read_memory
 from gatecrash.instruments.procfs import socket_inode
+from gatecrash.model.calls import HELD, RAN, RELEASED, CallOutcome, failed, shortened
 from gatecrash.sandbox.seccomp import CLONE_THREAD, FAMILIES, LIMIT_OPTIONS, RET_USER_NOTIF, machine
 from gatecrash.sandbox.spawn import SYS_SECCOMP
 
@@ -55,10 +56,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Traced:
-    """What became of a call: "ran", "failed EMFILE", "held", "released" or "shortened 5"."""
+    """What became of a call."""
 
     call: Call
-    outcome: str
+    outcome: CallOutcome
 
 
 @dataclass
@@ -170,7 +171,7 @@ class Gates:
                     self._plans = [each for each in self._plans if each.times > 0]
                     return
                 break
-        self._settle(call, "ran", flags=RESPONSE_CONTINUE)
+        self._settle(call, RAN, flags=RESPONSE_CONTINUE)
 
     def _identify(self, id: int, tid: int, name: str, args: tuple[int, ...]) -> Call | None:
         """The call with its family and socket; None for one that nobody asked to see."""
@@ -215,12 +216,12 @@ class Gates:
             self._fail(call, plan.errno)
         else:
             self._held.append(call)
-            self.trace.append(Traced(call, "held"))
+            self.trace.append(Traced(call, HELD))
         return True
 
     def _fail(self, call: Call, errno: int) -> None:
         name = errno_names.errorcode.get(errno, str(errno))
-        self._settle(call, f"failed {name}", error=errno)
+        self._settle(call, failed(name), error=errno)
 
     def _shorten(self, size: int, call: Call) -> bool:
         """Send the first `size` bytes in the target's place and report that count to it."""
@@ -239,10 +240,10 @@ class Gates:
         except OSError as error:
             self._fail(call, error.errno or errno_names.EIO)  # we took the socket's pending error: pass it on
             return True
-        self._settle(call, f"shortened {sent}", value=sent)
+        self._settle(call, shortened(sent), value=sent)
         return True
 
-    def _settle(self, call: Call, outcome: str, *, value: int = 0, error: int = 0, flags: int = 0) -> None:
+    def _settle(self, call: Call, outcome: CallOutcome, *, value: int = 0, error: int = 0, flags: int = 0) -> None:
         if self._respond(call.id, value=value, error=error, flags=flags):
             self.trace.append(Traced(call, outcome))
 
@@ -270,7 +271,7 @@ class Gates:
                 continue
             self._held.remove(each)
             if errno is None:
-                self._settle(each, "released", flags=RESPONSE_CONTINUE)
+                self._settle(each, RELEASED, flags=RESPONSE_CONTINUE)
             else:
                 self._fail(each, errno)
 

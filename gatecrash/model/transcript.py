@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from gatecrash.language import marked, spoken, stated
+from gatecrash.model.calls import CallOutcome
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.snapshot import ClientSide as ClientSide
 from gatecrash.model.snapshot import Snapshot as Snapshot
@@ -230,7 +231,7 @@ class TracedCall:
     family: str
     name: str
     first: int
-    outcome: str
+    outcome: CallOutcome
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def _after_failure(rule: str, case: Case) -> Ruling:
     failed = _failed_accepts(case.transcript)
     if not failed:
         return never_made("accept")
-    error = failed[0].outcome.removeprefix("failed ")
+    error = failed[0].outcome.errno
     expected = stated("a client is served after accept has failed with {error}", error=error)
     ruling = ruled(rule, expected, case, case.transcript.scenario.clients[-1:])
     if isinstance(ruling, Finding):
@@ -190,12 +190,12 @@ _NEVER_AGAIN = NotExercised(stated("the server was not seen to call accept again
 
 
 def _failed_accepts(transcript: Transcript) -> tuple[TracedCall, ...]:
-    return tuple(c for c in transcript.calls if c.family == "accept" and c.outcome.startswith("failed"))
+    return tuple(c for c in transcript.calls if c.family == "accept" and c.outcome.kind == "failed")
 
 
 def _accepts_again(transcript: Transcript) -> bool:
     """Whether accept was called, and was let do its work, after it had been made to fail."""
-    accepts = [c.outcome.startswith("failed") for c in transcript.calls if c.family == "accept"]
+    accepts = [c.outcome.kind == "failed" for c in transcript.calls if c.family == "accept"]
     return True in accepts and False in accepts[accepts.index(True) :]
 
 
@@ -319,7 +319,7 @@ def result_of_accept_is_checked(case: Case) -> Ruling:
     for call in transcript.calls:
         if call.family == "accept":
             noticed = noticed or call.tid in failed
-            (failed.add if call.outcome.startswith("failed") else failed.discard)(call.tid)
+            (failed.add if call.outcome.kind == "failed" else failed.discard)(call.tid)
         elif (used := _use_of_nobody(call, call.tid in failed)) is not None:
             return Finding("ACC-18", stated("a failed accept is noticed before its result is used"), used)
     if not transcript.scenario.traps >= _USES:

@@ -141,7 +141,7 @@ def each_datagram_has_one_answer(case: Case) -> Ruling:
 def failed_call_is_survived(case: Case) -> Ruling:
     """After a receive or a send has failed, the last client is not answered. The failure may cost the one before."""
     transcript = case.transcript
-    failed = [call for call in transcript.calls if call.outcome.startswith("failed")]
+    failed = [call for call in transcript.calls if call.outcome.kind == "failed"]
     if not failed:
         return never_made("send")
     client = next(reversed(_senders(transcript)), None)
@@ -151,7 +151,7 @@ def failed_call_is_survived(case: Case) -> Ruling:
         return Held()
     if _dropped(transcript):
         return _DROPPED
-    what = stated("{name} failed with {error}", name=failed[0].name, error=failed[0].outcome.removeprefix("failed "))
+    what = stated("{name} failed with {error}", name=failed[0].name, error=failed[0].outcome.errno)
     return _unanswered(
         case,
         client,

@@ -225,8 +225,8 @@ def _let_go(case: Case, look: Snapshot) -> Ruling:
 
 
 def _failed_fork(transcript: Transcript) -> str | None:
-    failed = (c.outcome for c in transcript.calls if c.family == "fork" and c.outcome.startswith("failed"))
-    return next((outcome.removeprefix("failed ") for outcome in failed), None)
+    failed = (c.outcome for c in transcript.calls if c.family == "fork" and c.outcome.kind == "failed")
+    return next((outcome.errno for outcome in failed), None)
 
 
 def _reads(look: Snapshot) -> bool:

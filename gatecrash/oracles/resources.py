@@ -210,11 +210,11 @@ def failing_thread_does_not_end_the_server(case: Case) -> Ruling:
 
 
 def _failed(transcript: Transcript) -> tuple[TracedCall, ...]:
-    return tuple(c for c in transcript.calls if c.family == "thread" and c.outcome.startswith("failed"))
+    return tuple(c for c in transcript.calls if c.family == "thread" and c.outcome.kind == "failed")
 
 
 def _error(call: TracedCall) -> str:
-    return call.outcome.removeprefix("failed ")
+    return call.outcome.errno
 
 
 @oracle("RES-06")

@@ -165,7 +165,7 @@ def short_write_is_continued(case: Case) -> Ruling:
 
 
 def _shortened(transcript: Transcript) -> int:
-    return sum(c.family == "send" and c.outcome.startswith("shortened") for c in transcript.calls)
+    return sum(c.family == "send" and c.outcome.kind == "shortened" for c in transcript.calls)
 
 
 def _repeated(case: Case, client: str) -> Finding | None:

@@ -132,7 +132,7 @@ def short_write_is_continued(case: Case) -> Ruling:
     A server with edge-triggered epoll may wait for the next event after that (epoll(7)), so the scenario gives it
     one after each: another message. A server none of whose sends was really shortened was not put to the test.
     """
-    shortened = [call for call in case.transcript.calls if call.outcome.startswith("shortened")]
+    shortened = [call for call in case.transcript.calls if call.outcome.kind == "shortened"]
     if not shortened:
         return never_made("send")
     expected = stated("the rest follows, from where a short write stopped")
@@ -143,7 +143,7 @@ def short_write_is_continued(case: Case) -> Ruling:
         "{name} of process {tid} took only {taken} bytes",
         name=shortened[0].name,
         tid=shortened[0].tid,
-        taken=shortened[0].outcome.split()[-1],
+        taken=shortened[0].outcome.size or 0,
     )
     return replace(ruling, evidence=(took, *ruling.evidence))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from gatecrash.model import calls as fates
 from gatecrash.model.contract import Contract
 from gatecrash.model.processes import Task
 from gatecrash.model.scenario import Close, Connect, Receive, Send, Settle
@@ -108,4 +109,4 @@ def moving(parts: Iterable[Part], still: Still = "restless") -> list[Part]:
 
 def failed(family: str, error: str = "EAGAIN", times: int = 1) -> tuple[TracedCall, ...]:
     """So many calls of this family that failed."""
-    return tuple(TracedCall(7, family, "clone", 0, f"failed {error}") for _ in range(times))
+    return tuple(TracedCall(7, family, "clone", 0, fates.failed(error)) for _ in range(times))

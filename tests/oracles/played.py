@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
+from gatecrash.model import calls as fates
 from gatecrash.model.contract import Contract, Protocol
 from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Reset, Send, Settle, Step
 from gatecrash.model.transcript import (
@@ -95,7 +96,7 @@ def looks(label: str, seen: Snapshot) -> Part:
     return Settle(label), [Looked(0, label, seen)]
 
 
-def traced(*outcomes: str) -> CallTrace:
+def traced(*outcomes: fates.CallOutcome) -> CallTrace:
     return CallTrace(0, tuple(TracedCall(7, "send", "sendto", 4, outcome) for outcome in outcomes))
 
 

@@ -6,6 +6,7 @@ from signal import SIGCHLD
 
 import pytest
 
+from gatecrash.model import calls as fates
 from gatecrash.model.scenario import (
     Connect,
     Fail,
@@ -110,13 +111,13 @@ ACC_17: Cases = {
 }
 
 
-def called(*calls: tuple[str, str] | tuple[str, str, int]) -> list[CallTrace]:
+def called(*calls: tuple[str, fates.CallOutcome] | tuple[str, fates.CallOutcome, int]) -> list[CallTrace]:
     """The trace of these calls: family, what became of it, and its first argument."""
     made = [TracedCall(7, one[0], one[0], one[2] if len(one) == 3 else 3, one[1]) for one in calls]
     return [CallTrace(99, tuple(made))]
 
 
-FAILED, RAN = ("accept", "failed ECONNABORTED"), ("accept", "ran")
+FAILED, RAN = ("accept", fates.failed("ECONNABORTED")), ("accept", fates.RAN)
 FAILS: Part = (Fail("accept", "ECONNABORTED", 1), [])
 
 AFTER_FAILURE: Cases = {
@@ -244,17 +245,17 @@ ACC_10: Cases = {
 }
 
 WATCHED: list[Part] = [(Watch(family), []) for family in ("fork", "thread", "recv", "send")]
-FORK = ("fork", "ran")
+FORK = ("fork", fates.RAN)
 ACC_18: Cases = {
     "accept is called again at once": ("held", case(WATCHED, FAILS, TWO, more=called(FAILED, RAN, FORK))),
     "a child is started for nobody": ("broken", case(WATCHED, FAILS, TWO, more=called(FAILED, FORK, RAN))),
     "a thread is started for nobody": (
         "broken",
-        case(WATCHED, FAILS, TWO, more=called(FAILED, ("thread", "ran"), RAN)),
+        case(WATCHED, FAILS, TWO, more=called(FAILED, ("thread", fates.RAN), RAN)),
     ),
     "something is received from nobody": (
         "broken",
-        case(WATCHED, FAILS, TWO, more=called(FAILED, ("recv", "ran", -1), RAN)),
+        case(WATCHED, FAILS, TWO, more=called(FAILED, ("recv", fates.RAN, -1), RAN)),
     ),
     "accept is not called again": ("not exercised", case(WATCHED, FAILS, TWO, more=called(RAN, FAILED))),
     "accept was never made to fail": ("not exercised", case(WATCHED, FAILS, TWO, more=called(RAN, FORK))),

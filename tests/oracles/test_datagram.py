@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gatecrash.model import calls as fates
 from gatecrash.model.scenario import Fail, ReceiveDatagrams, SendDatagram
 from gatecrash.model.transcript import DatagramsDropped, Event, Got, NotSent, Sent, ServerEnded, Silent, Transcript
 from gatecrash.model.verdicts import Finding, NotExercised
@@ -145,23 +146,23 @@ def test_each_datagram_has_one_answer(made: Transcript, expected: Word) -> None:
     assert word(ruled("DGRAM-07", made, "udp")) == expected
 
 
-def fails(outcome: str, *came: bytes | Event) -> Transcript:
+def fails(outcome: fates.CallOutcome, *came: bytes | Event) -> Transcript:
     cost = exchange("A", b"before", silence("A"))
-    later = (sends("B", b"after"), gets("B", *came, traced("ran", outcome)))
+    later = (sends("B", b"after"), gets("B", *came, traced(fates.RAN, outcome)))
     return played((Fail("send", "EPERM"), []), cost, later)
 
 
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
-        pytest.param(fails("failed EPERM", b"after"), "held", id="the later one is answered"),
-        pytest.param(fails("failed EPERM", silence("B")), "broken", id="it is not"),
-        pytest.param(fails("failed EPERM", silence("B", "resting")), "perhaps broken", id="it may wake up"),
-        pytest.param(fails("failed EPERM", silence("B"), DROPPED), "not exercised", id="the kernel dropped it"),
-        pytest.param(fails("ran", b"after"), "not exercised", id="no call failed"),
-        pytest.param(fails("ran", silence("B")), "not exercised", id="it stops without any call having failed"),
+        pytest.param(fails(fates.failed("EPERM"), b"after"), "held", id="the later one is answered"),
+        pytest.param(fails(fates.failed("EPERM"), silence("B")), "broken", id="it is not"),
+        pytest.param(fails(fates.failed("EPERM"), silence("B", "resting")), "perhaps broken", id="it may wake up"),
+        pytest.param(fails(fates.failed("EPERM"), silence("B"), DROPPED), "not exercised", id="the kernel dropped it"),
+        pytest.param(fails(fates.RAN, b"after"), "not exercised", id="no call failed"),
+        pytest.param(fails(fates.RAN, silence("B")), "not exercised", id="it stops without any call having failed"),
         pytest.param(
-            played(exchange("A", b"x", traced("failed EPERM")), gets("B")), "not exercised", id="nobody follows"
+            played(exchange("A", b"x", traced(fates.failed("EPERM"))), gets("B")), "not exercised", id="nobody follows"
         ),
     ],
 )

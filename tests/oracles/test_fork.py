@@ -8,6 +8,7 @@ from itertools import accumulate
 
 import pytest
 
+from gatecrash.model import calls as fates
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Close, Fail, ReadOutput, StartOnTerminal
 from gatecrash.model.transcript import CallTrace, Ended, Event, Got, Printed, ServerEnded, Snapshot, Started, TracedCall
@@ -186,7 +187,7 @@ def fork_fails(
         pytest.param(moving(fork_fails()), "held", id="served is served"),
         pytest.param(fork_fails(last=asked("B", None)), "broken", id="the next is not"),
         pytest.param(fork_fails(calls=()), "not exercised", id="it never forks"),
-        pytest.param(fork_fails(calls=[TracedCall(7, "fork", "clone", 0, "ran")]), "not exercised", id="it worked"),
+        pytest.param(fork_fails(calls=[TracedCall(7, "fork", "clone", 0, fates.RAN)]), "not exercised", id="it worked"),
         pytest.param(fork_fails(calls=failed("thread")), "not exercised", id="it was another call that failed"),
         pytest.param([*fork_fails(), (Close("B"), [ServerEnded(0, 0)])], "not exercised", id="it leaves later"),
     ],

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from gatecrash.model import calls as fates
 from gatecrash.model.scenario import Connect, Send, Settle, Shorten
 from gatecrash.model.transcript import (
     CallTrace,
@@ -119,7 +120,12 @@ def test_the_answer_waits_for_the_whole_head(parts: list[Part], said: str) -> No
     assert kind(ruling("RESP-03", *parts, plain=PLAIN)) == said
 
 
-def shortened(came: Sequence[Came], *after: Part, outcome: str = "shortened 5", family: str = "send") -> list[Part]:
+SHORT = fates.shortened(5)
+
+
+def shortened(
+    came: Sequence[Came], *after: Part, outcome: fates.CallOutcome = SHORT, family: str = "send"
+) -> list[Part]:
     """A client whose answer meets a call with this outcome."""
     traced = CallTrace(0, (TracedCall(9, family, "sendto", 4, outcome),))
     return [(Shorten(5), []), *asks(GET, *came), *(after or [looks()]), (Settle("end"), [traced])]
@@ -131,7 +137,7 @@ def shortened(came: Sequence[Came], *after: Part, outcome: str = "shortened 5", 
         pytest.param(shortened([OK]), "held", id="the rest comes"),
         pytest.param(shortened([OK, FIN], looks(still="restless")), "held", id="the rest comes, then the end"),
         pytest.param(shortened([OK], looks(still="restless")), "unseen unproven", id="more may come"),
-        pytest.param(shortened([OK], outcome="ran"), "unseen", id="no send offers so much"),
+        pytest.param(shortened([OK], outcome=fates.RAN), "unseen", id="no send offers so much"),
         pytest.param(shortened([OK], family="accept"), "unseen", id="another call"),
         pytest.param(asks(GET, OK, FIN), "unseen", id="nothing is traced"),
         pytest.param(shortened([OK[:5], SILENCE]), "broken", id="the rest is lost"),
@@ -145,7 +151,7 @@ def test_a_short_write_is_continued(parts: list[Part], said: str) -> None:
 
 
 def test_a_send_that_was_never_cut_short_is_said_to_be_missing() -> None:
-    said = ruling("RESP-11", *shortened([OK], outcome="ran"), plain=PLAIN)
+    said = ruling("RESP-11", *shortened([OK], outcome=fates.RAN), plain=PLAIN)
     assert said == NotExercised(
         "the server never made the call that was waited for (a send that offers more than is to be taken)"
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from gatecrash.model import calls as fates
 from gatecrash.model.scenario import Freeze, HalfClose, Receive, Send, Settle, Shorten, Thaw
 from gatecrash.model.transcript import (
     ClientSide,
@@ -181,7 +182,7 @@ def test_a_finished_connection_is_closed(made: Transcript, expected: Word) -> No
     assert word(ruled("STREAM-06", made, "echo")) == expected
 
 
-def shortened(came: bytes, *outcomes: str, last: Event | None = None) -> Transcript:
+def shortened(came: bytes, *outcomes: fates.CallOutcome, last: Event | None = None) -> Transcript:
     said = (comes("A"), sends("A", b"hello"), gets("A", came))
     trace: Part = (Receive("A", "end"), [last or ends("A"), traced(*outcomes)])
     return played((Shorten(2, 1), []), *said, (HalfClose("A"), []), trace)
@@ -190,13 +191,13 @@ def shortened(came: bytes, *outcomes: str, last: Event | None = None) -> Transcr
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
-        pytest.param(shortened(b"hello", "ran", "shortened 2"), "held", id="the rest follows"),
-        pytest.param(shortened(b"he", "shortened 2"), "broken", id="the rest is lost"),
-        pytest.param(shortened(b"hello", "ran", "ran"), "not exercised", id="no send was short"),
+        pytest.param(shortened(b"hello", fates.RAN, fates.shortened(2)), "held", id="the rest follows"),
+        pytest.param(shortened(b"he", fates.shortened(2)), "broken", id="the rest is lost"),
+        pytest.param(shortened(b"hello", fates.RAN, fates.RAN), "not exercised", id="no send was short"),
         pytest.param(shortened(b"hello"), "not exercised", id="nothing was sent by any call that is known"),
-        pytest.param(shortened(b"he", "ran"), "not exercised", id="what is lost was lost without a short write"),
+        pytest.param(shortened(b"he", fates.RAN), "not exercised", id="what is lost was lost without a short write"),
         pytest.param(
-            shortened(b"hello", "shortened 2", last=silence("A", "restless")), "not proven", id="it is never still"
+            shortened(b"hello", fates.shortened(2), last=silence("A", "restless")), "not proven", id="it is never still"
         ),
     ],
 )
