@@ -13,6 +13,7 @@ from importlib import import_module
 from gatecrash import __version__, languages
 from gatecrash.errors import GatecrashError
 from gatecrash.language import marked, say, spoken
+from gatecrash.results import exit_codes
 from gatecrash.text import safe_text
 
 #: Each is a module of gatecrash.commands, imported when it is the one that runs: the others' imports take longer
@@ -33,10 +34,7 @@ _COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit code.
-
-    0 conforming, 1 not, 2 interrupted, 3 our fault, 4 usage, 5 too little judged, 6 the target did not build or start.
-    """
+    """Run one command and return its exit code (gatecrash.results.exit_codes)."""
     given = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that has no UTF-8 gets escapes, and not a traceback
@@ -46,10 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
         languages.use(asked)
         options = _parser(given).parse_args(given)
     except SystemExit as stop:
-        return 4 if stop.code else 0
+        return exit_codes.of_error(stop)
     except GatecrashError as error:
         print(f"gatecrash: {error}", file=sys.stderr)
-        return error.exit_code
+        return exit_codes.of_error(error)
     # Strategies that other libraries register with Hypothesis are of no use here, and cost time at each start.
     os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")
     module = import_module(f"gatecrash.commands.{options.command}")
@@ -61,16 +59,16 @@ def main(arguments: list[str] | None = None) -> int:
         code: int = module.run(options)
     except GatecrashError as error:
         print(f"gatecrash: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
+        return exit_codes.of_error(error)
+    except KeyboardInterrupt as interrupt:
         print(say("gatecrash: interrupted; everything it started is ended."), file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        return 0
+        return exit_codes.of_error(interrupt)
+    except BrokenPipeError as nobody_reads:
+        return exit_codes.of_error(nobody_reads)
     except Exception as fault:  # noqa: BLE001 - a fault of ours must never read as "does not conform"
         traceback.print_exc()
         print(say("Gatecrash itself failed: {fault}", fault=safe_text(repr(fault))), file=sys.stderr)
-        return 3
+        return exit_codes.of_error(fault)
     return code
 
 

@@ -8,8 +8,6 @@ from gatecrash.language import say
 class GatecrashError(Exception):
     """A failure explained to the person at the keyboard; never shown as a traceback."""
 
-    exit_code = 3
-
 
 class Unavailable(GatecrashError):
     """This machine refuses an instrument. `capability` names it, `reason` is the kernel's word."""
@@ -23,13 +21,9 @@ class Unavailable(GatecrashError):
 class UsageError(GatecrashError):
     """The command, a contract or a scenario file asks for something that does not exist."""
 
-    exit_code = 4
-
 
 class TargetError(GatecrashError):
     """The target did not build, did not start or never listened."""
-
-    exit_code = 6
 
 
 class TooSlow(TargetError):
@@ -38,5 +32,3 @@ class TooSlow(TargetError):
 
 class EngineFault(GatecrashError):
     """Gatecrash itself is wrong."""
-
-    exit_code = 3

@@ -17,6 +17,7 @@ from gatecrash.model.verdicts import Verdict
 from gatecrash.paths import tree_root
 from gatecrash.reports import terminal
 from gatecrash.reports.words import closing
+from gatecrash.results import exit_codes
 from gatecrash.results.baseline import Baseline, KnownFailure, fingerprint
 from gatecrash.results.baseline_file import read_baseline, to_be_written, written
 from tests.ci_records import failure, record_of
@@ -30,40 +31,40 @@ def known(verdict: Verdict, reason: str = "") -> Baseline:
 
 def test_a_known_failure_fails_nothing() -> None:
     record = record_of(failure(), Verdict("ACC-01", "pass"), baseline=known(failure()))
-    assert [record.exit_code(strict=strict) for strict in (False, True)] == [0, 0]
+    assert [exit_codes.of_record(record, strict=strict) for strict in (False, True)] == [0, 0]
     assert list(record.excused) == ["FORK-02"]
 
 
 def test_a_rule_that_is_broken_in_another_way_fails() -> None:
     other = failure(expected="all of them are reaped")
-    assert record_of(other, baseline=known(failure())).exit_code(strict=False) == 1
+    assert exit_codes.of_record(record_of(other, baseline=known(failure())), strict=False) == 1
 
 
 def test_without_a_fingerprint_every_way_is_known() -> None:
     other = failure(expected="all of them are reaped")
-    assert record_of(other, baseline=Baseline((KnownFailure("FORK-02"),))).exit_code(strict=False) == 0
+    assert exit_codes.of_record(record_of(other, baseline=Baseline((KnownFailure("FORK-02"),))), strict=False) == 0
 
 
 def test_a_new_failure_beside_a_known_one_fails() -> None:
-    assert record_of(failure(), failure("ACC-01"), baseline=known(failure())).exit_code(strict=False) == 1
+    assert exit_codes.of_record(record_of(failure(), failure("ACC-01"), baseline=known(failure())), strict=False) == 1
 
 
 def test_a_rule_that_holds_again_is_named_and_fails_a_strict_run() -> None:
     record = record_of(HELD, baseline=known(failure()))
     assert [one.rule for one in record.fixed] == ["FORK-02"]
-    assert [record.exit_code(strict=strict) for strict in (False, True)] == [0, 1]
+    assert [exit_codes.of_record(record, strict=strict) for strict in (False, True)] == [0, 1]
 
 
 @pytest.mark.parametrize("outcome", ["inconclusive", "not_observable", "not_applicable"])
 def test_what_was_not_judged_is_not_fixed(outcome: str) -> None:
     record = record_of(Verdict("FORK-02", outcome), Verdict("ACC-01", "pass"), baseline=known(failure()))  # type: ignore[arg-type]
     assert record.fixed == ()
-    assert record.exit_code(strict=True) == 0
+    assert exit_codes.of_record(record, strict=True) == 0
 
 
 def test_a_run_without_a_single_verdict_on_its_target_does_not_conform() -> None:
     unsure = [Verdict("FORK-02", "inconclusive"), Verdict("ACC-01", "not_observable")]
-    assert record_of(*unsure).exit_code(strict=False) == 5
+    assert exit_codes.of_record(record_of(*unsure), strict=False) == 5
     said = "was not judged: that it accepts and answers was not proven (ACC-01)"
     assert closing(record_of(*unsure), strict=False) == said
     assert closing(record_of(*unsure[:1]), strict=False) == "was not judged"
@@ -77,7 +78,7 @@ def test_what_could_not_be_seen_is_said_in_the_closing_sentence() -> None:
 
 
 def test_a_fault_of_ours_is_none_of_the_baselines_business() -> None:
-    assert record_of(failure(), baseline=known(failure()), fault="bug").exit_code(strict=False) == 3
+    assert exit_codes.of_record(record_of(failure(), baseline=known(failure()), fault="bug"), strict=False) == 3
 
 
 def test_the_fingerprint_leaves_out_numbers_bytes_and_clients() -> None:

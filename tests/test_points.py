@@ -20,6 +20,7 @@ from gatecrash.errors import UsageError
 from gatecrash.model.verdicts import Outcome
 from gatecrash.paths import tree_root
 from gatecrash.results import last_run
+from gatecrash.results.exit_codes import ExitCode
 from tests.grading_records import HOSTILE, every, record
 
 SCHEME = Scheme(
@@ -165,8 +166,8 @@ def test_without_a_score_a_graded_run_never_exits_with_zero(
     outcomes: dict[str, Outcome], code: int, graded: int, plain: int
 ) -> None:
     run = record(outcomes)
-    assert check._Grader(asked=True, graded=True, ignored=None).code(run, code) == graded
-    assert check._Grader(asked=True, graded=False, ignored=None).code(run, code) == plain
+    assert check._Grader(asked=True, graded=True, ignored=None).code(run, ExitCode(code)) == graded
+    assert check._Grader(asked=True, graded=False, ignored=None).code(run, ExitCode(code)) == plain
 
 
 def test_a_graded_server_that_does_not_build_exits_with_zero(

@@ -21,6 +21,7 @@ from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.paths import tree_root
 from gatecrash.reports.words import closing, counts
+from gatecrash.results import exit_codes
 from gatecrash.results.record import judgements
 from gatecrash.rulebook import load
 from tests.ci_records import failure, record_of
@@ -70,9 +71,9 @@ def test_when_the_time_is_over_everybody_is_stopped_and_the_rest_is_late(
 def test_a_run_that_left_rules_out_for_time_does_not_conform() -> None:
     late = Verdict("ACC-03", "inconclusive", "not tried: time: the 100 s of this run were over", late=True)
     held = Verdict("ACC-01", "pass")
-    assert record_of(held).exit_code(strict=False) == 0
-    assert record_of(held, late).exit_code(strict=False) == 5
-    assert record_of(held, late, failure()).exit_code(strict=False) == 1
+    assert exit_codes.of_record(record_of(held), strict=False) == 0
+    assert exit_codes.of_record(record_of(held, late), strict=False) == 5
+    assert exit_codes.of_record(record_of(held, late, failure()), strict=False) == 1
 
 
 def test_nothing_is_seen_of_a_server_that_forks_without_end() -> None:
@@ -118,14 +119,14 @@ def test_nothing_conforms_that_was_not_seen_to_accept_and_to_answer(
     protocol: Protocol, verdicts: list[Verdict], code: int
 ) -> None:
     record = record_of(*verdicts, contract=Contract(protocol=protocol))
-    assert record.exit_code(strict=False) == code
+    assert exit_codes.of_record(record, strict=False) == code
     assert ("was not proven" in closing(record, strict=False)) is (code == 5)
 
 
 @pytest.mark.parametrize(("silence", "code"), [("", 0), ("seen", 5), ("promised", 0)])
 def test_silence_that_nobody_promised_is_no_conformity(silence: Silence, code: int) -> None:
     record = record_of(Verdict("ACC-01", "pass"), contract=Contract(protocol="none", silence=silence))
-    assert record.exit_code(strict=False) == code
+    assert exit_codes.of_record(record, strict=False) == code
 
 
 def test_how_much_of_what_applies_was_seen_is_one_number() -> None:

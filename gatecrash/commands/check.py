@@ -24,9 +24,10 @@ from gatecrash.errors import GatecrashError, UsageError
 from gatecrash.language import say, spoken
 from gatecrash.model.verdicts import Verdict, merge
 from gatecrash.reports import formats, links, terminal
-from gatecrash.results import last_run
+from gatecrash.results import exit_codes, last_run
 from gatecrash.results.baseline import Baseline
 from gatecrash.results.baseline_file import read_baseline, to_be_written, written
+from gatecrash.results.exit_codes import ExitCode
 from gatecrash.results.grading import score
 from gatecrash.results.record import RunRecord
 from gatecrash.rulebook import Rule, load
@@ -194,11 +195,12 @@ def run(options: argparse.Namespace) -> int:
     except GatecrashError as error:
         record = judged.failed(error)
         _write(reports, record)
-        if not grader.is_success(record):
+        code = grader.code(record, exit_codes.of_error(error))
+        if code:
             raise
         print(f"gatecrash: {error}", file=sys.stderr)
         grader.tell(console, record)
-        return 0
+        return code
     finally:
         SessionPool.remove_folder(folder)
     if options.write_baseline is not None:
@@ -218,15 +220,11 @@ class _Grader:
     graded: bool
     ignored: str | None
 
-    def is_success(self, record: RunRecord) -> bool:
-        """Whether this run is one because it has a score."""
-        return self.graded and score(record, record.grading or Scheme()).valid
-
-    def code(self, record: RunRecord, code: int) -> int:
-        """The exit code: where a score is the success, there is none without one, whatever the verdicts are."""
+    def code(self, record: RunRecord, code: ExitCode) -> ExitCode:
+        """The exit code of a run that would end with `code`, where nobody wants points of it."""
         if not self.graded:
             return code
-        return 0 if self.is_success(record) else code if code > 1 else 3
+        return exit_codes.of_graded(code, scored=score(record, record.grading or Scheme()).valid)
 
     def tell(self, console: Console, record: RunRecord) -> None:
         """The line with the points."""
@@ -332,7 +330,7 @@ def _write(reports: list[formats.Report], record: RunRecord, *, live: bool = Fal
             report.write(record)
 
 
-def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> int:
+def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> ExitCode:
     terminal.areas(console, record)
     terminal.unjudged(console, record)
     terminal.failures(console, record, options.target or "")
@@ -343,4 +341,4 @@ def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> i
         )
         console.print(terminal.plain(record.fault))
     terminal.closing(console, record, strict=options.strict)
-    return record.exit_code(strict=options.strict)
+    return exit_codes.of_record(record, strict=options.strict)

@@ -16,7 +16,7 @@ from gatecrash.errors import UsageError
 from gatecrash.language import say, spoken
 from gatecrash.reports.terminal import plain
 from gatecrash.reports.words import OUTCOME_WORDS
-from gatecrash.results import last_run
+from gatecrash.results import exit_codes, last_run
 from gatecrash.results.grading import GradedRule, Score, score, shown
 from gatecrash.rulebook import load
 
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         _areas(console, found)
         _left_out(console, found)
     console.print(plain(found.line(), "bold green" if found.valid else "bold yellow"))
-    return 0 if found.valid else 3
+    return exit_codes.of_points(scored=found.valid)
 
 
 def grading_asked(grading: str | None, contract: str | None) -> Scheme | None:

@@ -14,7 +14,7 @@ from gatecrash.engine.session import Session
 from gatecrash.language import say
 from gatecrash.model.scenario import Scenario
 from gatecrash.reports.terminal import column, plain
-from gatecrash.results import last_run
+from gatecrash.results import exit_codes, last_run
 from gatecrash.rulebook import Rule, load
 
 
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
             "bold red" if broken else "bold green",
         )
     )
-    return 1 if broken else 0
+    return exit_codes.of_replay(broken)
 
 
 def _once(console: Console, session: Session, scenario: Scenario, rule: Rule, build: str) -> bool:

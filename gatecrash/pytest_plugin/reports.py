@@ -11,6 +11,7 @@ from gatecrash.engine.run import Run
 from gatecrash.errors import GatecrashError
 from gatecrash.model.verdicts import Verdict
 from gatecrash.reports.formats import Report
+from gatecrash.results import exit_codes
 from gatecrash.results.baseline import Baseline
 from gatecrash.results.record import RunRecord, judgements
 from gatecrash.text import safe_text
@@ -45,8 +46,10 @@ class Gatherer:
             record = self.record(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
             for report in self.reports:
                 report.write(record)
-        if self.run.request.strict and self._fixed() and exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        strict, fixed = self.run.request.strict, bool(self._fixed())
+        code = exit_codes.of_tests(exitstatus, fixed=fixed, strict=strict)
+        if code != exitstatus:
+            session.exitstatus = code
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Name what holds again, and where the reports are."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from gatecrash.reports.cases import ReportedCase, bounded, cases, one_line, source_place, troubles
 from gatecrash.reports.words import counts
+from gatecrash.results import exit_codes
 from gatecrash.results.record import RunRecord
 
 APPEND = True
@@ -46,7 +47,7 @@ def _at_the_source(record: RunRecord, title: str) -> dict[str, str]:
 def _summary(record: RunRecord, *, left_out: int) -> str:
     more = f"; {left_out} broken rules more are in the job summary" if left_out else ""
     fixed = "".join(f"; {one.rule} holds again: remove it from the baseline" for one in record.fixed)
-    kind = "error" if record.exit_code(strict=record.strict) else "notice"
+    kind = "error" if exit_codes.of_record(record, strict=record.strict) else "notice"
     return _command(
         kind, {"title": f"Gatecrash: {one_line(bounded(record.target, 300))}"}, f"{counts(record)}{more}{fixed}"
     )

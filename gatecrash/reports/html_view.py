@@ -22,6 +22,8 @@ from gatecrash.reports import words
 from gatecrash.reports.byte_diff import Side, sides
 from gatecrash.reports.sequence_svg import svg
 from gatecrash.reproduction import NotAlone, script
+from gatecrash.results import exit_codes
+from gatecrash.results.exit_codes import ExitCode
 from gatecrash.results.folding import folded_lines
 from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import Mistake, Rule, in_language
@@ -35,6 +37,8 @@ _MOST_LINES = 400
 _LONGEST_SCRIPT = 400_000
 
 Tone = Literal["good", "bad", "unsure"]
+
+_TONES: dict[ExitCode, Tone] = {ExitCode.CONFORMS: "good", ExitCode.BROKEN: "bad", ExitCode.NOT_STARTED: "bad"}
 
 SYMBOLS: dict[Outcome, str] = {
     "pass": "✓",
@@ -154,10 +158,10 @@ class Page:
 
 def page(record: RunRecord) -> Page:
     """The page of a record."""
-    code = record.exit_code(strict=record.strict)
+    code = exit_codes.of_record(record, strict=record.strict)
     target = bounded(record.prepared.name, 120)
     closing = spoken(words.closing(record, strict=record.strict))
-    tone: Tone = "good" if code == 0 else "bad" if code in (1, 6) else "unsure"
+    tone: Tone = _TONES.get(code, "unsure")
     rows = {j.rule.id: _row(j, record) for j in record.judgements}
     return Page(
         title=f"{target} {closing}",
@@ -166,7 +170,7 @@ def page(record: RunRecord) -> Page:
         tone=tone,
         symbol={"good": "✓", "bad": "✗", "unsure": "?"}[tone],
         counts=spoken(words.counts(record)) if record.judgements else "",
-        advice=code == 0 and any(j.rule.id not in record.excused for j in record.broken),
+        advice=code == ExitCode.CONFORMS and any(j.rule.id not in record.excused for j in record.broken),
         fixed=tuple(one.rule for one in record.fixed),
         facts=_facts(record),
         error=bounded(record.error or ""),

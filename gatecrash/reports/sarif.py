@@ -9,6 +9,7 @@ from urllib.parse import quote
 from gatecrash import __version__
 from gatecrash.reports.cases import ReportedCase, SourceLine, Trouble, bounded, cases, troubles
 from gatecrash.reports.links import rule_link
+from gatecrash.results import exit_codes
 from gatecrash.results.baseline import fingerprint
 from gatecrash.results.record import RunRecord
 from gatecrash.rulebook import Rule, load
@@ -103,7 +104,7 @@ def _location(place: SourceLine) -> dict[str, Any]:
 def _invocation(record: RunRecord, lacking: tuple[Trouble, ...]) -> dict[str, Any]:
     return {
         "executionSuccessful": not lacking,
-        "exitCode": record.exit_code(strict=record.strict),
+        "exitCode": exit_codes.of_record(record, strict=record.strict),
         "toolExecutionNotifications": [
             {
                 "level": "error",

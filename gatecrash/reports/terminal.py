@@ -15,6 +15,8 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.prepared import Prepared
 from gatecrash.reports import words
 from gatecrash.reports.differing import side_by_side
+from gatecrash.results import exit_codes
+from gatecrash.results.exit_codes import ExitCode
 from gatecrash.results.folding import folded_lines
 from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import Mistake, in_language
@@ -209,13 +211,13 @@ def show_code(console: Console, code: str | None, language: str) -> None:
 
 def closing(console: Console, record: RunRecord, *, strict: bool) -> None:
     """The last line: the counts and what they mean."""
-    code = record.exit_code(strict=strict)
-    style = {0: "bold green", 1: "bold red"}.get(code, "bold yellow")
+    code = exit_codes.of_record(record, strict=strict)
+    style = {ExitCode.CONFORMS: "bold green", ExitCode.BROKEN: "bold red"}.get(code, "bold yellow")
     console.print(
         Text.assemble(
             (safe_text(f"{record.prepared.name} {spoken(words.closing(record, strict=strict))}"), style),
             f": {spoken(words.counts(record))} ({record.seconds:.1f} s, {record.profile})",
         )
     )
-    if code == 0 and any(j.rule.id not in record.excused for j in record.broken):
+    if code == ExitCode.CONFORMS and any(j.rule.id not in record.excused for j in record.broken):
         console.print(Text(say("A broken SHOULD is advice; with --strict it fails the run."), "dim"))

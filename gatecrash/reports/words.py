@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from gatecrash.language import joined, marked, stated
 from gatecrash.model.contract import Contract
 from gatecrash.model.verdicts import Outcome
+from gatecrash.results import exit_codes
+from gatecrash.results.exit_codes import ExitCode
 from gatecrash.results.record import RunRecord
 
 PLACES = {
@@ -39,12 +41,12 @@ _MODELS = {
     "unknown": marked("model not known"),
 }
 _CLOSINGS = {
-    0: marked("conforms"),
-    1: marked("does not conform"),
-    2: marked("was not judged to the end: interrupted"),
-    3: marked("was not judged: a fault of Gatecrash"),
-    5: marked("was not judged"),
-    6: marked("was not judged: it did not build or start"),
+    ExitCode.CONFORMS: marked("conforms"),
+    ExitCode.BROKEN: marked("does not conform"),
+    ExitCode.INTERRUPTED: marked("was not judged to the end: interrupted"),
+    ExitCode.OUR_FAULT: marked("was not judged: a fault of Gatecrash"),
+    ExitCode.TOO_LITTLE_SEEN: marked("was not judged"),
+    ExitCode.NOT_STARTED: marked("was not judged: it did not build or start"),
 }
 
 
@@ -71,15 +73,15 @@ def _other_datagrams(contract: Contract) -> bool:
 
 def closing(record: RunRecord, *, strict: bool) -> str:
     """What the run says of its target: "conforms", "does not conform", "conforms as far as it could be seen"."""
-    code = record.exit_code(strict=strict)
-    if code == 5 and record.untried:
+    code = exit_codes.of_record(record, strict=strict)
+    if code == ExitCode.TOO_LITTLE_SEEN and record.untried:
         return stated("was not judged to the end: there was no more time (--max-time gives more)")
-    if code == 5 and record.unproven:
+    if code == ExitCode.TOO_LITTLE_SEEN and record.unproven:
         rules = ", ".join(j.rule.id for j in record.unproven)
         return stated("was not judged: that it accepts and answers was not proven ({rules})", rules=rules)
-    if code == 5 and record.mute:
+    if code == ExitCode.TOO_LITTLE_SEEN and record.mute:
         return stated('was not judged: it answered nothing, and no contract promises that (protocol = "discard")')
-    if code == 0 and record.summary["not_observable"]:
+    if code == ExitCode.CONFORMS and record.summary["not_observable"]:
         return stated("conforms as far as it could be seen")
     return stated(_CLOSINGS[code])
 

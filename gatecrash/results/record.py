@@ -108,22 +108,6 @@ class RunRecord:
         """The baseline's entries whose rule holds again."""
         return (self.baseline or Baseline()).fixed(j.verdict for j in self.judgements)
 
-    def exit_code(self, *, strict: bool) -> int:
-        """0 conforming, 1 not, 2 interrupted, 3 a fault of ours, 5 too little judged, 6 it did not build or start."""
-        if self.error is not None:
-            return 6
-        if self.interrupted:
-            return 2
-        if self.fault is not None:
-            return 3
-        excused = self.excused
-        new = [j.rule.level for j in self.broken if j.rule.id not in excused]
-        if "MUST" in new or (strict and ("SHOULD" in new or self.fixed)):
-            return 1
-        if self.untried or self.unproven or self.mute or (not self.broken and not self.summary["pass"]):
-            return 5
-        return 0
-
     def to_json(self) -> dict[str, Any]:
         """The JSON report (docs/json.md)."""
         return {
