@@ -16,9 +16,9 @@ from gatecrash.model.scenario import (
     Receive,
     Release,
     Reset,
-    Send,
     Settle,
     Step,
+    optional_send,
 )
 from strategies.options import at_least, known
 from strategies.segments import telling_offsets
@@ -59,7 +59,7 @@ def departure(
     """One departure: `sent` is how many bytes of the request the client sends before it leaves."""
     leave = _leave(kind, client)
     reads_on = (Receive(client, "silence"),) if kind == "half-close" else ()
-    said = (Send(client, request[:sent], until_read=phase != "queue"),) if sent else ()
+    said = optional_send(client, request[:sent], until_read=phase != "queue")
     match phase:
         case "queue":
             return (Connect(client), *said, *leave)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from gatecrash.model.scenario import Connect, Receive, Scenario, Send, Settle, Step, scenario
+from gatecrash.model.scenario import Connect, Receive, Scenario, Send, Settle, Step, optional_send, scenario
 from strategies.names import client_names
 from strategies.options import Request, at_least, known, request_of
 from strategies.segments import telling_offsets
@@ -53,9 +53,8 @@ def hogging(
             asked = greedy_request or asked
             said = len(asked)
         arrivals.append(Connect(name, small_window=kind == "reads-nothing"))
-        arrivals.extend([Send(name, asked[:said])] if said else [])
-        endings.extend([Send(name, asked[said:])] if asked[said:] else [])
-        endings.append(Receive(name))
+        arrivals.extend(optional_send(name, asked[:said]))
+        endings.extend((*optional_send(name, asked[said:]), Receive(name)))
     served = (Connect(good), Send(good, request_of(request, good)), Receive(good))
     return scenario(arrivals, Settle("hogged"), served, endings if finish else ())
 

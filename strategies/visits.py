@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Send, Step, played_by
+from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Step, optional_send, played_by
 from gatecrash.protocols.offer import ask, plain_request
 
 VISITS = ("close", "half-close", "end")
@@ -17,7 +17,7 @@ def visit(client: str, contract: Contract, way: str = "close") -> tuple[Step, ..
         return (*ask(client, contract), HalfClose(client), Receive(client, "end"), Close(client))
     if way == "end" and (contract.closes if contract.protocol == "http" else contract.protocol == "greeting"):
         request = plain_request(contract)
-        said = (Send(client, request, until_read=False),) if request else ()
+        said = optional_send(client, request, until_read=False)
         return (Connect(client), *said, Receive(client, "end"), Close(client))
     return (*ask(client, contract), Close(client))
 

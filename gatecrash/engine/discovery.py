@@ -25,6 +25,7 @@ from gatecrash.model.scenario import (
     Send,
     SendDatagram,
     Settle,
+    optional_send,
     scenario,
 )
 from gatecrash.model.transcript import Snapshot, Transcript
@@ -302,7 +303,7 @@ def _alike(sent: bytes, received: bytes) -> bool:
 def _length(session: Session, found: Discovery) -> None:
     """Where nothing but silence ends an answer: its length, when it is twice the same, saves waiting for silence."""
     request = plain_request(found.contract)
-    said = (Send("A", request, until_read=False),) if request else ()
+    said = optional_send("A", request, until_read=False)
     told = [session.play(scenario(Connect("A"), *said, Receive("A", "silence"))) for _ in range(2)]
     first, second = (transcript.received("A") for transcript in told)
     if first != second:

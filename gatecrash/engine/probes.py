@@ -30,6 +30,7 @@ from gatecrash.model.scenario import (
     StartOnTakenPort,
     Step,
     Thaw,
+    optional_send,
     scenario,
 )
 from gatecrash.protocols.offer import ECHO_PAYLOAD, ask, get_request, plain_request, visit
@@ -219,8 +220,7 @@ def thread_fails(contract: Contract) -> Scenario:
 
 
 def _says(contract: Contract, client: str) -> tuple[Step, ...]:
-    request = plain_request(contract)
-    return (Send(client, request, until_read=False),) if request else ()
+    return optional_send(client, plain_request(contract), until_read=False)
 
 
 def twice_as_many(visits: Sequence[Iterable[Step]]) -> Scenario:

@@ -16,7 +16,7 @@ from gatecrash.instruments.ticks import TickMemory, Ticks, WaitPolicy
 from gatecrash.language import say
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
-from gatecrash.model.scenario import Connect, Receive, Scenario, Send, StartOnTakenPort, scenario
+from gatecrash.model.scenario import Connect, Receive, Scenario, StartOnTakenPort, optional_send, scenario
 from gatecrash.model.transcript import Silent, Transcript
 from gatecrash.model.verdicts import Aspect, Case, Plain
 from gatecrash.oracles.answers import differing
@@ -284,7 +284,7 @@ class Session:
         return tuple(dict.fromkeys([*(request for requests in single for request in requests), *streams]))
 
     def _ask(self, sent: bytes) -> Plain:
-        steps = scenario(Connect("A"), Send("A", sent) if sent else (), Receive("A"))
+        steps = scenario(Connect("A"), optional_send("A", sent), Receive("A"))
         transcript = self.play(steps)
         received, end = transcript.trimmed().received("A"), transcript.end("A")
         return Plain(received, end, answered=bool(received) and _whole(self.contract, sent, received, end))

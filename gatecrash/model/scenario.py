@@ -41,6 +41,7 @@ from gatecrash.model.steps import (
     Until,
     Watch,
     Who,
+    optional_send,
 )
 
 __all__ = [
@@ -80,6 +81,7 @@ __all__ = [
     "Until",
     "Watch",
     "Who",
+    "optional_send",
     "played_by",
     "scenario",
 ]

@@ -72,6 +72,11 @@ class Send(Step):
         )
 
 
+def optional_send(client: str, data: bytes, *, until_read: bool = True) -> tuple[Send, ...]:
+    """`client` sends `data`, or no step at all where there is none: a server may be asked nothing, and then speaks."""
+    return (Send(client, data, until_read=until_read),) if data else ()
+
+
 @dataclass(frozen=True)
 class Receive(Step):
     """`client` reads: until the protocol's message is complete, until the connection ends, or to proven silence.

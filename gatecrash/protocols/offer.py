@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import Close, Connect, Receive, ReceiveDatagrams, Send, SendDatagram, Settle, Step
+from gatecrash.model.scenario import (
+    Close,
+    Connect,
+    Receive,
+    ReceiveDatagrams,
+    SendDatagram,
+    Settle,
+    Step,
+    optional_send,
+)
 from gatecrash.protocols import echo, http
 
 #: 64 bytes that end a line: who echoes lines or small records answers it too, and one small buffer holds it.
@@ -50,8 +59,7 @@ def ask(client: str, contract: Contract) -> tuple[Step, ...]:
     request = plain_request(contract)
     if contract.protocol == "udp":
         return (SendDatagram(client, request), ReceiveDatagrams(client))
-    send = (Send(client, request, until_read=False),) if request else ()
-    return (Connect(client), *send, Receive(client))
+    return (Connect(client), *optional_send(client, request, until_read=False), Receive(client))
 
 
 def visit(client: str, contract: Contract) -> tuple[Step, ...]:

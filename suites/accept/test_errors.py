@@ -14,11 +14,11 @@ from gatecrash.model.scenario import (
     LimitDescriptors,
     Receive,
     Scenario,
-    Send,
     Settle,
     Signal,
     Step,
     Watch,
+    optional_send,
     scenario,
 )
 from gatecrash.protocols.offer import ask, plain_request, visit
@@ -99,8 +99,7 @@ def _shortage(contract: Contract, count: int) -> Scenario:
 
 
 def _asks(contract: Contract, name: str) -> tuple[Step, ...]:
-    request = plain_request(contract)
-    return (Send(name, request, until_read=False),) if request else ()
+    return optional_send(name, plain_request(contract), until_read=False)
 
 
 def _says(contract: Contract, name: str) -> tuple[Step, ...]:

@@ -19,10 +19,10 @@ from gatecrash.model.scenario import (
     Release,
     Reset,
     Scenario,
-    Send,
     Settle,
     Step,
     Thaw,
+    optional_send,
     scenario,
 )
 from gatecrash.protocols.offer import is_seen, plain_request, visit
@@ -61,8 +61,7 @@ _ORDERS = st.lists(st.booleans(), min_size=1, max_size=_MOST - 1).filter(any).ma
 
 
 def _arrival(trial: Trial, name: str) -> tuple[Step, ...]:
-    request = plain_request(trial.contract)
-    return (Connect(name), Send(name, request, until_read=False)) if request else (Connect(name),)
+    return (Connect(name), *optional_send(name, plain_request(trial.contract), until_read=False))
 
 
 def _all_at_once(trial: Trial, count: int) -> Scenario:

@@ -11,10 +11,10 @@ from gatecrash.model.scenario import (
     Receive,
     Restart,
     Scenario,
-    Send,
     Settle,
     StartOnTakenPort,
     StartSecond,
+    optional_send,
     scenario,
 )
 from gatecrash.protocols.offer import ask, get_request, plain_request
@@ -59,6 +59,6 @@ def _restart(contract: Contract, count: int) -> Scenario:
     names = client_names(count)
     http = contract.protocol == "http"
     request = get_request(contract.path, extra=b"Connection: close\r\n") if http else plain_request(contract)
-    send = [(Send(name, request, until_read=False),) if request else () for name in names]
+    send = [optional_send(name, request, until_read=False) for name in names]
     served = ((Connect(n), *said, Receive(n, "end"), Close(n)) for n, said in zip(names, send, strict=True))
     return scenario(*served, Settle("closed"), Restart(), ask("Z", contract))

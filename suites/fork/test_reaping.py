@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gatecrash.engine.probes import children_at_work, children_go_on, served_twice_as_many
 from gatecrash.engine.trial import Trial
-from gatecrash.model.scenario import Close, Freeze, Reset, Scenario, Send, Settle, Step, Thaw, scenario
+from gatecrash.model.scenario import Close, Freeze, Reset, Scenario, Settle, Step, Thaw, optional_send, scenario
 from gatecrash.protocols.offer import ask
 from strategies import client_names
 
@@ -33,11 +33,10 @@ def _leave_together(trial: Trial, ways: Sequence[Leave]) -> Scenario:
     """
     *names, first, last = client_names(len(ways) + 2)
     begins = trial.request[:1]
-    said = (Send(name, begins) for name in names if begins)  # once it is read, there is a child that reads
     return scenario(
         _one_client(trial, first, "start"),
         children_at_work(trial.contract, names),
-        said,
+        *(optional_send(name, begins) for name in names),  # once it is read, there is a child that reads
         Freeze("parent"),
         children_go_on(trial.contract),
         (leave(name) for leave, name in zip(ways, names, strict=True)),

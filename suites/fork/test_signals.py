@@ -4,7 +4,18 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
-from gatecrash.model.scenario import Close, Connect, Receive, Scenario, Send, Settle, Signal, Step, scenario
+from gatecrash.model.scenario import (
+    Close,
+    Connect,
+    Receive,
+    Scenario,
+    Send,
+    Settle,
+    Signal,
+    Step,
+    optional_send,
+    scenario,
+)
 from gatecrash.protocols.offer import ask, plain_request
 from strategies import client_names
 from strategies.segments import telling_offsets
@@ -31,7 +42,7 @@ def test_a_dead_worker_is_replaced(trial: Trial) -> None:
 
 
 def _says(trial: Trial, name: str, size: int) -> tuple[Step, ...]:
-    return (Send(name, trial.request[:size]),) if size else ()
+    return optional_send(name, trial.request[:size])
 
 
 def _killed(trial: Trial, cuts: list[int]) -> Scenario:
