@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from gatecrash.model import labels
 from gatecrash.model.scenario import (
     Close,
     Connect,
@@ -122,11 +123,11 @@ def _leaving_together(request: bytes, count: int, state: str, kind: str) -> Scen
     asked = [(Send(name, request), Receive(name)) for name in names] if state == "asking" else []
     return scenario(
         *before,
-        Settle("here"),
+        Settle(labels.HERE),
         Freeze("parent"),
         *asked,
         (leave(name) for name in names),
-        Settle("children gone"),
+        Settle(labels.CHILDREN_GONE),
         Thaw(),
-        Settle("left"),
+        Settle(labels.LEFT),
     )

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from gatecrash.model import labels
 from gatecrash.model.scenario import (
     AwaitHeld,
     Close,
@@ -64,7 +65,7 @@ def departure(
         case "queue":
             return (Connect(client), *said, *leave)
         case "before":
-            return (Connect(client), Settle("accepted"), *leave, *reads_on)
+            return (Connect(client), Settle(labels.ACCEPTED), *leave, *reads_on)
         case "mid-response" if gates:
             return (Hold("send"), Connect(client), *said, AwaitHeld(), *leave, Release(), *reads_on)
         case "mid-response":

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from gatecrash.model import labels
 from gatecrash.model.scenario import Connect, Receive, Scenario, Send, Settle, Step, optional_send, scenario
 from strategies.names import client_names
 from strategies.options import Request, at_least, known, request_of
@@ -56,7 +57,7 @@ def hogging(
         arrivals.extend(optional_send(name, asked[:said]))
         endings.extend((*optional_send(name, asked[said:]), Receive(name)))
     served = (Connect(good), Send(good, request_of(request, good)), Receive(good))
-    return scenario(arrivals, Settle("hogged"), served, endings if finish else ())
+    return scenario(arrivals, Settle(labels.HOGGED), served, endings if finish else ())
 
 
 def _said(request: bytes, kind: str) -> tuple[int, ...]:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from gatecrash.engine.judge import judge
 from gatecrash.engine.prerequisites import Prerequisites, verdict_without_trying
 from gatecrash.engine.session import Session
+from gatecrash.model import labels
 from gatecrash.model.scenario import (
-    FIRST_CROWD,
-    SECOND_CROWD,
     Close,
     LimitDescriptors,
     Reset,
@@ -74,7 +73,7 @@ def many_times(played: Scenario) -> Scenario:
         tuple(played_by(f"{getattr(step, 'client', '')}{number}", step) for step in steps)
         for number in range(1, 2 * _ROUNDS + 1)
     ]
-    once, twice = (Settle(FIRST_CROWD), Settle("once")), (Settle(SECOND_CROWD), Settle("twice"))
+    once, twice = (Settle(labels.FIRST_CROWD), Settle(labels.ONCE)), (Settle(labels.SECOND_CROWD), Settle(labels.TWICE))
     return scenario(*rounds[:_ROUNDS], once, *rounds[_ROUNDS:], twice)
 
 

@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from string import ascii_uppercase
 
 from gatecrash.instruments import gates
+from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
-    FIRST_CROWD,
-    IN_THE_QUEUE,
-    SECOND_CROWD,
     AwaitHeld,
     Close,
     Connect,
@@ -43,19 +41,19 @@ Probe = Callable[[Contract], Scenario]
 
 def one_after_another(contract: Contract) -> Scenario:
     """Two clients, the second after the first has left and the server has noticed."""
-    first = (*ask("A", contract), Close("A"), Settle("left"))
-    return scenario(first, ask("B", contract), Close("B"), Settle("after"))
+    first = (*ask("A", contract), Close("A"), Settle(labels.LEFT))
+    return scenario(first, ask("B", contract), Close("B"), Settle(labels.AFTER))
 
 
 def one_client(contract: Contract) -> Scenario:
     """One client that asks once."""
-    return scenario(ask("A", contract), Settle("after"))
+    return scenario(ask("A", contract), Settle(labels.AFTER))
 
 
 def beside_an_idle_client(contract: Contract) -> Scenario:
     """One client that says nothing, then two that ask; where there is a worker for each, the first of them stays."""
     leaves = (Close("B"),) if contract.workers else ()
-    return scenario(Connect("A"), Settle("idle"), ask("B", contract), leaves, ask("C", contract))
+    return scenario(Connect("A"), Settle(labels.IDLE), ask("B", contract), leaves, ask("C", contract))
 
 
 def all_at_once(contract: Contract) -> Scenario:
@@ -63,7 +61,7 @@ def all_at_once(contract: Contract) -> Scenario:
     names = "ABC"
     arrivals = [(Connect(name), *_says(contract, name)) for name in names]
     leaving = ((Receive(name), HalfClose(name)) for name in names)
-    return scenario(Freeze(), *arrivals, Settle(IN_THE_QUEUE), Thaw(), *leaving, Settle("rest"))
+    return scenario(Freeze(), *arrivals, Settle(labels.IN_THE_QUEUE), Thaw(), *leaving, Settle(labels.REST))
 
 
 def accept_fails(contract: Contract, error: str) -> Scenario:
@@ -73,19 +71,19 @@ def accept_fails(contract: Contract, error: str) -> Scenario:
 
 def stopped_and_continued(contract: Contract) -> Scenario:
     """The server is stopped and goes on; then a client comes."""
-    return scenario(Settle("running"), Freeze(), Thaw(), Settle("continued"), ask("A", contract), Close("A"))
+    return scenario(Settle(labels.RUNNING), Freeze(), Thaw(), Settle(labels.CONTINUED), ask("A", contract), Close("A"))
 
 
 def interrupted_accept(contract: Contract) -> Scenario:
     """The handler of SIGCHLD runs while the server waits in accept; then a client comes."""
-    signalled = (Settle("waiting"), Signal("parent", "SIGCHLD"), Settle("handled"))
-    return scenario(signalled, ask("A", contract), Settle("after"))
+    signalled = (Settle(labels.WAITING), Signal("parent", "SIGCHLD"), Settle(labels.HANDLED))
+    return scenario(signalled, ask("A", contract), Settle(labels.AFTER))
 
 
 def whole_answer(contract: Contract) -> Scenario:
     """One client that asks once, and reads on to the end if its answer announces one."""
     asks = (Send("A", plain_request(contract), until_read=False), Receive("A", "announced"))
-    return scenario(Connect("A"), asks, Settle("answered", within=0.1))
+    return scenario(Connect("A"), asks, Settle(labels.ANSWERED, within=0.1))
 
 
 def three_segments(contract: Contract) -> Scenario:
@@ -103,7 +101,7 @@ def same_again(contract: Contract) -> Scenario:
 def something_missing(contract: Contract) -> Scenario:
     """A client that asks for what is not there; then another that asks as usual."""
     request = get_request("/gatecrash-not-there")
-    asks = (Send("A", request, until_read=False), Receive("A"), Close("A"), Settle("after", within=0.1))
+    asks = (Send("A", request, until_read=False), Receive("A"), Close("A"), Settle(labels.AFTER, within=0.1))
     return scenario(Connect("A"), asks, ask("B", contract))
 
 
@@ -113,7 +111,7 @@ def a_crowd(contract: Contract) -> Scenario:
     arrivals = [(Connect(name), *_says(contract, name)) for name in names]
     leaving = ((Receive(name), HalfClose(name)) for name in names)
     late = (Receive(name) for name in names)
-    return scenario(Freeze(), *arrivals, Thaw(), *leaving, late, Settle("rest", within=0.1))
+    return scenario(Freeze(), *arrivals, Thaw(), *leaving, late, Settle(labels.REST, within=0.1))
 
 
 def second_request(contract: Contract) -> Scenario:
@@ -141,7 +139,7 @@ def echo_crowd() -> Scenario:
     names = ascii_uppercase[:8]
     said = (Send(name, name.encode() * 10, until_read=False) for name in names)
     read = ((Receive(name), HalfClose(name)) for name in names)
-    return scenario((Connect(name) for name in names), Settle("here"), Freeze(), said, Thaw(), *read)
+    return scenario((Connect(name) for name in names), Settle(labels.HERE), Freeze(), said, Thaw(), *read)
 
 
 def in_pieces() -> Scenario:
@@ -165,14 +163,17 @@ def datagrams(*messages: tuple[str, bytes], queued: bool = False) -> Scenario:
 
 def told_to_end(contract: Contract) -> Scenario:
     """SIGTERM while nobody is there."""
-    return scenario(Settle("before SIGTERM"), Signal("parent", "SIGTERM"), Settle("after SIGTERM", spin=2.0))
+    return scenario(Settle(labels.BEFORE_SIGTERM), Signal("parent", "SIGTERM"), Settle(labels.AFTER_SIGTERM, spin=2.0))
 
 
 def leaves_in_the_middle(contract: Contract) -> Scenario:
     """A client that closes without a word, one that resets in the middle of its request, and a good one."""
     half = plain_request(contract)[:-1]
     said = (Send("B", half),) if half else (Receive("B"),)
-    silent, broken_off = (Connect("A"), Close("A"), Settle("A left")), (Connect("B"), *said, Reset("B"), Settle("left"))
+    silent, broken_off = (
+        (Connect("A"), Close("A"), Settle(labels.has_left("A"))),
+        (Connect("B"), *said, Reset("B"), Settle(labels.LEFT)),
+    )
     return scenario(silent, broken_off, ask("Z", contract))
 
 
@@ -181,13 +182,13 @@ def leaves_before_its_answer(contract: Contract) -> Scenario:
     gone = (HalfClose("A"), Reset("A"))
     came = (Connect("A"), *_says(contract, "A"))
     held = (Hold("send"), *came, AwaitHeld(), *gone, Release()) if gates.available() is None else (*came, *gone)
-    return scenario(held, Settle("left"), ask("Z", contract))
+    return scenario(held, Settle(labels.LEFT), ask("Z", contract))
 
 
 def half_a_request(contract: Contract) -> Scenario:
     """A client that stops in the middle of its request, and one that asks."""
     half = plain_request(contract)[:-1]
-    return scenario(Connect("A"), Send("A", half), Settle("hogged"), ask("B", contract))
+    return scenario(Connect("A"), Send("A", half), Settle(labels.HOGGED), ask("B", contract))
 
 
 def odd_words(contract: Contract) -> Scenario:
@@ -195,28 +196,30 @@ def odd_words(contract: Contract) -> Scenario:
     names = ascii_uppercase[: len(_ODD)]
     if contract.protocol == "udp":
         datagram = ((SendDatagram(name, odd), ReceiveDatagrams(name)) for name, odd in zip(names, _ODD, strict=True))
-        return scenario(*datagram, Settle("said"))
+        return scenario(*datagram, Settle(labels.SAID))
     visits = (
         (Connect(name), Send(name, odd), Receive(name), HalfClose(name), Receive(name, "end"), Close(name))
         for name, odd in zip(names, _ODD, strict=True)
     )
-    return scenario(*visits, Settle("said"))
+    return scenario(*visits, Settle(labels.SAID))
 
 
 def half_closes(contract: Contract) -> Scenario:
     """A client that finishes before it has said anything."""
-    return scenario(Connect("A"), HalfClose("A"), Settle("A has finished"), Close("A"), Settle("A has left"))
+    return scenario(
+        Connect("A"), HalfClose("A"), Settle(labels.has_finished("A")), Close("A"), Settle(labels.has_left("A"))
+    )
 
 
 def as_many_again(contract: Contract) -> Scenario:
     """Four clients that are served, and four more."""
     first, second = ([(*ask(name, contract), Close(name)) for name in names] for names in ("ABCD", "EFGH"))
-    return scenario(*first, Settle(FIRST_CROWD), *second, Settle(SECOND_CROWD))
+    return scenario(*first, Settle(labels.FIRST_CROWD), *second, Settle(labels.SECOND_CROWD))
 
 
 def thread_fails(contract: Contract) -> Scenario:
     """A client for whom no thread can be started, and another one."""
-    return scenario(Fail("thread", "EAGAIN"), ask("A", contract), Close("A"), Settle("failed"), ask("B", contract))
+    return scenario(Fail("thread", "EAGAIN"), ask("A", contract), Close("A"), Settle(labels.FAILED), ask("B", contract))
 
 
 def _says(contract: Contract, client: str) -> tuple[Step, ...]:
@@ -226,7 +229,7 @@ def _says(contract: Contract, client: str) -> tuple[Step, ...]:
 def twice_as_many(visits: Sequence[Iterable[Step]]) -> Scenario:
     """Visits of clients, one after the other, with a look after half of them and after all."""
     half = len(visits) // 2
-    return scenario(*visits[:half], Settle("once"), *visits[half:], Settle("twice"))
+    return scenario(*visits[:half], Settle(labels.ONCE), *visits[half:], Settle(labels.TWICE))
 
 
 def served_twice_as_many(contract: Contract, count: int) -> Scenario:
@@ -251,15 +254,15 @@ def _held(contract: Contract) -> bool:
 
 def held_connection(contract: Contract, count: int = 1) -> Scenario:
     """Clients who are being served when the server is looked at."""
-    return scenario(children_at_work(contract, _names(count)), Settle("serving"), children_go_on(contract))
+    return scenario(children_at_work(contract, _names(count)), Settle(labels.SERVING), children_go_on(contract))
 
 
 def knocking(contract: Contract, idle: int = 1, leaving: int = 1) -> Scenario:
     """Idle clients, others that come and leave, and one that knocks then."""
     names = _names(idle + leaving + 1)
     left = ((*ask(name, contract), Close(name)) for name in names[idle:-1])
-    knocks = (Connect(names[-1]), *_says(contract, names[-1]), Settle("knocking"))
-    return scenario(children_at_work(contract, names[:idle]), *left, Settle("left"), knocks)
+    knocks = (Connect(names[-1]), *_says(contract, names[-1]), Settle(labels.KNOCKING))
+    return scenario(children_at_work(contract, names[:idle]), *left, Settle(labels.LEFT), knocks)
 
 
 def fork_fails(contract: Contract, error: str, times: int = 1) -> Scenario:
@@ -267,7 +270,7 @@ def fork_fails(contract: Contract, error: str, times: int = 1) -> Scenario:
     *unlucky, last = _names(times + 1)
     came = ((Connect(name), *_says(contract, name)) for name in unlucky)
     left = (Close(name) for name in unlucky)
-    return scenario(Fail("fork", error, times), *came, Settle("failed"), left, ask(last, contract), Close(last))
+    return scenario(Fail("fork", error, times), *came, Settle(labels.FAILED), left, ask(last, contract), Close(last))
 
 
 def _names(count: int) -> tuple[str, ...]:
@@ -283,7 +286,7 @@ _PROBES: dict[str, Probe] = {
     "ACC-11": lambda contract: scenario(StartOnTakenPort()),
     "ACC-16": beside_an_idle_client,
     "ACC-17": one_after_another,
-    "FORK-01": lambda contract: scenario(Settle("start"), held_connection(contract).steps),
+    "FORK-01": lambda contract: scenario(Settle(labels.START), held_connection(contract).steps),
     "FORK-02": lambda contract: served_twice_as_many(contract, 2),
     "FORK-04": knocking,
     "FORK-05": held_connection,
@@ -292,7 +295,7 @@ _PROBES: dict[str, Probe] = {
     "LIFE-02": told_to_end,
     "LIFE-05": leaves_in_the_middle,
     "LIFE-06": leaves_before_its_answer,
-    "LIFE-07": lambda contract: scenario(Settle("nobody is there")),
+    "LIFE-07": lambda contract: scenario(Settle(labels.NOBODY_IS_THERE)),
     "LIFE-08": half_closes,
     "RES-01": as_many_again,
     "RES-05": thread_fails,
@@ -311,7 +314,7 @@ _PROBES: dict[str, Probe] = {
     "STREAM-02": lambda contract: echoed(b"text\n", bytes(range(256)), b"\n\n"),
     "STREAM-03": lambda contract: in_pieces(),
     "STREAM-05": lambda contract: much(),
-    "STREAM-06": lambda contract: scenario(echoed(ECHO_PAYLOAD).steps, Settle("finished")),
+    "STREAM-06": lambda contract: scenario(echoed(ECHO_PAYLOAD).steps, Settle(labels.FINISHED)),
     "STREAM-10": lambda contract: echo_crowd(),
     "STREAM-11": lambda contract: echoed(_BLOCK, _BLOCK, _BLOCK),
     "DGRAM-01": lambda contract: datagrams(("A", b"a\x00b\xff\n")),

@@ -45,9 +45,6 @@ from gatecrash.model.steps import (
 )
 
 __all__ = [
-    "FIRST_CROWD",
-    "IN_THE_QUEUE",
-    "SECOND_CROWD",
     "STEPS",
     "AskWithRequests",
     "AwaitHeld",
@@ -85,11 +82,6 @@ __all__ = [
     "played_by",
     "scenario",
 ]
-
-#: What the looks are called at which two crowds of clients, of equal size, have come and gone.
-FIRST_CROWD, SECOND_CROWD = "after N clients", "after 2N clients"
-#: What the look at a frozen server is called when all who are to wait in its queue have come.
-IN_THE_QUEUE = "in the queue"
 
 _BY_KIND = {step.kind: step for step in STEPS}
 

@@ -6,6 +6,7 @@ import signal
 from dataclasses import replace
 
 from gatecrash.language import stated
+from gatecrash.model import labels
 from gatecrash.model.processes import Task
 from gatecrash.model.scenario import Close, LimitDescriptors, Reset, Signal
 from gatecrash.model.transcript import NotConnected, Snapshot, TracedCall, Transcript
@@ -159,9 +160,9 @@ def shortage_of_descriptors_is_survived(case: Case) -> Ruling:
     ruling = ruled("ACC-08", stated("a client is served once descriptors are free again"), case, last)
     if not isinstance(ruling, Held):
         return ruling
-    limited = case.transcript.look("limited")
+    limited = case.transcript.look(labels.LIMITED)
     if limited is None:
-        return never_looked("limited")
+        return never_looked(labels.LIMITED)
     return (in_motion(limited) if _somebody_waits(limited) else _TOOK_EVERYBODY) or ruling
 
 
@@ -202,13 +203,13 @@ def _accepts_again(transcript: Transcript) -> bool:
 @oracle("ACC-09")
 def shortage_of_descriptors_is_waited_out(case: Case) -> Ruling:
     """The server sleeps while descriptors have run out, as it did before."""
-    before, limited = case.transcript.look("unlimited"), case.transcript.look("limited")
+    before, limited = case.transcript.look(labels.UNLIMITED), case.transcript.look(labels.LIMITED)
     if before is None or limited is None:
-        return never_looked("unlimited" if before is None else "limited")
+        return never_looked(labels.UNLIMITED if before is None else labels.LIMITED)
     if before.still in ("spinning", "restless"):
         return never_still(before)
     expected = stated("the server sleeps while it has no descriptor for the next client")
-    later = case.transcript.look("still limited")
+    later = case.transcript.look(labels.STILL_LIMITED)
     spinning = next((look for look in (limited, later) if look is not None and look.still == "spinning"), None)
     if spinning is not None:
         got = stated(
@@ -216,7 +217,7 @@ def shortage_of_descriptors_is_waited_out(case: Case) -> Ruling:
         )
         return Finding("ACC-09", expected, got, spinning.where)
     if later is None:
-        return never_looked("still limited")
+        return never_looked(labels.STILL_LIMITED)
     if "restless" in (limited.still, later.still):
         used = _processor_time(later) - _processor_time(limited)
         if used >= _BUSY:
@@ -246,9 +247,9 @@ def interrupted_accept_is_called_again(case: Case) -> Ruling:
     """
     transcript = case.transcript
     sent = [step for step in transcript.scenario.steps if isinstance(step, Signal)]
-    before = transcript.look("waiting")
+    before = transcript.look(labels.WAITING)
     if before is None or not sent:
-        return never_looked("waiting")
+        return never_looked(labels.WAITING)
     name = next((step.name for step in sent if _handles(before, step.name)), sent[0].name)
     unfit = _not_interrupted(before, name)
     if unfit is not None:
@@ -261,7 +262,7 @@ def interrupted_accept_is_called_again(case: Case) -> Ruling:
         return ruling
     if left is not None:
         return left
-    if not _has_run(before, transcript.look("handled")):
+    if not _has_run(before, transcript.look(labels.HANDLED)):
         return NotExercised(stated("that the handler of {name} ran was not seen", name=name))
     return Held() if was_taken(transcript, last) else not_seen_taken(last)
 

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Collection, Sequence
 
 from gatecrash.language import marked, stated
+from gatecrash.model import labels
 from gatecrash.model.processes import ProcessEntry
 from gatecrash.model.scenario import Signal
 from gatecrash.model.transcript import HeldAt, Sent, Snapshot, Transcript
@@ -34,9 +35,9 @@ def finished_children_are_reaped(case: Case) -> Ruling:
 
     Fewer may be left: who reaps with the next client, one child or all there are, reaps when the second half begins.
     """
-    once, twice = case.transcript.look("once"), case.transcript.look("twice")
+    once, twice = case.transcript.look(labels.ONCE), case.transcript.look(labels.TWICE)
     if once is None or twice is None:
-        return never_looked("once" if once is None else "twice")
+        return never_looked(labels.ONCE if once is None else labels.TWICE)
     before, after = unreaped(once), unreaped(twice)
     if len(after) - len(before) < max(len(case.transcript.scenario.clients) // 2, 1):
         return _no_more_than_chance(case, len(after) - len(before))
@@ -65,7 +66,7 @@ def _no_more_than_chance(case: Case, more: int) -> Ruling:
 
 
 def _more_live(case: Case) -> NotExercised | None:
-    once, twice = case.transcript.look("once"), case.transcript.look("twice")
+    once, twice = case.transcript.look(labels.ONCE), case.transcript.look(labels.TWICE)
     if once is None or twice is None or len(twice.live) <= len(once.live):
         return None
     return children_live()
@@ -73,7 +74,7 @@ def _more_live(case: Case) -> NotExercised | None:
 
 def _at_rest_twice(case: Case) -> NotExercised | None:
     """Why the two looks say nothing: one is missing, or found the server moving or gone."""
-    for label in ("once", "twice"):
+    for label in (labels.ONCE, labels.TWICE):
         look = still(case.transcript, label)
         if isinstance(look, NotExercised):
             return look
@@ -85,7 +86,7 @@ def _at_rest_twice(case: Case) -> NotExercised | None:
 @oracle("FORK-03")
 def children_that_end_together_are_reaped(case: Case) -> Ruling:
     """Of children that ended while the parent was stopped none is left: no more zombies than before they came."""
-    looks = {label: case.transcript.look(label) for label in ("start", "gone", "after")}
+    looks = {label: case.transcript.look(label) for label in (labels.START, labels.GONE, labels.AFTER)}
     start, gone, after = looks.values()
     if start is None or gone is None or after is None:
         return never_looked(next(label for label, look in looks.items() if look is None))
@@ -104,7 +105,7 @@ def children_that_end_together_are_reaped(case: Case) -> Ruling:
 def _none_is_left(case: Case, ended: int, start: Snapshot, gone: Snapshot) -> Ruling:
     """Held, if children did end together, and the parent went on: it served one more client."""
     transcript = case.transcript
-    for label in ("start", "after"):
+    for label in (labels.START, labels.AFTER):
         look = still(transcript, label)
         if isinstance(look, NotExercised):
             return look
@@ -136,11 +137,11 @@ def children_leave_when_their_connection_is_over(case: Case) -> Ruling:
 def children_of_rude_clients_leave(case: Case) -> Ruling:
     """Twice as many rude clients leave no more processes than half of them did."""
     grown = _growth("FORK-12", stated("a child whose client was rude ends like any other"), case)
-    return grown or _at_rest_twice(case) or all_accepted(case.transcript, "twice") or Held()
+    return grown or _at_rest_twice(case) or all_accepted(case.transcript, labels.TWICE) or Held()
 
 
 def _growth(rule: str, expected: str, case: Case) -> Finding | NotExercised | None:
-    once, twice = case.transcript.look("once"), case.transcript.look("twice")
+    once, twice = case.transcript.look(labels.ONCE), case.transcript.look(labels.TWICE)
     if once is None or twice is None or len(twice.live) <= len(once.live):
         return None
     if "spinning" in (once.still, twice.still):
@@ -157,9 +158,9 @@ def _growth(rule: str, expected: str, case: Case) -> Finding | NotExercised | No
 @oracle("FORK-10")
 def killed_child_harms_nobody_else(case: Case) -> Ruling:
     """A client that comes after children were killed at their work is served."""
-    serving, killed = case.transcript.look("serving"), case.transcript.look("killed")
+    serving, killed = case.transcript.look(labels.SERVING), case.transcript.look(labels.KILLED)
     if serving is None or killed is None:
-        return never_looked("serving" if serving is None else "killed")
+        return never_looked(labels.SERVING if serving is None else labels.KILLED)
     if not at_work(serving):
         return nobody_at_work()
     if not at_work(serving) - set(killed.live):
@@ -174,9 +175,9 @@ def killed_child_harms_nobody_else(case: Case) -> Ruling:
 @oracle("FORK-11")
 def signal_does_not_drop_the_connection(case: Case) -> Ruling:
     """A client whose child was signalled between two parts of its request is answered, as the one without a signal."""
-    reading, sent = case.transcript.look("reading"), _signal_sent(case)
-    if reading is None or sent is None or case.transcript.look("signalled") is None:
-        return never_looked("reading" if reading is None else "signalled")
+    reading, sent = case.transcript.look(labels.READING), _signal_sent(case)
+    if reading is None or sent is None or case.transcript.look(labels.SIGNALLED) is None:
+        return never_looked(labels.READING if reading is None else labels.SIGNALLED)
     control, client = case.transcript.scenario.clients
     if not served(case, control):
         return not_served_first(control)
@@ -198,10 +199,10 @@ def signal_does_not_drop_the_connection(case: Case) -> Ruling:
 @oracle("FORK-13")
 def dead_workers_are_replaced(case: Case) -> Ruling:
     """After every worker was killed, somebody accepts the next client."""
-    start = case.transcript.look("start")
-    deaths = [look.snapshot for look in case.transcript.looks() if look.label == "killed"]
+    start = case.transcript.look(labels.START)
+    deaths = [look.snapshot for look in case.transcript.looks() if look.label == labels.KILLED]
     if start is None or not deaths:
-        return never_looked("start" if start is None else "killed")
+        return never_looked(labels.START if start is None else labels.KILLED)
     if len(start.live) < 2:
         return NotExercised(stated("it had no worker that could be killed"))
     last = case.transcript.scenario.clients[-1]

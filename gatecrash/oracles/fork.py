@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import dropwhile, pairwise
 
 from gatecrash.language import joined, marked, stated
+from gatecrash.model import labels
 from gatecrash.model.scenario import Scenario, StartOnTerminal
 from gatecrash.model.transcript import ClientSide, Printed, Snapshot, Started, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
@@ -35,11 +36,14 @@ _STILL = frozenset({"quiet", "spinning"})
 @oracle("FORK-01")
 def one_child_serves_one_connection(case: Case) -> Ruling:
     """No connection is held by two children, with more new processes than there are new clients."""
-    start, serving = case.transcript.look("start"), _asleep(case.transcript, "serving", lambda look, pid: True)
+    start, serving = (
+        case.transcript.look(labels.START),
+        _asleep(case.transcript, labels.SERVING, lambda look, pid: True),
+    )
     if isinstance(serving, NotExercised):
         return serving
     if start is None:
-        return never_looked("start")
+        return never_looked(labels.START)
     clients, more = len(serving.connections), set(serving.live) - set(start.live)
     shared = [side for side in serving.connections if len({pid for pid, _ in side.holders} - {serving.main}) > 1]
     if len(more) <= clients or not shared:
@@ -73,9 +77,9 @@ def _one_each(look: Snapshot, shared: Sequence[ClientSide]) -> Ruling:
 @oracle("FORK-04")
 def parent_never_waits_while_others_knock(case: Case) -> Ruling:
     """With a client in the queue, the parent is not blocked in wait for a child that is at work."""
-    look = case.transcript.look("knocking")
+    look = case.transcript.look(labels.KNOCKING)
     if look is None:
-        return never_looked("knocking")
+        return never_looked(labels.KNOCKING)
     if look.still != "quiet" or look.listener is None or not look.listener.depth or not at_work(look):
         return _is_accepted(case.transcript, look)
     waiting = [t for t in look.tasks if t.tid == look.main and t.call in _OPTIONS]
@@ -120,7 +124,7 @@ def _does_not_hang(call: str, args: Sequence[int]) -> bool:
 @oracle("FORK-05")
 def parent_closes_its_copy(case: Case) -> Ruling:
     """At rest no connection is open both in a child and in the parent."""
-    look = _asleep(case.transcript, "serving", lambda look, pid: pid == look.main)
+    look = _asleep(case.transcript, labels.SERVING, lambda look, pid: pid == look.main)
     if isinstance(look, NotExercised):
         return look
     expected = stated("the parent closes its copy of the connection after fork")
@@ -140,7 +144,7 @@ def parent_closes_its_copy(case: Case) -> Ruling:
 @oracle("FORK-06")
 def child_closes_the_listening_socket(case: Case) -> Ruling:
     """At rest no child that holds a connection holds the listening socket."""
-    look = _asleep(case.transcript, "serving", lambda look, pid: pid in at_work(look))
+    look = _asleep(case.transcript, labels.SERVING, lambda look, pid: pid in at_work(look))
     if isinstance(look, NotExercised):
         return look
     holding = sorted(at_work(look) & set(look.listener_holders))
@@ -180,11 +184,11 @@ def failed_fork_is_survived(case: Case) -> Ruling:
 @oracle("FORK-09")
 def client_is_let_go_when_fork_fails(case: Case) -> Ruling:
     """The clients for whom fork failed got something, or the parent, at rest, does not hold their connection."""
-    error, look = _failed_fork(case.transcript), case.transcript.look("failed")
+    error, look = _failed_fork(case.transcript), case.transcript.look(labels.FAILED)
     if error is None:
         return never_made("fork")
     if look is None:
-        return never_looked("failed")
+        return never_looked(labels.FAILED)
     if not speaks(case.contract) or look.still not in _STILL or _reads(look):
         return _let_go(case, look)
     for side in look.connections:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from signal import Signals
 
 from gatecrash.language import joined, marked, stated
+from gatecrash.model import labels
 from gatecrash.model.scenario import Close, HalfClose, Reset, Signal
 from gatecrash.model.transcript import Looked, Snapshot, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
@@ -99,9 +100,9 @@ def sigterm_ends_everything(case: Case) -> Ruling:
 
 def _told_to_end(transcript: Transcript) -> tuple[Snapshot, Snapshot] | NotExercised:
     """The looks before and after SIGTERM at a server that was there to get it."""
-    before, after = transcript.look("before SIGTERM"), transcript.look("after SIGTERM")
+    before, after = transcript.look(labels.BEFORE_SIGTERM), transcript.look(labels.AFTER_SIGTERM)
     if before is None or after is None:
-        return never_looked("before SIGTERM" if before is None else "after SIGTERM")
+        return never_looked(labels.BEFORE_SIGTERM if before is None else labels.AFTER_SIGTERM)
     if not before.running:
         return server_gone(transcript)
     if not any(isinstance(step, Signal) and step.name == "SIGTERM" for step in transcript.scenario.steps):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from gatecrash.language import joined, stated
+from gatecrash.model import labels
 from gatecrash.model.transcript import Sent, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
@@ -113,7 +114,7 @@ def _unaccounted(case: Case, client: str) -> NotExercised | None:
     transcript, answers = case.transcript, read(case, client).answers
     if (answers and answers[0].complete) or transcript.end(client) is not None:
         return None
-    look = transcript.look("rest")
+    look = transcript.look(labels.REST)
     side = look.connection(client) if look is not None else None
     if not waited_for(transcript, client) or look is None or side is None or side.accepted:
         return no_answer(case, client)
@@ -201,7 +202,7 @@ def _cut(case: Case, client: str) -> str | None:
 def _forgotten(rule: str, case: Case, client: str, expected: str) -> Finding | None:
     """The server is at rest, has this client's connection open, and has not answered."""
     transcript = case.transcript
-    rest, silence = transcript.look("rest"), transcript.silence(client)
+    rest, silence = transcript.look(labels.REST), transcript.silence(client)
     if rest is None or silence is None or transcript.end(client) is not None:
         return None
     answers = read(case, client).answers

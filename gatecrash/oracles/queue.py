@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 from gatecrash.language import stated
-from gatecrash.model.scenario import IN_THE_QUEUE, Close, Reset
+from gatecrash.model import labels
+from gatecrash.model.scenario import Close, Reset
 from gatecrash.model.transcript import ClientSide, Connected, HeldAt, Looked, Snapshot, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
@@ -31,9 +32,9 @@ def everybody_in_the_queue_is_served(case: Case) -> Ruling:
     """When the server is at rest again, nobody who came while it was frozen is left in the accept queue."""
     transcript = case.transcript
     came = tuple(name for name in askers(case) if transcript.connected(name))
-    missing, rest = first_unserved(case, came), transcript.look("rest")
+    missing, rest = first_unserved(case, came), transcript.look(labels.REST)
     if rest is None or len(came) < 2:
-        return never_looked("rest") if rest is None else nobody_came()
+        return never_looked(labels.REST) if rest is None else nobody_came()
     expected = stated("all {count} clients that waited in the accept queue are served", count=len(came))
     if missing is not None and transcript.server_ended is not None:
         return as_ruling("ACC-02", expected, missing)
@@ -51,12 +52,12 @@ def everybody_in_the_queue_is_served(case: Case) -> Ruling:
 
 def _not_together(transcript: Transcript) -> NotExercised | None:
     """Why it was not seen that all who came while the server was frozen stood in its queue, those who left as well."""
-    frozen = transcript.look(IN_THE_QUEUE)
+    frozen = transcript.look(labels.IN_THE_QUEUE)
     if frozen is None:
-        return never_looked(IN_THE_QUEUE)
+        return never_looked(labels.IN_THE_QUEUE)
     stopped = bool(frozen.processes) and all(process.state in _STOPPED for process in frozen.processes)
     depth = frozen.listener.depth if frozen.listener is not None else 0
-    if not stopped or depth < max(1, len(_came_before(transcript, IN_THE_QUEUE))):
+    if not stopped or depth < max(1, len(_came_before(transcript, labels.IN_THE_QUEUE))):
         return NotExercised(stated("it was not seen that the clients waited in the accept queue together"))
     return None
 
@@ -75,9 +76,9 @@ def _came_before(transcript: Transcript, label: str) -> tuple[str, ...]:
 @oracle("ACC-03")
 def queue_is_served_in_order(case: Case) -> Ruling:
     """When the first answer is about to be sent, no request was read before that of an earlier client."""
-    look = case.transcript.look("first answer")
+    look = case.transcript.look(labels.FIRST_ANSWER)
     if look is None:
-        return never_looked("first answer")
+        return never_looked(labels.FIRST_ANSWER)
     sides = [side for name in askers(case) if (side := look.connection(name)) is not None]
     for earlier, later in pairwise(sides):
         if _passed_over(earlier) and later.consumed:
@@ -165,7 +166,7 @@ def _harmless(rule: str, expected: str, case: Case, leave: type[Close | Reset]) 
 
 def _nobody_left(case: Case, leave: type[Close | Reset]) -> NotExercised | None:
     """Why nothing is said: no client had come and left again, in this way, while the server was frozen."""
-    came = _came_before(case.transcript, IN_THE_QUEUE)
+    came = _came_before(case.transcript, labels.IN_THE_QUEUE)
     left = {step.client for step in case.transcript.scenario.steps if isinstance(step, leave)} - set(askers(case))
     if left & set(came):
         return None

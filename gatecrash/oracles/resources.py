@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gatecrash.language import stated
-from gatecrash.model.scenario import FIRST_CROWD, SECOND_CROWD, Connect, Scenario, Settle
+from gatecrash.model import labels
+from gatecrash.model.scenario import Connect, Scenario, Settle
 from gatecrash.model.transcript import Snapshot, TracedCall, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
@@ -42,7 +43,7 @@ def descriptors_come_back(case: Case) -> Ruling:
 def rude_clients_cost_no_descriptors(case: Case) -> Ruling:
     """Every process has as many descriptors open after 2N rude clients as after N."""
     expected = stated("no more descriptors open after a second crowd of rude clients than before")
-    return _descriptors("RES-02", case, expected) or all_accepted(case.transcript, SECOND_CROWD) or Held()
+    return _descriptors("RES-02", case, expected) or all_accepted(case.transcript, labels.SECOND_CROWD) or Held()
 
 
 def _descriptors(rule: str, case: Case, expected: str) -> Finding | NotExercised | None:
@@ -84,7 +85,7 @@ def threads_end_with_their_clients(case: Case) -> Ruling:
 
 def _ended_threads(case: Case, first: Snapshot, second: Snapshot) -> Ruling:
     """Held, if everybody was accepted, and no more threads or stacks are left than a few that chance leaves."""
-    unseen = all_accepted(case.transcript, SECOND_CROWD)
+    unseen = all_accepted(case.transcript, labels.SECOND_CROWD)
     if unseen is not None:
         return unseen
     if not {first.main, second.main} <= dict(first.stacks).keys() & dict(second.stacks).keys():
@@ -152,7 +153,7 @@ def _stacks_that_stay(case: Case, first: Snapshot, second: Snapshot) -> Finding 
 
 def _both(transcript: Transcript) -> tuple[Snapshot, Snapshot] | NotExercised:
     """The looks after N and after 2N clients, both of the same server at rest."""
-    first, second = still(transcript, FIRST_CROWD), still(transcript, SECOND_CROWD)
+    first, second = still(transcript, labels.FIRST_CROWD), still(transcript, labels.SECOND_CROWD)
     if isinstance(first, NotExercised):
         return first
     if isinstance(second, NotExercised):
@@ -164,8 +165,8 @@ def _both(transcript: Transcript) -> tuple[Snapshot, Snapshot] | NotExercised:
 
 def _between(played: Scenario) -> int:
     """How many clients came between the two looks."""
-    labels = [step.label if isinstance(step, Settle) else "" for step in played.steps]
-    start, end = labels.index(FIRST_CROWD), labels.index(SECOND_CROWD)
+    called = [step.label if isinstance(step, Settle) else "" for step in played.steps]
+    start, end = called.index(labels.FIRST_CROWD), called.index(labels.SECOND_CROWD)
     return sum(isinstance(step, Connect) for step in played.steps[start:end])
 
 
@@ -224,7 +225,7 @@ def processes_stay_with_clients(case: Case) -> Ruling:
     found = runaway(transcript)
     if found is not None:
         return found
-    look = still(transcript, "limited")
+    look = still(transcript, labels.LIMITED)
     if isinstance(look, NotExercised):
         return look
     if not look.running:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gatecrash.language import joined, stated
+from gatecrash.model import labels
 from gatecrash.model.transcript import Sent, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
@@ -97,7 +98,7 @@ def malformed_request_crashes_nothing(case: Case) -> Ruling:
     transcript = case.transcript
     how = _lost(transcript)
     if how is None:
-        return _unread(transcript) or _never_at_rest(transcript, "asked") or Held()
+        return _unread(transcript) or _never_at_rest(transcript, labels.ASKED) or Held()
     said = [transcript.scenario.sent_by(name) for name in transcript.scenario.clients]
     evidence = tuple(stated("it was sent {data}", data=shown(data)) for data in said if data)
     return Finding("RESP-22", stated("a server that goes on after a malformed request"), how, evidence)
@@ -108,7 +109,7 @@ def _unread(transcript: Transcript) -> NotExercised | None:
     senders = [e.client for e in transcript.events if isinstance(e, Sent)]
     if not senders:
         return nobody_came()
-    look = transcript.look("asked")
+    look = transcript.look(labels.ASKED)
     sides = [side for name in senders if look is not None and (side := look.connection(name)) is not None]
     unread = next((side for side in sides if not side.consumed), None)
     if unread is None:
@@ -141,7 +142,7 @@ def missing_thing_harms_nothing(case: Case) -> Ruling:
     if not isinstance(served, Held):
         return served
     vain = next((ruling for ruling in answered if not isinstance(ruling, Held)), None)
-    return vain or _never_at_rest(case.transcript, "after") or served
+    return vain or _never_at_rest(case.transcript, labels.AFTER) or served
 
 
 def _served_as_before(case: Case, client: str) -> Ruling:

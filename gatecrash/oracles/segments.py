@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gatecrash.language import marked, stated
+from gatecrash.model import labels
 from gatecrash.model.scenario import Send
 from gatecrash.model.transcript import Got, Looked, Sent, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
@@ -210,7 +211,7 @@ def _not_hung_on(case: Case, client: str) -> Ruling:
         return Held()
     if silence is None:
         return no_answer(case, client)
-    before = transcript.look("before")
+    before = transcript.look(labels.BEFORE)
     spins = silence.still == "spinning" and not (before is not None and before.still == "spinning")
     state = (
         stated("uses a processor and gets no further") if spins else stated("waits for something that does not come")

@@ -6,6 +6,7 @@ from signal import Signals
 from typing import Literal
 
 from gatecrash.language import stated
+from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.transcript import Snapshot, Started, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
@@ -133,9 +134,9 @@ def restart_ignores_time_wait(case: Case) -> Ruling:
     child is another rule's affair. Where bind has failed unnoticed, listen takes a random port (ip(7)): whoever asked
     for the one before finds nobody there.
     """
-    start, look = started(case.transcript, "restart"), case.transcript.look("closed")
+    start, look = started(case.transcript, "restart"), case.transcript.look(labels.CLOSED)
     if start is None or look is None:
-        return _NO_START if start is None else never_looked("closed")
+        return _NO_START if start is None else never_looked(labels.CLOSED)
     lingering = tuple(side.client for side in look.connections if side.state == "TIME_WAIT")
     held = tuple(side for side in look.connections if side.state in _HELD and (side.accepted or side.state != _OPEN))
     if start.wanted in start.ports:  # a connection with unread bytes is reset at the end, and leaves nothing behind

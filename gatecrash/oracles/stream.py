@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gatecrash.language import joined, marked, stated
+from gatecrash.model import labels
 from gatecrash.model.scenario import HalfClose, Send
 from gatecrash.model.transcript import ClientSide, Got, NotSent, Transcript
 from gatecrash.model.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
@@ -106,9 +107,9 @@ def _closed(transcript: Transcript, client: str) -> Ruling:
         return _not_its_own(transcript, client)
     if transcript.end(client) is not None:
         return Held()
-    look = transcript.look("finished")
+    look = transcript.look(labels.FINISHED)
     if look is None:
-        return never_looked("finished")
+        return never_looked(labels.FINISHED)
     if look.still not in ("quiet", "resting"):
         return never_still(look)
     side = look.connection(client)

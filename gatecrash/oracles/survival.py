@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import takewhile
 
 from gatecrash.language import stated
+from gatecrash.model import labels
 from gatecrash.model.scenario import Close, Freeze, HalfClose, Release, Reset
 from gatecrash.model.transcript import (
     Connected,
@@ -134,9 +135,9 @@ def stop_and_continue_is_survived(case: Case) -> Ruling:
     transcript = case.transcript
     if _died_of_sending(transcript):
         return _SENDING
-    before = transcript.look("running")
+    before = transcript.look(labels.RUNNING)
     if before is None:
-        return never_looked("running")
+        return never_looked(labels.RUNNING)
     if not before.running:
         return server_gone(transcript)
     if not any(isinstance(step, Freeze) for step in transcript.scenario.steps):
@@ -158,9 +159,9 @@ def odd_bytes_end_nobody(case: Case) -> Ruling:
         return _SENDING if _died_of_sending(transcript) else _ended_by_odd_bytes(transcript, end)
     if not any(isinstance(event, Sent) and event.data for event in transcript.events):
         return NotExercised(stated("no client has sent anything and read"))
-    look = transcript.look("said")
+    look = transcript.look(labels.SAID)
     if look is None:
-        return never_looked("said")
+        return never_looked(labels.SAID)
     if look.still == "restless":
         return never_still(look)
     if not look.running:
@@ -221,7 +222,7 @@ def _flooded(case: Case, flood: Flooded) -> Finding | None:
     )
     if again >= _AGAIN:
         told = stated("{told}: the same answer {times} times", told=told, times=again)
-    look = case.transcript.look(f"{client} has finished")
+    look = case.transcript.look(labels.has_finished(client))
     return Finding("LIFE-13", expected, told, look.where if look is not None else ())
 
 
@@ -268,7 +269,7 @@ def slow_reader_blocks_nobody(case: Case) -> Ruling:
 
 def _is_full(transcript: Transcript, client: str) -> bool:
     """Its connection takes no more: the kernel still keeps what was sent to it, or it could not send all it had to."""
-    look = transcript.look("full")
+    look = transcript.look(labels.FULL)
     side = look.connection(client) if look is not None else None
     stuck = 0 < len(transcript.sent.get(client, b"")) < len(transcript.scenario.sent_by(client))
     return transcript.end(client) is None and (stuck or (side is not None and side.accepted and side.unsent > 0))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
+from gatecrash.model import labels
 from gatecrash.model.scenario import (
-    FIRST_CROWD,
-    SECOND_CROWD,
     AwaitHeld,
     Fail,
     Freeze,
@@ -126,7 +125,7 @@ def _settle(step: Settle, stage: Stage) -> None:
     still = stage.waiter.settle(step.within, early=True, spin=step.spin)
     for client in stage.streams.values():
         stage.take(client)
-    look = stage.observer.look(still, stacks=step.label in (FIRST_CROWD, SECOND_CROWD))
+    look = stage.observer.look(still, stacks=step.label in (labels.FIRST_CROWD, labels.SECOND_CROWD))
     stage.record(Looked(stage.index, step.label, look))
 
 

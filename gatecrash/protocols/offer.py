@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
     Close,
@@ -69,7 +70,7 @@ def visit(client: str, contract: Contract) -> tuple[Step, ...]:
 
 def is_seen(client: str, contract: Contract) -> tuple[Step, ...]:
     """A look at the server while this client is there, where no answer tells that it was taken."""
-    return () if speaks(contract) else (Settle(f"{client} is there"),)
+    return () if speaks(contract) else (Settle(labels.is_there(client)),)
 
 
 def speaks(contract: Contract) -> bool:

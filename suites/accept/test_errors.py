@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
     Close,
@@ -88,10 +89,10 @@ def _shortage(contract: Contract, count: int) -> Scenario:
     first, *crowd, last = client_names(count + 2)
     return scenario(
         visit(first, contract),
-        Settle("unlimited"),
+        Settle(labels.UNLIMITED),
         LimitDescriptors(0),
         *((Connect(name), *_asks(contract, name)) for name in crowd),
-        Settle("limited", within=_LONG_ENOUGH),
+        Settle(labels.LIMITED, within=_LONG_ENOUGH),
         LiftLimit(),
         *((Receive(name), Close(name)) for name in crowd),
         visit(last, contract),
@@ -112,12 +113,12 @@ def _waiting_in_vain(contract: Contract, count: int) -> Scenario:
     first, *names = client_names(count + 2)
     return scenario(
         _says(contract, first),
-        Settle("unlimited"),
+        Settle(labels.UNLIMITED),
         Close(first),
         LimitDescriptors(0),
         *(_says(contract, name) for name in names),
-        Settle("limited", within=_LONG_ENOUGH),
-        Settle("still limited", within=_LONG_ENOUGH),
+        Settle(labels.LIMITED, within=_LONG_ENOUGH),
+        Settle(labels.STILL_LIMITED, within=_LONG_ENOUGH),
         LiftLimit(),
     )
 
@@ -125,6 +126,6 @@ def _waiting_in_vain(contract: Contract, count: int) -> Scenario:
 def _interrupted(contract: Contract, names: tuple[str, ...], times: int, clients: int) -> Scenario:
     """Who has no handler for one of these signals does not notice it."""
     *early, last = client_names(clients + 1)
-    signals = (*(Signal("parent", name) for name in names for _ in range(times)), Settle("handled"))
+    signals = (*(Signal("parent", name) for name in names for _ in range(times)), Settle(labels.HANDLED))
     served = (visit(one, contract) for one in early)
-    return scenario(*served, Settle("waiting"), signals, ask(last, contract), Settle("after"))
+    return scenario(*served, Settle(labels.WAITING), signals, ask(last, contract), Settle(labels.AFTER))

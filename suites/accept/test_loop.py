@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.scenario import Connect, Scenario, Settle, Step, scenario
 from gatecrash.protocols.offer import ask, visit
 from strategies import client_names
@@ -23,7 +24,7 @@ def test_an_idle_client_blocks_nobody_else(trial: Trial) -> None:
 
 @pytest.mark.rule("ACC-17")
 def test_the_listening_socket_stays_open(trial: Trial) -> None:
-    trial.verify(st.integers(1, 4).map(lambda count: scenario(*_one_after_another(trial, count), Settle("after"))))
+    trial.verify(st.integers(1, 4).map(lambda count: scenario(*_one_after_another(trial, count), Settle(labels.AFTER))))
 
 
 def _one_after_another(trial: Trial, count: int) -> list[Step]:
@@ -40,4 +41,4 @@ def _beside_idle_clients(trial: Trial, have_asked: list[bool], asking: int) -> S
     idle, others = names[: len(have_asked)], names[len(have_asked) :]
     silent = ((Connect(name), Settle(name)) for name, asked in zip(idle, have_asked, strict=True) if not asked)
     served = (ask(name, trial.contract) for name, asked in zip(idle, have_asked, strict=True) if asked)
-    return scenario(*silent, *served, *(visit(name, trial.contract) for name in others), Settle("idle to the end"))
+    return scenario(*silent, *served, *(visit(name, trial.contract) for name in others), Settle(labels.IDLE_TO_THE_END))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.scenario import (
-    IN_THE_QUEUE,
     AwaitHeld,
     Close,
     Connect,
@@ -43,7 +43,7 @@ def test_clients_are_served_in_the_order_they_came(trial: Trial) -> None:
 
 @pytest.mark.rule("ACC-04")
 def test_the_backlog_is_big_enough(trial: Trial) -> None:
-    trial.verify(st.just(scenario(Settle("start"))))
+    trial.verify(st.just(scenario(Settle(labels.START))))
 
 
 @pytest.mark.rule("ACC-05")
@@ -69,13 +69,13 @@ def _all_at_once(trial: Trial, count: int) -> Scenario:
     names = client_names(count)
     arrivals = (_arrival(trial, name) for name in names)
     leaving = ((Receive(name), HalfClose(name)) for name in names)
-    return scenario(Freeze(), *arrivals, Settle(IN_THE_QUEUE), Thaw(), *leaving, Settle("rest"))
+    return scenario(Freeze(), *arrivals, Settle(labels.IN_THE_QUEUE), Thaw(), *leaving, Settle(labels.REST))
 
 
 def _until_the_first_answer(trial: Trial, count: int) -> Scenario:
     names = client_names(count)
     arrivals = (_arrival(trial, name) for name in names)
-    held = (Hold("send"), Thaw(), AwaitHeld(), Settle("first answer"), Release())
+    held = (Hold("send"), Thaw(), AwaitHeld(), Settle(labels.FIRST_ANSWER), Release())
     leaving = ((Receive(name), Close(name)) for name in names)
     return scenario(Freeze(), *arrivals, *held, *leaving)
 
@@ -88,7 +88,7 @@ def _some_leave(trial: Trial, leaves: tuple[bool, ...], leave: type[Reset] | typ
     for name, leaves_early in zip(names, leaves, strict=True):
         came.extend((Connect(name), leave(name)) if leaves_early else _arrival(trial, name))
         served.extend(() if leaves_early else (Receive(name), *is_seen(name, trial.contract), Close(name)))
-    return scenario(Freeze(), came, Settle(IN_THE_QUEUE), Thaw(), served, _one_more(trial))
+    return scenario(Freeze(), came, Settle(labels.IN_THE_QUEUE), Thaw(), served, _one_more(trial))
 
 
 def _one_more(trial: Trial) -> tuple[Step, ...]:

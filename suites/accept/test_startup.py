@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
     Close,
@@ -28,12 +29,12 @@ def test_a_taken_port_is_reported(trial: Trial) -> None:
 
 @pytest.mark.rule("ACC-12")
 def test_it_listens_on_the_port_it_was_told(trial: Trial) -> None:
-    trial.verify(st.just(scenario(Settle("start"))))
+    trial.verify(st.just(scenario(Settle(labels.START))))
 
 
 @pytest.mark.rule("ACC-13")
 def test_it_listens_where_clients_look(trial: Trial) -> None:
-    trial.verify(st.just(scenario(Settle("start"))))
+    trial.verify(st.just(scenario(Settle(labels.START))))
 
 
 @pytest.mark.rule("ACC-14")
@@ -51,7 +52,7 @@ def test_a_second_instance_is_refused(trial: Trial) -> None:
 def _restart_beside(contract: Contract, count: int) -> Scenario:
     """Clients stay: the end of the server closes their connections first, or children serve them still."""
     asked = (ask(name, contract) for name in client_names(count))
-    return scenario(*asked, Settle("closed"), Restart(), ask("Z", contract))
+    return scenario(*asked, Settle(labels.CLOSED), Restart(), ask("Z", contract))
 
 
 def _restart(contract: Contract, count: int) -> Scenario:
@@ -61,4 +62,4 @@ def _restart(contract: Contract, count: int) -> Scenario:
     request = get_request(contract.path, extra=b"Connection: close\r\n") if http else plain_request(contract)
     send = [optional_send(name, request, until_read=False) for name in names]
     served = ((Connect(n), *said, Receive(n, "end"), Close(n)) for n, said in zip(names, send, strict=True))
-    return scenario(*served, Settle("closed"), Restart(), ask("Z", contract))
+    return scenario(*served, Settle(labels.CLOSED), Restart(), ask("Z", contract))

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.scenario import Fail, Freeze, ReceiveDatagrams, Scenario, SendDatagram, Settle, Thaw, scenario
 from strategies import client_names
 
@@ -53,7 +54,7 @@ def _queued(senders: list[int]) -> Scenario:
 def _one_after_another(count: int) -> Scenario:
     names = client_names(count)
     asked = ((SendDatagram(name, f"from {name}".encode()), ReceiveDatagrams(name)) for name in names)
-    return scenario(*asked, Settle("after"))
+    return scenario(*asked, Settle(labels.AFTER))
 
 
 def _all_answered(words: list[bytes], queued: bool) -> Scenario:
@@ -72,4 +73,4 @@ def _fails(what: tuple[str, str], times: int, before: int) -> Scenario:
     *early, last = client_names(before + times)
     cost = ((SendDatagram(name, b"before"), ReceiveDatagrams(name)) for name in early)
     later = (SendDatagram(last, b"after"), ReceiveDatagrams(last))
-    return scenario(Fail(call, error, times), *cost, Settle("failed"), later)  # type: ignore[arg-type]
+    return scenario(Fail(call, error, times), *cost, Settle(labels.FAILED), later)  # type: ignore[arg-type]

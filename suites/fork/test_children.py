@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from gatecrash.engine.probes import held_connection, served_twice_as_many, twice_as_many
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.scenario import (
     Close,
     Connect,
@@ -25,7 +26,7 @@ _GARBAGE = (b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"\r\n" * 8, b": : :\r\n\r\n")
 
 @pytest.mark.rule("FORK-01")
 def test_one_child_serves_one_connection(trial: Trial) -> None:
-    started = Settle("start")
+    started = Settle(labels.START)
     trial.verify(st.integers(1, 4).map(lambda count: scenario(started, held_connection(trial.contract, count).steps)))
 
 

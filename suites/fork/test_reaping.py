@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from gatecrash.engine.probes import children_at_work, children_go_on, served_twice_as_many
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.scenario import Close, Freeze, Reset, Scenario, Settle, Step, Thaw, optional_send, scenario
 from gatecrash.protocols.offer import ask
 from strategies import client_names
@@ -34,15 +35,15 @@ def _leave_together(trial: Trial, ways: Sequence[Leave]) -> Scenario:
     *names, first, last = client_names(len(ways) + 2)
     begins = trial.request[:1]
     return scenario(
-        _one_client(trial, first, "start"),
+        _one_client(trial, first, labels.START),
         children_at_work(trial.contract, names),
         *(optional_send(name, begins) for name in names),  # once it is read, there is a child that reads
         Freeze("parent"),
         children_go_on(trial.contract),
         (leave(name) for leave, name in zip(ways, names, strict=True)),
-        Settle("gone"),
+        Settle(labels.GONE),
         Thaw(),
-        _one_client(trial, last, "after"),
+        _one_client(trial, last, labels.AFTER),
     )
 
 

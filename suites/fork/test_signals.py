@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.scenario import (
     Close,
     Connect,
@@ -49,20 +50,20 @@ def _killed(trial: Trial, cuts: list[int]) -> Scenario:
     """Clients that have said nothing, a part of their request or all of it lose their children together."""
     *names, last = client_names(len(cuts) + 1)
     came = ((Connect(name), *_says(trial, name, size)) for name, size in zip(names, cuts, strict=True))
-    killed = (Signal("serving", "SIGKILL"), Settle("killed"))
-    return scenario(*came, Settle("serving"), killed, ask(last, trial.contract), Close(last))
+    killed = (Signal("serving", "SIGKILL"), Settle(labels.KILLED))
+    return scenario(*came, Settle(labels.SERVING), killed, ask(last, trial.contract), Close(last))
 
 
 def _interrupted(trial: Trial, name: str, cut: int) -> Scenario:
     """A's request comes in two parts; so does B's, and between them its child gets a signal."""
     rest = plain_request(trial.contract)[cut:]
     control = (Connect("A"), *_says(trial, "A", cut), Send("A", rest, until_read=False), Receive("A"), Close("A"))
-    begun = (Connect("B"), *_says(trial, "B", cut), Settle("reading"))
-    signalled = (Signal("serving", name), Settle("signalled"))
+    begun = (Connect("B"), *_says(trial, "B", cut), Settle(labels.READING))
+    signalled = (Signal("serving", name), Settle(labels.SIGNALLED))
     return scenario(control, begun, signalled, Send("B", rest, until_read=False), Receive("B"), Close("B"))
 
 
 def _workers_die(trial: Trial, times: int) -> Scenario:
     """Each worker there is dies, as often as told; what is started in its place is new."""
-    deaths = ((Signal("child", "SIGKILL"), Settle("killed")) for _ in range(times))
-    return scenario(Settle("start"), *deaths, ask("A", trial.contract), Close("A"))
+    deaths = ((Signal("child", "SIGKILL"), Settle(labels.KILLED)) for _ in range(times))
+    return scenario(Settle(labels.START), *deaths, ask("A", trial.contract), Close("A"))

@@ -4,10 +4,9 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
-    FIRST_CROWD,
-    SECOND_CROWD,
     Close,
     Connect,
     Fail,
@@ -70,7 +69,7 @@ def _twice(count: int, steps: tuple[Step, ...]) -> Scenario:
     """The same client `count` times, and as often again."""
     names = client_names(2 * count)
     first, second = repeated_visits(steps, names[:count]), repeated_visits(steps, names[count:])
-    return scenario(first, Settle(FIRST_CROWD), second, Settle(SECOND_CROWD))
+    return scenario(first, Settle(labels.FIRST_CROWD), second, Settle(labels.SECOND_CROWD))
 
 
 def _rude_visits(contract: Contract) -> st.SearchStrategy[tuple[Step, ...]]:
@@ -91,11 +90,11 @@ def _no_thread(contract: Contract, times: int) -> Scenario:
     *unlucky, last = client_names(times + 1)
     first = (ask(name, contract) for name in unlucky)
     leaving = (Close(name) for name in unlucky)
-    return scenario(Fail("thread", "EAGAIN", times), *first, leaving, Settle("failed"), ask(last, contract))
+    return scenario(Fail("thread", "EAGAIN", times), *first, leaving, Settle(labels.FAILED), ask(last, contract))
 
 
 def _shortage(contract: Contract, count: int) -> Scenario:
     """Clients that knock while no descriptor is left; the server is watched until it rests, or is ended."""
     names = client_names(count)
     knocking = ((Connect(name), HalfClose(name)) for name in names) if contract.protocol != "udp" else ()
-    return scenario(LimitDescriptors(0), *knocking, Settle("limited", within=_UNTIL_ENDED), LiftLimit())
+    return scenario(LimitDescriptors(0), *knocking, Settle(labels.LIMITED, within=_UNTIL_ENDED), LiftLimit())

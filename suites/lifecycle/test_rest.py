@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Scenario, Settle, Step, scenario
 from gatecrash.protocols.offer import ask, plain_request
@@ -22,16 +23,16 @@ def test_an_idle_server_does_not_spin(trial: Trial) -> None:
 def test_a_client_that_left_does_not_make_it_spin(trial: Trial) -> None:
     request = plain_request(trial.contract) or b"\r\n"
     leaving = departures(request, phases=("before", "mid-request", "after-request"), kinds=_LEAVING)
-    trial.verify(leaving.map(lambda steps: scenario(steps, Settle("A has left"))))
+    trial.verify(leaving.map(lambda steps: scenario(steps, Settle(labels.has_left("A")))))
 
 
 def _idle(contract: Contract, have_asked: list[bool]) -> Scenario:
     """Nobody, or clients that say nothing (any more); each joins when the server has come to rest."""
     names = client_names(len(have_asked))
-    steps: list[Step] = [Settle("nobody is there")]
+    steps: list[Step] = [Settle(labels.NOBODY_IS_THERE)]
     for name, asked in zip(names, have_asked, strict=True):
         if asked or contract.protocol == "udp":
-            steps += [*ask(name, contract), Settle(f"{name} was answered and stays")]
+            steps += [*ask(name, contract), Settle(labels.stays(name))]
         else:
-            steps += [Connect(name), Settle(f"{name} says nothing")]
+            steps += [Connect(name), Settle(labels.says_nothing(name))]
     return scenario(steps)

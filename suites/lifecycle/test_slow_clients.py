@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Scenario, Send, Settle, SmallBuffers, Step, scenario
 from gatecrash.protocols.offer import ask, get_request, plain_request
@@ -36,7 +37,7 @@ def _hogs(contract: Contract) -> int:
 def _unread(contract: Contract, count: int, flood: int) -> Scenario:
     *greedy, good = client_names(count + 1)
     asked = [_asks_for_much(contract, name, flood) for name in greedy]
-    return scenario(SmallBuffers(), *asked, Settle("full"), ask(good, contract))
+    return scenario(SmallBuffers(), *asked, Settle(labels.FULL), ask(good, contract))
 
 
 def _asks_for_much(contract: Contract, name: str, flood: int) -> tuple[Step, ...]:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Scenario, Settle, Signal, StartOnTakenPort, Step, scenario
 from gatecrash.protocols.offer import ask
@@ -38,7 +39,10 @@ def _terminated(contract: Contract, ways: list[str]) -> Scenario:
     names = client_names(len(ways))
     served = (_came_and_went(name, contract, way) for name, way in zip(names, ways, strict=True))
     return scenario(
-        *served, Settle("before SIGTERM"), Signal("parent", "SIGTERM"), Settle("after SIGTERM", spin=_SHUTDOWN)
+        *served,
+        Settle(labels.BEFORE_SIGTERM),
+        Signal("parent", "SIGTERM"),
+        Settle(labels.AFTER_SIGTERM, spin=_SHUTDOWN),
     )
 
 

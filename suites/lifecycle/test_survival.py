@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
     AwaitHeld,
@@ -79,7 +80,7 @@ def _finishes_answered(contract: Contract, count: int) -> Scenario:
     """Each client finishes when it has its answer, and reads on; they come one after the other."""
     names = client_names(count)
     visits = (
-        (*ask(name, contract), HalfClose(name), Receive(name, "end"), Settle(f"{name} has finished"), Close(name))
+        (*ask(name, contract), HalfClose(name), Receive(name, "end"), Settle(labels.has_finished(name)), Close(name))
         for name in names
     )
     return scenario(*visits)
@@ -89,7 +90,7 @@ def _odd_datagrams(said: list[bytes]) -> Scenario:
     """An empty one is odd enough for some."""
     names = client_names(len(said))
     steps = ((SendDatagram(name, data), ReceiveDatagrams(name)) for name, data in zip(names, said, strict=True))
-    return scenario(*steps, SendDatagram(_LAST, b""), Settle("said"))
+    return scenario(*steps, SendDatagram(_LAST, b""), Settle(labels.SAID))
 
 
 def _odd_words(said: list[bytes]) -> Scenario:
@@ -99,7 +100,7 @@ def _odd_words(said: list[bytes]) -> Scenario:
         (Connect(name), Send(name, data), Receive(name), HalfClose(name), Receive(name, "end"), Close(name))
         for name, data in zip(names, said, strict=True)
     )
-    return scenario(*steps, Settle("said"))
+    return scenario(*steps, Settle(labels.SAID))
 
 
 def _many(contract: Contract, count: int, way: str) -> Scenario:
@@ -120,7 +121,7 @@ def _leavings(contract: Contract) -> st.SearchStrategy[tuple[Step, ...]]:
 
 def _leave_one_after_another(contract: Contract, leaving: tuple[Step, ...], count: int) -> Scenario:
     """The same departure `count` times: a pool that loses a worker each time is empty only at the end."""
-    leave = (*leaving, Settle("left"), Close("A"))
+    leave = (*leaving, Settle(labels.LEFT), Close("A"))
     return scenario(repeated_visits(leave, client_names(count)), ask(_LAST, contract), Close(_LAST))
 
 
@@ -133,7 +134,7 @@ def _gone_when_answered(contract: Contract, kind: str, count: int) -> Scenario:
         ways: dict[str, tuple[Step, ...]] = {"reset": (Reset("A"),), "half-close-reset": (HalfClose("A"), Reset("A"))}
         goes = ways.get(kind, (Close("A"),))
         leave = (Hold("send"), Connect("A"), AwaitHeld(), *goes, Release())
-    leave = (*leave, Settle("left"), Close("A"))
+    leave = (*leave, Settle(labels.LEFT), Close("A"))
     return scenario(repeated_visits(leave, client_names(count)), ask(_LAST, contract), Close(_LAST))
 
 
@@ -141,6 +142,6 @@ def _stopped(contract: Contract, times: int, there: str) -> Scenario:
     """Stopped and continued while nobody is there, or a client that says nothing (any more)."""
     udp = contract.protocol == "udp"
     company: dict[str, tuple[Step, ...]] = {"answered": ask("A", contract), "idle": () if udp else (Connect("A"),)}
-    stops = ((Settle("running"), Freeze(), Thaw()) for _ in range(times))
+    stops = ((Settle(labels.RUNNING), Freeze(), Thaw()) for _ in range(times))
     leave = () if udp or there == "nobody" else (Close("A"),)
-    return scenario(company.get(there, ()), *stops, Settle("continued"), leave, ask(_LAST, contract))
+    return scenario(company.get(there, ()), *stops, Settle(labels.CONTINUED), leave, ask(_LAST, contract))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.contract import CONCURRENT_MODELS, Contract
 from gatecrash.model.scenario import (
     Close,
@@ -62,21 +63,21 @@ def _rude_crowds(contract: Contract) -> st.SearchStrategy[Scenario]:
 def _at_once(contract: Contract, clients: list[tuple[bytes, _Ways]]) -> Scenario:
     """A parent that only waits for its children is frozen, so that none is reaped before it was looked at."""
     names = client_names(len(clients))
-    steps: list[Step] = [*(Connect(name) for name in names), Settle("here")]
+    steps: list[Step] = [*(Connect(name) for name in names), Settle(labels.HERE)]
     steps += [Freeze("parent")] if contract.concurrency == "fork" else []
     steps += [Send(name, data, until_read=False) for name, (data, _) in zip(names, clients, strict=True)]
-    steps += [Settle("said", within=_SOON)]
+    steps += [Settle(labels.SAID, within=_SOON)]
     steps += [leave(name) for name, (_, leave) in zip(names, clients, strict=True)]
-    return scenario(steps, Settle("left", within=_SOON))
+    return scenario(steps, Settle(labels.LEFT, within=_SOON))
 
 
 def _one_by_one(contract: Contract, clients: list[tuple[bytes, _Ways]]) -> Scenario:
     """The workers of a prefork server take them while their parent is frozen."""
     steps: list[Step] = [Freeze("parent")] if contract.concurrency == "prefork" else []
     for name, (data, leave) in zip(client_names(len(clients)), clients, strict=True):
-        steps += [Connect(name), Send(name, data, until_read=False), Settle("said", within=_SOON), leave(name)]
-    return scenario(steps, Settle("left", within=_SOON))
+        steps += [Connect(name), Send(name, data, until_read=False), Settle(labels.SAID, within=_SOON), leave(name)]
+    return scenario(steps, Settle(labels.LEFT, within=_SOON))
 
 
 def _datagrams(sent: list[bytes]) -> Scenario:
-    return scenario(*((SendDatagram("A", data), ReceiveDatagrams("A")) for data in sent), Settle("left"))
+    return scenario(*((SendDatagram("A", data), ReceiveDatagrams("A")) for data in sent), Settle(labels.LEFT))

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
     Close,
@@ -77,7 +78,7 @@ def _visit(client: str, request: bytes) -> tuple[Step, ...]:
 def _read_and_answered(request: bytes) -> Scenario:
     """One client; how much of its request the server reads is part of the evidence, and whether it is still there."""
     asks = (Send("A", request), Receive("A"), Close("A"))
-    return scenario(Connect("A"), asks, Settle("after", within=_MOMENT))
+    return scenario(Connect("A"), asks, Settle(labels.AFTER, within=_MOMENT))
 
 
 def _with_method(path: str, method: str) -> bytes:
@@ -100,9 +101,9 @@ def _one_after_another(contract: Contract, count: int) -> Scenario:
 def _watched(contract: Contract, request: bytes) -> Scenario:
     """While the parent is frozen a child that crashes stays a zombie, and a zombie tells how it died."""
     behind = contract.concurrency in ("fork", "prefork")
-    freeze, thaw = ((Settle("taken", within=_MOMENT), Freeze("parent")), (Thaw(),)) if behind else ((), ())
-    asked = (Send("A", request, until_read=False), Settle("asked", within=_MOMENT))
-    return scenario(Connect("A"), freeze, asked, thaw, Close("A"), Settle("after", within=_MOMENT))
+    freeze, thaw = ((Settle(labels.TAKEN, within=_MOMENT), Freeze("parent")), (Thaw(),)) if behind else ((), ())
+    asked = (Send("A", request, until_read=False), Settle(labels.ASKED, within=_MOMENT))
+    return scenario(Connect("A"), freeze, asked, thaw, Close("A"), Settle(labels.AFTER, within=_MOMENT))
 
 
 def _others(contract: Contract) -> tuple[bytes, ...]:
@@ -127,4 +128,4 @@ def _missing_names() -> SearchStrategy[str]:
 def _asked_in_vain(contract: Contract, names: list[str]) -> Scenario:
     *curious, last = client_names(len(names) + 1)
     visits = (_visit(client, get_request(name)) for client, name in zip(curious, names, strict=True))
-    return scenario(*visits, Settle("after", within=_MOMENT), _visit(last, get_request(contract.path)))
+    return scenario(*visits, Settle(labels.AFTER, within=_MOMENT), _visit(last, get_request(contract.path)))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Receive, Scenario, Send, Settle, Step, scenario
 from gatecrash.protocols.offer import get_request
@@ -75,7 +76,7 @@ def _asked(contract: Contract, methods: Sequence[str] = _METHODS) -> SearchStrat
 def _visit(client: str, request: bytes) -> tuple[Step, ...]:
     """Reads on to an end that is announced; what comes unannounced shows at the look."""
     asks = (Send(client, request, until_read=False), Receive(client, "announced"))
-    return (Connect(client), *asks, Settle("answered", within=_MOMENT))
+    return (Connect(client), *asks, Settle(labels.ANSWERED, within=_MOMENT))
 
 
 def _requests(contract: Contract, methods: Sequence[str]) -> SearchStrategy[bytes]:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
     Connect,
@@ -68,7 +69,7 @@ def _says(client: str, segments: Sequence[bytes]) -> tuple[Step, ...]:
 
 
 def _then_read(here: Sequence[Step], said: Scenario) -> Scenario:
-    return scenario(here, said.steps, Receive("A"), Receive("B"), Settle("rest", within=_LOOK))
+    return scenario(here, said.steps, Receive("A"), Receive("B"), Settle(labels.REST, within=_LOOK))
 
 
 def _crowd(contract: Contract, size: int, kinds: list[int]) -> Scenario:
@@ -83,4 +84,4 @@ def _crowd(contract: Contract, size: int, kinds: list[int]) -> Scenario:
     arrivals = ((Connect(name), Send(name, request, until_read=False)) for name, request in asked)
     leaving = ((Receive(name), HalfClose(name)) for name, _ in asked)
     late = (Receive(name) for name, _ in asked)
-    return scenario(Freeze(), *arrivals, Thaw(), *leaving, late, Settle("rest", within=_LOOK))
+    return scenario(Freeze(), *arrivals, Thaw(), *leaving, late, Settle(labels.REST, within=_LOOK))

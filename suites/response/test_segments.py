@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
     Close,
@@ -88,19 +89,19 @@ def _is_cut(played: Scenario) -> bool:
 
 
 def _looking_after_each(segments: Sequence[bytes]) -> Scenario:
-    sends = ((Send("A", segment), Settle("sent", within=_MOMENT)) for segment in segments)
+    sends = ((Send("A", segment), Settle(labels.SENT, within=_MOMENT)) for segment in segments)
     return scenario(Connect("A"), *sends, Receive("A"))
 
 
 def _short_writes(path: str, size: int, times: int) -> Scenario:
     asks = (Connect("A"), Send("A", get_request(path), until_read=False), Receive("A", "announced"))
-    return scenario(Shorten(size, times), asks, Settle("answered", within=_MOMENT))
+    return scenario(Shorten(size, times), asks, Settle(labels.ANSWERED, within=_MOMENT))
 
 
 def _large_after_small(contract: Contract, size: int, place: str) -> Scenario:
     """A has a small head with the same kind of filling: a server that stumbles over that has another mistake."""
     small, large = (filled_request(contract.path, "localhost", n, place) for n in (_SMALL_HEAD, size))
-    return scenario(_ask("A", small), Close("A"), Settle("before", within=_MOMENT), _ask("B", large))
+    return scenario(_ask("A", small), Close("A"), Settle(labels.BEFORE, within=_MOMENT), _ask("B", large))
 
 
 def _ask(client: str, request: bytes) -> tuple[Step, ...]:
@@ -110,4 +111,4 @@ def _ask(client: str, request: bytes) -> tuple[Step, ...]:
 def _read_to_the_end(segments: Sequence[bytes]) -> Scenario:
     sends = (Send("A", segment) for segment in segments[:-1])
     last = Send("A", segments[-1], until_read=False)
-    return scenario(Connect("A"), *sends, last, Receive("A", "announced"), Settle("answered", within=_MOMENT))
+    return scenario(Connect("A"), *sends, last, Receive("A", "announced"), Settle(labels.ANSWERED, within=_MOMENT))

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.scenario import Connect, Freeze, HalfClose, Receive, Scenario, Send, Settle, Step, Thaw, scenario
 from strategies import client_names, interleavings
 from strategies.friendly import marked
@@ -31,7 +32,12 @@ def _all_at_once(count: int, size: int) -> Scenario:
     names = client_names(count)
     said = (Send(name, marked(name, size), until_read=False) for name in names)
     return scenario(
-        (Connect(name) for name in names), Settle("here"), Freeze(), said, Thaw(), (Receive(name) for name in names)
+        (Connect(name) for name in names),
+        Settle(labels.HERE),
+        Freeze(),
+        said,
+        Thaw(),
+        (Receive(name) for name in names),
     )
 
 
@@ -51,6 +57,6 @@ def _crowd(count: int, size: int, queued: bool) -> Scenario:
     """
     names = client_names(count)
     connects = [Connect(name) for name in names]
-    arrival: list[Step] = [Freeze(), *connects] if queued else [*connects, Settle("here"), Freeze()]
+    arrival: list[Step] = [Freeze(), *connects] if queued else [*connects, Settle(labels.HERE), Freeze()]
     said = (Send(name, marked(name, size), until_read=False) for name in names)
     return scenario(arrival, said, Thaw(), *((Receive(name), HalfClose(name)) for name in names))

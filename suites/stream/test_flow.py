@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.model import labels
 from gatecrash.model.scenario import (
     Close,
     Connect,
@@ -82,7 +83,7 @@ def _large(size: int, small_window: bool) -> Scenario:
 def _finish(sizes: list[int]) -> Scenario:
     names = client_names(len(sizes))
     served = (_finishes(name, size) for name, size in zip(names, sizes, strict=True))
-    return scenario(*served, Settle("finished"), (Close(name) for name in names))
+    return scenario(*served, Settle(labels.FINISHED), (Close(name) for name in names))
 
 
 def _finishes(client: str, size: int) -> tuple[Step, ...]:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import IN_THE_QUEUE, AwaitHeld, Close, Connect, Freeze, Receive, Reset, Settle, Step, Thaw
+from gatecrash.model.labels import IN_THE_QUEUE
+from gatecrash.model.scenario import AwaitHeld, Close, Connect, Freeze, Receive, Reset, Settle, Step, Thaw
 from gatecrash.model.sockets import Listener
 from gatecrash.model.transcript import Connected, HeldAt, ServerEnded, Snapshot
 from gatecrash.model.verdicts import Case

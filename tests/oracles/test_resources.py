@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import FIRST_CROWD, SECOND_CROWD, Close, Connect, Fail, LiftLimit, LimitDescriptors
+from gatecrash.model.labels import FIRST_CROWD, SECOND_CROWD
+from gatecrash.model.scenario import Close, Connect, Fail, LiftLimit, LimitDescriptors
 from gatecrash.model.transcript import (
     CallTrace,
     Ended,
