@@ -27,8 +27,7 @@ from gatecrash.engine.references import default_target
 from gatecrash.engine.session import Session
 from gatecrash.engine.trial import Trial
 from gatecrash.model.scenario import Scenario, Send
-from gatecrash.protocols import http
-from gatecrash.protocols.offer import plain_request
+from gatecrash.protocols import http, plain_request
 from gatecrash.rulebook import load
 from strategies import segmented_requests
 

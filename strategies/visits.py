@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Step, optional_send, played_by
-from gatecrash.protocols.offer import ask, plain_request
+from gatecrash.model.scenario import Close, HalfClose, Receive, Step, played_by
+from gatecrash.protocols import ask, protocol_of
 
 VISITS = ("close", "half-close", "end")
 
@@ -15,10 +15,9 @@ def visit(client: str, contract: Contract, way: str = "close") -> tuple[Step, ..
     """One polite client. It closes first, half-closes and waits for the end, or lets the server end it ("end")."""
     if way == "half-close":
         return (*ask(client, contract), HalfClose(client), Receive(client, "end"), Close(client))
-    if way == "end" and (contract.closes if contract.protocol == "http" else contract.protocol == "greeting"):
-        request = plain_request(contract)
-        said = optional_send(client, request, until_read=False)
-        return (Connect(client), *said, Receive(client, "end"), Close(client))
+    if way == "end" and protocol_of(contract).closes_behind_its_answer:
+        protocol = protocol_of(contract)
+        return (*protocol.come(client), *protocol.request(client), Receive(client, "end"), Close(client))
     return (*ask(client, contract), Close(client))
 
 

@@ -16,10 +16,10 @@ from gatecrash.model.scenario import Close, Connect, Receive, Scenario, Send, sc
 from gatecrash.model.transcript import Connected, Ended, Got, Transcript
 from gatecrash.model.verdicts import EVERYTHING, Case, Plain, Verdict
 from gatecrash.oracles import oracle_of
-from gatecrash.oracles.answers import differing, same
+from gatecrash.oracles.answers import same
 from gatecrash.oracles.service import unserved
 from gatecrash.paths import tree_root
-from gatecrash.protocols import http
+from gatecrash.protocols import http, protocol_of
 from gatecrash.rulebook import load
 from gatecrash.target.compilers import find_compiler
 from tests.faulty import blamed, verdicts_on
@@ -227,7 +227,7 @@ def case_of(got: bytes, plain: Plain, protocol: str = "http", sent: bytes = GET)
 )
 def test_two_answers_differ_in_status_or_body_and_not_in_their_date(one: bytes, other: bytes, parted: set[str]) -> None:
     plain = (Plain(received, "FIN", answered=True) for received in (one, other))
-    assert differing(GET, *plain, as_http=True) == parted
+    assert protocol_of(Contract(protocol="http")).differing(GET, *plain) == parted
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from gatecrash.model.scenario import Connect, Scenario, Send, SendDatagram, Sett
 from gatecrash.model.transcript import CallTrace, Connected, Event, Looked, Sent, Transcript
 from gatecrash.model.verdicts import Case, Held
 from gatecrash.oracles import oracle_of
-from gatecrash.protocols.offer import plain_request
+from gatecrash.protocols import plain_request
 from gatecrash.rulebook import Rule, applicable, load
 from tests.sequences import CHILD, look
 

@@ -10,7 +10,7 @@ from gatecrash.model.scenario import Connect, Receive, scenario
 from gatecrash.model.transcript import Connected, Ended, Got, Transcript
 from gatecrash.model.verdicts import Case, Plain
 from gatecrash.oracles.service import unserved
-from gatecrash.protocols.offer import complete
+from gatecrash.protocols import protocol_of
 from tests.faulty import blamed, verdicts_on
 from tests.sessions import site_of
 
@@ -64,9 +64,9 @@ def test_the_length_of_a_greeting_is_learnt_where_only_silence_ends_it(tmp_path:
     with site_of(tmp_path, MAIL, Contract()) as session:
         contract = discover(session).contract
     assert (contract.protocol, contract.greets) == ("greeting", len(b"220 ready\r\n"))
-    assert complete(contract, b"", b"220 ready\r\n")
-    assert not complete(contract, b"", b"220 ")
-    assert not complete(contract, b"NOOP\r\n", b"220 ready\r\n")
+    assert protocol_of(contract).complete(b"", b"220 ready\r\n")
+    assert not protocol_of(contract).complete(b"", b"220 ")
+    assert not protocol_of(contract).complete(b"NOOP\r\n", b"220 ready\r\n")
 
 
 def test_a_greeting_that_the_end_of_the_connection_ends_is_read_to_its_end(tmp_path: Path) -> None:

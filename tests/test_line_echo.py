@@ -13,12 +13,14 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Scenario, Send, scenario
 from gatecrash.model.transcript import Connected, Got, Silent, Transcript
 from gatecrash.model.verdicts import Case, Verdict
-from gatecrash.protocols.lines import LONGEST, as_lines, fitted
+from gatecrash.protocols import protocol_of
+from gatecrash.protocols.line_echo import LONGEST, as_lines
 from gatecrash.target.compilers import find_compiler
 from tests.faulty import blamed, unseen_here, verdicts_on
 from tests.ruling import finding as finding_in
 
 LINES = Contract(protocol="echo", echo="lines")
+fitted = protocol_of(LINES).fitted
 PYTHON = """
 import socketserver, sys
 
@@ -118,7 +120,7 @@ def test_an_echo_of_lines_that_changes_them_is_found(tmp_path: Path, answer: str
 
 
 def said(played: Scenario) -> list[bytes]:
-    return [step.data for step in fitted(played, LINES).steps if isinstance(step, Send)]
+    return [step.data for step in fitted(played).steps if isinstance(step, Send)]
 
 
 def test_who_waits_has_ended_a_line() -> None:
@@ -171,13 +173,13 @@ def test_no_line_is_longer_than_a_line_of_text_may_be(cuts: tuple[int, ...]) -> 
     played = scenario(Connect("A"), *(Send("A", b"x" * size) for size in cuts), Receive("A"))
     assert [len(data) for data in said(played)] == [*cuts[:-1], cuts[-1] + 1]
     assert max(len(line) for line in b"".join(said(played)).splitlines(keepends=True)) == LONGEST
-    assert fitted(fitted(played, LINES), LINES) == fitted(played, LINES)
+    assert fitted(fitted(played)) == fitted(played)
 
 
 @pytest.mark.parametrize("contract", [Contract(protocol="echo"), Contract(protocol="http", echo="lines")])
 def test_other_contracts_change_nothing(contract: Contract) -> None:
     played = scenario(Connect("A"), Send("A", b"\x00"), Receive("A"))
-    assert fitted(played, contract) is played
+    assert protocol_of(contract).fitted(played) is played
 
 
 def test_who_has_sent_an_unfinished_line_back_is_not_told_of_an_echo_of_lines() -> None:

@@ -10,7 +10,7 @@ from gatecrash.engine.discovery import discover
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import ReceiveDatagrams, Scenario, Send, SendDatagram, scenario
 from gatecrash.model.transcript import Got, Sent, Transcript
-from gatecrash.protocols.lines import fitted, owed
+from gatecrash.protocols import protocol_of
 from tests.faulty import blamed, verdicts_on
 from tests.sessions import site_of
 
@@ -100,13 +100,13 @@ def test_who_promised_upper_case_and_leaves_small_letters_is_blamed(tmp_path: Pa
 def test_what_is_owed_has_large_letters_and_as_many_bytes() -> None:
     steps = Scenario((SendDatagram("A", b"ab\xe4c"), ReceiveDatagrams("A")))
     seen = Transcript(steps, (Sent(0, "A", b"ab\xe4c", None, None), Got(1, "A", b"x")), sent={"A": b"ab\xe4c"})
-    judged = owed(seen)
+    judged = protocol_of(Contract(protocol="udp", echo="upper")).owed(seen)
     assert judged.sent == {"A": b"AB\xe4C"}
     assert [event.data for event in judged.events if isinstance(event, Sent | Got)] == [b"AB\xe4C", b"x"]
 
 
 def test_datagrams_of_text_are_text() -> None:
     contract = Contract(protocol="udp", echo="upper")
-    (sent, _) = fitted(scenario(SendDatagram("A", b"a\x00\xff\nb"), ReceiveDatagrams("A")), contract).steps
+    (sent, _) = protocol_of(contract).fitted(scenario(SendDatagram("A", b"a\x00\xff\nb"), ReceiveDatagrams("A"))).steps
     assert sent == SendDatagram("A", b"a..\nb")
-    assert fitted(scenario(Send("A", b"\xff")), Contract(protocol="http")).steps == (Send("A", b"\xff"),)
+    assert protocol_of(Contract(protocol="http")).fitted(scenario(Send("A", b"\xff"))).steps == (Send("A", b"\xff"),)

@@ -8,7 +8,8 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Receive, Send, scenario
 from gatecrash.model.transcript import Connected, Ended, Event, Got, NotConnected, Sent, ServerEnded, Silent, Transcript
 from gatecrash.model.verdicts import Case, Finding
-from gatecrash.protocols.offer import get_request, post_request, promised_requests
+from gatecrash.protocols import protocol_of
+from gatecrash.protocols.http import get_request, post_request
 from tests.ruling import finding as finding_in
 
 NAMED = Contract(
@@ -37,7 +38,7 @@ def judged(rule: str, request: bytes, *events: Event, contract: Contract = NAMED
     return finding_in(rule, Case(transcript, contract))
 
 
-PROMISED = promised_requests(NAMED)
+PROMISED = protocol_of(NAMED).promised_requests
 
 
 @pytest.mark.parametrize(

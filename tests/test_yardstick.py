@@ -16,7 +16,7 @@ from gatecrash.model.scenario import Connect, Receive, Send, scenario
 from gatecrash.model.transcript import Transcript
 from gatecrash.model.verdicts import Case, Plain, Verdict
 from gatecrash.oracles.yardstick import _MEASURES, unmeasured
-from gatecrash.protocols.offer import get_request, post_request
+from gatecrash.protocols.http import get_request, post_request
 from gatecrash.rulebook import load
 from tests.needs import need
 from tests.sessions import site_of

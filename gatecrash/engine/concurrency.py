@@ -12,7 +12,7 @@ from gatecrash.instruments import gates
 from gatecrash.model.contract import Concurrency, Contract
 from gatecrash.model.scenario import Connect, Scenario, Settle, scenario
 from gatecrash.model.transcript import Snapshot
-from gatecrash.protocols.offer import ask
+from gatecrash.protocols import ask, protocol_of
 
 #: Workers: of a larger pool it does not matter for any rule whether a thread or two do other things.
 _SMALL_POOL = 4
@@ -20,7 +20,11 @@ _SMALL_POOL = 4
 
 def model_of(session: Session, contract: Contract) -> tuple[Concurrency, int | None]:
     """The model, and the number of workers where it has a fixed one."""
-    return (_model_of_datagrams(session, contract), None) if contract.protocol == "udp" else _model(session, contract)
+    return (
+        (_model_of_datagrams(session, contract), None)
+        if protocol_of(contract).connectionless
+        else _model(session, contract)
+    )
 
 
 def _model_of_datagrams(session: Session, contract: Contract) -> Concurrency:

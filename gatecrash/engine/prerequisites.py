@@ -13,7 +13,7 @@ from gatecrash.instruments import borrowing, gates
 from gatecrash.language import stated
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.verdicts import Finding, Verdict
-from gatecrash.protocols.lines import fitted
+from gatecrash.protocols import protocol_of
 from gatecrash.rulebook import Rule, applicable, load
 from gatecrash.target.wire_only import UNSEEN
 
@@ -71,7 +71,7 @@ class Prerequisites:
         build = probe_of(rule)
         if build is None:
             return None
-        played = fitted(build(self.session.contract), self.session.contract)
+        played = protocol_of(self.session.contract).fitted(build(self.session.contract))
         try:
             finding = self._probed(rule, played)
             if finding is not None and finding.conclusive:  # once is no proof: a trial's failures are seen again, too

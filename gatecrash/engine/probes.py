@@ -31,7 +31,9 @@ from gatecrash.model.scenario import (
     optional_send,
     scenario,
 )
-from gatecrash.protocols.offer import ECHO_PAYLOAD, ask, get_request, plain_request, visit
+from gatecrash.protocols import ask, plain_request, protocol_of, visit
+from gatecrash.protocols.echo import ECHO_PAYLOAD
+from gatecrash.protocols.http import get_request
 
 #: The friendliest message: it fills the usual buffers and ends a line.
 _BLOCK = b"gatecrash knocks" * 255 + b"gatecrash says.\n"
@@ -194,14 +196,8 @@ def half_a_request(contract: Contract) -> Scenario:
 def odd_words(contract: Contract) -> Scenario:
     """Clients that send bytes which mean nothing, one after the other: a zero byte, no text, no number."""
     names = ascii_uppercase[: len(_ODD)]
-    if contract.protocol == "udp":
-        datagram = ((SendDatagram(name, odd), ReceiveDatagrams(name)) for name, odd in zip(names, _ODD, strict=True))
-        return scenario(*datagram, Settle(labels.SAID))
-    visits = (
-        (Connect(name), Send(name, odd), Receive(name), HalfClose(name), Receive(name, "end"), Close(name))
-        for name, odd in zip(names, _ODD, strict=True)
-    )
-    return scenario(*visits, Settle(labels.SAID))
+    protocol = protocol_of(contract)
+    return scenario(*(protocol.say(name, odd) for name, odd in zip(names, _ODD, strict=True)), Settle(labels.SAID))
 
 
 def half_closes(contract: Contract) -> Scenario:
@@ -249,7 +245,7 @@ def children_go_on(contract: Contract) -> tuple[Step, ...]:
 
 
 def _held(contract: Contract) -> bool:
-    return contract.protocol == "greeting" and gates.available() is None
+    return protocol_of(contract).speaks_first and gates.available() is None
 
 
 def held_connection(contract: Contract, count: int = 1) -> Scenario:

@@ -19,10 +19,8 @@ from gatecrash.model.launch import Launch
 from gatecrash.model.scenario import Connect, Receive, Scenario, StartOnTakenPort, optional_send, scenario
 from gatecrash.model.transcript import Silent, Transcript
 from gatecrash.model.verdicts import Aspect, Case, Plain
-from gatecrash.oracles.answers import differing
 from gatecrash.player.play import Player
-from gatecrash.protocols import http
-from gatecrash.protocols.lines import owed
+from gatecrash.protocols import ApplicationProtocol, protocol_of
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.shelter import Shelter
 from gatecrash.target.server import PATIENCE_TO_LISTEN, Server
@@ -35,8 +33,6 @@ ASKED_PORT = 9157
 _LINGER = 2.5
 #: Bytes of plain answers that are remembered; beyond them all is learnt anew.
 _MOST_PLAIN = 32 << 20
-#: Methods that ask for no change (RFC 9110 9.2.1): an answer that is another one after them changes by itself.
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 #: Not the module's own generator: Hypothesis seeds that for every example, and all workers would draw the same ports.
 _CHANCE = random.SystemRandom()
 
@@ -81,6 +77,11 @@ class Session:
     def remote(self) -> bool:
         """Whether only the wire is seen."""
         return self.unseen is not None
+
+    @property
+    def protocol(self) -> ApplicationProtocol:
+        """What the target speaks, as its contract says."""
+        return protocol_of(self.contract)
 
     def __enter__(self) -> Session:
         return self
@@ -158,7 +159,7 @@ class Session:
 
     def _make(self, launch: Launch, traps: frozenset[str]) -> Server:
         if isinstance(self.arena, Wire):
-            return RemoteServer(self.arena, launch, datagram=self.contract.protocol == "udp")
+            return RemoteServer(self.arena, launch, datagram=self.protocol.connectionless)
         launch = self.shelter.launch(launch)
         if self.remote:
             return UnseenServer(self.arena, launch, port=self.port())
@@ -241,11 +242,11 @@ class Session:
         plain = {sent: self._plain[sent] for sent in wanted if sent in self._plain}
         if transcript.scenario == self._moved[0]:
             plain = {sent: replace(one, moves=self._moved[1].get(sent, one.moves)) for sent, one in plain.items()}
-        return Case(owed(transcript) if self.contract.echo == "upper" else transcript, self.contract, plain)
+        return Case(self.protocol.owed(transcript), self.contract, plain)
 
     def learn_plain(self, played: Scenario) -> None:
         """Make sure the plain answer to everything the clients of this scenario send is known."""
-        if self.contract.protocol in ("http", "greeting"):
+        if self.protocol.has_yardstick:
             if sum(len(plain.received) for plain in self._plain.values()) > _MOST_PLAIN:
                 self._plain.clear()
             for sent in self._asked_in(played):
@@ -262,14 +263,13 @@ class Session:
         self.fresh()
         first = {sent: self._ask(sent) for sent in wanted}
         second = {sent: self._ask(sent) for sent in wanted}
-        as_http, changed = self.contract.protocol == "http", False
-        methods = {method for sent in wanted for method in http.request_methods(sent)} if as_http else set()
-        safe, moves = methods <= _SAFE, dict[bytes, frozenset[Aspect]]()
+        protocol, changed = self.protocol, False
+        safe, moves = all(protocol.changes_nothing(sent) for sent in wanted), dict[bytes, frozenset[Aspect]]()
         for number, (sent, now) in enumerate(first.items()):
             known, before = self._plain[sent], tuple(wanted[:number])
-            parted = differing(sent, known, now, as_http=as_http)
+            parted = protocol.differing(sent, known, now)
             varies = known.varies | (parted if self._before.get(sent) == before else frozenset())
-            moved = differing(sent, now, second[sent], as_http=as_http) if second[sent].received else frozenset()
+            moved = protocol.differing(sent, now, second[sent]) if second[sent].received else frozenset()
             moves[sent] = known.moves | moved
             self._plain[sent] = replace(now, varies=varies, moves=moves[sent] if safe else known.moves)
             self._before[sent] = before
@@ -280,14 +280,16 @@ class Session:
     def _asked_in(self, played: Scenario) -> tuple[bytes, ...]:
         """Each single request of those who send several, and what each client sends."""
         streams = tuple(played.sent.values())
-        single = [http.split_requests(sent) for sent in streams] if self.contract.protocol == "http" else []
-        return tuple(dict.fromkeys([*(request for requests in single for request in requests), *streams]))
+        single = (request for sent in streams for request in self.protocol.single_requests(sent))
+        return tuple(dict.fromkeys([*single, *streams]))
 
     def _ask(self, sent: bytes) -> Plain:
         steps = scenario(Connect("A"), optional_send("A", sent), Receive("A"))
         transcript = self.play(steps)
         received, end = transcript.trimmed().received("A"), transcript.end("A")
-        return Plain(received, end, answered=bool(received) and _whole(self.contract, sent, received, end))
+        return Plain(
+            received, end, answered=bool(received) and self.protocol.is_whole(sent, received, ended=end is not None)
+        )
 
 
 def _spins(transcript: Transcript) -> bool:
@@ -296,13 +298,6 @@ def _spins(transcript: Transcript) -> bool:
     return (bool(looks) and looks[-1].snapshot.still == "spinning") or any(
         isinstance(event, Silent) and event.still == "spinning" for event in transcript.events
     )
-
-
-def _whole(contract: Contract, sent: bytes, received: bytes, end: str | None) -> bool:
-    if contract.protocol != "http":
-        return True
-    answers = http.read_answers(received, http.request_methods(sent), ended=end is not None).answers
-    return bool(answers) and answers[0].complete
 
 
 def _free_port(arena: Arena | Wire) -> int:

@@ -27,8 +27,7 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Got, Transcript
 from gatecrash.model.verdicts import Finding, Held, NotExercised, Verdict
-from gatecrash.protocols.lines import fitted
-from gatecrash.protocols.offer import plain_request
+from gatecrash.protocols import plain_request, protocol_of
 from gatecrash.rulebook import OVERRUN, Rule
 
 _FRESH_TRIES = 3
@@ -107,7 +106,7 @@ class Trial:
         most = self.profile.examples_on(self.build, self.rule.area)
         limit = min(most, examples or most)
         if self.rule.area != "memory":  # no input whatever excuses a memory error
-            scenarios = scenarios.map(lambda played: fitted(played, self.contract))
+            scenarios = scenarios.map(protocol_of(self.contract).fitted)
 
         def example(played: Scenario) -> None:
             self._example(played)

@@ -75,6 +75,11 @@ class Plain:
     #: What was another one when it was asked again on the same server: what was asked before has changed it.
     moves: frozenset[Aspect] = frozenset()
 
+    @property
+    def body_changes(self) -> bool:
+        """Whether what it says, besides its status, may be another thing the next time."""
+        return "body" in self.varies | self.moves
+
 
 @dataclass(frozen=True)
 class Case:

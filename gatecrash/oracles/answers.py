@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gatecrash.language import stated
 from gatecrash.model.transcript import Flooded, Looked, Transcript
-from gatecrash.model.verdicts import EVERYTHING, Aspect, Case, Difference, Finding, Held, NotExercised, Plain, Ruling
+from gatecrash.model.verdicts import Aspect, Case, Difference, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles.invariants import memory_fault
 from gatecrash.oracles.unseen import never_still, nobody_came, nothing_answered, unproven_silence
 from gatecrash.protocols import echo, http
@@ -50,22 +50,6 @@ def changes(case: Case, request: bytes, *, on_one_server: bool = False) -> froze
     if plain is None:
         return frozenset()
     return plain.varies if on_one_server else plain.varies | plain.moves
-
-
-def differing(sent: bytes, one: Plain, other: Plain, *, as_http: bool) -> frozenset[Aspect]:
-    """What is not the same in two answers to the same bytes."""
-    if as_http and one.answered and other.answered:
-        first, second = (
-            http.read_answers(plain.received, http.request_methods(sent), ended=plain.end is not None).answers
-            for plain in (one, other)
-        )
-        if [answer.status for answer in first] != [answer.status for answer in second]:
-            return EVERYTHING
-        bodies = ([answer.body for answer in answers] for answers in (first, second))
-        return frozenset() if next(bodies) == next(bodies) else frozenset({"body"})
-    if one.answered != other.answered:
-        return EVERYTHING
-    return frozenset() if one.received == other.received else frozenset({"body"})
 
 
 def turned_away(answer: Answer) -> bool:

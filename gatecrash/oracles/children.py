@@ -23,6 +23,7 @@ from gatecrash.oracles.unseen import (
     still,
     unserved_elsewhere,
 )
+from gatecrash.protocols import protocol_of
 
 _STILL = frozenset({"quiet", "spinning"})
 #: alarm(2) and setitimer(2) cannot be seen from outside: a parent that handles their signals may yet reap.
@@ -232,7 +233,7 @@ def _replaced(start: Snapshot, deaths: Sequence[Snapshot]) -> NotExercised | Non
 
 def served(case: Case, client: str) -> bool:
     """Whether it was connected and got what a lone client gets; over UDP, whether it got anything."""
-    if case.contract.protocol == "udp":
+    if protocol_of(case.contract).connectionless:
         return bool(case.transcript.datagrams(client))
     return case.transcript.connected(client) and unserved(case, client) is None
 

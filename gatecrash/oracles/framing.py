@@ -14,8 +14,7 @@ from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import crashed, difference, headed, judged_by, more_may_come, no_answer, of_each, settled
 from gatecrash.oracles.unseen import unproven_silence
 from gatecrash.protocols import http
-from gatecrash.protocols.head import Problem
-from gatecrash.protocols.http import Answer, Reading
+from gatecrash.protocols.http import Answer, Problem, Reading
 from gatecrash.text import shown, size_of
 
 _LOOSE_STATUS_LINE = re.compile(rb"\D*?(\d\.\d)?[^\d]*?(\d{3})[ \t]*(.*)", re.DOTALL)

@@ -11,8 +11,8 @@ from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import described, no_answer, of_each, read
 from gatecrash.oracles.service import as_ruling, how_much_was_read, what_came
+from gatecrash.protocols import protocol_of
 from gatecrash.protocols.http import Answer
-from gatecrash.protocols.offer import promised_requests
 from gatecrash.text import request_line
 
 LARGE = 65536  # bytes: docs/contract.md
@@ -68,7 +68,9 @@ def _too_much(transcript: Transcript, client: str) -> NotExercised | None:
 
 def _key(contract: Contract, request: bytes) -> str | None:
     """What was asked for; where two keys name the same path, the one that promises more."""
-    return next((key for key, asked in reversed(promised_requests(contract).items()) if asked == request), None)
+    return next(
+        (key for key, asked in reversed(protocol_of(contract).promised_requests.items()) if asked == request), None
+    )
 
 
 def _refusal(contract: Contract, key: str, answer: Answer) -> str | None:

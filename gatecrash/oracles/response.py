@@ -29,7 +29,7 @@ from gatecrash.oracles.invariants import memory_fault
 from gatecrash.oracles.service import as_ruling, askers, how_much_was_read, unserved, what_came
 from gatecrash.oracles.unseen import never_looked, never_still, nobody_came
 from gatecrash.protocols import http
-from gatecrash.protocols.offer import get_request
+from gatecrash.protocols.http import get_request
 from gatecrash.text import request_line, shown
 
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from gatecrash.language import joined, stated
 from gatecrash.model.scenario import Connect, Receive
 from gatecrash.model.transcript import WHY_NOT, NotConnected, NotSent, Sent, ServerEnded, Silent, Transcript
-from gatecrash.model.verdicts import Case, Difference, Finding, Held, NotExercised, Plain, Ruling
+from gatecrash.model.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles.unseen import nobody_came
-from gatecrash.protocols import http
-from gatecrash.protocols.offer import complete, plain_request
-from gatecrash.protocols.offer import speaks as speaks
+from gatecrash.protocols import protocol_of
+from gatecrash.protocols import speaks as speaks
 from gatecrash.text import last_words, shown, size_of
 
 
@@ -41,10 +40,12 @@ def unserved(case: Case, client: str) -> Unserved | None:
     if not speaks(case.contract):
         ended = transcript.server_ended
         return None if ended is None else Unserved(client, ended.line(), _evidence(transcript, None))
-    sent, received = _said(case, client), transcript.received(client)
-    if _complete(case, sent, received, ended=transcript.end(client) is not None):
-        return None if case.contract.protocol != "http" else _other_status(case, client, sent, received)
-    return what_came(transcript, client)
+    protocol, sent, received = protocol_of(case.contract), _said(case, client), transcript.received(client)
+    over, alone = transcript.end(client) is not None, case.plain.get(sent)
+    if not protocol.served(sent, received, ended=over, alone=alone, unasked=case.plain.get(b"")):
+        return what_came(transcript, client)
+    strange = protocol.strange(client, sent, received, alone)
+    return None if strange is None else Unserved(client, strange)
 
 
 def _was_to_connect(transcript: Transcript, client: str) -> bool:
@@ -54,9 +55,9 @@ def _was_to_connect(transcript: Transcript, client: str) -> bool:
 def _said(case: Case, client: str) -> bytes:
     """What `client` sent; where it is answered by what it is, all that it would have sent had it been let."""
     transcript = case.transcript
-    if case.contract.protocol in ("echo", "none") and any(isinstance(e, NotSent) for e in transcript.of(client)):
-        return transcript.scenario.sent_by(client)
-    return transcript.sent.get(client, b"")
+    sent = transcript.sent.get(client, b"")
+    kept_off = any(isinstance(event, NotSent) for event in transcript.of(client))
+    return protocol_of(case.contract).meant(sent, transcript.scenario.sent_by(client)) if kept_off else sent
 
 
 def what_came(transcript: Transcript, client: str) -> Unserved:
@@ -115,54 +116,6 @@ def was_taken(transcript: Transcript, client: str) -> bool:
 def not_seen_taken(client: str) -> NotExercised:
     """Of a client whom nobody answered, or would answer, no look tells that it was accepted."""
     return NotExercised(stated("that the server accepted {client} was not seen", client=client))
-
-
-def _complete(case: Case, sent: bytes, received: bytes, *, ended: bool) -> bool:
-    protocol = case.contract.protocol
-    alone = case.plain.get(sent)
-    if protocol == "http" and alone is not None and alone.received and not alone.answered:
-        # Nobody gets a whole answer: the rules of framing say why.
-        return bool(received) if _changes(alone) else len(received) >= len(alone.received)
-    if protocol == "none":  # what it says may change with what it has seen; that it answers may not
-        return bool(received) or sent != plain_request(case.contract)
-    if protocol == "greeting":
-        alone = alone or case.plain.get(b"")
-        whole = alone is None or _changes(alone) or not _cut_short(received, alone.received)
-        return bool(received) and whole
-    if protocol == "http" and ended:
-        reading = http.read_answers(received, http.request_methods(sent), ended=True)
-        return len(reading.answers) > 0 and all(a.complete for a in reading.answers)
-    return complete(case.contract, sent, received)
-
-
-def _changes(alone: Plain) -> bool:
-    return "body" in alone.varies | alone.moves
-
-
-def _cut_short(received: bytes, alone: bytes) -> bool:
-    """Whether a greeting is the beginning of what a lone client gets: the time or a count in it may be another."""
-    rest = alone.removeprefix(received)
-    return alone.startswith(received) and bool(rest) and not rest.isdigit()
-
-
-def _other_status(case: Case, client: str, sent: bytes, received: bytes) -> Unserved | None:
-    plain = case.plain.get(sent)
-    if plain is None or not plain.answered or "status" in plain.varies | plain.moves:
-        return None
-    methods = http.request_methods(sent)
-    expected = http.read_answers(plain.received, methods, ended=plain.end is not None).answers
-    got = http.read_answers(received, methods, ended=True).answers
-    if not expected or not got or expected[0].status == got[0].status:
-        return None
-    return Unserved(
-        client,
-        stated(
-            "{client} got status {status} where a lone client gets {alone}",
-            client=client,
-            status=got[0].status,
-            alone=expected[0].status,
-        ),
-    )
 
 
 def _what_came(transcript: Transcript, client: str, received: bytes) -> str:

@@ -37,7 +37,7 @@ from gatecrash.oracles.unseen import (
     not_served_first,
     server_gone,
 )
-from gatecrash.protocols.offer import plain_request
+from gatecrash.protocols import plain_request, protocol_of
 from gatecrash.text import last_words, size_of
 
 _SIGPIPE = 13
@@ -167,7 +167,7 @@ def odd_bytes_end_nobody(case: Case) -> Ruling:
     if not look.running:
         return server_gone(case.transcript)
     read = any(accepted(transcript, name) for name in transcript.scenario.clients)
-    if case.contract.protocol == "udp":
+    if protocol_of(case.contract).connectionless:
         read = look.datagram is not None and not look.datagram.unread
     return Held() if read else NotExercised(stated("the server has not read what it was sent"))
 
@@ -211,7 +211,7 @@ def _flooded(case: Case, flood: Flooded) -> Finding | None:
     answer = _got_before(case.transcript, client, finished)
     behind = b"".join(data for step, data in got if step > finished)
     again = behind.count(answer) if answer else 0
-    if again < _AGAIN and case.contract.protocol != "echo":
+    if again < _AGAIN and not protocol_of(case.contract).amount_is_known:
         return None
     expected = stated("nothing more for a client that has its answer and has ended its side")
     told = stated(
@@ -287,7 +287,7 @@ def _served_beside(rule: str, case: Case, expected: str) -> Ruling:
 def _served(rule: str, case: Case, client: str, expected: str) -> Ruling:
     """Held where the client came, could ask, and was served."""
     transcript = case.transcript
-    if case.contract.protocol == "udp":
+    if protocol_of(case.contract).connectionless:
         return _answered(rule, case, client, expected)
     if not any(isinstance(event, Connected | NotConnected) for event in transcript.of(client)):
         return nobody_came()

@@ -20,7 +20,6 @@ from gatecrash.model.scenario import (
 from gatecrash.model.transcript import Connected, Flooded, Got, NotConnected, NotSent, Sent, Silent
 from gatecrash.player.client import DatagramClient, StreamClient
 from gatecrash.player.playback import Stage, act
-from gatecrash.protocols.offer import announces_end, complete
 
 #: Datagrams that one step of a client takes: more than any scenario sends.
 _MOST_DATAGRAMS = 1 << 12
@@ -135,19 +134,16 @@ def _owes_nothing(stage: Stage, client: StreamClient, until: Until) -> bool:
     """Whether silence is what a correct server says now; else it is only believed when it was waited out."""
     if until == "silence":
         return True
-    if stage.contract.protocol == "none":
-        return len(client.received) >= stage.contract.says and not client.half_closed
-    echoed = stage.contract.protocol == "echo" and len(client.received) >= len(client.sent)
-    return echoed and not client.half_closed
+    return not client.half_closed and stage.protocol.owes_nothing(len(client.sent), len(client.received))
 
 
 def _has_all(stage: Stage, client: StreamClient, until: Until) -> bool:
     if until not in ("message", "announced"):
         return False
     sent, received = bytes(client.sent), bytes(client.received)
-    if not complete(stage.contract, sent, received):
+    if not stage.protocol.complete(sent, received):
         return False
-    return until == "message" or not announces_end(stage.contract, sent, received)
+    return until == "message" or not stage.protocol.announces_end(sent, received)
 
 
 @act.register
@@ -155,7 +151,7 @@ def _half_close(step: HalfClose, stage: Stage) -> None:
     client = stage.streams.get(step.client)
     if client is None:
         return
-    if client.received and complete(stage.contract, bytes(client.sent), bytes(client.received)):
+    if client.received and stage.protocol.complete(bytes(client.sent), bytes(client.received)):
         client.satisfied = len(client.received)
     client.half_close()
 

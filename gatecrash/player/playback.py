@@ -38,6 +38,7 @@ from gatecrash.model.transcript import CallTrace, Ended, Event, Flooded, Got, Tr
 from gatecrash.player.client import DatagramClient, StreamClient
 from gatecrash.player.observer import Observer
 from gatecrash.player.waiting import Waiter
+from gatecrash.protocols import protocol_of
 from gatecrash.target.server import Server
 from gatecrash.target.tcp_buffers import restore_buffers
 
@@ -83,6 +84,7 @@ class Stage:
         """`own` is told what the server takes of its own accord; beyond `most` seconds of it no more is played."""
         self.server = server
         self.contract = contract
+        self.protocol = protocol_of(contract)
         self.patience = patience
         self.spoiled = False
         self.streams: dict[str, StreamClient] = {}

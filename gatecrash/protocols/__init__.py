@@ -1,8 +1,21 @@
-"""What well-formed answers are: bytes in, facts out. No sockets in here.
+"""What a server may speak, one file or folder a protocol: bytes and plain data in, facts out. No sockets in here.
 
-`http` reads HTTP/1.x answers, `echo` compares a stream with what was sent, `datagram` compares datagrams.
+`base` says what has to be known of each, `registry` which one a contract promises.
 """
 
 from gatecrash.protocols import datagram, echo, http
+from gatecrash.protocols.base import ApplicationProtocol
+from gatecrash.protocols.registry import ask, is_seen, plain_request, protocol_of, speaks, visit
 
-__all__ = ["datagram", "echo", "http"]
+__all__ = [
+    "ApplicationProtocol",
+    "ask",
+    "datagram",
+    "echo",
+    "http",
+    "is_seen",
+    "plain_request",
+    "protocol_of",
+    "speaks",
+    "visit",
+]

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from gatecrash.language import joined, stated
+from gatecrash.language import joined, marked, stated
+from gatecrash.model.scenario import ReceiveDatagrams, Scenario, SendDatagram, Step
+from gatecrash.model.transcript import Transcript
 from gatecrash.protocols import echo
-from gatecrash.protocols.echo import DifferenceKind
+from gatecrash.protocols.base import UPPER_CASE, ApplicationProtocol
+from gatecrash.protocols.echo import ECHO_PAYLOAD, DifferenceKind
+from gatecrash.protocols.line_echo import as_text
+from gatecrash.protocols.upper_echo import in_upper_case
 from gatecrash.text import shown, size_of
 
 
@@ -76,3 +82,52 @@ def _left_over(these: Sequence[bytes], others: Sequence[bytes]) -> list[tuple[in
 
 def _named(data: bytes | None) -> str:
     return stated("nothing") if data is None else joined((shown(data), " (", size_of(data), ")"), "")
+
+
+class DatagramEcho(ApplicationProtocol):
+    """Datagrams come back: as they are, or, where the contract promises text, with its letters large."""
+
+    spoken: ClassVar[str] = marked("UDP echo")
+    basic_rules: ClassVar[tuple[str, ...]] = ("DGRAM-01", "DGRAM-09")
+    connectionless: ClassVar[bool] = True
+
+    @property
+    def plain_request(self) -> bytes:
+        return ECHO_PAYLOAD
+
+    def come(self, client: str) -> tuple[Step, ...]:
+        return ()
+
+    def request(self, client: str) -> tuple[Step, ...]:
+        return (SendDatagram(client, self.plain_request),)
+
+    def ask(self, client: str) -> tuple[Step, ...]:
+        return self.say(client, self.plain_request)
+
+    def say(self, client: str, data: bytes) -> tuple[Step, ...]:
+        return (SendDatagram(client, data), ReceiveDatagrams(client))
+
+    def complete(self, sent: bytes, received: bytes) -> bool:
+        """Never: a datagram is whole by itself, and whether another one comes is for silence to decide."""
+        return False
+
+    def fitted(self, played: Scenario) -> Scenario:
+        if self.contract.echo not in ("lines", "upper"):
+            return played
+        return Scenario(tuple(_as_text(step) for step in played.steps))
+
+    def owed(self, transcript: Transcript) -> Transcript:
+        return in_upper_case(transcript) if self.contract.echo == "upper" else transcript
+
+    @property
+    def described(self) -> tuple[str, ...]:
+        if self.contract.echo == "other":
+            return (stated(_OTHER_DATAGRAMS),)
+        return (*super().described, *((stated(UPPER_CASE),) if self.contract.echo == "upper" else ()))
+
+
+_OTHER_DATAGRAMS = marked("UDP, but no echo")
+
+
+def _as_text(step: Step) -> Step:
+    return replace(step, data=as_text(step.data)) if isinstance(step, SendDatagram) else step

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from gatecrash.language import stated
+from gatecrash.language import marked, stated
+from gatecrash.protocols.base import ApplicationProtocol
 from gatecrash.text import shown, size_of
+
+#: 64 bytes that end a line: who echoes lines or small records answers it too, and one small buffer holds it.
+ECHO_PAYLOAD = b"gatecrash says hello and would like to have this line back now.\n"
 
 DifferenceKind = Literal["missing", "changed", "extra"]
 
@@ -64,3 +68,28 @@ def _common_prefix(one: bytes, other: bytes) -> int:
         else:
             high = middle - 1
     return low
+
+
+class StreamEcho(ApplicationProtocol):
+    """Every byte of a connection comes back. Who sends lines of text only is fitted in `line_echo`."""
+
+    spoken: ClassVar[str] = marked("TCP echo")
+    basic_rules: ClassVar[tuple[str, ...]] = ("ACC-01", "STREAM-01")
+    amount_is_known: ClassVar[bool] = True
+    server_may_close_first: ClassVar[bool] = False
+
+    @property
+    def plain_request(self) -> bytes:
+        return ECHO_PAYLOAD
+
+    def complete(self, sent: bytes, received: bytes) -> bool:
+        return complete(sent, received)
+
+    def owes_nothing(self, sent: int, received: int) -> bool:
+        return received >= sent
+
+    def may_expect(self, sent: bytes) -> bool:
+        return bool(sent)
+
+    def meant(self, sent: bytes, whole: bytes) -> bytes:
+        return whole

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from gatecrash.language import joined, marked, stated
 from gatecrash.model.contract import Contract
 from gatecrash.model.verdicts import Outcome
+from gatecrash.protocols import protocol_of
 from gatecrash.results import exit_codes
 from gatecrash.results.exit_codes import ExitCode
 from gatecrash.results.record import RunRecord
@@ -23,14 +24,6 @@ OUTCOME_WORDS: Mapping[Outcome, str] = {
     "inconclusive": marked("inconclusive"),
     "not_observable": marked("not observable here"),
     "not_applicable": marked("does not apply"),
-}
-_SPOKEN = {
-    "http": marked("HTTP"),
-    "echo": marked("TCP echo"),
-    "udp": marked("UDP echo"),
-    "udp, no echo": marked("UDP, but no echo"),
-    "greeting": marked("speaks first, unasked"),
-    "none": marked("neither HTTP nor an echo"),
 }
 _MODELS = {
     "iterative": marked("iterative, one client at a time"),
@@ -52,23 +45,17 @@ _CLOSINGS = {
 
 def discovered(contract: Contract) -> str:
     """What is known of a target: protocol, model, what its contract says."""
-    facts = [stated(_SPOKEN["udp, no echo" if _other_datagrams(contract) else contract.protocol])]
-    if contract.echo == "upper":
-        facts.append(stated("in upper case"))
-    if contract.protocol != "udp":
+    protocol = protocol_of(contract)
+    facts = list(protocol.described)
+    if not protocol.connectionless:
         facts.append(stated(_MODELS[contract.concurrency]))
     if contract.workers:
         one = contract.workers == 1
         facts.append(stated("1 worker") if one else stated("{number} workers", number=contract.workers))
-    if contract.protocol == "http":
-        facts.append(stated("keeps connections") if contract.persistent else stated("one answer a connection"))
+    facts += protocol.habits
     if contract.written:
         facts.append(stated("from the contract: {names}", names=", ".join(sorted(contract.written))))
     return joined(facts, "; ")
-
-
-def _other_datagrams(contract: Contract) -> bool:
-    return contract.protocol == "udp" and contract.echo == "other"
 
 
 def closing(record: RunRecord, *, strict: bool) -> str:

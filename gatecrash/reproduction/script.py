@@ -28,7 +28,7 @@ from gatecrash.model.scenario import (
     Thaw,
 )
 from gatecrash.model.verdicts import Verdict
-from gatecrash.protocols import http
+from gatecrash.protocols import ApplicationProtocol, protocol_of
 from gatecrash.rulebook import Rule
 from gatecrash.text import safe_text
 
@@ -73,7 +73,7 @@ def why_not_alone(verdict: Verdict, contract: Contract) -> str | None:
         return "what breaks the rule is seen with Gatecrash's instruments alone"
     if sum(len(data) for data in scenario.sent.values()) > _MOST_BYTES:
         return "its clients send more than a script should carry"
-    if _CHECK_OF[verdict.rule] == "answers" and not _judged(scenario, contract.protocol):
+    if _CHECK_OF[verdict.rule] == "answers" and not _judged(scenario, protocol_of(contract)):
         return "no client of the scenario waits for an answer"
     return None
 
@@ -89,7 +89,7 @@ def script(verdict: Verdict, rule: Rule, contract: Contract, target: str = "") -
         "PROTOCOL": contract.protocol,
         "ECHO": contract.echo,
         "CHECK": _CHECK_OF[rule.id],
-        "JUDGED": list(_judged(verdict.scenario, contract.protocol)),
+        "JUDGED": list(_judged(verdict.scenario, protocol_of(contract))),
         "SCENARIO": [_row(step) for step in verdict.scenario.steps],
     }
     constants = "\n".join(f"{name} = {pprint.pformat(value, width=110)}" for name, value in data.items())
@@ -132,7 +132,7 @@ def _row(step: Step) -> dict[str, Any]:
     }
 
 
-def _judged(scenario: Scenario, protocol: str) -> tuple[str, ...]:
+def _judged(scenario: Scenario, protocol: ApplicationProtocol) -> tuple[str, ...]:
     """The clients that ask for something whole and wait for the answer: they are owed one."""
     owed = []
     for client in scenario.clients:
@@ -141,11 +141,8 @@ def _judged(scenario: Scenario, protocol: str) -> tuple[str, ...]:
         if isinstance(acts[-1], Reset) or (isinstance(acts[-1], Close) and not waits):
             continue
         last = waits[-1] if waits else None
-        if (protocol == "udp" and last is None) or (isinstance(last, Receive) and last.at_most is not None):
+        if (protocol.connectionless and last is None) or (isinstance(last, Receive) and last.at_most is not None):
             continue
-        if protocol == "http" and b"".join(http.split_requests(scenario.sent_by(client))) != scenario.sent_by(client):
-            continue
-        if protocol in ("http", "echo") and not scenario.sent_by(client):
-            continue
-        owed.append(client)
+        if protocol.may_expect(scenario.sent_by(client)):
+            owed.append(client)
     return tuple(owed)

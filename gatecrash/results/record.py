@@ -10,20 +10,11 @@ from gatecrash import __version__
 from gatecrash.config.scheme import Scheme
 from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Outcome, Verdict, is_broken, merge
+from gatecrash.protocols import protocol_of
 from gatecrash.results.baseline import Baseline, KnownFailure, by_rule
 from gatecrash.rulebook import OVERRUN, Rule, load
 
 OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "not_applicable", "not_observable", "inconclusive")
-
-
-#: Of each protocol the rules that say that a server accepts and answers: while they are not seen, nothing conforms.
-_BASIC: Mapping[str, tuple[str, ...]] = {
-    "http": ("ACC-01", "RESP-01"),
-    "echo": ("ACC-01", "STREAM-01"),
-    "udp": ("DGRAM-01", "DGRAM-09"),
-    "greeting": ("ACC-01",),
-    "none": ("ACC-01",),
-}
 
 
 @dataclass(frozen=True)
@@ -74,7 +65,8 @@ class RunRecord:
     @property
     def unproven(self) -> tuple[JudgedRule, ...]:
         """The basic rules (it accepts, it answers) that were asked for and neither seen to hold nor to be broken."""
-        basic = [j for j in self.judgements if j.rule.id in _BASIC[self.prepared.contract.protocol]]
+        asked = protocol_of(self.prepared.contract).basic_rules
+        basic = [j for j in self.judgements if j.rule.id in asked]
         if any(j.verdict.outcome == "fail" for j in basic):  # that one says what is wrong, and hides the others
             return ()
         return tuple(j for j in basic if j.verdict.outcome in ("inconclusive", "not_observable"))
@@ -82,8 +74,9 @@ class RunRecord:
     @property
     def mute(self) -> bool:
         """Whether it answers nothing though no contract promises silence: then it was not seen to do anything right."""
-        asked = any(j.rule.id in _BASIC["none"] for j in self.judgements)
-        return asked and self.prepared.contract.silence == "seen"
+        protocol = protocol_of(self.prepared.contract)
+        asked = any(j.rule.id in protocol.basic_rules for j in self.judgements)
+        return asked and protocol.is_silent_unpromised
 
     @property
     def seen(self) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from gatecrash.model.scenario import (
     optional_send,
     scenario,
 )
-from gatecrash.protocols.offer import ask, plain_request, visit
+from gatecrash.protocols import ask, plain_request, visit
 from strategies import client_names
 
 #: accept(2), error handling: pending network errors of the new connection, to be treated like EAGAIN.

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from gatecrash.engine.trial import Trial
 from gatecrash.model import labels
 from gatecrash.model.scenario import Connect, Scenario, Settle, Step, scenario
-from gatecrash.protocols.offer import ask, visit
+from gatecrash.protocols import ask, visit
 from strategies import client_names
 
 

@@ -25,7 +25,7 @@ from gatecrash.model.scenario import (
     optional_send,
     scenario,
 )
-from gatecrash.protocols.offer import is_seen, plain_request, visit
+from gatecrash.protocols import is_seen, plain_request, visit
 from strategies import client_names
 
 _MOST = 5  # clients: as many as the smallest backlog that the rules ask for

@@ -18,7 +18,7 @@ from gatecrash.model.scenario import (
     optional_send,
     scenario,
 )
-from gatecrash.protocols.offer import ask, get_request, plain_request
+from gatecrash.protocols import ask, protocol_of
 from strategies import client_names
 
 
@@ -40,7 +40,11 @@ def test_it_listens_where_clients_look(trial: Trial) -> None:
 @pytest.mark.rule("ACC-14")
 def test_it_restarts_beside_connections_in_time_wait(trial: Trial) -> None:
     stay = [_restart_beside(trial.contract, count) for count in (1, 2)]
-    leave = [_restart(trial.contract, count) for count in (1, 3)] if trial.contract.protocol != "echo" else []
+    leave = (
+        [_restart(trial.contract, count) for count in (1, 3)]
+        if protocol_of(trial.contract).server_may_close_first
+        else []
+    )
     trial.verify(st.sampled_from([*leave, *stay]), examples=4, fresh=True)
 
 
@@ -58,8 +62,7 @@ def _restart_beside(contract: Contract, count: int) -> Scenario:
 def _restart(contract: Contract, count: int) -> Scenario:
     """The server closes first where the protocol lets it: TIME_WAIT is then on its side (RFC 9293 3.6)."""
     names = client_names(count)
-    http = contract.protocol == "http"
-    request = get_request(contract.path, extra=b"Connection: close\r\n") if http else plain_request(contract)
+    request = protocol_of(contract).last_request
     send = [optional_send(name, request, until_read=False) for name in names]
     served = ((Connect(n), *said, Receive(n, "end"), Close(n)) for n, said in zip(names, send, strict=True))
     return scenario(*served, Settle(labels.CLOSED), Restart(), ask("Z", contract))

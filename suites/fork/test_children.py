@@ -18,7 +18,7 @@ from gatecrash.model.scenario import (
     Step,
     scenario,
 )
-from gatecrash.protocols.offer import ask, plain_request
+from gatecrash.protocols import ask, plain_request
 from strategies import client_names, departures
 
 _GARBAGE = (b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"\r\n" * 8, b": : :\r\n\r\n")

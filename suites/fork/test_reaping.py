@@ -9,7 +9,7 @@ from gatecrash.engine.probes import children_at_work, children_go_on, served_twi
 from gatecrash.engine.trial import Trial
 from gatecrash.model import labels
 from gatecrash.model.scenario import Close, Freeze, Reset, Scenario, Settle, Step, Thaw, optional_send, scenario
-from gatecrash.protocols.offer import ask
+from gatecrash.protocols import ask
 from strategies import client_names
 
 Leave = type[Close] | type[Reset]

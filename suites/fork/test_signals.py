@@ -17,7 +17,7 @@ from gatecrash.model.scenario import (
     optional_send,
     scenario,
 )
-from gatecrash.protocols.offer import ask, plain_request
+from gatecrash.protocols import ask, plain_request
 from strategies import client_names
 from strategies.segments import telling_offsets
 

@@ -21,7 +21,7 @@ from gatecrash.model.scenario import (
     Step,
     scenario,
 )
-from gatecrash.protocols.offer import ask, plain_request
+from gatecrash.protocols import ask, plain_request, protocol_of
 from strategies import client_names, departures, malformed_requests
 from strategies.visits import VISITS, repeated_visits, visit
 
@@ -96,5 +96,5 @@ def _no_thread(contract: Contract, times: int) -> Scenario:
 def _shortage(contract: Contract, count: int) -> Scenario:
     """Clients that knock while no descriptor is left; the server is watched until it rests, or is ended."""
     names = client_names(count)
-    knocking = ((Connect(name), HalfClose(name)) for name in names) if contract.protocol != "udp" else ()
+    knocking = ((Connect(name), HalfClose(name)) for name in names) if not protocol_of(contract).connectionless else ()
     return scenario(LimitDescriptors(0), *knocking, Settle(labels.LIMITED, within=_UNTIL_ENDED), LiftLimit())

@@ -7,7 +7,7 @@ from gatecrash.engine.trial import Trial
 from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Scenario, Settle, Step, scenario
-from gatecrash.protocols.offer import ask, plain_request
+from gatecrash.protocols import ask, plain_request, protocol_of
 from strategies import client_names, departures
 
 _LEAVING = ("close", "half-close", "reset", "half-close-reset")
@@ -31,7 +31,7 @@ def _idle(contract: Contract, have_asked: list[bool]) -> Scenario:
     names = client_names(len(have_asked))
     steps: list[Step] = [Settle(labels.NOBODY_IS_THERE)]
     for name, asked in zip(names, have_asked, strict=True):
-        if asked or contract.protocol == "udp":
+        if asked or protocol_of(contract).connectionless:
             steps += [*ask(name, contract), Settle(labels.stays(name))]
         else:
             steps += [Connect(name), Settle(labels.says_nothing(name))]

@@ -7,7 +7,7 @@ from gatecrash.engine.trial import Trial
 from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Scenario, Send, Settle, SmallBuffers, Step, scenario
-from gatecrash.protocols.offer import ask, get_request, plain_request
+from gatecrash.protocols import ask, plain_request, protocol_of
 from strategies import client_names, hogs
 from strategies.payloads import repeated
 
@@ -42,7 +42,8 @@ def _unread(contract: Contract, count: int, flood: int) -> Scenario:
 
 def _asks_for_much(contract: Contract, name: str, flood: int) -> tuple[Step, ...]:
     connect = Connect(name, small_window=True)
-    if contract.protocol == "http":
-        return (connect, Send(name, get_request(contract.large_path or contract.path), until_read=False))
+    request = protocol_of(contract).large_request
+    if request is not None:
+        return (connect, Send(name, request, until_read=False))
     segment = repeated(b"gatecrash floods\n", _SEGMENT)
     return (connect, *(Send(name, segment, until_read=False, read_meanwhile=False) for _ in range(flood // _SEGMENT)))

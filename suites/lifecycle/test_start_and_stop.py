@@ -7,7 +7,7 @@ from gatecrash.engine.trial import Trial
 from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Scenario, Settle, Signal, StartOnTakenPort, Step, scenario
-from gatecrash.protocols.offer import ask
+from gatecrash.protocols import ask, protocol_of
 from strategies import client_names
 from strategies.visits import VISITS, visit
 
@@ -47,4 +47,4 @@ def _terminated(contract: Contract, ways: list[str]) -> Scenario:
 
 
 def _came_and_went(name: str, contract: Contract, way: str) -> tuple[Step, ...]:
-    return ask(name, contract) if contract.protocol == "udp" else visit(name, contract, way)
+    return ask(name, contract) if protocol_of(contract).connectionless else visit(name, contract, way)

@@ -14,18 +14,16 @@ from gatecrash.model.scenario import (
     HalfClose,
     Hold,
     Receive,
-    ReceiveDatagrams,
     Release,
     Reset,
     Scenario,
-    Send,
     SendDatagram,
     Settle,
     Step,
     Thaw,
     scenario,
 )
-from gatecrash.protocols.offer import ask, plain_request
+from gatecrash.protocols import ask, plain_request, protocol_of
 from strategies import client_names, departures
 from strategies.departures import departure
 from strategies.rude import odd_bytes
@@ -65,9 +63,8 @@ def test_a_stop_and_continue_is_survived(trial: Trial) -> None:
 
 @pytest.mark.rule("LIFE-12")
 def test_bytes_that_mean_nothing_do_not_end_it(trial: Trial) -> None:
-    datagrams = trial.contract.protocol == "udp"
     said = st.lists(odd_bytes(max_size=min(4096, trial.contract.max_datagram)), min_size=1, max_size=_FEW)
-    trial.verify(said.map(_odd_datagrams if datagrams else _odd_words))
+    trial.verify(said.map(lambda words: _odd_words(trial.contract, words)))
 
 
 @pytest.mark.rule("LIFE-13")
@@ -86,21 +83,12 @@ def _finishes_answered(contract: Contract, count: int) -> Scenario:
     return scenario(*visits)
 
 
-def _odd_datagrams(said: list[bytes]) -> Scenario:
-    """An empty one is odd enough for some."""
-    names = client_names(len(said))
-    steps = ((SendDatagram(name, data), ReceiveDatagrams(name)) for name, data in zip(names, said, strict=True))
-    return scenario(*steps, SendDatagram(_LAST, b""), Settle(labels.SAID))
-
-
-def _odd_words(said: list[bytes]) -> Scenario:
-    """Each takes what it is answered, so that nobody is written to who has gone, and half-closes."""
-    names = client_names(len(said))
-    steps = (
-        (Connect(name), Send(name, data), Receive(name), HalfClose(name), Receive(name, "end"), Close(name))
-        for name, data in zip(names, said, strict=True)
-    )
-    return scenario(*steps, Settle(labels.SAID))
+def _odd_words(contract: Contract, said: list[bytes]) -> Scenario:
+    """Each takes what it is answered, so that nobody is written to who has gone. An empty datagram is odd as well."""
+    protocol = protocol_of(contract)
+    words = (protocol.say(name, data) for name, data in zip(client_names(len(said)), said, strict=True))
+    nothing = (SendDatagram(_LAST, b""),) if protocol.connectionless else ()
+    return scenario(*words, nothing, Settle(labels.SAID))
 
 
 def _many(contract: Contract, count: int, way: str) -> Scenario:
@@ -140,8 +128,8 @@ def _gone_when_answered(contract: Contract, kind: str, count: int) -> Scenario:
 
 def _stopped(contract: Contract, times: int, there: str) -> Scenario:
     """Stopped and continued while nobody is there, or a client that says nothing (any more)."""
-    udp = contract.protocol == "udp"
-    company: dict[str, tuple[Step, ...]] = {"answered": ask("A", contract), "idle": () if udp else (Connect("A"),)}
+    protocol = protocol_of(contract)
+    company: dict[str, tuple[Step, ...]] = {"answered": ask("A", contract), "idle": protocol.come("A")}
     stops = ((Settle(labels.RUNNING), Freeze(), Thaw()) for _ in range(times))
-    leave = () if udp or there == "nobody" else (Close("A"),)
+    leave = () if protocol.connectionless or there == "nobody" else (Close("A"),)
     return scenario(company.get(there, ()), *stops, Settle(labels.CONTINUED), leave, ask(_LAST, contract))

@@ -19,7 +19,8 @@ from gatecrash.model.scenario import (
     Thaw,
     scenario,
 )
-from gatecrash.protocols.offer import USUAL_FIELDS, ask, get_request, post_request, promised_requests
+from gatecrash.protocols import ask, protocol_of
+from gatecrash.protocols.http import USUAL_FIELDS, get_request, post_request
 from strategies import client_names, http_requests, malformed_requests
 
 #: Seconds: a server that looks round now and then is not waited for, what is wrong shows at once.
@@ -38,7 +39,7 @@ def test_a_complete_request_is_answered(trial: Trial) -> None:
 
 @pytest.mark.rule("RESP-30")
 def test_what_the_contract_names_is_answered(trial: Trial) -> None:
-    asked = tuple(promised_requests(trial.contract).values())
+    asked = tuple(protocol_of(trial.contract).promised_requests.values())
     trial.verify(st.sampled_from(asked).map(_read_and_answered))
 
 
@@ -89,7 +90,7 @@ def _unpromised(contract: Contract) -> tuple[bytes, ...]:
     """Complete requests whose answer may be any: of all methods, and for what discovery looks for in vain."""
     asked = [_with_method(contract.path, method) for method in _METHODS]
     dressed = (get_request(contract.path, extra=USUAL_FIELDS), get_request(contract.path, version="1.0"))
-    promised = promised_requests(contract).values()
+    promised = protocol_of(contract).promised_requests.values()
     everything = (*dressed, *asked, post_request("/echo"), get_request("/large"))
     return tuple(request for request in everything if request not in promised)
 

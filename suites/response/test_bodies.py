@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gatecrash.engine.trial import Trial
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Close, Connect, Receive, Scenario, Send, scenario
-from gatecrash.protocols.offer import get_request
+from gatecrash.protocols.http import get_request
 from strategies import mark_of
 
 _LOOKS_LIKE = ("GET", "HEAD", "DELETE", "POST")

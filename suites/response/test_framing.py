@@ -13,7 +13,7 @@ from gatecrash.engine.trial import Trial
 from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Receive, Scenario, Send, Settle, Step, scenario
-from gatecrash.protocols.offer import get_request
+from gatecrash.protocols.http import get_request
 
 #: Seconds: what a server sends behind its answer comes at once; one that looks round now and then is not waited for.
 _MOMENT = 0.1

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
 from gatecrash.model.scenario import Connect, Receive, Scenario, Send, scenario
-from gatecrash.protocols.offer import get_request
+from gatecrash.protocols.http import get_request
 from strategies import http_requests
 
 _FIELDS = ("Host: localhost", "User-Agent: gatecrash", "Accept: */*", "Connection: close")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from gatecrash.engine.trial import Trial
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import AskWithRequests, Close, Scenario, scenario
-from gatecrash.protocols.offer import ask
+from gatecrash.protocols import ask
 
 
 @pytest.mark.rule("RESP-20")

@@ -21,7 +21,7 @@ from gatecrash.model.scenario import (
     Step,
     scenario,
 )
-from gatecrash.protocols.offer import get_request
+from gatecrash.protocols.http import get_request
 from strategies import http_requests, segmentations, segmented_requests, slow_readers
 from strategies.requests import PLACES, SIZES, filled_request
 

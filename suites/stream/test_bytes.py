@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
 from gatecrash.model.scenario import Connect, HalfClose, Receive, Scenario, Send, Step, scenario
-from gatecrash.protocols.offer import plain_request
+from gatecrash.protocols import plain_request
 from strategies import echo_payloads, segmentations
 from strategies.friendly import friendly_block, printable
 

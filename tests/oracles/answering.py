@@ -10,7 +10,7 @@ from gatecrash.model.scenario import Connect, Receive, Send, Settle
 from gatecrash.model.transcript import Connected, Ended, Event, Got, Looked, Sent, Silent, Still, Transcript
 from gatecrash.model.verdicts import Case, Plain, Ruling
 from gatecrash.oracles import oracle_of
-from gatecrash.protocols.offer import get_request
+from gatecrash.protocols.http import get_request
 from tests.sequences import Part, look, transcript
 
 #: What a client receives.

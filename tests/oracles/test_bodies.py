@@ -9,7 +9,7 @@ import pytest
 
 from gatecrash.model.transcript import ServerEnded
 from gatecrash.model.verdicts import Plain
-from gatecrash.protocols.offer import get_request, post_request
+from gatecrash.protocols.http import get_request, post_request
 from tests.oracles.answering import (
     CONTRACT,
     FIN,

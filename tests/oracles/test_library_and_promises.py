@@ -10,7 +10,7 @@ import pytest
 from gatecrash.model.scenario import AskWithRequests, Connect
 from gatecrash.model.transcript import Event, Flooded, LibraryAnswer, NotConnected, Silent
 from gatecrash.model.verdicts import NotExercised, Plain
-from gatecrash.protocols.offer import get_request, post_request
+from gatecrash.protocols.http import get_request, post_request
 from tests.oracles.answering import (
     CONTRACT,
     FIN,

@@ -9,7 +9,7 @@ import pytest
 from gatecrash.model.scenario import Send
 from gatecrash.model.transcript import NotSent, ServerEnded
 from gatecrash.model.verdicts import NotExercised, Plain
-from gatecrash.protocols.offer import get_request
+from gatecrash.protocols.http import get_request
 from tests.oracles.answering import (
     CLOSES,
     FIN,

@@ -19,7 +19,7 @@ from gatecrash.model.transcript import (
     Still,
 )
 from gatecrash.model.verdicts import Finding, NotExercised, Plain
-from gatecrash.protocols.offer import get_request, post_request
+from gatecrash.protocols.http import get_request, post_request
 from tests.oracles.answering import (
     CONTRACT,
     FIN,

@@ -21,7 +21,7 @@ from gatecrash.model.transcript import (
     TracedCall,
 )
 from gatecrash.model.verdicts import Finding, NotExercised, Plain
-from gatecrash.protocols.offer import get_request
+from gatecrash.protocols.http import get_request
 from tests.oracles.answering import (
     FIN,
     GET,

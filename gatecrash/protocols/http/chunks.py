@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from gatecrash.language import stated
-from gatecrash.protocols.head import Problem
+from gatecrash.protocols.http.head import Problem
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(;[^\r\n]*)?\r\n")
 

@@ -1,4 +1,4 @@
-"""Scenarios for an echo that promises text, not bytes: the same clients, who send lines of text, or datagrams of it."""
+"""An echo that promises text, not bytes: its clients send lines of text, and everybody who waits has ended one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import HalfClose, Receive, Scenario, Send, SendDatagram, Step
-from gatecrash.model.transcript import Sent, Transcript
+from gatecrash.model.scenario import HalfClose, Receive, Scenario, Send, Step
+from gatecrash.protocols.echo import StreamEcho
 
 #: Bytes in the longest line, newline included: what a text line of a mail may have (RFC 5321 4.5.3.1.6).
 LONGEST = 1000
@@ -19,36 +18,26 @@ _NO_TEXT = frozenset({*range(0x80, 0x100), 0x00, *b"\r\x0b\x0c\x1c\x1d\x1e\x1f"}
 _AS_TEXT = bytes(_FILL if byte in _NO_TEXT else byte for byte in range(256))
 
 
-def fitted(played: Scenario, contract: Contract) -> Scenario:
-    """The scenario as this contract allows it: for an echo of text, everybody who waits has ended a line."""
-    if contract.echo not in ("lines", "upper") or contract.protocol not in ("echo", "udp"):
-        return played
-    if contract.protocol == "udp":
-        return Scenario(tuple(_as_text(step) for step in played.steps))
-    steps = list(played.steps)
-    for client in played.clients:
-        own = [(at, step) for at, step in enumerate(steps) if getattr(step, "client", None) == client]
-        run: list[tuple[int, Send]] = []
-        for at, step in [*own, (len(steps), None)]:
-            if isinstance(step, Send):
-                run.append((at, step))
-            elif run:  # one that leaves in the middle of a line may do so
-                _say(steps, run, ends=step is None or isinstance(step, Receive | HalfClose))
-                run = []
-    return Scenario(tuple(steps))
+class LineEcho(StreamEcho):
+    """What comes back is what was sent, a line at a time."""
+
+    def fitted(self, played: Scenario) -> Scenario:
+        steps = list(played.steps)
+        for client in played.clients:
+            own = [(at, step) for at, step in enumerate(steps) if getattr(step, "client", None) == client]
+            run: list[tuple[int, Send]] = []
+            for at, step in [*own, (len(steps), None)]:
+                if isinstance(step, Send):
+                    run.append((at, step))
+                elif run:  # one that leaves in the middle of a line may do so
+                    _say(steps, run, ends=step is None or isinstance(step, Receive | HalfClose))
+                    run = []
+        return Scenario(tuple(steps))
 
 
-def _as_text(step: Step) -> Step:
-    return replace(step, data=step.data.translate(_AS_TEXT)) if isinstance(step, SendDatagram) else step
-
-
-def owed(transcript: Transcript) -> Transcript:
-    """The transcript as if each client had sent what an echo in upper case owes it: as many bytes, letters large."""
-    said = transcript.scenario.steps
-    steps = tuple(replace(s, data=s.data.upper()) if isinstance(s, Send | SendDatagram) else s for s in said)
-    events = tuple(replace(e, data=e.data.upper()) if isinstance(e, Sent) else e for e in transcript.events)
-    sent = {client: data.upper() for client, data in transcript.sent.items()}
-    return replace(transcript, scenario=Scenario(steps), events=events, sent=sent)
+def as_text(data: bytes) -> bytes:
+    """The data as ASCII text with nothing in it that ends a line but newlines; as many bytes."""
+    return data.translate(_AS_TEXT)
 
 
 def _say(steps: list[Step], run: Sequence[tuple[int, Send]], *, ends: bool) -> None:
@@ -64,7 +53,7 @@ def as_lines(data: bytes, *, ends: bool) -> bytes:
 
     Every byte stays where it was, or another takes its place. `ends`: the last line has its newline.
     """
-    text = data.translate(_AS_TEXT)
+    text = as_text(data)
     body = bytearray(text.removesuffix(_NEWLINE) if ends else text)
     if ends and (not body or body.endswith(_NEWLINE)):
         body[-1:] = bytes([_FILL])

@@ -15,8 +15,8 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from gatecrash.language import marked, stated
-from gatecrash.protocols.chunks import read_chunks
-from gatecrash.protocols.head import Head, Problem, read_head
+from gatecrash.protocols.http.chunks import read_chunks
+from gatecrash.protocols.http.head import Head, Problem, read_head
 
 Framing = Literal["length", "chunked", "close", "none"]
 
