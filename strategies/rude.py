@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
+
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from gatecrash.protocols import ApplicationProtocol
+from gatecrash.protocols.datagram import DatagramEcho
+from gatecrash.protocols.http import Http
 from strategies.payloads import echo_payloads
 from strategies.requests import large_requests, malformed_requests
 
@@ -21,6 +26,33 @@ _SIZES = (15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511,
 _HUGE = (8191, 8192, 8193, 16385, 20000)
 _FILLINGS = ("a", "%s", "../", "%41", "/", "?", "&a=", "\xff", "\x00", " ", ":", "\t")
 _MOST_FIELDS = 300
+
+
+@singledispatch
+def rude_words(protocol: ApplicationProtocol) -> SearchStrategy[bytes]:
+    """Bytes that try the memory of a server that speaks this protocol."""
+    return rude_payloads()
+
+
+@rude_words.register
+def _rude_http(protocol: Http) -> SearchStrategy[bytes]:
+    return rude_requests(path=protocol.contract.path)
+
+
+@rude_words.register
+def _rude_datagrams(protocol: DatagramEcho) -> SearchStrategy[bytes]:
+    return rude_payloads(max_size=protocol.contract.max_datagram)
+
+
+@singledispatch
+def nonsense(protocol: ApplicationProtocol) -> SearchStrategy[bytes]:
+    """What is no request in this protocol; nothing where any bytes are one."""
+    return st.nothing()
+
+
+@nonsense.register
+def _nonsense_http(protocol: Http) -> SearchStrategy[bytes]:
+    return malformed_requests()
 
 
 def rude_requests(*, path: str = "/") -> SearchStrategy[bytes]:

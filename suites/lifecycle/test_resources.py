@@ -22,7 +22,8 @@ from gatecrash.model.scenario import (
     scenario,
 )
 from gatecrash.protocols import ask, plain_request, protocol_of
-from strategies import client_names, departures, malformed_requests
+from strategies import client_names, departures
+from strategies.rude import nonsense
 from strategies.visits import VISITS, repeated_visits, visit
 
 _CLIENTS = st.integers(4, 8)
@@ -79,10 +80,8 @@ def _rude_visits(contract: Contract) -> st.SearchStrategy[tuple[Step, ...]]:
         return st.just((Connect("A"), Reset("A")))
     kinds = ("close", "reset", "half-close-reset")
     leaving = departures(request, phases=("before", "mid-request", "after-request"), kinds=kinds)
-    if contract.protocol != "http":
-        return leaving
-    nonsense = malformed_requests().map(lambda bad: (Connect("A"), Send("A", bad), Receive("A"), Close("A")))
-    return st.one_of(leaving, nonsense)
+    bad = nonsense(protocol_of(contract))
+    return st.one_of(leaving, bad.map(lambda said: (Connect("A"), Send("A", said), Receive("A"), Close("A"))))
 
 
 def _no_thread(contract: Contract, times: int) -> Scenario:

@@ -23,8 +23,9 @@ from gatecrash.model.scenario import (
     Step,
     scenario,
 )
+from gatecrash.protocols import protocol_of
 from strategies import client_names
-from strategies.rude import rude_payloads, rude_requests
+from strategies.rude import rude_words
 
 _MOST = 12  # clients
 #: Seconds for a server to take in what was sent. One that then waits with a time limit is not waited for.
@@ -50,10 +51,10 @@ def test_no_process_dies_of_a_memory_fault(trial: Trial) -> None:
 
 def _rude_crowds(contract: Contract) -> st.SearchStrategy[Scenario]:
     """Clients, each with something rude to say and a way to leave; all at once where each has a server of its own."""
-    if contract.protocol == "udp":
-        sent = st.lists(rude_payloads(max_size=contract.max_datagram), min_size=1, max_size=_MOST)
-        return sent.map(_datagrams)
-    said = rude_requests(path=contract.path) if contract.protocol == "http" else rude_payloads()
+    protocol = protocol_of(contract)
+    said = rude_words(protocol)
+    if protocol.connectionless:
+        return st.lists(said, min_size=1, max_size=_MOST).map(_datagrams)
     clients = st.lists(st.tuples(said, st.sampled_from(_WAYS)), min_size=1, max_size=_MOST)
     if contract.concurrency in CONCURRENT_MODELS:
         return clients.map(lambda drawn: _at_once(contract, drawn))
