@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gatecrash.model.blocked import BlockedTask, Descriptor
 from gatecrash.model.processes import ProcessEntry
 from gatecrash.model.scenario import Close, Connect, Receive, Scenario, Send, Settle, Step, scenario
 from gatecrash.model.sockets import Listener
@@ -22,8 +23,8 @@ from gatecrash.model.transcript import (
 )
 from gatecrash.model.verdicts import Finding
 
-PARENT = "process 7 (server) is blocked in accept on descriptor 3 (a socket)"
-CHILD = "process 9 (server) is blocked in recvfrom on descriptor 4 (a socket)"
+PARENT = BlockedTask(7, 7, "server", "blocked", "accept", Descriptor(3, "socket"))
+CHILD = BlockedTask(9, 9, "server", "blocked", "recvfrom", Descriptor(4, "socket"))
 
 #: Everything a terminal, a page or a reader could be fooled with.
 HOSTILE = (
@@ -40,7 +41,7 @@ def look(
     *,
     zombies: Sequence[int] = (),
     children: Sequence[int] = (),
-    where: Sequence[str] = (PARENT,),
+    where: Sequence[BlockedTask] = (PARENT,),
     connections: Sequence[ClientSide] = (),
     depth: int = 0,
     running: bool = True,
@@ -71,7 +72,7 @@ def transcript(*parts: Part) -> Transcript:
     return Transcript(scenario(*(step for step, _ in parts)), tuple(events))
 
 
-def asked(client: str, answer: bytes | None, *, where: Sequence[str] = (PARENT,)) -> list[Part]:
+def asked(client: str, answer: bytes | None, *, where: Sequence[BlockedTask] = (PARENT,)) -> list[Part]:
     """A client that connects, asks, gets this answer (None: proven silence) and closes."""
     came: Event = Silent(0, client, True, "quiet", tuple(where)) if answer is None else Got(0, client, answer)
     return [
@@ -104,13 +105,13 @@ def flood(clients: int) -> Transcript:
 
 def hostile(words: str = HOSTILE) -> tuple[Transcript, Finding]:
     """A transcript in which every name, every stranger's text and all bytes are meant to do harm."""
-    sentence = f"process 7 ({words}) is blocked in {words} on descriptor 3 ({words})"
-    parts = [*asked(words, HOSTILE_BYTES * 50), *asked("B", None, where=(sentence,))]
+    task = BlockedTask(7, 7, words, "blocked", words, Descriptor(3, words), (Descriptor(4, words),))
+    parts = [*asked(words, HOSTILE_BYTES * 50), *asked("B", None, where=(task,))]
     steps: list[Part] = [
         *parts,
-        (Settle(words), [Looked(0, words, look(where=(sentence,)))]),
+        (Settle(words), [Looked(0, words, look(where=(task,)))]),
     ]
-    return transcript(*steps), Finding("ACC-01", words, f"B got {words}", (sentence, words))
+    return transcript(*steps), Finding("ACC-01", words, f"B got {words}", (task, words))
 
 
 def nothing() -> Transcript:

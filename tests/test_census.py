@@ -14,6 +14,7 @@ import pytest
 from gatecrash.instruments import procfs, syscalls
 from gatecrash.instruments.blocked import blocked_where
 from gatecrash.instruments.census import Census, parse_call
+from gatecrash.model.blocked import BlockedTask, Descriptor
 from gatecrash.model.processes import Task
 from tests.needs import need
 from tests.nursery import Nursery, compiled, running_nursery, until
@@ -56,9 +57,9 @@ def test_the_call_is_named_with_its_descriptor(nursery: Nursery) -> None:
     nursery.python(SERVER)
     task = asleep_in(nursery, "accept4", "accept")
     name = procfs.read(f"/proc/{task.pid}/comm").decode().strip()
-    names = {_inode(nursery.census, task.pid, 3): "the listening socket"}
-    expected = f"process {task.pid} ({name}) is blocked in {task.call} on descriptor 3 (the listening socket)"
-    assert blocked_where(task, nursery.census, names) == expected
+    where = blocked_where(task, nursery.census)
+    assert where == BlockedTask(task.pid, task.pid, name, "blocked", task.call, Descriptor(3, "socket"))
+    assert where.line() == f"process {task.pid} ({name}) is blocked in {task.call} on descriptor 3 (a socket)"
 
 
 @pytest.mark.parametrize("way", ["poll", "select", "epoll"])
@@ -71,7 +72,9 @@ def test_what_an_event_loop_watches_is_named(nursery: Nursery, way: str) -> None
     head = "import socket, select\nlistening = socket.create_server(('127.0.0.1', 0)); print(1, flush=True)\n"
     nursery.python(head + waits[way])
     task = asleep_in(nursery, "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait")
-    assert blocked_where(task, nursery.census).endswith(", watching descriptor 3 (a socket)")
+    where = blocked_where(task, nursery.census)
+    assert (where.descriptor, where.watched, where.more) == (None, (Descriptor(3, "socket"),), 0)
+    assert where.line().endswith(", watching descriptor 3 (a socket)")
 
 
 LIMITED = """
@@ -173,7 +176,9 @@ def test_a_stopped_process_has_no_time_limit(nursery: Nursery) -> None:
     until(lambda: nursery.census.tasks()[0].state == "T", "it stops")
     (task,) = nursery.census.tasks()
     assert task.timed is None
-    assert " is stopped in poll" in blocked_where(task, nursery.census).replace("ppoll", "poll")
+    where = blocked_where(task, nursery.census)
+    assert where.state == "stopped"
+    assert where.call in ("poll", "ppoll")
 
 
 def test_every_thread_is_a_task(nursery: Nursery) -> None:

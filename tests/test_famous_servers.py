@@ -164,4 +164,4 @@ def test_a_small_buffer_for_datagrams_is_told_of_the_contract() -> None:
     seen = Transcript(played, (Sent(0, "A", b"x" * 9, None, None, port=9), Got(1, "A", b"x" * 4, source_port=9)))
     finding = finding_in("DGRAM-04", Case(seen, Contract(protocol="udp")))
     assert finding is not None
-    assert any("max_datagram" in line for line in finding.evidence)
+    assert any("max_datagram" in line for line in finding.lines)

@@ -49,7 +49,7 @@ def test_equal_copies_are_found_where_a_terminal_shows_fewer(pipe: tuple[str, ..
     finding = _judge_both(pipe, terminal)
     assert finding is not None
     assert finding.conclusive
-    assert "terminal" in finding.evidence[-1]
+    assert "terminal" in finding.lines[-1]
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,8 @@ def test_a_memory_fault_is_the_cause_of_what_is_found_and_hides_nothing() -> Non
     unproven = Finding("LIFE-05", "a client is served", "it was not", ("a silence",), conclusive=False)
     found = with_cause(_case(ServerEnded(0, -11)), unproven)
     assert (found.rule, found.got, found.conclusive) == ("LIFE-05", "it was not", True)
-    assert found.evidence[0].startswith("the cause is a memory fault (MEM-03)")
-    assert found.evidence[1:] == ("a silence",)
+    assert found.lines[0].startswith("the cause is a memory fault (MEM-03)")
+    assert found.lines[1:] == ("a silence",)
 
 
 def test_an_abort_under_a_shortage_of_descriptors_is_no_memory_fault() -> None:

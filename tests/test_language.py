@@ -18,6 +18,7 @@ from gatecrash import language, languages
 from gatecrash.cli import main
 from gatecrash.errors import EngineFault, UsageError
 from gatecrash.language import Sentence, joined, said_by_catalogue, say, spoken, stated
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.contract import Contract
 from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.rulebook import applicable, in_language, load
@@ -266,13 +267,22 @@ def test_a_sentence_passes_from_process_to_process_and_through_a_file() -> None:
 
 @pytest.mark.usefixtures("korean")
 def test_a_remembered_verdict_is_spoken_like_a_fresh_one() -> None:
-    finding = Finding("ACC-01", stated("not a byte"), stated("1 byte"), (stated("sleeping"), "a line of a stranger"))
+    asleep = BlockedTask(7, 7, "server", "blocked", "pause")
+    finding = Finding(
+        "ACC-01", stated("not a byte"), stated("1 byte"), (stated("sleeping"), "a line of a stranger", asleep)
+    )
     verdict = Verdict("ACC-01", "inconclusive", stated("no answer"), finding)
     again = Verdict.from_json(json.loads(json.dumps(verdict.to_json())))
     assert again == verdict
     assert again.finding is not None
-    spoken_again = [spoken(text) for text in (again.reason, again.finding.expected, *again.finding.evidence)]
-    assert spoken_again == ["대답 없음", "바이트 없음", "자는 중(sleeping)", "a line of a stranger"]
+    spoken_again = [spoken(text) for text in (again.reason, again.finding.expected, *again.finding.lines)]
+    assert spoken_again == [
+        "대답 없음",
+        "바이트 없음",
+        "자는 중(sleeping)",
+        "a line of a stranger",
+        spoken(asleep.line()),
+    ]
 
 
 @pytest.mark.usefixtures("korean")

@@ -99,7 +99,7 @@ def test_without_the_word_it_is_no_echo_of_bytes_and_the_word_is_named(tmp_path:
     finding = verdicts["STREAM-03"].finding
     assert verdicts["STREAM-03"].outcome == "fail"
     assert finding is not None
-    assert any('write echo = "lines" under [contract]' in line for line in finding.evidence)
+    assert any('write echo = "lines" under [contract]' in line for line in finding.lines)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_who_has_sent_an_unfinished_line_back_is_not_told_of_an_echo_of_lines() 
     def hints(seen: Transcript) -> bool:
         finding = finding_in("STREAM-10", Case(seen, Contract(protocol="echo")))
         assert finding is not None
-        return any('echo = "lines"' in line for line in finding.evidence)
+        return any('echo = "lines"' in line for line in finding.lines)
 
     assert hints(both)
     assert not hints(one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Receive, Send, scenario
 from gatecrash.model.transcript import Connected, Ended, Event, Got, NotConnected, Sent, ServerEnded, Silent, Transcript
@@ -20,7 +21,7 @@ NAMED = Contract(
     written=frozenset({"path", "large_path", "post_path"}),
 )
 FOUND = Contract(protocol="http", path="/", large_path="/large", post_path="/echo")
-SILENCE = Silent(2, "A", proven=True, still="quiet", where=("process 7 is blocked in recvfrom",))
+SILENCE = Silent(2, "A", proven=True, still="quiet", where=(BlockedTask(7, 7, "", "blocked", "recvfrom"),))
 UNPROVEN = Silent(2, "A", proven=False, still="restless")
 CLOSED, RESET = Ended(2, "A", "FIN"), Ended(2, "A", "RST")
 

@@ -17,6 +17,7 @@ from gatecrash.instruments import procfs, sockdiag
 from gatecrash.instruments.queues import Queues
 from gatecrash.instruments.quiescence import Quiet, Resting, Restless, Spinning, Stillness, blocked_where, settle
 from gatecrash.instruments.ticks import Ticks
+from gatecrash.model.blocked import Descriptor
 from tests.needs import need
 from tests.nursery import Nursery, compiled, running_nursery, until
 
@@ -107,8 +108,8 @@ def test_a_server_that_waits_for_more_is_quiet_and_says_where(nursery: Nursery, 
         assert isinstance(still, Quiet)
         connection = queues.connection(("127.0.0.1", port), client.getsockname())
         assert connection is not None
-        where = blocked_where(still.tasks[0], nursery.census, {connection.inode: "the connection"})
-    assert where.endswith(" is blocked in recvfrom on descriptor 4 (the connection)")
+        where = blocked_where(still.tasks[0], nursery.census)
+    assert (where.state, where.call, where.descriptor) == ("blocked", "recvfrom", Descriptor(4, "socket"))
     assert connection.consumed == 7
 
 

@@ -10,6 +10,7 @@ import pytest
 from gatecrash.errors import UsageError
 from gatecrash.model import calls as fates
 from gatecrash.model import saved_transcript
+from gatecrash.model.blocked import BlockedTask, Descriptor
 from gatecrash.model.processes import ProcessEntry, Task
 from gatecrash.model.scenario import Connect, Receive, Send, Settle, scenario
 from gatecrash.model.transcript import (
@@ -37,14 +38,20 @@ SNAPSHOT = Snapshot(
     listener_holders=(7,),
     descriptors=((7, 4),),
     connections=(ClientSide("A", "ESTAB", True, 0, 0, 5, ((7, 4),)),),
-    where=("7 in accept(3)",),
+    where=(BlockedTask(7, 7, "server", "blocked", "accept", Descriptor(3, "socket")),),
     opened=((7, ((3, "socket:[1]"),)),),
 )
 EVENTS: tuple[Event, ...] = (
     Connected(0, "A"),
     Sent(1, "A", bytes(range(256)), read=True, consumed=256),
     Got(2, "A", b"\x00\xff\r\n"),
-    Silent(2, "A", proven=True, still="quiet", where=("here",)),
+    Silent(
+        2,
+        "A",
+        proven=True,
+        still="quiet",
+        where=(BlockedTask(7, 8, "server", "stopped", "poll", watched=(), more=2, limit=float("inf")),),
+    ),
     Ended(2, "A", "RST"),
     Looked(3, "end", SNAPSHOT),
     CallTrace(

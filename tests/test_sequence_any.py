@@ -13,6 +13,7 @@ from gatecrash.diagrams import diagram
 from gatecrash.diagrams.shortening import MOST_ROWS
 from gatecrash.model import steps
 from gatecrash.model import transcript as seen
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Event, Transcript
 from gatecrash.model.verdicts import Finding
@@ -21,7 +22,13 @@ from gatecrash.reports.sequence_text import text
 from tests.sequences import CHILD, PARENT
 
 NAMES = st.sampled_from(["A", "B", "C", "D", "E", "F", "G", "C12", ""])
-SENTENCES = st.lists(st.sampled_from([PARENT, CHILD, "process 8 (x) is running", "\x00\u202e"]), max_size=3).map(tuple)
+TASKS = st.lists(
+    st.sampled_from(
+        [PARENT, CHILD, BlockedTask(8, 8, "x", "running"), BlockedTask(8, 9, "\x00\u202e", "blocked", "\x00")]
+    ),
+    max_size=3,
+).map(tuple)
+EVIDENCE = TASKS | st.just(("zombies: 8", "\x00\u202e"))
 GOT = st.sampled_from(
     ["A got not a byte", "B could not connect", "the listening socket open", "threads", "", "\x1b[2J"]
 )
@@ -30,14 +37,14 @@ GOT = st.sampled_from(
 def made(kind: type[object]) -> st.SearchStrategy[object]:
     """Any value of a kind of step or event, with names and sentences that mean something."""
     fields = getattr(kind, "__dataclass_fields__", {})
-    chosen = {"client": NAMES, "where": SENTENCES, "name": st.sampled_from(["SIGTERM", "SIGCHLD"])}
+    chosen = {"client": NAMES, "where": TASKS, "name": st.sampled_from(["SIGTERM", "SIGCHLD"])}
     return st.builds(kind, **{name: strategy for name, strategy in chosen.items() if name in fields})
 
 
 KINDS = [kind for kind in vars(seen).values() if isinstance(kind, type) and issubclass(kind, Event)]
 STEPS = st.lists(st.one_of([made(kind) for kind in steps.STEPS]), min_size=1, max_size=20)
 EVENTS = st.lists(st.one_of([made(kind) for kind in KINDS if kind is not Event]), max_size=30)
-FINDINGS = st.none() | st.builds(Finding, evidence=SENTENCES, got=GOT)
+FINDINGS = st.none() | st.builds(Finding, evidence=EVIDENCE, got=GOT)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)

@@ -15,10 +15,11 @@ from gatecrash import languages
 from gatecrash.diagrams import Arrow, Diagram, Mark, Row, diagram, text_of
 from gatecrash.diagrams.labels import wrapped
 from gatecrash.diagrams.model import Span
-from gatecrash.diagrams.places import in_words, place_of
+from gatecrash.diagrams.places import in_words
 from gatecrash.model import calls as fates
 from gatecrash.model import steps
 from gatecrash.model import transcript as seen
+from gatecrash.model.blocked import BlockedTask, Descriptor, TaskState
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.sockets import Listener
 from gatecrash.model.transcript import ClientSide, Event, Looked, Transcript
@@ -74,7 +75,7 @@ _BUSY = replace(
     look(
         children=(9, 10),
         zombies=(11,),
-        where=(PARENT, CHILD, "process 10 (server) is running"),
+        where=(PARENT, CHILD, BlockedTask(10, 10, "server", "running")),
         connections=(
             side("A", unread=1, holders=((7, 5), (9, 4))),
             side("B", unread=20),
@@ -270,37 +271,56 @@ def test_any_transcript_is_drawn(played: list[steps.Step], came: list[Event], fi
 
 # -- where a task is ------------------------------------------------------------------------------------------------
 
+
+def doing(
+    call: str = "",
+    state: TaskState = "blocked",
+    *,
+    descriptor: Descriptor | None = None,
+    watched: tuple[Descriptor, ...] | None = None,
+    more: int = 0,
+    limit: float | None = None,
+) -> BlockedTask:
+    return BlockedTask(7, 7, "server", state, call, descriptor, watched, more, limit)
+
+
 _KNOWN = {(7, 3): "L", (7, 4): "C"}
+_SETS = (Descriptor(3, "socket"), Descriptor(5, "pipe"))
 PLACES = [
-    ("running", "running", "실행 중(running)"),
-    ("stopped", "stopped", "멈춤(stopped)"),
-    ("blocked in pause, waiting for a signal", "blocked in pause, waiting for a signal",
+    (doing(state="running"), "running", "running", "실행 중(running)"),
+    (doing("pause", state="stopped"), "stopped in pause, waiting for a signal",
+     "stopped in pause, waiting for a signal",
+     "pause에서 멈춤(stopped), 시그널(signal)을 기다림"),
+    (doing("pause"), "blocked in pause, waiting for a signal", "blocked in pause, waiting for a signal",
      "pause에서 막힘(blocked), 시그널(signal)을 기다림"),
-    ("blocked in accept on descriptor 3 (a socket), for at most 2 s", "blocked in accept(3): L",
+    (doing("accept", descriptor=Descriptor(3, "socket"), limit=2.0),
+     "blocked in accept on descriptor 3 (a socket), for at most 2 s", "blocked in accept(3): L",
      "accept(3)에서 막힘(blocked): L"),
-    ("blocked in read on descriptor 5", "blocked in read(5)", "read(5)에서 막힘(blocked)"),
-    ("blocked in poll, watching descriptors 3 (a socket), 5 (a pipe) and 2 more, for at most 0.5 s",
+    (doing("read", descriptor=Descriptor(5, None)),
+     "blocked in read on descriptor 5", "blocked in read(5)", "read(5)에서 막힘(blocked)"),
+    (doing("poll", watched=_SETS, more=2, limit=0.5),
+     "blocked in poll, watching descriptors 3 (a socket), 5 (a pipe) and 2 more, for at most 0.5 s",
      "blocked in poll, watching 3 (L), 5 (a pipe) and 2 more, for at most 0.5 s",
      "poll에서 막힘(blocked), 지켜보는 것: 3 (L), 5 (파이프(pipe)), 그 밖에 2개, 길어야 0.5초"),
-    ("blocked in epoll_wait, watching descriptor 9 (a socket)", "blocked in epoll_wait, watching 9 (a socket)",
+    (doing("epoll_wait", watched=(Descriptor(9, "socket"),)),
+     "blocked in epoll_wait, watching descriptor 9 (a socket)", "blocked in epoll_wait, watching 9 (a socket)",
      "epoll_wait에서 막힘(blocked), 지켜보는 것: 9 (소켓(socket))"),
-    ("blocked in select, watching nothing, for a time we cannot read",
+    (doing("select", watched=(), limit=float("inf")),
+     "blocked in select, watching nothing, for a time we cannot read",
      "blocked in select, watching nothing, for a time we cannot read",
      "select에서 막힘(blocked), 지켜보는 것 없음, 시간 제한은 읽을 수 없음"),
-    ("blocked in a call the kernel does not let us see", "blocked in a call the kernel does not let us see",
+    (doing("?"), "blocked in a call the kernel does not let us see", "blocked in a call the kernel does not let us see",
      "커널(kernel)이 보여 주지 않는 호출에서 막힘(blocked)"),
-    ("blocked in no, such words", "blocked in no, such words", "no, such words에서 막힘(blocked)"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("state", "english", "spoken"), PLACES)
-def test_where_a_task_is_in_words(state: str, english: str, spoken: str) -> None:
-    place = place_of(f"process 7 (server) is {state}")
-    assert place is not None
-    assert in_words(place, _KNOWN) == english
+@pytest.mark.parametrize(("task", "whole", "english", "spoken"), PLACES)
+def test_where_a_task_is_in_words(task: BlockedTask, whole: str, english: str, spoken: str) -> None:
+    assert task.line() == f"process 7 (server) is {whole}"
+    assert in_words(task, _KNOWN) == english
     languages.use("ko")
     try:
-        assert in_words(place, _KNOWN) == spoken
+        assert in_words(task, _KNOWN) == spoken
     finally:
         languages.use("en")
 

@@ -62,6 +62,6 @@ def _once(console: Console, session: Session, scenario: Scenario, rule: Rule, bu
     if finding is not None:
         console.print(Text.assemble((column(say("expected"), 10), "green"), plain(finding.expected)))
         console.print(Text.assemble((column(say("got"), 10), "red"), plain(finding.got)))
-        for line in finding.evidence:
+        for line in finding.lines:
             console.print(Text.assemble("  ", plain(line)))
     return finding is not None and finding.conclusive

@@ -88,7 +88,7 @@ def show(console: Console, judgement: JudgedRule, target: str, width: int) -> No
         for line in _drawn(verdict.transcript, verdict.finding, rule.id, width, console.encoding.lower()):
             console.print(line)
     terminal.expected_and_got(console, judgement)
-    terminal.evidence(console, verdict.finding.evidence if verdict.finding is not None else ())
+    terminal.evidence(console, verdict.finding.lines if verdict.finding is not None else ())
     console.print()
     console.print(Text.assemble(say("See it again: "), terminal.plain(again, "cyan")))
     console.print(Text.assemble(say("Read about it: "), (f"gatecrash explain {rule.id}", "cyan")))

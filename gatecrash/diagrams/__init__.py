@@ -58,8 +58,8 @@ def _with_a_fault(rows: list[Row], fault: Fault) -> list[Row]:
 
 
 def _tells(look: Looked, fault: Fault) -> bool:
-    """Whether this look has a sentence of the evidence."""
-    return any(sentence in fault.sentences for sentence in look.snapshot.where)
+    """Whether this look found a task that is part of the evidence."""
+    return any(task in fault.tasks for task in look.snapshot.where)
 
 
 def _in_time(events: tuple[Event, ...], cast: Cast) -> list[tuple[int, Event]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gatecrash.diagrams.places import Place, in_words, place_of
+from gatecrash.diagrams.places import in_words
 from gatecrash.language import say
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.scenario import (
     Fail,
     Freeze,
@@ -56,9 +57,9 @@ class Cast:
             return self.lane_of(self.serves[client])
         return self.wire if self.children else SERVER
 
-    def in_words(self, place: Place) -> str:
+    def in_words(self, task: BlockedTask) -> str:
         """What a task does, short: "blocked in accept(3): the listening socket"."""
-        return in_words(place, self.descriptors)
+        return in_words(task, self.descriptors)
 
 
 def client(name: str) -> str:
@@ -74,16 +75,16 @@ def child(pid: int) -> str:
 def cast_of(transcript: Transcript) -> Cast:
     """Who takes part, from all that was seen."""
     looks = [look.snapshot for look in transcript.looks()]
-    places = [place for sentence in _sentences(transcript) if (place := place_of(sentence)) is not None]
+    tasks = list(_tasks(transcript))
     mains = tuple(dict.fromkeys(look.main for look in looks if look.main is not None))
-    processes = {place.tid: place.pid for place in places}
+    processes = {task.tid: task.pid for task in tasks}
     for look in looks:
         processes.update({task.tid: task.pid for task in look.tasks})
         processes.update({entry.pid: entry.pid for entry in look.processes})
     seen = tuple(dict.fromkeys(_pids(transcript)))
     if not mains and seen:
         mains = (min(seen),)  # the first process is older than its children
-    names = {place.pid: place.name for place in places}
+    names = {task.pid: task.name for task in tasks}
     names.update({entry.pid: entry.name for look in looks for entry in look.processes})
     return Cast(
         clients=tuple(dict.fromkeys((*transcript.scenario.clients, *_heard(transcript)))),
@@ -95,7 +96,7 @@ def cast_of(transcript: Transcript) -> Cast:
         processes=processes,
         serves=_serves(looks),
         descriptors=_descriptors(looks),
-        prefork=any(place.call.startswith("accept") and place.pid not in mains for place in places),
+        prefork=any(task.accepts and task.pid not in mains for task in tasks),
     )
 
 
@@ -104,7 +105,7 @@ def _heard(transcript: Transcript) -> Iterator[str]:
     yield from (str(name) for event in transcript.events if (name := getattr(event, "client", None)) is not None)
 
 
-def _sentences(transcript: Transcript) -> Iterator[str]:
+def _tasks(transcript: Transcript) -> Iterator[BlockedTask]:
     for event in transcript.events:
         if isinstance(event, Silent | Sent):
             yield from event.where
@@ -114,10 +115,10 @@ def _sentences(transcript: Transcript) -> Iterator[str]:
 
 def _pids(transcript: Transcript) -> Iterator[int]:
     """Every process in the order in which it is first seen. A gated task counts where a look names its process."""
-    named = {place.tid: place.pid for s in _sentences(transcript) if (place := place_of(s)) is not None}
+    named = {task.tid: task.pid for task in _tasks(transcript)}
     for event in transcript.events:
         if isinstance(event, Silent | Sent):
-            yield from (place.pid for sentence in event.where if (place := place_of(sentence)) is not None)
+            yield from (task.pid for task in event.where)
         elif isinstance(event, Looked):
             yield from (entry.pid for entry in event.snapshot.processes)
         elif isinstance(event, CrashedProcess):

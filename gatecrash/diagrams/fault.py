@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from gatecrash.diagrams.places import place_of
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.transcript import Got, Transcript
 from gatecrash.model.verdicts import Difference, Finding
 from gatecrash.text import shown
@@ -30,10 +30,11 @@ class Fault:
     bytes: Mapping[int, int] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
     pids: frozenset[int] = frozenset()
-    sentences: frozenset[str] = frozenset()
+    tasks: frozenset[BlockedTask] = frozenset()
     whole: frozenset[int] = frozenset()
     named: frozenset[str] = frozenset()
     got: str = ""
+    descriptors: bool = False
 
     def blames(self, client: str) -> bool:
         """Whether this client is the one that got something wrong."""
@@ -50,7 +51,7 @@ def fault_of(transcript: Transcript, finding: Finding | None) -> Fault:
         return Fault()
     finding = _bounded(finding)
     clients = _named(transcript.scenario.clients, finding.got)
-    words = "\n".join((finding.got, *finding.evidence))
+    words = "\n".join((finding.got, *finding.lines))
     clients = clients or _named(transcript.scenario.clients, words)
     if not clients and len(transcript.scenario.clients) == 1:
         clients = set(transcript.scenario.clients)
@@ -64,24 +65,24 @@ def fault_of(transcript: Transcript, finding: Finding | None) -> Fault:
         bytes=where,
         missing=frozenset(owner if missing else ()),
         pids=frozenset(pids),
-        sentences=_culprits(finding.evidence),
+        tasks=_culprits(finding.tasks),
         whole=_foreign(transcript, finding, clients),
         named=frozenset(name for name in transcript.scenario.clients if name in set(_WORD.findall(words))),
         got=finding.got,
+        descriptors=any("descriptor" in line for line in finding.lines),
     )
 
 
 def _bounded(finding: Finding) -> Finding:
     """The finding with no more words than anybody reads: each sentence is looked for in each event."""
-    evidence = tuple(line[:_LONGEST] for line in finding.evidence[:_MOST_EVIDENCE])
-    return replace(finding, expected=finding.expected[:_LONGEST], got=finding.got[:_LONGEST], evidence=evidence)
+    bounded = (one[:_LONGEST] if isinstance(one, str) else one for one in finding.evidence[:_MOST_EVIDENCE])
+    return replace(finding, expected=finding.expected[:_LONGEST], got=finding.got[:_LONGEST], evidence=tuple(bounded))
 
 
-def _culprits(evidence: tuple[str, ...]) -> frozenset[str]:
-    """The evidence without processes that wait in accept, as they should, where others do not."""
-    places = [place for line in evidence if (place := place_of(line)) is not None]
-    busy = {place.sentence for place in places if not place.call.startswith("accept")}
-    return frozenset(evidence) if not busy else frozenset(evidence) - ({p.sentence for p in places} - busy)
+def _culprits(tasks: tuple[BlockedTask, ...]) -> frozenset[BlockedTask]:
+    """The tasks without those that wait in accept, as they should, where others do not."""
+    busy = frozenset(task for task in tasks if not task.accepts)
+    return busy or frozenset(tasks)
 
 
 def _foreign(transcript: Transcript, finding: Finding, blamed: set[str]) -> frozenset[int]:

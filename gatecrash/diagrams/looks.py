@@ -175,9 +175,7 @@ def _descriptors(drawing: Drawing, look: Snapshot) -> None:
     for pid, count in look.descriptors:
         before = drawing.known.descriptors.get(pid)
         if before is not None and before != count and pid in (look.main, *drawing.fault.pids):
-            bad = (
-                pid in drawing.fault.pids and count > before and any("descriptor" in s for s in drawing.fault.sentences)
-            )
+            bad = pid in drawing.fault.pids and count > before and drawing.fault.descriptors
             open_now = say("{count} descriptors open (before: {before})", count=count, before=before)
             drawing.mark(drawing.cast.lane_of(pid), "descriptors", open_now, bad=bad)
         drawing.known.descriptors[pid] = count

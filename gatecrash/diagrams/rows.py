@@ -10,11 +10,11 @@ from gatecrash.diagrams.cast import KERNEL, SERVER, Cast, child, client
 from gatecrash.diagrams.fault import Fault
 from gatecrash.diagrams.labels import of_bytes, plain, size_note
 from gatecrash.diagrams.model import Arrow, ArrowKind, Band, Fate, Mark, MarkKind, Row, text_of
-from gatecrash.diagrams.places import place_of
 from gatecrash.diagrams.trace import Trace
 from gatecrash.language import say, spoken
 from gatecrash.model import steps
 from gatecrash.model import transcript as seen
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.text import size_of
 
 _ANSWERED = (
@@ -74,20 +74,18 @@ class Drawing:
             label, step = plain(f"accept {name}"), self.step_number
             self.rows.append(Arrow(KERNEL, end, "accept", label, step=step, whose=client(name)))
 
-    def blocked(self, sentences: tuple[str, ...], *, blamed: bool = False, spinning: bool = False) -> None:
+    def blocked(self, tasks: tuple[BlockedTask, ...], *, blamed: bool = False, spinning: bool = False) -> None:
         """What the server's tasks do, those that do the same in one mark; nothing that was said before."""
         doing: dict[tuple[str, bool, bool], list[str]] = {}
-        for sentence in sentences:
-            place = place_of(sentence)
-            if place is None:
-                continue
-            lane, said = self.cast.lane_of(place.pid), self.cast.in_words(place)
-            spins = spinning and place.verb == "running"
+        for task in tasks:
+            lane, said = self.cast.lane_of(task.pid), self.cast.in_words(task)
+            running = task.state == "running"
+            spins = spinning and running
             if spins:
                 said = say("runs on and on, never sleeps")
-            bad = (blamed or spins) and sentence in self.fault.sentences
+            bad = (blamed or spins) and task in self.fault.tasks
             if self.known.doing.get(lane) != said or bad:
-                doing.setdefault((said, place.verb == "running", bad), []).append(lane)
+                doing.setdefault((said, running, bad), []).append(lane)
             self.known.doing[lane] = said
         for (said, running, bad), lanes in doing.items():
             kind: MarkKind = "spinning" if running and spinning else "blocked"

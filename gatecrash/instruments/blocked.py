@@ -1,4 +1,4 @@
-"""Where a task is blocked, as one sentence for the reader of a report."""
+"""Where a task is blocked: its call, and the descriptors it is on or watches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from gatecrash.instruments import procfs
 from gatecrash.instruments.census import Census
 from gatecrash.instruments.syscalls import ON_A_DESCRIPTOR
-from gatecrash.language import joined, marked, stated
+from gatecrash.model.blocked import BlockedTask, Descriptor
 from gatecrash.model.processes import Task
 
 _POLLFD = struct.Struct("=ihh")
@@ -17,97 +17,43 @@ _MOST_SHOWN = 6
 _POLL = frozenset({"poll", "ppoll"})
 _SELECT = frozenset({"select", "pselect6"})
 _EPOLL = frozenset({"epoll_wait", "epoll_pwait", "epoll_pwait2"})
-_KINDS = {"socket": marked("a socket"), "pipe": marked("a pipe"), "anon_inode": marked("a kernel object")}
-_WAITS_FOR = {
-    "wait4": marked("waiting for a child to end"),
-    "waitid": marked("waiting for a child to end"),
-    "vfork": marked("waiting for the new child to exec"),
-    "futex": marked("waiting for another thread"),
-    "pause": marked("waiting for a signal"),
-    "rt_sigsuspend": marked("waiting for a signal"),
-    "rt_sigtimedwait": marked("waiting for a signal"),
-    "nanosleep": marked("sleeping"),
-    "clock_nanosleep": marked("sleeping"),
-}
+_KINDS = frozenset({"socket", "pipe", "anon_inode"})
 
 
-def blocked_where(task: Task, census: Census, sockets: Mapping[int, str] | None = None) -> str:
-    """Which process is blocked in which call on which descriptor, as one plain sentence.
-
-    `sockets` names sockets by inode, as in {4711: "A's connection"}; others are "a socket".
-    """
-    who = _who(task)
-    if task.state == "R" or task.call == "running":
-        return stated("{who} is running", who=who)
-    verb = stated("stopped") if task.state == "T" else stated("blocked")
-    limit = "" if task.timed is None else _limit(task.timed)
-    if task.call == "?":
-        return stated("{who} is {verb} in a call the kernel does not let us see", who=who, verb=verb)
-    return stated(
-        "{who} is {verb} in {call}{on}{limit}",
-        who=who,
-        verb=verb,
-        call=task.call,
-        on=_on(task, census, sockets or {}),
-        limit=limit,
-    )
-
-
-def _who(task: Task) -> str:
+def blocked_where(task: Task, census: Census) -> BlockedTask:
+    """Which process is blocked in which call on which descriptor."""
     name = procfs.read(f"/proc/{task.pid}/comm").decode("utf-8", "backslashreplace").strip()
-    process = (
-        stated("process {pid} ({name})", pid=task.pid, name=name) if name else stated("process {pid}", pid=task.pid)
-    )
-    return process if task.tid == task.pid else stated("thread {tid} of {process}", tid=task.tid, process=process)
-
-
-def _limit(seconds: float) -> str:
-    return (
-        stated(", for at most {seconds:g} s", seconds=seconds)
-        if seconds < float("inf")
-        else stated(", for a time we cannot read")
-    )
-
-
-def _on(task: Task, census: Census, sockets: Mapping[int, str]) -> str:
-    if task.call in _WAITS_FOR:
-        return joined(("", stated(_WAITS_FOR[task.call])))
+    if task.state == "R" or task.call == "running":
+        return BlockedTask(task.pid, task.tid, name, "running")
     watched = _watched(task)
-    if watched is None and task.call not in ON_A_DESCRIPTOR:
-        return ""
-    descriptors = census.descriptors(task.pid)
-    if watched is None:
-        number = task.args[0] & 0xFFFFFFFF
-        return (
-            stated(" on {named}", named=_named((number,), descriptors, sockets))
-            if number in descriptors
-            else stated(" on descriptor {number}", number=number)
-        )
-    return (
-        stated(", watching {named}", named=_named(watched, descriptors, sockets))
-        if watched
-        else stated(", watching nothing")
+    more = max(0, len(watched or ()) - _MOST_SHOWN)
+    on = watched is None and task.call in ON_A_DESCRIPTOR
+    descriptors = census.descriptors(task.pid) if watched or on else {}
+    return BlockedTask(
+        pid=task.pid,
+        tid=task.tid,
+        name=name,
+        state="stopped" if task.state == "T" else "blocked",
+        call=task.call,
+        descriptor=_on(task.args[0] & 0xFFFFFFFF, descriptors) if on else None,
+        watched=None if watched is None else _named(watched[:_MOST_SHOWN], descriptors),
+        more=more,
+        limit=task.timed,
     )
 
 
-def _named(numbers: Iterable[int], descriptors: Mapping[int, str], sockets: Mapping[int, str]) -> str:
-    shown = [joined((f"{number} (", _kind(descriptors.get(number, "closed"), sockets), ")"), "") for number in numbers]
-    more = len(shown) - _MOST_SHOWN
-    listed = joined(shown[:_MOST_SHOWN])
-    named = (
-        stated("descriptors {listed}", listed=listed)
-        if len(shown) > 1
-        else stated("descriptor {listed}", listed=listed)
-    )
-    return stated("{named} and {more} more", named=named, more=more) if more > 0 else named
+def _on(number: int, descriptors: Mapping[int, str]) -> Descriptor:
+    return Descriptor(number, _kind(descriptors[number]) if number in descriptors else None)
 
 
-def _kind(target: str, sockets: Mapping[int, str]) -> str:
-    kind, _, rest = target.partition(":[")
-    if kind == "socket" and rest[:-1].isdigit():
-        return sockets.get(int(rest[:-1]), stated(_KINDS["socket"]))
-    known = _KINDS.get(target.partition(":")[0])
-    return target if known is None else stated(known)
+def _named(numbers: Iterable[int], descriptors: Mapping[int, str]) -> tuple[Descriptor, ...]:
+    return tuple(Descriptor(number, _kind(descriptors.get(number, "closed"))) for number in numbers)
+
+
+def _kind(target: str) -> str:
+    """The kind of "socket:[4711]", which is what /proc/PID/fd calls one; the name of a file as it is."""
+    kind = target.partition(":")[0]
+    return kind if kind in _KINDS else target
 
 
 def _watched(task: Task) -> tuple[int, ...] | None:

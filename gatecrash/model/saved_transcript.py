@@ -12,11 +12,13 @@ from pydantic import TypeAdapter, ValidationError
 from gatecrash.errors import UsageError
 from gatecrash.language import say
 from gatecrash.model import transcript as events_of
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Event, Transcript
 
 #: Bytes of peers above which a transcript is not kept: a flood is played again, not stored.
 MOST_KEPT = 4 * 1024 * 1024
+_TASK = TypeAdapter(BlockedTask)
 
 
 def to_json(transcript: Transcript) -> dict[str, Any] | None:
@@ -39,6 +41,17 @@ def from_json(row: dict[str, Any]) -> Transcript:
         raise UsageError(
             say("a saved transcript cannot be read: {error}. Judge the target again.", error=error)
         ) from None
+
+
+def task_to_json(task: BlockedTask) -> dict[str, Any]:
+    """Plain values."""
+    values: dict[str, Any] = _finite(_TASK.dump_python(task, mode="json"))
+    return values
+
+
+def task_from_json(row: dict[str, Any]) -> BlockedTask:
+    """What `task_to_json` wrote. Raises ValueError for anything else."""
+    return _TASK.validate_json(json.dumps(row))
 
 
 def _event(row: dict[str, Any]) -> Event:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.processes import ProcessEntry, Task
 from gatecrash.model.sockets import DatagramSocket, Listener
 
@@ -38,7 +39,7 @@ class Snapshot:
     listener_holders: tuple[int, ...]
     descriptors: tuple[tuple[int, int], ...]
     connections: tuple[ClientSide, ...]
-    where: tuple[str, ...]
+    where: tuple[BlockedTask, ...]
     share: float = 0.0
     asked_port: int = 0
     ports: tuple[int, ...] = ()

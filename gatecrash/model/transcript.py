@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from gatecrash.language import marked, spoken, stated
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.calls import CallOutcome
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.snapshot import ClientSide as ClientSide
@@ -78,7 +79,7 @@ class Sent(Event):
     read: bool | None
     consumed: int | None
     proven: bool = True
-    where: tuple[str, ...] = ()
+    where: tuple[BlockedTask, ...] = ()
     port: int | None = None  # of a datagram: the server's port it was sent to
 
     def line(self) -> str:
@@ -167,7 +168,7 @@ class Silent(Event):
     client: str
     proven: bool
     still: Still
-    where: tuple[str, ...] = ()
+    where: tuple[BlockedTask, ...] = ()
 
     def line(self) -> str:
         if self.proven:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gatecrash.language import Sentence, stated
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Transcript
@@ -28,6 +29,10 @@ class Difference:
     offset: int
 
 
+#: What was seen that shows it: a sentence, or where a task of the server was.
+Evidence = str | BlockedTask
+
+
 @dataclass(frozen=True)
 class Finding:
     """A broken rule as one scenario shows it. Not `conclusive`: it rests on time alone and is no failure."""
@@ -35,16 +40,26 @@ class Finding:
     rule: str
     expected: str
     got: str
-    evidence: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
     difference: Difference | None = None
     conclusive: bool = True
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The evidence in sentences."""
+        return tuple(one.line() if isinstance(one, BlockedTask) else one for one in self.evidence)
+
+    @property
+    def tasks(self) -> tuple[BlockedTask, ...]:
+        """The tasks of the server that are part of the evidence."""
+        return tuple(one for one in self.evidence if isinstance(one, BlockedTask))
 
 
 @dataclass(frozen=True)
 class Held:
     """The rule was put to the test in this scenario, and held. `evidence`: what was seen of that."""
 
-    evidence: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,7 +127,7 @@ class Verdict:
     @property
     def seen(self) -> str:
         """What was got and the evidence, as one text."""
-        return "" if self.finding is None else "\n".join((self.finding.got, *self.finding.evidence))
+        return "" if self.finding is None else "\n".join((self.finding.got, *self.finding.lines))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; peers' bytes as Latin-1 text, in the transcript as base64."""
@@ -120,12 +135,13 @@ class Verdict:
 
         finding = None
         if self.finding is not None:
+            evidence = self.finding.evidence
             difference = self.finding.difference
             finding = {
                 "rule": self.finding.rule,
                 "expected": self.finding.expected,
                 "got": self.finding.got,
-                "evidence": list(self.finding.evidence),
+                "evidence": [one if isinstance(one, str) else saved_transcript.task_to_json(one) for one in evidence],
                 "conclusive": self.finding.conclusive,
                 "difference": None
                 if difference is None
@@ -149,7 +165,9 @@ class Verdict:
 
     def _texts(self) -> tuple[str, ...]:
         found = self.finding
-        return (self.reason,) if found is None else (self.reason, found.expected, found.got, *found.evidence)
+        if found is None:
+            return (self.reason,)
+        return (self.reason, found.expected, found.got, *(one for one in found.evidence if isinstance(one, str)))
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Verdict:
@@ -168,7 +186,10 @@ class Verdict:
                 **{
                     **f,
                     **{name: said.get(f[name], f[name]) for name in ("expected", "got")},
-                    "evidence": tuple(said.get(line, line) for line in f["evidence"]),
+                    "evidence": tuple(
+                        said.get(one, one) if isinstance(one, str) else saved_transcript.task_from_json(one)
+                        for one in f["evidence"]
+                    ),
                 },
                 difference=None
                 if difference is None

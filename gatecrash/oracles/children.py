@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Sequence
 
 from gatecrash.language import marked, stated
 from gatecrash.model import labels
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.processes import ProcessEntry
 from gatecrash.model.scenario import Signal
 from gatecrash.model.transcript import HeldAt, Sent, Snapshot, Transcript
-from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
+from gatecrash.model.verdicts import Case, Evidence, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.service import as_finding, as_ruling, unserved
 from gatecrash.oracles.unseen import (
@@ -304,10 +305,10 @@ def _certain(*looks: Snapshot) -> bool:
     )
 
 
-def _who_reaps(look: Snapshot, zombies: tuple[int, ...]) -> tuple[str, ...]:
+def _who_reaps(look: Snapshot, zombies: tuple[int, ...]) -> tuple[Evidence, ...]:
     """The zombies, and what their parents have arranged for SIGCHLD."""
     parents = {entry.parent for entry in look.processes if entry.pid in zombies}
-    lines = [stated("zombies: {names}", names=", ".join(map(str, zombies)))]
+    lines: list[Evidence] = [stated("zombies: {names}", names=", ".join(map(str, zombies)))]
     arranged: tuple[tuple[Callable[[ProcessEntry], int], str], ...] = (
         (lambda e: e.blocked, stated("blocks SIGCHLD")),
         (lambda e: e.caught, stated("has a handler for SIGCHLD")),
@@ -322,9 +323,9 @@ def _who_reaps(look: Snapshot, zombies: tuple[int, ...]) -> tuple[str, ...]:
     return (*lines, *_lines_of(look, parents))
 
 
-def _lines_of(look: Snapshot, pids: set[int]) -> tuple[str, ...]:
+def _lines_of(look: Snapshot, pids: set[int]) -> tuple[BlockedTask, ...]:
     """Where these processes are blocked."""
-    return tuple(line for line in look.where if any(f"process {pid} " in line for pid in pids))
+    return tuple(task for task in look.where if task.pid in pids)
 
 
 def _many(count: int, noun: str, plural: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from gatecrash.language import joined, marked, stated
 from gatecrash.model.scenario import ReceiveDatagrams, SendDatagram
 from gatecrash.model.transcript import DatagramsDropped, Got, Sent, Transcript
-from gatecrash.model.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
+from gatecrash.model.verdicts import Case, Difference, Evidence, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.seen import of_all, unfinished
 from gatecrash.oracles.service import how_it_ended
@@ -253,7 +253,7 @@ def _place(different: datagram.DatagramDifference) -> Difference | None:
 def _unanswered(case: Case, client: str, rule: str, expected: str, got: str) -> Finding:
     """A missing answer: a fact when the server has gone or its silence was proven. Says whom it is connected to."""
     transcript, silence = case.transcript, case.transcript.silence(client)
-    evidence = list(silence.where) if silence is not None else []
+    evidence: list[Evidence] = [*silence.where] if silence is not None else []
     if transcript.server_ended is not None:
         got = joined((got, how_it_ended(transcript.server_ended)), "; ")
         evidence += (

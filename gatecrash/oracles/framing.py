@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from gatecrash.language import stated
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.transcript import Silent
 from gatecrash.model.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
@@ -343,6 +344,6 @@ def _then(case: Case, client: str) -> str:
     return stated("then the connection was closed") if end == "FIN" else stated("and then nothing more")
 
 
-def _where(case: Case, client: str) -> tuple[str, ...]:
+def _where(case: Case, client: str) -> tuple[BlockedTask, ...]:
     silence = case.transcript.silence(client)
     return silence.where if silence is not None else ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gatecrash.language import joined, stated
 from gatecrash.model.scenario import Connect, Receive
 from gatecrash.model.transcript import WHY_NOT, NotConnected, NotSent, Sent, ServerEnded, Silent, Transcript
-from gatecrash.model.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
+from gatecrash.model.verdicts import Case, Difference, Evidence, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles.unseen import nobody_came
 from gatecrash.protocols import protocol_of
 from gatecrash.protocols import speaks as speaks
@@ -20,7 +20,7 @@ class Unserved:
 
     client: str
     got: str
-    evidence: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
     proven: bool = True
     difference: Difference | None = None
     unseen: NotExercised | None = None
@@ -152,8 +152,8 @@ def how_it_ended(ended: ServerEnded) -> str:
     return ended.line()
 
 
-def _evidence(transcript: Transcript, silence: Silent | None) -> tuple[str, ...]:
-    lines = list(silence.where) if silence is not None else []
+def _evidence(transcript: Transcript, silence: Silent | None) -> tuple[Evidence, ...]:
+    lines: list[Evidence] = [*silence.where] if silence is not None else []
     if transcript.server_ended is not None and transcript.output.strip():
         lines.append(stated("its last words: {output}", output=last_words(transcript.output)))
     return tuple(lines)

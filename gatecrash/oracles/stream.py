@@ -9,7 +9,7 @@ from gatecrash.language import joined, marked, stated
 from gatecrash.model import labels
 from gatecrash.model.scenario import HalfClose, Send
 from gatecrash.model.transcript import ClientSide, Got, NotSent, Transcript
-from gatecrash.model.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
+from gatecrash.model.verdicts import Case, Difference, Evidence, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.seen import of_all, unfinished
 from gatecrash.oracles.service import askers, how_it_ended
@@ -120,7 +120,7 @@ def _closed(transcript: Transcript, client: str) -> Ruling:
         client=client,
         state=side.state,
     )
-    evidence = (*_holders(side), *look.where)
+    evidence: tuple[Evidence, ...] = (*_holders(side), *look.where)
     return Finding(
         "STREAM-06", stated("the server closes the connection"), got, evidence, conclusive=look.still == "quiet"
     )
@@ -351,7 +351,7 @@ def _finding(
     """A finding that something is missing: a fact once the connection or the server ended, else when proven."""
     transcript, silence = case.transcript, case.transcript.silence(client)
     ended = transcript.end(client) is not None or transcript.server_ended is not None
-    evidence = list(silence.where) if silence is not None else []
+    evidence: list[Evidence] = [*silence.where] if silence is not None else []
     if transcript.server_ended is not None and transcript.output.strip():
         evidence.append(stated("its last words: {output}", output=last_words(transcript.output)))
     proven = ended or (silence is not None and silence.proven)

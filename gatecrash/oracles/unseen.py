@@ -22,7 +22,7 @@ def never_looked(label: str) -> NotExercised:
 
 def never_still(look: Snapshot) -> NotExercised:
     """At the look that counts the server was not still, so that nothing is proven."""
-    where = f" ({look.where[0]})" if look.where else ""
+    where = f" ({look.where[0].line()})" if look.where else ""
     moving = stated(_MOVING[look.still])
     said = stated("nothing is proven of a server that is not still: {moving}{where}", moving=moving, where=where)
     return NotExercised(said, unproven=True)
@@ -50,7 +50,7 @@ def nothing_answered(client: str) -> NotExercised:
 
 def unproven_silence(client: str, silence: Silent | None) -> NotExercised:
     """The client got nothing more, and nothing proves that nothing more would have come."""
-    where = f" ({silence.where[0]})" if silence is not None and silence.where else ""
+    where = f" ({silence.where[0].line()})" if silence is not None and silence.where else ""
     return NotExercised(
         stated("that {client} would get nothing more was not proven{where}", client=client, where=where), unproven=True
     )

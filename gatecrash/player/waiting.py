@@ -16,6 +16,7 @@ from gatecrash.instruments.patience import OwnTime, Patience
 from gatecrash.instruments.quiescence import Quiet, Resting, Spinning, Stillness
 from gatecrash.instruments.spinning import SPIN_WINDOW
 from gatecrash.instruments.ticks import Ticks
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.transcript import Still
 from gatecrash.target.server import Server, look_at_queues
 
@@ -35,7 +36,7 @@ class Waited:
     reached: bool
     proven: bool = True
     still: Still = "quiet"
-    where: tuple[str, ...] = ()
+    where: tuple[BlockedTask, ...] = ()
 
 
 _REACHED = Waited(True)
@@ -179,7 +180,7 @@ class Waiter:
         poller.poll(milliseconds)
         self.server.pump()
 
-    def _where(self, still: Stillness) -> tuple[str, ...]:
+    def _where(self, still: Stillness) -> tuple[BlockedTask, ...]:
         tasks = (still.task,) if isinstance(still, Spinning) else still.tasks
         return tuple(quiescence.blocked_where(task, self.server.census) for task in tasks[:8])
 

@@ -325,5 +325,5 @@ def _told(rule: Rule, broken: RuleBroken) -> str:
     lines = [f"{rule.id} {rule.level}: {spoken(rule.title)}"]
     lines += (f"{number:2}. {spoken(step.line())}" for number, step in enumerate(broken.scenario.steps, 1))
     lines += [say("expected: {expected}", expected=finding.expected), say("got:      {got}", got=finding.got)]
-    lines += map(spoken, finding.evidence)
+    lines += map(spoken, finding.lines)
     return safe_text("\n".join(lines))

@@ -123,8 +123,8 @@ def _details(record: RunRecord, judgement: JudgedRule) -> str:
         lines += ["", f"expected: {verdict.finding.expected}", f"got:      {verdict.finding.got}"]
         if verdict.finding.difference is not None:
             lines += [f"  {line}" for line in side_by_side(verdict.finding.difference)]
-    if verdict.finding is not None and verdict.finding.evidence:
-        lines += ["", "seen from outside:", *(f"  {line}" for line in verdict.finding.evidence)]
+    if verdict.finding is not None and verdict.finding.lines:
+        lines += ["", "seen from outside:", *(f"  {line}" for line in verdict.finding.lines)]
     if verdict.scenario is not None:
         lines += [
             "",
@@ -161,7 +161,7 @@ def _named_line(judgement: JudgedRule, name: str) -> int:
     if finding is None:
         return 1
     place = re.compile(rf"(?<![\w.-]){re.escape(name)}:([1-9][0-9]{{0,5}})\b")
-    found = (place.search(text) for text in (finding.got, *finding.evidence))
+    found = (place.search(text) for text in (finding.got, *finding.lines))
     return next((int(one[1]) for one in found if one is not None), 1)
 
 

@@ -295,7 +295,7 @@ def _failure(judgement: JudgedRule, row: TableRow, record: RunRecord) -> Failure
     finding = verdict.finding
     steps = [] if verdict.scenario is None else folded_lines(verdict.scenario.steps)
     kept = _kept(steps)
-    evidence = finding.evidence if finding is not None else ()
+    evidence = finding.lines if finding is not None else ()
     difference = finding.difference if finding is not None else None
     return Failure(
         row=row,

@@ -102,7 +102,7 @@ def told(mark: GradedRule, hidden: frozenset[str] = frozenset(), limit: int = MO
         lines.append(verdict.reason)
     if verdict.outcome == "fail" and finding is not None:
         lines += [f"expected  {finding.expected}", f"got       {finding.got}"]
-        lines += _some([f"  {line}" for line in finding.evidence])
+        lines += _some([f"  {line}" for line in finding.lines])
     if verdict.outcome == "fail" and verdict.scenario is not None and verdict.scenario.steps:
         steps = [f"{number:2}. {line}" for number, line in folded_lines(verdict.scenario.steps)]
         lines += ["The smallest client that shows it:", *_some(steps)]

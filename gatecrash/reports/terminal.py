@@ -141,7 +141,7 @@ def failure(console: Console, judgement: JudgedRule, contract: Contract, replay_
         for number, line in folded_lines(verdict.scenario.steps):
             console.print(Text.assemble(f"  {number:2}. ", plain(line)))
     expected_and_got(console, judgement)
-    evidence(console, verdict.finding.evidence if verdict.finding is not None else ())
+    evidence(console, verdict.finding.lines if verdict.finding is not None else ())
     _mistakes(console, rule.likeliest(verdict.seen), contract)
     console.print()
     if verdict.confirmed is not None:

@@ -133,7 +133,7 @@ def _row(judgement: JudgedRule) -> dict[str, Any]:
     finding = verdict.finding
     evidence: dict[str, Any] = {"reason": verdict.reason} if verdict.reason else {}
     if finding is not None:
-        evidence.update(expected=finding.expected, got=finding.got, seen=list(finding.evidence))
+        evidence.update(expected=finding.expected, got=finding.got, seen=list(finding.lines))
     return {
         "rule": rule.id,
         "title": rule.title,

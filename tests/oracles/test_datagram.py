@@ -58,7 +58,7 @@ def test_a_datagram_comes_back_as_it_was(rule: str, made: Transcript, expected: 
 def test_what_a_large_datagram_lacks_may_not_have_been_promised() -> None:
     ruling = ruled("DGRAM-04", played(exchange("A", b"one", b"on")), "udp")
     assert isinstance(ruling, Finding)
-    assert "max_datagram" in ruling.evidence[-1]
+    assert "max_datagram" in ruling.lines[-1]
 
 
 BOTH = (sends("A", b"from A"), sends("B", b"from B"))

@@ -1,0 +1,122 @@
+"""Where a task of the server was found: in which call, on which descriptor, for how long at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gatecrash.language import joined, marked, stated
+
+#: What is said of what /proc/PID/fd calls "socket:[4711]", "pipe:[4712]" and "anon_inode:[eventpoll]".
+_KINDS = {"socket": marked("a socket"), "pipe": marked("a pipe"), "anon_inode": marked("a kernel object")}
+_WAITS_FOR = {
+    "wait4": marked("waiting for a child to end"),
+    "waitid": marked("waiting for a child to end"),
+    "vfork": marked("waiting for the new child to exec"),
+    "futex": marked("waiting for another thread"),
+    "pause": marked("waiting for a signal"),
+    "rt_sigsuspend": marked("waiting for a signal"),
+    "rt_sigtimedwait": marked("waiting for a signal"),
+    "nanosleep": marked("sleeping"),
+    "clock_nanosleep": marked("sleeping"),
+}
+
+TaskState = Literal["blocked", "stopped", "running"]
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """A descriptor of a process, and what it is: "socket", "pipe", "anon_inode", "closed", or the name of a file.
+
+    None: it was not in the process's table any more.
+    """
+
+    number: int
+    what: str | None
+
+    @property
+    def kind(self) -> str:
+        """What it is, for a reader of a report; the name of a file is a stranger's text."""
+        known = _KINDS.get(self.what or "")
+        return self.what or "" if known is None else stated(known)
+
+
+@dataclass(frozen=True)
+class BlockedTask:
+    """One task at a look. `call` is "" while it runs, and "?" where the kernel does not tell.
+
+    `descriptor` is what the call is on; `watched` what a call such as poll waits for, and `more` how many others.
+    `limit` is the seconds it waits at most, infinite where nobody can read them.
+    """
+
+    pid: int
+    tid: int
+    name: str
+    state: TaskState
+    call: str = ""
+    descriptor: Descriptor | None = None
+    watched: tuple[Descriptor, ...] | None = None
+    more: int = 0
+    limit: float | None = None
+
+    @property
+    def accepts(self) -> bool:
+        """Whether it waits for the next client, in accept or accept4."""
+        return self.call.startswith("accept")
+
+    @property
+    def waits_for(self) -> str:
+        """What it waits for where the call alone says it, in English; else ""."""
+        return _WAITS_FOR.get(self.call, "")
+
+    def line(self) -> str:
+        """Which process is blocked in which call on which descriptor, as one plain sentence."""
+        if self.state == "running":
+            return stated("{who} is running", who=self._who())
+        verb = stated("stopped") if self.state == "stopped" else stated("blocked")
+        if self.call == "?":
+            return stated("{who} is {verb} in a call the kernel does not let us see", who=self._who(), verb=verb)
+        return stated(
+            "{who} is {verb} in {call}{on}{limit}",
+            who=self._who(),
+            verb=verb,
+            call=self.call,
+            on=self._on(),
+            limit=self._limit(),
+        )
+
+    def _who(self) -> str:
+        process = (
+            stated("process {pid} ({name})", pid=self.pid, name=self.name)
+            if self.name
+            else stated("process {pid}", pid=self.pid)
+        )
+        return process if self.tid == self.pid else stated("thread {tid} of {process}", tid=self.tid, process=process)
+
+    def _limit(self) -> str:
+        if self.limit is None:
+            return ""
+        if self.limit < float("inf"):
+            return stated(", for at most {seconds:g} s", seconds=self.limit)
+        return stated(", for a time we cannot read")
+
+    def _on(self) -> str:
+        if self.waits_for:
+            return joined(("", stated(self.waits_for)))
+        if self.watched is not None:
+            return stated(", watching {named}", named=self._named()) if self.watched else stated(", watching nothing")
+        if self.descriptor is None:
+            return ""
+        if self.descriptor.what is None:
+            return stated(" on descriptor {number}", number=self.descriptor.number)
+        return stated(" on {named}", named=stated("descriptor {listed}", listed=_listed((self.descriptor,))))
+
+    def _named(self) -> str:
+        watched = self.watched or ()
+        one, several = marked("descriptor {listed}"), marked("descriptors {listed}")
+        named = stated(several if len(watched) + self.more > 1 else one, listed=_listed(watched))
+        return stated("{named} and {more} more", named=named, more=self.more) if self.more else named
+
+
+def _listed(descriptors: tuple[Descriptor, ...]) -> str:
+    return joined(joined((f"{one.number} (", one.kind, ")"), "") for one in descriptors)
