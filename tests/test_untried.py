@@ -9,11 +9,13 @@ import pytest
 
 from gatecrash.cli import main
 from gatecrash.engine import worker_pool as runner
+from gatecrash.engine.events import TargetPrepared, listen
 from gatecrash.engine.preparation import OpenTarget, SessionPool
 from gatecrash.engine.prerequisites import holding
 from gatecrash.engine.profiles import Profile, profile
 from gatecrash.engine.properties import Property
-from gatecrash.engine.run import Run, RunRequest
+from gatecrash.engine.run import Run
+from gatecrash.engine.run_request import RunRequest
 from gatecrash.engine.worker_pool import Result, WorkerPool, WorkItem, work_items
 from gatecrash.model.contract import Contract, Protocol, Silence
 from gatecrash.model.launch import Launch
@@ -33,7 +35,8 @@ RULES = ("ACC-01", "STREAM-01", "STREAM-02", "STREAM-03", "STREAM-11")
 
 def results(folder: Path, jobs: int, until: float = float("inf")) -> list[Result]:
     with WorkerPool(folder, lambda: SessionPool(folder), ECHO, profile("glance"), jobs=jobs) as workers:
-        return list(workers.results(work_items(RULES, ("plain",)), until=until))
+        told = workers.results(work_items(RULES, ("plain",)), until=until)
+        return [one for one in told if isinstance(one, Result)]
 
 
 @FORKING
@@ -146,12 +149,11 @@ def run_with(
 ) -> dict[str, Verdict]:
     """The verdicts of a run whose workers say this, on a server that is an echo."""
     monkeypatch.setattr(runner.WorkerPool, "__enter__", lambda workers: workers)
-    monkeypatch.setattr(runner.WorkerPool, "results", lambda workers, work, until: iter(found))
+    monkeypatch.setattr(runner.WorkerPool, "results", lambda workers, work, until: (one for one in found))
+    prepared = Prepared("echo", Contract(protocol="echo", concurrency="fork"), {"plain": Launch((), folder)})
+    monkeypatch.setattr(Run, "prepare", lambda run: TargetPrepared(prepared, {}))
     run = Run(RunRequest(ECHO, tuple(load().get(rule) for rule in rules)), folder)
-    run.prepared = Prepared("echo", Contract(protocol="echo", concurrency="fork"), {"plain": Launch((), folder)})
-    for _ in run.verdicts():
-        continue
-    return {verdict.rule: verdict for verdict in (j.verdict for j in run.record().judgements)}
+    return {judged.rule.id: judged.verdict for judged in listen(run.events()).judgements}
 
 
 def order_of(rule: str) -> WorkItem:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,14 +15,17 @@ from rich.text import Text
 from gatecrash.commands import absolute
 from gatecrash.commands.points import grading_asked, unused_grading
 from gatecrash.config.scheme import Scheme
+from gatecrash.engine.events import Event, RuleJudged, TargetPrepared, listen
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.profiles import profile, seconds
 from gatecrash.engine.references import default_target
-from gatecrash.engine.run import Run, RunRequest
+from gatecrash.engine.run import Run
+from gatecrash.engine.run_request import RunRequest
 from gatecrash.errors import GatecrashError, UsageError
 from gatecrash.language import say, spoken
 from gatecrash.model.verdicts import Verdict, merge
 from gatecrash.reports import formats, links, terminal
+from gatecrash.reports.live import LiveReports
 from gatecrash.results import exit_codes, last_run
 from gatecrash.results.baseline import Baseline
 from gatecrash.results.baseline_file import read_baseline, to_be_written, written
@@ -139,7 +141,7 @@ def _longest(text: str) -> float:
 
 @dataclass
 class Progress:
-    """A live line on a terminal; elsewhere a line for each broken rule as it is found."""
+    """What is judged; then a live line on a terminal, elsewhere a line for each broken rule as it is found."""
 
     console: Console
     total: int
@@ -147,17 +149,28 @@ class Progress:
     live: Live | None = None
 
     def __enter__(self) -> Progress:
-        if self.console.is_terminal:
-            self.live = Live(self._line(), console=self.console, transient=True, refresh_per_second=8)
-            self.live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.live is not None:
             self.live.stop()
 
-    def hear(self, verdict: Verdict) -> None:
-        """Take one verdict in."""
+    def hear(self, event: Event) -> None:
+        """Show what an event says of the target or of rules."""
+        match event:
+            case TargetPrepared():
+                terminal.header(self.console, event.prepared, event.missing)
+                self._go_live()
+            case RuleJudged():
+                for verdict in event.verdicts:
+                    self._show(verdict)
+
+    def _go_live(self) -> None:
+        if self.console.is_terminal:
+            self.live = Live(self._line(), console=self.console, transient=True, refresh_per_second=8)
+            self.live.start()
+
+    def _show(self, verdict: Verdict) -> None:
         known = {v.rule for v in self.verdicts if v.outcome == "fail"}
         self.verdicts.append(verdict)
         if self.live is not None:
@@ -191,7 +204,7 @@ def run(options: argparse.Namespace) -> int:
     folder = SessionPool.new_folder()
     judged = Run(request, folder)
     try:
-        record = _judge(judged, reports, console, fail_fast=options.fail_fast)
+        record = _judge(judged, reports, console)
     except GatecrashError as error:
         record = judged.failed(error)
         _write(reports, record)
@@ -286,6 +299,7 @@ def _wishes(options: argparse.Namespace, known: Baseline | None) -> RunRequest:
         contract=absolute(options.contract),
         jobs=options.jobs,
         max_time=options.max_time,
+        fail_fast=options.fail_fast,
         strict=options.strict,
         baseline=known,
         grading=grading_asked(options.grading, options.contract),
@@ -302,32 +316,14 @@ def _failed_last(rules: tuple[Rule, ...], target: str) -> tuple[Rule, ...]:
     return chosen
 
 
-def _judge(judged: Run, reports: list[formats.Report], console: Console, *, fail_fast: bool) -> RunRecord:
-    prepared = judged.prepare()
-    terminal.header(console, prepared, judged.missing)
-    enough = False
-    with (
-        Progress(console, len(judged.request.rules)) as progress,
-        closing(judged.verdicts()) as coming,
-        suppress(KeyboardInterrupt),  # what is known by then is told
-    ):
-        _write(reports, judged.record(), live=True)
-        for verdicts in coming:
-            for verdict in verdicts:
-                progress.hear(verdict)
-            _write(reports, judged.record(), live=True)
-            enough = fail_fast and any(verdict.outcome == "fail" for verdict in verdicts)
-            if enough:
-                break
-    record = judged.record()
-    return replace(record, interrupted=False) if enough else record
+def _judge(judged: Run, reports: list[formats.Report], console: Console) -> RunRecord:
+    with Progress(console, len(judged.request.rules)) as progress:
+        return listen(judged.events(), progress.hear, LiveReports(reports, judged.record).hear)
 
 
-def _write(reports: list[formats.Report], record: RunRecord, *, live: bool = False) -> None:
-    """Write the reports; with `live`, those that are written anew after every rule."""
+def _write(reports: list[formats.Report], record: RunRecord) -> None:
     for report in reports:
-        if report.live or not live:
-            report.write(record)
+        report.write(record)
 
 
 def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> ExitCode:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from rich.text import Text
 
 from gatecrash.commands import absolute
 from gatecrash.commands.changes import Changes
+from gatecrash.engine.events import Event, Events, Finished, Interrupted, RuleJudged, TargetPrepared
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.profiles import PROFILES
-from gatecrash.engine.run import Run, RunRequest
+from gatecrash.engine.run import Run
+from gatecrash.engine.run_request import RunRequest
 from gatecrash.errors import TargetError, UsageError
 from gatecrash.language import say
 from gatecrash.model.verdicts import Verdict, merge
@@ -23,7 +26,7 @@ from gatecrash.reports import terminal
 from gatecrash.reports.board import board
 from gatecrash.results import last_run
 from gatecrash.results.record import RunRecord
-from gatecrash.rulebook import load
+from gatecrash.rulebook import Rule, load
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -77,26 +80,53 @@ def _round(request: RunRequest, changes: Changes, console: Console, *, first: tu
     folder = SessionPool.new_folder()
     judged = Run(request, folder)
     try:
-        judged.prepare()
         with (
             Live(console=console, auto_refresh=False, transient=True) as live,
-            closing(judged.verdicts(first=first)) as coming,
+            closing(judged.events(first=first)) as events,
         ):
-            heard: list[Verdict] = []
-            for verdicts in coming:
-                heard += verdicts
-                if console.is_terminal:
-                    live.update(board(judged.prepared.name, request.rules, merge(heard), judging=True), refresh=True)
-                if changes.seen():
-                    return None
-        record = judged.record()
-        last_run.save(record, request.target, request.contract)
+            record = _watched(events, _LiveBoard(request.rules, live), changes)
+        if record is not None:
+            last_run.save(record, request.target, request.contract)
         return record
     except TargetError as error:
         console.print(terminal.plain(str(error), "red"))
         return None
     finally:
         SessionPool.remove_folder(folder)
+
+
+class _LiveBoard:
+    """Hears a round, and draws the board anew after every rule."""
+
+    def __init__(self, rules: Iterable[Rule], live: Live) -> None:
+        self._rules = tuple(rules)
+        self._live = live
+        self._title = ""
+        self._heard: list[Verdict] = []
+
+    def hear(self, event: Event) -> None:
+        match event:
+            case TargetPrepared():
+                self._title = event.prepared.name
+            case RuleJudged():
+                self._heard += event.verdicts
+                if self._live.console.is_terminal:
+                    shown = board(self._title, self._rules, merge(self._heard), judging=True)
+                    self._live.update(shown, refresh=True)
+
+
+def _watched(events: Events, shown: _LiveBoard, changes: Changes) -> RunRecord | None:
+    """The record of a round; None when a file was saved before its end. Who interrupts a round has watched enough."""
+    for event in events:
+        shown.hear(event)
+        match event:
+            case Interrupted():
+                raise KeyboardInterrupt
+            case Finished():
+                return event.record
+            case RuleJudged() if changes.seen():
+                return None
+    return None
 
 
 def _tell(console: Console, record: RunRecord, number: int) -> None:

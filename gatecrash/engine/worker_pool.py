@@ -16,7 +16,7 @@ import signal
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,6 +27,7 @@ from types import TracebackType
 
 from hypothesis.configuration import set_hypothesis_home_dir
 
+from gatecrash.engine.events import RuleStarted
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import holding
 from gatecrash.engine.profiles import Profile
@@ -157,14 +158,16 @@ class WorkerPool:
 
     # -- the parent's side --------------------------------------------------------------------------------------
 
-    def results(self, work: Iterable[WorkItem], *, until: float = math.inf) -> Iterator[Result]:
-        """Hand the work out and give each result as it comes, until all is done or nobody is left to do it.
+    def results(
+        self, work: Iterable[WorkItem], *, until: float = math.inf
+    ) -> Generator[RuleStarted | Result, None, None]:
+        """Hand the work out, say so, and give each result as it comes, until all is done or nobody is left to do it.
 
         `until`: when it has to be over (time.monotonic).
         """
         waiting = list(work)
         self._untried = Counter(item.rule for item in waiting if item.build == "plain")
-        self._hand_out(waiting)
+        yield from self._hand_out(waiting)
         while busy := {worker.line: worker for worker in self._workers if worker.item is not None}:
             left = until - time.monotonic()
             heard = wait(list(busy), None if left == math.inf else max(left, 0.0)) if left > 0 else []
@@ -178,8 +181,9 @@ class WorkerPool:
                 self._learn(result)
                 if result.lost and self._started < self._jobs + _MOST_REPLACED:
                     self._start()
-                self._hand_out(waiting)
+                started = self._hand_out(waiting)  # first of all, so that nobody is idle while the result is heard
                 yield result
+                yield from started
         for item in waiting:
             yield Result(item, fault="there was no worker left to try it")
 
@@ -202,15 +206,18 @@ class WorkerPool:
         elif not self._untried[rule] and rule not in self._failing:
             self._held.add(rule)
 
-    def _hand_out(self, waiting: list[WorkItem]) -> None:
+    def _hand_out(self, waiting: list[WorkItem]) -> list[RuleStarted]:
         """An item to each free worker, as long as there is one whose rule can be tried now."""
+        started: list[RuleStarted] = []
         for worker in self._workers:
             if worker.item is None and not worker.line.closed:
                 item = next((one for one in waiting if self._may_be_tried(one.rule)), None)
                 if item is None:
-                    return
+                    break
                 waiting.remove(item)
                 self._send(worker, item)
+                started.append(RuleStarted(item.rule, item.build))
+        return started
 
     def _may_be_tried(self, rule: str) -> bool:
         """Whether all that it builds on has been tried; rules that this run leaves out are probed by the workers."""

@@ -22,7 +22,8 @@ from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import verdict_without_trying
 from gatecrash.engine.profiles import Profile, profile, seconds
 from gatecrash.engine.references import Judged, judged_targets
-from gatecrash.engine.run import Run, RunRequest
+from gatecrash.engine.run import Run
+from gatecrash.engine.run_request import RunRequest
 from gatecrash.engine.trial import RuleBroken, Trial
 from gatecrash.errors import GatecrashError, UsageError
 from gatecrash.language import say, spoken

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
 
 import pytest
 
+from gatecrash.engine.events import EngineFailed, Event, RuleJudged
 from gatecrash.engine.run import Run
 from gatecrash.errors import GatecrashError
 from gatecrash.model.verdicts import Verdict
@@ -22,27 +23,34 @@ PROPERTY = "gatecrash"
 TOLD = "gatecrash_told"
 
 
-@dataclass
 class Gatherer:
-    """Hears every test's report in the process that runs the session, and writes the reports at its end."""
+    """Turns every test's report into the events of a run, and writes the reports at the end of the session.
 
-    run: Run
-    reports: tuple[Report, ...]
-    verdicts: list[Verdict] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    pytest decides which test runs where; what is told of a target, and made of it, is what `gatecrash check` tells.
+    """
+
+    def __init__(self, run: Run, reports: tuple[Report, ...]) -> None:
+        self.run = run
+        self.reports = reports
+        self._verdicts: list[Verdict] = []
+        self._heard = False
+
+    def hear(self, event: Event) -> None:
+        """Take one event in."""
+        self._heard = True
+        if isinstance(event, RuleJudged):
+            self._verdicts += event.verdicts
+        self.run.recorder.hear(event)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take one test's verdicts in; they are complete when its fixtures have ended."""
-        if report.failed and not getattr(report, TOLD, False):
-            self.faults.append(report.longreprtext)
-        if report.when == "teardown":
-            rows = [row for name, row in report.user_properties if name == PROPERTY]
-            self.verdicts += [Verdict.from_json(json.loads(str(row))) for row in rows]
+        """Hear what one test's report says."""
+        for event in events_of(report):
+            self.hear(event)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the reports; under --strict-rules, a baseline that must shrink fails the run."""
-        if self.verdicts or self.faults:
+        if self._heard:
             record = self.record(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
             for report in self.reports:
                 report.write(record)
@@ -61,16 +69,21 @@ class Gatherer:
     def record(self, *, interrupted: bool) -> RunRecord:
         """The record of what was heard, as `gatecrash check` makes it."""
         try:
-            self.run.prepare()  # what a worker has built and discovered is read
+            self.hear(self.run.prepare())  # what a worker has built and discovered is read
         except GatecrashError as error:  # every test has failed for this one reason
             return self.run.failed(error)
-        return replace(
-            self.run.record(),
-            judgements=judgements(self.verdicts, self.run.request.rules),
-            fault="\n".join(dict.fromkeys(self.faults)) or None,
-            interrupted=interrupted,
-        )
+        return self.run.record(interrupted=interrupted)
 
     def _fixed(self) -> list[str]:
-        judged = judgements(self.verdicts, self.run.request.rules)
+        judged = judgements(self._verdicts, self.run.request.rules)
         return [one.rule for one in (self.run.request.baseline or Baseline()).fixed(j.verdict for j in judged)]
+
+
+def events_of(report: pytest.TestReport) -> Iterator[EngineFailed | RuleJudged]:
+    """What a report says of a run: the verdicts of a test are complete when its fixtures have ended."""
+    if report.failed and not getattr(report, TOLD, False):
+        yield EngineFailed(report.longreprtext)
+    if report.when == "teardown":
+        rows = [row for name, row in report.user_properties if name == PROPERTY]
+        for verdict in (Verdict.from_json(json.loads(str(row))) for row in rows):
+            yield RuleJudged(verdict.rule, verdict.build, (verdict,))

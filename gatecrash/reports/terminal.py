@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -43,7 +43,7 @@ def column(text: str, width: int) -> str:
     return text + " " * max(0, width - cell_len(text))
 
 
-def header(console: Console, prepared: Prepared, missing: dict[str, str]) -> None:
+def header(console: Console, prepared: Prepared, missing: Mapping[str, str]) -> None:
     """What is judged: the target, how it was built, where it listens, what was discovered, what cannot be seen."""
     console.print(plain(say("Gatecrash judges {name}", name=prepared.name), "bold"))
     for line in prepared.how_built:
