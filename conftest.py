@@ -1,13 +1,17 @@
 """Loads Gatecrash's side of pytest: the options, the fixture `trial`, how a broken rule is told."""
 
+import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from gatecrash.engine.references import reference_names
+from gatecrash.model.verdicts import Verdict
+from gatecrash.pytest_plugin.reports import PROPERTY
 
 pytest_plugins = ["gatecrash.pytest_plugin.plugin"]
 
@@ -46,3 +50,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the bytecode that this process kept aside; its workers have ended."""
     if _BYTECODE:
         shutil.rmtree(_BYTECODE, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _every_rule_is_put_to_the_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """On a reference server a rule does not merely hold: it was exercised, where the machine lets all be seen."""
+    yield
+    judged = getattr(getattr(request.node, "callspec", None), "params", {}).get("judged")
+    if judged is None or judged.id.removesuffix("+sanitized") not in reference_names():
+        return
+    from tests.exercised import unexercised
+    from tests.needs import refused
+
+    if refused()["arena"] or refused()["borrowed sockets"]:
+        return
+    verdicts = [Verdict.from_json(json.loads(row)) for name, row in request.node.user_properties if name == PROPERTY]
+    assert verdicts or judged.build != "plain", "nothing is known of this rule"
+    assert not [said for verdict in verdicts if (said := unexercised(verdict, judged.build)) is not None]
