@@ -36,12 +36,12 @@ def rude_words(protocol: ApplicationProtocol) -> SearchStrategy[bytes]:
 
 @rude_words.register
 def _rude_http(protocol: Http) -> SearchStrategy[bytes]:
-    return rude_requests(path=protocol.contract.path)
+    return rude_requests(path=protocol.contract.http.path)
 
 
 @rude_words.register
 def _rude_datagrams(protocol: DatagramEcho) -> SearchStrategy[bytes]:
-    return rude_payloads(max_size=protocol.contract.max_datagram)
+    return rude_payloads(max_size=protocol.contract.datagram.max)
 
 
 @singledispatch

@@ -64,7 +64,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         port=8080,
         address="127.0.0.1",
     )
-    assert replace(contract, written=frozenset()) == Contract(
+    assert replace(contract, written=frozenset()) == Contract.of(
         protocol="http",
         echo="lines",
         concurrency="prefork",
@@ -201,10 +201,10 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "contract",
     [
-        Contract(protocol="http", concurrency="fork", persistent=True, large_path="/big", post_path="/echo"),
-        Contract(protocol="http", concurrency="prefork", workers=3, stable_body=False, address="::1"),
-        Contract(protocol="udp", concurrency="iterative", max_datagram=512, port=9999),
-        Contract(protocol="echo", concurrency="thread", echo="lines"),
+        Contract.of(protocol="http", concurrency="fork", persistent=True, large_path="/big", post_path="/echo"),
+        Contract.of(protocol="http", concurrency="prefork", workers=3, stable_body=False, address="::1"),
+        Contract.of(protocol="udp", concurrency="iterative", max_datagram=512, port=9999),
+        Contract.of(protocol="echo", concurrency="thread", echo="lines"),
         Contract(protocol="greeting", concurrency="fork", one_shot=True, child_closes_listener=False),
         Contract(),
     ],
@@ -238,7 +238,7 @@ def test_a_port_is_written_only_when_the_server_does_not_take_the_one_it_is_give
 
 def test_silence_can_be_promised(tmp_path: Path) -> None:
     contract, _ = read(tmp_path, '[contract]\nprotocol = "discard"\n')
-    assert (contract.protocol, contract.silence) == ("none", "promised")
-    assert contract.with_discovered(silence="seen").silence == "promised"
+    assert (contract.protocol, contract.unknown.silence) == ("none", "promised")
+    assert contract.with_discovered(silence="seen").unknown.silence == "promised"
     again, _ = read(tmp_path, write_contract(contract))
-    assert again.silence == "promised"
+    assert again.unknown.silence == "promised"

@@ -34,9 +34,11 @@ def test_a_reference_server_is_what_its_name_says(path: Path) -> None:
     if protocol != "udp":
         assert contract.concurrency == model
     if protocol == "http":
-        assert contract.persistent == (model in ("fork", "thread", "event_loop"))
+        assert contract.http.persistent == (model in ("fork", "thread", "event_loop"))
         runs_a_program = served.endswith("_cgi")
-        assert (contract.large_path, contract.post_path) == ((None, None) if runs_a_program else ("/large", "/echo"))
+        assert (contract.http.large_path, contract.http.post_path) == (
+            (None, None) if runs_a_program else ("/large", "/echo")
+        )
     assert contract.takes_port
 
 
@@ -66,7 +68,7 @@ def test_a_udp_server_that_quotes_a_word_is_no_echo(tmp_path: Path) -> None:
         "while True:\n    data, peer = s.recvfrom(65536)\n    s.sendto(b'RESET ' + data.split()[-1], peer)\n"
     )
     contract = discovered(tmp_path, body).contract
-    assert (contract.protocol, contract.echo) == ("udp", "other")
+    assert (contract.protocol, contract.echo.unit) == ("udp", "other")
 
 
 def test_workers_draw_ports_of_their_own_where_hypothesis_seeds_the_generator(tmp_path: Path) -> None:
@@ -125,7 +127,7 @@ def test_a_large_answer_that_is_cut_short_is_large(tmp_path: Path) -> None:
         client.close()
     main(serve)
     """
-    assert discovered(tmp_path, body).contract.large_path == "/large"
+    assert discovered(tmp_path, body).contract.http.large_path == "/large"
 
 
 IDLE_HELPERS = """
@@ -168,7 +170,7 @@ main(serve)
 @pytest.mark.parametrize(("seconds", "closes"), [("0.8", False), ("None", True)], ids=["a timer", "at once"])
 def test_who_closes_behind_an_answer_is_told_from_a_timer(tmp_path: Path, seconds: str, closes: bool) -> None:
     contract = discovered(tmp_path, LEAVES_LATER.format(seconds=seconds)).contract
-    assert (contract.persistent, contract.closes) == (False, closes)
+    assert (contract.http.persistent, contract.http.closes) == (False, closes)
 
 
 CHAT = """
@@ -184,14 +186,14 @@ main(serve)
 
 def test_words_are_typed_for_a_server_that_waits_for_its_operator(tmp_path: Path) -> None:
     found = discovered(tmp_path, CHAT.format(answer="input('> ')", first=""))
-    assert (found.contract.protocol, found.contract.waits_for_words, found.contract.says) == ("none", True, 1)
+    assert (found.contract.protocol, found.contract.waits_for_words, found.contract.unknown.size) == ("none", True, 1)
     assert any("standard input" in note for note in found.notes)
 
 
 def test_nothing_is_typed_for_a_console_that_reads_at_rest(tmp_path: Path) -> None:
     console = "import threading; threading.Thread(target=sys.stdin.readline, daemon=True).start()"
     found = discovered(tmp_path, CHAT.format(answer="'noted'", first=console))
-    assert (found.contract.waits_for_words, found.contract.says) == (False, 6)
+    assert (found.contract.waits_for_words, found.contract.unknown.size) == (False, 6)
 
 
 BEHIND_A_SLEEPER = """
@@ -306,7 +308,7 @@ def test_what_was_tried_in_vain_is_noted(tmp_path: Path, otherwise: str, how: st
 def test_an_answer_that_did_not_come_is_no_other_body(tmp_path: Path) -> None:
     body = ANSWERS_GET.format(otherwise="pass").replace('b"GET / "', 'b"GET / ") and not request.count(b"User-Agent"')
     found = discovered(tmp_path, body)
-    assert found.contract.stable_body
+    assert found.contract.http.stable_body
     assert found.notes[0] == "GET / got no answer (the connection was closed)."
 
 

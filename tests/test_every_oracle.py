@@ -13,7 +13,7 @@ from hypothesis.strategies import SearchStrategy
 
 from gatecrash.engine.profiles import profile
 from gatecrash.engine.properties import properties
-from gatecrash.model.contract import Concurrency, Contract, Protocol
+from gatecrash.model.contract import Concurrency, Contract, Echo, EchoPromises, Protocol
 from gatecrash.model.scenario import Connect, Scenario, Send, SendDatagram, Settle
 from gatecrash.model.transcript import CallTrace, Connected, Event, Looked, Sent, Transcript
 from gatecrash.model.verdicts import Case, Held
@@ -24,8 +24,9 @@ from tests.sequences import CHILD, look
 
 RULES = load().rules
 _FEW = settings(max_examples=12, database=None, deadline=None, derandomize=True, phases=[Phase.generate])
+_ECHOES: tuple[Echo, ...] = ("bytes", "other")
 #: A contract that promises whatever a rule may need.
-_FULL = Contract(
+_FULL = Contract.of(
     persistent=True,
     closes=False,
     large_path="/large",
@@ -64,9 +65,9 @@ def _contract_for(rule: Rule) -> Contract:
     """The first contract of ours that the rule applies to."""
     for protocol in get_args(Protocol):
         for model in get_args(Concurrency):
-            for echo in ("bytes", "other"):
+            for echo in _ECHOES:
                 workers = 4 if model == "prefork" else None
-                made = replace(_FULL, protocol=protocol, concurrency=model, workers=workers, echo=echo)
+                made = replace(_FULL, protocol=protocol, concurrency=model, workers=workers, echo=EchoPromises(echo))
                 if applicable(rule, made) is None:
                     return made
     raise AssertionError(f"no contract fits {rule.id}")

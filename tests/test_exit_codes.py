@@ -17,7 +17,7 @@ MUST, SHOULD = failure("FORK-02"), failure("ACC-04")
 HELD = Verdict("ACC-01", "pass")
 LATE = Verdict("ACC-03", "inconclusive", "not tried: time", late=True)
 UNPROVEN = Verdict("ACC-01", "inconclusive", "patience ran out")
-MUTE = Contract(protocol="none", silence="seen")
+MUTE = Contract.of(protocol="none", silence="seen")
 
 RECORDS: list[tuple[str, RunRecord, ExitCode, ExitCode]] = [
     ("every rule holds", record_of(HELD), ExitCode.CONFORMS, ExitCode.CONFORMS),

@@ -129,14 +129,14 @@ main(serve)
 
 def test_a_program_that_only_hears_datagrams_owes_no_echo(tmp_path: Path) -> None:
     with site_of(tmp_path, LISTENER, Contract()) as session:
-        assert discover(session, LISTENER).contract.echo == "other"
+        assert discover(session, LISTENER).contract.echo.unit == "other"
     with site_of(tmp_path, LISTENER, Contract()) as session:
-        assert discover(session, LISTENER + "# to be an echo").contract.echo == "bytes"
+        assert discover(session, LISTENER + "# to be an echo").contract.echo.unit == "bytes"
 
 
 def test_a_page_that_tells_of_the_request_is_not_the_same_for_all(tmp_path: Path) -> None:
     with site_of(tmp_path, REFLECTS, Contract()) as session:
-        assert not discover(session, REFLECTS).contract.stable_body
+        assert not discover(session, REFLECTS).contract.http.stable_body
 
 
 DAEMON_OF_ONE_CLIENT = """

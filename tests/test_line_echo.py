@@ -19,7 +19,7 @@ from gatecrash.target.compilers import find_compiler
 from tests.faulty import blamed, unseen_here, verdicts_on
 from tests.ruling import finding as finding_in
 
-LINES = Contract(protocol="echo", echo="lines")
+LINES = Contract.of(protocol="echo", echo="lines")
 fitted = protocol_of(LINES).fitted
 PYTHON = """
 import socketserver, sys
@@ -176,7 +176,7 @@ def test_no_line_is_longer_than_a_line_of_text_may_be(cuts: tuple[int, ...]) -> 
     assert fitted(fitted(played)) == fitted(played)
 
 
-@pytest.mark.parametrize("contract", [Contract(protocol="echo"), Contract(protocol="http", echo="lines")])
+@pytest.mark.parametrize("contract", [Contract(protocol="echo"), Contract.of(protocol="http", echo="lines")])
 def test_other_contracts_change_nothing(contract: Contract) -> None:
     played = scenario(Connect("A"), Send("A", b"\x00"), Receive("A"))
     assert protocol_of(contract).fitted(played) is played

@@ -43,7 +43,7 @@ def judged(
         events.append(Got(4, name, data))
         events.append(Ended(4, name, "FIN") if ended else Silent(4, name, proven=True, still="quiet"))
     plain = {request: Plain(alone(asked[name], name), "FIN", answered=True) for name, request in requests.items()}
-    contract = Contract(protocol="http", concurrency="event_loop", post_path="/", stable_body=stable)
+    contract = Contract.of(protocol="http", concurrency="event_loop", post_path="/", stable_body=stable)
     return finding_in("RESP-18", Case(Transcript(played, tuple(events), sent=requests), contract, plain))
 
 

@@ -68,7 +68,7 @@ def test_another_answer_than_an_echo_is_not_taken_for_one(tmp_path: Path, answer
     assert contract.protocol == "none"
     assert ('echo = "upper"' in notes) is hint
     contract, notes = discovered(tmp_path, UDP.format(answer=answer))
-    assert (contract.protocol, contract.echo) == ("udp", "other")
+    assert (contract.protocol, contract.echo.unit) == ("udp", "other")
     assert ('echo = "upper"' in notes) is hint
 
 
@@ -76,7 +76,7 @@ def test_another_answer_than_an_echo_is_not_taken_for_one(tmp_path: Path, answer
 def test_an_echo_is_one_even_with_a_mistake(tmp_path: Path, answer: str) -> None:
     assert discovered(tmp_path, TCP.format(answer=answer))[0].protocol == "echo"
     contract, _ = discovered(tmp_path, UDP.format(answer=answer))
-    assert (contract.protocol, contract.echo) == ("udp", "bytes")
+    assert (contract.protocol, contract.echo.unit) == ("udp", "bytes")
 
 
 @pytest.mark.parametrize(("program", "protocol"), [(TCP, "echo"), (UDP, "udp")], ids=["tcp", "udp"])
@@ -100,13 +100,13 @@ def test_who_promised_upper_case_and_leaves_small_letters_is_blamed(tmp_path: Pa
 def test_what_is_owed_has_large_letters_and_as_many_bytes() -> None:
     steps = Scenario((SendDatagram("A", b"ab\xe4c"), ReceiveDatagrams("A")))
     seen = Transcript(steps, (Sent(0, "A", b"ab\xe4c", None, None), Got(1, "A", b"x")), sent={"A": b"ab\xe4c"})
-    judged = protocol_of(Contract(protocol="udp", echo="upper")).owed(seen)
+    judged = protocol_of(Contract.of(protocol="udp", echo="upper")).owed(seen)
     assert judged.sent == {"A": b"AB\xe4C"}
     assert [event.data for event in judged.events if isinstance(event, Sent | Got)] == [b"AB\xe4C", b"x"]
 
 
 def test_datagrams_of_text_are_text() -> None:
-    contract = Contract(protocol="udp", echo="upper")
+    contract = Contract.of(protocol="udp", echo="upper")
     (sent, _) = protocol_of(contract).fitted(scenario(SendDatagram("A", b"a\x00\xff\nb"), ReceiveDatagrams("A"))).steps
     assert sent == SendDatagram("A", b"a..\nb")
     assert protocol_of(Contract(protocol="http")).fitted(scenario(Send("A", b"\xff"))).steps == (Send("A", b"\xff"),)

@@ -29,7 +29,7 @@ from gatecrash.model.transcript import Flooded, Got, LibraryAnswer
 from tests.nursery import Nursery, running_nursery
 from tests.sessions import site_of
 
-_ANY = Contract(protocol="none", says=3)
+_ANY = Contract.of(protocol="none", says=3)
 _TICKS = """
 import os, time
 os.write(1, b"%d\\n" % os.getpid())

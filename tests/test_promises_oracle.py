@@ -13,14 +13,14 @@ from gatecrash.protocols import protocol_of
 from gatecrash.protocols.http import get_request, post_request
 from tests.ruling import finding as finding_in
 
-NAMED = Contract(
+NAMED = Contract.of(
     protocol="http",
     path="/",
     large_path="/large",
     post_path="/echo",
     written=frozenset({"path", "large_path", "post_path"}),
 )
-FOUND = Contract(protocol="http", path="/", large_path="/large", post_path="/echo")
+FOUND = Contract.of(protocol="http", path="/", large_path="/large", post_path="/echo")
 SILENCE = Silent(2, "A", proven=True, still="quiet", where=(BlockedTask(7, 7, "", "blocked", "recvfrom"),))
 UNPROVEN = Silent(2, "A", proven=False, still="restless")
 CLOSED, RESET = Ended(2, "A", "FIN"), Ended(2, "A", "RST")

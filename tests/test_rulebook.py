@@ -196,7 +196,7 @@ def test_a_name_no_rule_answers_to_is_refused_with_the_areas() -> None:
             ),
         ),
         ("RESP-16", Contract(protocol="http"), "it closes the connection after an answer, which HTTP allows"),
-        ("RESP-16", Contract(protocol="http", persistent=True), None),
+        ("RESP-16", Contract.of(protocol="http", persistent=True), None),
         ("ACC-16", Contract(protocol="http", concurrency="prefork", workers=2), None),
         (
             "ACC-16",

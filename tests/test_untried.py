@@ -128,7 +128,7 @@ def test_nothing_conforms_that_was_not_seen_to_accept_and_to_answer(
 
 @pytest.mark.parametrize(("silence", "code"), [("", 0), ("seen", 5), ("promised", 0)])
 def test_silence_that_nobody_promised_is_no_conformity(silence: Silence, code: int) -> None:
-    record = record_of(Verdict("ACC-01", "pass"), contract=Contract(protocol="none", silence=silence))
+    record = record_of(Verdict("ACC-01", "pass"), contract=Contract.of(protocol="none", silence=silence))
     assert exit_codes.of_record(record, strict=False) == code
 
 
@@ -202,5 +202,5 @@ def test_a_time_that_no_run_can_have_is_refused(text: str, capsys: pytest.Captur
 
 
 def test_a_mute_server_is_told_what_promises_silence() -> None:
-    record = record_of(Verdict("ACC-01", "pass"), contract=Contract(protocol="none", silence="seen"))
+    record = record_of(Verdict("ACC-01", "pass"), contract=Contract.of(protocol="none", silence="seen"))
     assert 'no contract promises that (protocol = "discard")' in closing(record, strict=False)

@@ -92,7 +92,7 @@ def serve(client):
     client.close()
 main(serve)
 """
-PROMISES = Contract(
+PROMISES = Contract.of(
     protocol="http",
     large_path="/large",
     post_path="/echo",

@@ -194,7 +194,7 @@ def _contract(parsed: _File) -> Contract:
     facts |= parsed.target.model_dump(include={"port", "address"}, exclude_unset=True, mode="json")
     if facts.get("protocol") == "discard":
         facts |= {"protocol": "none", "silence": "promised"}
-    return Contract(**facts, written=frozenset(facts))
+    return Contract.of(**facts, written=frozenset(facts))
 
 
 def _section(parsed: _File) -> TargetSection:
@@ -351,14 +351,18 @@ def _target_lines(contract: Contract, target: TargetSection) -> list[str]:
 
 
 def _protocol_word(contract: Contract) -> str:
-    return "discard" if contract.silence == "promised" else contract.protocol
+    return "discard" if contract.unknown.silence == "promised" else contract.protocol
 
 
 def _contract_lines(contract: Contract) -> list[str]:
     model = contract.concurrency if contract.concurrency != "unknown" else None
     return [
         _line("protocol", _protocol_word(contract), " | ".join(_PROTOCOLS)),
-        *([_line("echo", contract.echo, " | ".join(get_args(Echo)))] if contract.protocol in ("echo", "udp") else []),
+        *(
+            [_line("echo", contract.echo.unit, " | ".join(get_args(Echo)))]
+            if contract.protocol in ("echo", "udp")
+            else []
+        ),
         _line("concurrency", model, " | ".join(get_args(Concurrency)), example="fork"),
         *([_line("workers", contract.workers, "processes that accept")] if contract.workers else []),
         _line("min_backlog", contract.min_backlog, "the smallest backlog that is enough"),
@@ -373,16 +377,20 @@ def _contract_lines(contract: Contract) -> list[str]:
 
 def _http_lines(contract: Contract) -> list[str]:
     return [
-        _line("path", contract.path, "a path that exists"),
-        _line("large_path", contract.large_path, "one whose answer is larger than 64 KiB", example="/large"),
-        _line("post_path", contract.post_path, "one that takes POST with a body", example="/echo"),
-        _line("persistent", contract.persistent, "it keeps the connection after an answer"),
-        *([] if contract.stable_body else [_line("stable_body", False, "two plain requests get different bodies")]),
+        _line("path", contract.http.path, "a path that exists"),
+        _line("large_path", contract.http.large_path, "one whose answer is larger than 64 KiB", example="/large"),
+        _line("post_path", contract.http.post_path, "one that takes POST with a body", example="/echo"),
+        _line("persistent", contract.http.persistent, "it keeps the connection after an answer"),
+        *(
+            []
+            if contract.http.stable_body
+            else [_line("stable_body", False, "two plain requests get different bodies")]
+        ),
     ]
 
 
 def _udp_lines(contract: Contract) -> list[str]:
-    return [_line("max_datagram", contract.max_datagram, "the largest it answers, in bytes")]
+    return [_line("max_datagram", contract.datagram.max, "the largest it answers, in bytes")]
 
 
 def _line(key: str, value: str | int | bool | None, meaning: str, *, example: str | int = "") -> str:

@@ -230,7 +230,7 @@ def _stream_protocol(session: Session, found: Discovery) -> Protocol | None:
     unasked = session.play(scenario(Connect("A"), Receive("A", "silence"))).received("A")
     if unasked:
         return "http" if unasked.startswith(b"HTTP") else "greeting"
-    request = get_request(found.contract.path)
+    request = get_request(found.contract.http.path)
     for payload, end in ((request, ()), (request, (HalfClose("A"), Receive("A", "silence"))), (_BLOCK, ())):
         played = scenario(Connect("A"), Send("A", payload, until_read=False), Receive("A", "silence"), end)
         received = session.play(played).received("A")
@@ -361,7 +361,7 @@ def _then(played: Transcript) -> str:
 
 
 def _http(session: Session, found: Discovery) -> None:
-    first, answer = _get(session, found, found.contract.path)
+    first, answer = _get(session, found, found.contract.http.path)
     if answer is None:
         return
     if "path" not in found.contract.written and answer.status >= 400:
@@ -372,9 +372,9 @@ def _http(session: Session, found: Discovery) -> None:
                 _learn(session, found, path=path)
                 break
     # A page may tell of the request's own fields, or of the time: then no two clients need get the same.
-    _, again = _get(session, found, found.contract.path, extra=USUAL_FIELDS)
+    _, again = _get(session, found, found.contract.http.path, extra=USUAL_FIELDS)
     if again is None:  # what did not come is no other body: RESP-01 is about that
-        _, again = _get(session, found, found.contract.path)
+        _, again = _get(session, found, found.contract.http.path)
     kept = _kept(session, first, "after")
     announced = (answer.field("connection") or b"").lower()
     _learn(
@@ -397,12 +397,12 @@ def _kept(session: Session, played: Transcript, label: str) -> bool:
 
 
 def _larger_things(session: Session, found: Discovery) -> None:
-    if found.contract.large_path is None:
+    if found.contract.http.large_path is None:
         _, answer = _get(session, found, "/large")
         if answer is not None and answer.status == 200 and _promised(answer) > _LARGE:
             _learn(session, found, large_path="/large")
-    if found.contract.post_path is None:
-        for path in ("/echo", found.contract.path):
+    if found.contract.http.post_path is None:
+        for path in ("/echo", found.contract.http.path):
             if _takes_post(session, found, path):
                 _learn(session, found, post_path=path)
                 break

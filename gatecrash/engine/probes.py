@@ -125,7 +125,7 @@ def second_request(contract: Contract) -> Scenario:
 def body_like_a_request(contract: Contract) -> Scenario:
     """A POST whose body would be a request by itself, and then another request."""
     body = get_request("/gatecrash-in-a-body")
-    head = f"POST {contract.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = f"POST {contract.http.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     post = (Send("A", head + body, until_read=False), Receive("A"))
     return scenario(Connect("A"), post, Send("A", plain_request(contract), until_read=False), Receive("A", "silence"))
 

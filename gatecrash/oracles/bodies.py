@@ -99,7 +99,7 @@ def field_names_mean_the_same_in_any_case(case: Case) -> Ruling:
     if others and others[0].complete:
         request = case.transcript.scenario.sent_by(usual)
         if same(case, request, others[0], answers[0]):
-            whole = case.contract.stable_body and not changes(case, request)
+            whole = case.contract.http.stable_body and not changes(case, request)
             return Held() if whole else changing(usual)
         return Finding(
             "RESP-26",

@@ -50,7 +50,7 @@ def library_gets_the_answer_of_the_wire(case: Case) -> Ruling:
             return Finding(
                 "RESP-20", expected, stated("{which} got status {status}", which=which, status=answer.status)
             )
-        if case.contract.stable_body and not varying and answer.body != body:
+        if case.contract.http.stable_body and not varying and answer.body != body:
             return Finding(
                 "RESP-20",
                 expected,

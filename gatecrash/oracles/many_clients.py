@@ -72,7 +72,7 @@ def _would_tell(case: Case, client: str) -> Ruling:
 def _parts(case: Case, own: bytes, sent: bytes) -> bool:
     """Whether the body that one gets alone who `sent` this would be foreign in the answer to the request `own`."""
     plain, theirs = alone(case, own), alone(case, sent)
-    if plain is None or theirs is None or not theirs.body or not case.contract.stable_body or _has_body(own):
+    if plain is None or theirs is None or not theirs.body or not case.contract.http.stable_body or _has_body(own):
         return False
     if changes(case, sent) or changes(case, own) or http.request_methods(own) == ("HEAD",):
         return False

@@ -86,7 +86,7 @@ def _answered(rule: str, case: Case, client: str) -> Ruling:
 def _told(rule: str, case: Case, client: str, ruling: Ruling) -> Ruling:
     """A finding with what was asked where it was not the plain GET of all clients."""
     request = case.transcript.scenario.sent_by(client)
-    if not isinstance(ruling, Finding) or rule == "RESP-25" or request == get_request(case.contract.path):
+    if not isinstance(ruling, Finding) or rule == "RESP-25" or request == get_request(case.contract.http.path):
         return ruling
     got = joined((request_line(request), ruling.got), ": ")
     return replace(ruling, got=got, evidence=(*how_much_was_read(case.transcript, client), *ruling.evidence))
@@ -199,6 +199,6 @@ def _success(case: Case, client: str) -> Ruling:
     refused = next((answer for answer in answers if answer.status >= 400), None)
     if refused is not None:
         line = shown(f"{refused.status} ".encode() + refused.reason)
-        got = stated("{client}'s request for {path} got {line}", client=client, path=case.contract.path, line=line)
+        got = stated("{client}'s request for {path} got {line}", client=client, path=case.contract.http.path, line=line)
         return Finding("RESP-27", stated("a status below 400 for a path that is known to exist"), got)
     return Held() if any(headed(answer) and answer.status >= 200 for answer in answers) else no_answer(case, client)

@@ -342,7 +342,7 @@ def _waits_for_newline(case: Case, client: str) -> bool:
     over = case.transcript.end(client) is not None or case.transcript.server_ended is not None
     answers = [case.transcript.received(other) for other in case.transcript.scenario.clients]
     by_lines = all(answer.endswith(b"\n") for answer in answers if answer)
-    return case.contract.echo == "bytes" and not over and by_lines and received == sent[: sent.rfind(b"\n") + 1]
+    return case.contract.echo.unit == "bytes" and not over and by_lines and received == sent[: sent.rfind(b"\n") + 1]
 
 
 def _finding(

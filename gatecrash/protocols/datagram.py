@@ -112,18 +112,18 @@ class DatagramEcho(ApplicationProtocol):
         return False
 
     def fitted(self, played: Scenario) -> Scenario:
-        if self.contract.echo not in ("lines", "upper"):
+        if self.contract.echo.unit not in ("lines", "upper"):
             return played
         return Scenario(tuple(_as_text(step) for step in played.steps))
 
     def owed(self, transcript: Transcript) -> Transcript:
-        return in_upper_case(transcript) if self.contract.echo == "upper" else transcript
+        return in_upper_case(transcript) if self.contract.echo.unit == "upper" else transcript
 
     @property
     def described(self) -> tuple[str, ...]:
-        if self.contract.echo == "other":
+        if self.contract.echo.unit == "other":
             return (stated(_OTHER_DATAGRAMS),)
-        return (*super().described, *((stated(UPPER_CASE),) if self.contract.echo == "upper" else ()))
+        return (*super().described, *((stated(UPPER_CASE),) if self.contract.echo.unit == "upper" else ()))
 
 
 _OTHER_DATAGRAMS = marked("UDP, but no echo")

@@ -25,7 +25,7 @@ class Greeting(ApplicationProtocol):
         return True
 
     def complete(self, sent: bytes, received: bytes) -> bool:
-        return not sent and 0 < self.contract.greets <= len(received)
+        return not sent and 0 < self.contract.greeting.size <= len(received)
 
     def served(self, sent: bytes, received: bytes, *, ended: bool, alone: Plain | None, unasked: Plain | None) -> bool:
         greeting = alone or unasked

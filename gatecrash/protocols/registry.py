@@ -31,8 +31,8 @@ _STREAM_ECHOES: Mapping[model.Echo, type[StreamEcho]] = {"lines": LineEcho, "upp
 def protocol_of(contract: Contract) -> ApplicationProtocol:
     """The protocol that this contract promises, with what it says of it."""
     if contract.protocol == "echo":
-        return _STREAM_ECHOES.get(contract.echo, StreamEcho)(contract)
-    if contract.silence == "promised":
+        return _STREAM_ECHOES.get(contract.echo.unit, StreamEcho)(contract)
+    if contract.unknown.silence == "promised":
         return Discard(contract)
     return PROTOCOLS[contract.protocol](contract)
 

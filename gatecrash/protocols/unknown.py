@@ -17,21 +17,21 @@ class UnknownProtocol(ApplicationProtocol):
 
     @property
     def plain_request(self) -> bytes:
-        return get_request(self.contract.path)
+        return get_request(self.contract.http.path)
 
     @property
     def speaks(self) -> bool:
-        return self.contract.says > 0
+        return self.contract.unknown.size > 0
 
     @property
     def is_silent_unpromised(self) -> bool:
-        return self.contract.silence == "seen"
+        return self.contract.unknown.silence == "seen"
 
     def complete(self, sent: bytes, received: bytes) -> bool:
-        return sent == self.plain_request and 0 < self.contract.says <= len(received)
+        return sent == self.plain_request and 0 < self.contract.unknown.size <= len(received)
 
     def owes_nothing(self, sent: int, received: int) -> bool:
-        return received >= self.contract.says
+        return received >= self.contract.unknown.size
 
     def meant(self, sent: bytes, whole: bytes) -> bytes:
         return whole

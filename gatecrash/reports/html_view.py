@@ -222,7 +222,7 @@ def _facts(record: RunRecord) -> tuple[Fact, ...]:
 
 
 def _promise(record: RunRecord, name: str) -> str:
-    return bounded(f"{name} = {getattr(record.prepared.contract, name, '?')}", 200)
+    return bounded(f"{name} = {record.prepared.contract.promise(name)}", 200)
 
 
 def _row(judgement: JudgedRule, record: RunRecord) -> TableRow:

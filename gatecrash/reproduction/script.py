@@ -87,7 +87,7 @@ def script(verdict: Verdict, rule: Rule, contract: Contract, target: str = "") -
     data = {
         "RULE": rule.id,
         "PROTOCOL": contract.protocol,
-        "ECHO": contract.echo,
+        "ECHO": contract.echo.unit,
         "CHECK": _CHECK_OF[rule.id],
         "JUDGED": list(_judged(verdict.scenario, protocol_of(contract))),
         "SCENARIO": [_row(step) for step in verdict.scenario.steps],

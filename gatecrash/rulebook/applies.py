@@ -34,32 +34,35 @@ class Need:
 
 
 NEEDS: Final[Mapping[str, Need]] = {
-    "echoes": Need(lambda c: c.echo != "other", marked("what it sends back is not what was sent to it")),
+    "echoes": Need(lambda c: c.echo.unit != "other", marked("what it sends back is not what was sent to it")),
     "serves_many": Need(
         lambda c: not c.one_shot, marked("the contract says that it serves one client and leaves (one_shot)")
     ),
     "answers": Need(
-        lambda c: c.protocol != "none" or c.says > 0, marked("nothing is known that it answers twice in the same way")
+        lambda c: c.protocol != "none" or c.unknown.size > 0,
+        marked("nothing is known that it answers twice in the same way"),
     ),
     "own_protocol": Need(
-        lambda c: c.protocol in ("greeting", "none") or c.echo == "other",
+        lambda c: c.protocol in ("greeting", "none") or c.echo.unit == "other",
         marked("the rules of an echo try the same"),
     ),
-    "persistent": Need(lambda c: c.persistent, marked("it closes the connection after an answer, which HTTP allows")),
+    "persistent": Need(
+        lambda c: c.http.persistent, marked("it closes the connection after an answer, which HTTP allows")
+    ),
     "large_path": Need(
-        lambda c: c.large_path is not None,
+        lambda c: c.http.large_path is not None,
         marked("no path with an answer larger than 64 KiB is known; name one as large_path in gatecrash.toml"),
     ),
     "post_path": Need(
-        lambda c: c.post_path is not None,
+        lambda c: c.http.post_path is not None,
         marked("no path that takes POST with a body is known; name one as post_path in gatecrash.toml"),
     ),
     "large_answer": Need(
-        lambda c: c.protocol == "echo" or c.large_path is not None,
+        lambda c: c.protocol == "echo" or c.http.large_path is not None,
         marked("no path with an answer larger than 64 KiB is known; name one as large_path in gatecrash.toml"),
     ),
     "stable_body": Need(
-        lambda c: c.stable_body, marked("two plain requests get different bodies, so answers are not compared")
+        lambda c: c.http.stable_body, marked("two plain requests get different bodies, so answers are not compared")
     ),
     "port": Need(
         lambda c: c.takes_port or c.port is not None,

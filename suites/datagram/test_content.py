@@ -14,7 +14,7 @@ _LARGE = (128, 256, 512, 1000, 1024, 1472, 2048, 4096, 8192, 9000, 16384, 32768,
 
 @pytest.mark.rule("DGRAM-01")
 def test_every_datagram_comes_back_unchanged(trial: Trial) -> None:
-    most = min(_SMALL, trial.contract.max_datagram)
+    most = min(_SMALL, trial.contract.datagram.max)
     trial.verify(datagrams(max_size=most, empty=False).map(lambda data: _exchanges([("A", data)])))
 
 
@@ -27,7 +27,7 @@ def test_an_empty_datagram_is_a_datagram(trial: Trial) -> None:
 
 @pytest.mark.rule("DGRAM-04")
 def test_a_large_datagram_comes_back_whole(trial: Trial) -> None:
-    limit = trial.contract.max_datagram
+    limit = trial.contract.datagram.max
     edges = {size + by for size in _LARGE for by in (-1, 0, 1)} | {limit}
     sizes = sorted((size for size in edges if 0 < size <= limit), reverse=True)
     trial.verify(st.sampled_from(sizes).map(lambda size: _exchanges([("A", printable(size))])))
@@ -35,7 +35,7 @@ def test_a_large_datagram_comes_back_whole(trial: Trial) -> None:
 
 @pytest.mark.rule("DGRAM-05")
 def test_a_short_datagram_carries_nothing_of_a_longer_one(trial: Trial) -> None:
-    longest = trial.contract.max_datagram
+    longest = trial.contract.datagram.max
     drawn = st.tuples(
         st.sampled_from([size for size in (20, 64, 100, 500, 1400) if size <= longest]),
         st.integers(1, 10),

@@ -63,7 +63,7 @@ def test_a_stop_and_continue_is_survived(trial: Trial) -> None:
 
 @pytest.mark.rule("LIFE-12")
 def test_bytes_that_mean_nothing_do_not_end_it(trial: Trial) -> None:
-    said = st.lists(odd_bytes(max_size=min(4096, trial.contract.max_datagram)), min_size=1, max_size=_FEW)
+    said = st.lists(odd_bytes(max_size=min(4096, trial.contract.datagram.max)), min_size=1, max_size=_FEW)
     trial.verify(said.map(lambda words: _odd_words(trial.contract, words)))
 
 

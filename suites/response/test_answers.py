@@ -45,7 +45,7 @@ def test_what_the_contract_names_is_answered(trial: Trial) -> None:
 
 @pytest.mark.rule("RESP-31")
 def test_a_method_is_refused_with_an_answer(trial: Trial) -> None:
-    requests = st.sampled_from(_METHODS).map(lambda method: _with_method(trial.contract.path, method))
+    requests = st.sampled_from(_METHODS).map(lambda method: _with_method(trial.contract.http.path, method))
     trial.verify(requests.map(_read_and_answered))
 
 
@@ -69,7 +69,7 @@ def test_a_request_for_something_that_is_not_there_harms_nothing(trial: Trial) -
 
 @pytest.mark.rule("RESP-27")
 def test_the_answer_is_a_success(trial: Trial) -> None:
-    trial.verify(http_requests(path=trial.contract.path).map(lambda request: scenario(_visit("A", request))))
+    trial.verify(http_requests(path=trial.contract.http.path).map(lambda request: scenario(_visit("A", request))))
 
 
 def _visit(client: str, request: bytes) -> tuple[Step, ...]:
@@ -88,8 +88,8 @@ def _with_method(path: str, method: str) -> bytes:
 
 def _unpromised(contract: Contract) -> tuple[bytes, ...]:
     """Complete requests whose answer may be any: of all methods, and for what discovery looks for in vain."""
-    asked = [_with_method(contract.path, method) for method in _METHODS]
-    dressed = (get_request(contract.path, extra=USUAL_FIELDS), get_request(contract.path, version="1.0"))
+    asked = [_with_method(contract.http.path, method) for method in _METHODS]
+    dressed = (get_request(contract.http.path, extra=USUAL_FIELDS), get_request(contract.http.path, version="1.0"))
     promised = protocol_of(contract).promised_requests.values()
     everything = (*dressed, *asked, post_request("/echo"), get_request("/large"))
     return tuple(request for request in everything if request not in promised)
@@ -109,16 +109,16 @@ def _watched(contract: Contract, request: bytes) -> Scenario:
 
 def _others(contract: Contract) -> tuple[bytes, ...]:
     """What other clients may ask for between two that ask for the same."""
-    path = contract.path
+    path = contract.http.path
     head = get_request(path).replace(b"GET", b"HEAD", 1)
     return (get_request(path), head, get_request("/gatecrash-not-there"), get_request(path, extra=b"X-A: b\r\n" * 3))
 
 
 def _again(contract: Contract, others: list[bytes]) -> Scenario:
     first, *names = client_names(len(others) + 2)
-    requests = (*others, get_request(contract.path))
+    requests = (*others, get_request(contract.http.path))
     visits = (_visit(name, request) for name, request in zip(names, requests, strict=True))
-    return scenario(_visit(first, get_request(contract.path)), *visits)
+    return scenario(_visit(first, get_request(contract.http.path)), *visits)
 
 
 def _missing_names() -> SearchStrategy[str]:
@@ -129,4 +129,4 @@ def _missing_names() -> SearchStrategy[str]:
 def _asked_in_vain(contract: Contract, names: list[str]) -> Scenario:
     *curious, last = client_names(len(names) + 1)
     visits = (_visit(client, get_request(name)) for client, name in zip(curious, names, strict=True))
-    return scenario(*visits, Settle(labels.AFTER, within=_MOMENT), _visit(last, get_request(contract.path)))
+    return scenario(*visits, Settle(labels.AFTER, within=_MOMENT), _visit(last, get_request(contract.http.path)))

@@ -33,9 +33,9 @@ def test_field_names_are_read_in_any_case(trial: Trial) -> None:
 def _smuggled(contract: Contract, method: str, looks_like: list[str], cut: bool) -> Scenario:
     """A body of requests, with or without a pause in front of it; then another request, and all that comes."""
     body = b"".join(_hidden_request(hidden) for hidden in looks_like)
-    head = f"{method} {contract.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = f"{method} {contract.http.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     sends = (Send("A", head), Send("A", body, until_read=False)) if cut else (Send("A", head + body, until_read=False),)
-    next_request = (Send("A", get_request(contract.path), until_read=False), Receive("A", "silence"))
+    next_request = (Send("A", get_request(contract.http.path), until_read=False), Receive("A", "silence"))
     return scenario(Connect("A"), sends, Receive("A"), *next_request)
 
 
@@ -48,7 +48,7 @@ def _respelt(contract: Contract, spellings: tuple[type[str], ...]) -> Scenario:
     """A asks with the usual field names, B with the same ones in other letters."""
     usual = ("Host", "Content-Type", "Content-Length")
     respelt = [spell(name) for spell, name in zip(spellings, usual, strict=True)]
-    path = contract.post_path or contract.path
+    path = contract.http.post_path or contract.http.path
     asked = [("A", _post(path, usual)), ("B", _post(path, respelt))]
     return scenario(
         *((Connect(name), Send(name, data, until_read=False), Receive(name), Close(name)) for name, data in asked)

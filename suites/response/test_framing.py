@@ -81,7 +81,7 @@ def _visit(client: str, request: bytes) -> tuple[Step, ...]:
 
 def _requests(contract: Contract, methods: Sequence[str]) -> SearchStrategy[bytes]:
     """Well-formed requests of any method, for what is there and what is not; without a body."""
-    paths = [path for path in (contract.path, contract.large_path) if path is not None]
+    paths = [path for path in (contract.http.path, contract.http.large_path) if path is not None]
     return st.builds(
         _request,
         st.sampled_from(methods),

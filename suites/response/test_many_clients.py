@@ -40,7 +40,7 @@ def test_everybody_of_a_crowd_gets_an_answer(trial: Trial) -> None:
 
 
 def _requests(contract: Contract, client: str) -> tuple[bytes, ...]:
-    return distinct_requests(contract.path, client, post_path=contract.post_path)
+    return distinct_requests(contract.http.path, client, post_path=contract.http.post_path)
 
 
 def _two_at_a_time(contract: Contract) -> SearchStrategy[Scenario]:

@@ -14,19 +14,19 @@ _FIELDS = ("Host: localhost", "User-Agent: gatecrash", "Accept: */*", "Connectio
 @pytest.mark.rule("RESP-15")
 def test_the_connection_of_an_old_client_ends(trial: Trial) -> None:
     fields = st.lists(st.sampled_from(_FIELDS), max_size=3, unique=True)
-    trial.verify(fields.map(lambda chosen: _old_client(trial.contract.path, chosen)))
+    trial.verify(fields.map(lambda chosen: _old_client(trial.contract.http.path, chosen)))
 
 
 @pytest.mark.rule("RESP-29")
 def test_a_client_that_asks_for_the_end_sees_it(trial: Trial) -> None:
-    before = st.lists(http_requests(path=trial.contract.path), max_size=2)
+    before = st.lists(http_requests(path=trial.contract.http.path), max_size=2)
     option = st.sampled_from((b"Connection: close", b"Connection: Close", b"connection:close"))
-    trial.verify(st.tuples(before, option).map(lambda facts: _asks_for_the_end(trial.contract.path, *facts)))
+    trial.verify(st.tuples(before, option).map(lambda facts: _asks_for_the_end(trial.contract.http.path, *facts)))
 
 
 @pytest.mark.rule("RESP-16")
 def test_the_next_request_is_answered(trial: Trial) -> None:
-    requests = st.lists(http_requests(path=trial.contract.path), min_size=2, max_size=4)
+    requests = st.lists(http_requests(path=trial.contract.http.path), min_size=2, max_size=4)
     trial.verify(requests.map(_one_after_another))
 
 

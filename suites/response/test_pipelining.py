@@ -12,6 +12,6 @@ _MOST = 5  # requests in one pipeline
 @pytest.mark.rule("RESP-17")
 def test_pipelined_requests_are_answered_in_order(trial: Trial) -> None:
     contract = trial.contract
-    kinds = distinct_requests(contract.path, "A", post_path=contract.post_path)
+    kinds = distinct_requests(contract.http.path, "A", post_path=contract.http.post_path)
     chosen = st.lists(st.sampled_from(kinds), min_size=2, max_size=_MOST)
     trial.verify(chosen.flatmap(pipelines))

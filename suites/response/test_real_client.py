@@ -16,5 +16,5 @@ def test_requests_gets_the_answer_of_the_wire(trial: Trial) -> None:
 
 
 def _by_hand_and_by_library(contract: Contract, times: int, session: bool) -> Scenario:
-    library = AskWithRequests("B", contract.path, times=times, session=session)
+    library = AskWithRequests("B", contract.http.path, times=times, session=session)
     return scenario(ask("A", contract), Close("A"), library)

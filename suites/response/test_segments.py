@@ -40,14 +40,14 @@ def test_segments_do_not_matter(trial: Trial) -> None:
 @pytest.mark.rule("RESP-03")
 def test_the_answer_waits_for_the_whole_head(trial: Trial) -> None:
     """The server comes to rest after each segment, so that an early answer is early for certain."""
-    head = get_request(trial.contract.path)
+    head = get_request(trial.contract.http.path)
     cut = segmentations(head, max_segments=3, byte_by_byte=False).map(_looking_after_each)
     trial.verify(cut.filter(_is_cut))
 
 
 @pytest.mark.rule("RESP-11")
 def test_a_short_write_is_continued(trial: Trial) -> None:
-    paths = [path for path in (trial.contract.path, trial.contract.large_path) if path is not None]
+    paths = [path for path in (trial.contract.http.path, trial.contract.http.large_path) if path is not None]
     drawn = st.tuples(st.sampled_from(paths), st.sampled_from(_SHORT), st.integers(1, 3))
     trial.verify(drawn.map(lambda facts: _short_writes(*facts)))
 
@@ -67,19 +67,19 @@ def test_the_answer_is_not_lost_by_a_reset(trial: Trial) -> None:
 
 @pytest.mark.rule("RESP-28")
 def test_a_slow_reader_gets_everything(trial: Trial) -> None:
-    request = get_request(trial.contract.large_path or trial.contract.path)
+    request = get_request(trial.contract.http.large_path or trial.contract.http.path)
     trial.verify(slow_readers(request).map(lambda reader: scenario(SmallBuffers(), reader.steps)))
 
 
 def _requests(contract: Contract) -> SearchStrategy[bytes]:
     """GET in several dresses, and POST with a body where it is taken."""
-    asks = http_requests(path=contract.path, methods=("GET", "HEAD"), max_fields=2)
+    asks = http_requests(path=contract.http.path, methods=("GET", "HEAD"), max_fields=2)
     bodies = st.sampled_from(_BODIES).map(lambda body: _post(contract, body))
-    return st.one_of(asks, bodies) if contract.post_path is not None else asks
+    return st.one_of(asks, bodies) if contract.http.post_path is not None else asks
 
 
 def _post(contract: Contract, body: bytes) -> bytes:
-    head = f"POST {contract.post_path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST {contract.http.post_path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
@@ -100,7 +100,7 @@ def _short_writes(path: str, size: int, times: int) -> Scenario:
 
 def _large_after_small(contract: Contract, size: int, place: str) -> Scenario:
     """A has a small head with the same kind of filling: a server that stumbles over that has another mistake."""
-    small, large = (filled_request(contract.path, "localhost", n, place) for n in (_SMALL_HEAD, size))
+    small, large = (filled_request(contract.http.path, "localhost", n, place) for n in (_SMALL_HEAD, size))
     return scenario(_ask("A", small), Close("A"), Settle(labels.BEFORE, within=_MOMENT), _ask("B", large))
 
 

@@ -18,7 +18,7 @@ Came = bytes | Event
 
 GET = get_request("/")
 HEAD = GET.replace(b"GET", b"HEAD", 1)
-CONTRACT = Contract(protocol="http", large_path="/large", post_path="/echo")
+CONTRACT = Contract.of(protocol="http", large_path="/large", post_path="/echo")
 
 
 def answer(body: bytes = b"ok", *, status: str = "200 OK", fields: bytes = b"", length: int | None = None) -> bytes:

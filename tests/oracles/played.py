@@ -48,7 +48,7 @@ def played(*parts: Part | Iterable[Part], ends: ServerEnded | None = None) -> Tr
 
 def ruled(rule: str, made: Transcript, protocol: Protocol = "http", **promised: object) -> Ruling:
     """What the rule's oracle says of this transcript."""
-    return oracle_of(rule)(Case(made, Contract(protocol=protocol, **promised)))  # type: ignore[arg-type]
+    return oracle_of(rule)(Case(made, Contract.of(protocol=protocol, **promised)))
 
 
 def word(ruling: Ruling) -> Word:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -111,5 +110,5 @@ def test_field_names_mean_the_same_in_any_case(parts: list[Part], said: str) -> 
 
 def test_a_body_that_is_not_compared_does_not_show_whether_it_was_read() -> None:
     assert kind(ruling("RESP-26", *respelt([ECHOED], ECHOED), plain={USUAL: CHANGES})) == "unseen"
-    unstable = replace(CONTRACT, stable_body=False)
+    unstable = CONTRACT.with_promises({"stable_body": False})
     assert kind(ruling("RESP-26", *respelt([ECHOED], ECHOED), contract=unstable)) == "unseen"

@@ -30,28 +30,28 @@ class Http(ApplicationProtocol):
 
     @property
     def plain_request(self) -> bytes:
-        return get_request(self.contract.path)
+        return get_request(self.contract.http.path)
 
     @property
     def last_request(self) -> bytes:
-        return get_request(self.contract.path, extra=LAST)
+        return get_request(self.contract.http.path, extra=LAST)
 
     @property
     def large_request(self) -> bytes:
-        return get_request(self.contract.large_path or self.contract.path)
+        return get_request(self.contract.http.large_path or self.contract.http.path)
 
     @property
     def promised_requests(self) -> dict[str, bytes]:
         asked = {"path": self.plain_request}
-        if self.contract.large_path is not None:
-            asked["large_path"] = get_request(self.contract.large_path)
-        if self.contract.post_path is not None:
-            asked["post_path"] = post_request(self.contract.post_path)
+        if self.contract.http.large_path is not None:
+            asked["large_path"] = get_request(self.contract.http.large_path)
+        if self.contract.http.post_path is not None:
+            asked["post_path"] = post_request(self.contract.http.post_path)
         return asked
 
     @property
     def closes_behind_its_answer(self) -> bool:
-        return self.contract.closes
+        return self.contract.http.closes
 
     def complete(self, sent: bytes, received: bytes) -> bool:
         return complete(sent, received)
@@ -108,7 +108,7 @@ class Http(ApplicationProtocol):
 
     @property
     def habits(self) -> tuple[str, ...]:
-        return (stated("keeps connections") if self.contract.persistent else stated("one answer a connection"),)
+        return (stated("keeps connections") if self.contract.http.persistent else stated("one answer a connection"),)
 
 
 def _answers(sent: bytes, plain: Plain) -> tuple[Answer, ...]:
