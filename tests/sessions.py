@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 
+from gatecrash.engine.discovery import discover
 from gatecrash.engine.session import Session
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
@@ -31,8 +32,20 @@ def site_of(
     folder: Path, body: str, contract: Contract, *, arena: str = "auto", patience: float = 5.0
 ) -> Iterator[Session]:
     """A session for a Python program: ITERATIVE and `body`, which calls main(serve) or does it all itself."""
+    with Session({"plain": launch_of(folder, body)}, contract, arena=arena, patience=patience) as session:
+        yield session
+
+
+@contextmanager
+def known_site(folder: Path, body: str, contract: Contract) -> Iterator[Session]:
+    """The same for a program that was discovered before."""
+    launch = launch_of(folder, body)
+    with Session({"plain": launch}, discover(launch, contract, body).contract) as session:
+        yield session
+
+
+def launch_of(folder: Path, body: str) -> Launch:
+    """How a Python program of ITERATIVE and `body` is started."""
     program = folder / "server.py"
     program.write_text(ITERATIVE + dedent(body))
-    launch = Launch((sys.executable, "-I", "-S", str(program), "{port}"), folder)
-    with Session({"plain": launch}, contract, arena=arena, patience=patience) as session:
-        yield session
+    return Launch((sys.executable, "-I", "-S", str(program), "{port}"), folder)

@@ -14,12 +14,11 @@ import pytest
 from gatecrash.engine.discovery import Discovery, discover
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.references import reference_servers
-from gatecrash.engine.session import Session
 from gatecrash.errors import TargetError
 from gatecrash.model.contract import MODELS, Contract
 from gatecrash.model.launch import Launch
 from tests.nursery import free_port
-from tests.sessions import site_of
+from tests.sessions import launch_of, site_of
 
 _REFERENCES = reference_servers()
 
@@ -43,8 +42,7 @@ def test_a_reference_server_is_what_its_name_says(path: Path) -> None:
 
 
 def discovered(folder: Path, body: str, contract: Contract | None = None, *, arena: str = "auto") -> Discovery:
-    with site_of(folder, body, contract or Contract(), arena=arena) as session:
-        return discover(session, body)
+    return discover(launch_of(folder, body), contract or Contract(), body, arena=arena)
 
 
 @pytest.mark.parametrize("arena", ["auto", "loopback"])
@@ -353,8 +351,7 @@ def test_a_command_without_a_place_for_the_port_is_said_to_have_none(tmp_path: P
         f"import os, socket\nFIXED = {free_port()}\nserver = socket.create_server(('127.0.0.1', {port}))\n"
         "while True:\n    client, _ = server.accept()\n    client.sendall(client.recv(999))\n    client.close()\n"
     )
-    with Session({"plain": Launch((sys.executable, str(program)), tmp_path)}, Contract()) as session:
-        found = discover(session)
+    found = discover(Launch((sys.executable, str(program)), tmp_path), Contract())
     said = "Its command has no {port}, and " + note.format(*found.ports)
     assert [one for one in found.notes if one.startswith(said)], found.notes
 

@@ -28,7 +28,7 @@ from gatecrash.model.verdicts import Case
 from gatecrash.rulebook import load
 from tests.ruling import finding as finding_in
 from tests.sequences import look
-from tests.sessions import site_of
+from tests.sessions import launch_of, site_of
 
 SIGPIPE = 13
 
@@ -128,15 +128,13 @@ main(serve)
 
 
 def test_a_program_that_only_hears_datagrams_owes_no_echo(tmp_path: Path) -> None:
-    with site_of(tmp_path, LISTENER, Contract()) as session:
-        assert discover(session, LISTENER).contract.echo.unit == "other"
-    with site_of(tmp_path, LISTENER, Contract()) as session:
-        assert discover(session, LISTENER + "# to be an echo").contract.echo.unit == "bytes"
+    launch = launch_of(tmp_path, LISTENER)
+    assert discover(launch, Contract(), LISTENER).contract.echo.unit == "other"
+    assert discover(launch, Contract(), LISTENER + "# to be an echo").contract.echo.unit == "bytes"
 
 
 def test_a_page_that_tells_of_the_request_is_not_the_same_for_all(tmp_path: Path) -> None:
-    with site_of(tmp_path, REFLECTS, Contract()) as session:
-        assert not discover(session, REFLECTS).contract.http.stable_body
+    assert not discover(launch_of(tmp_path, REFLECTS), Contract(), REFLECTS).contract.http.stable_body
 
 
 DAEMON_OF_ONE_CLIENT = """

@@ -12,7 +12,7 @@ from gatecrash.model.verdicts import Case, Plain
 from gatecrash.oracles.service import unserved
 from gatecrash.protocols import protocol_of
 from tests.faulty import blamed, verdicts_on
-from tests.sessions import site_of
+from tests.sessions import launch_of
 
 TELLS_THE_TIME = """
 import itertools, socket, sys, time
@@ -61,8 +61,7 @@ def test_only_a_greeting_that_is_cut_short_is_none(got: bytes, alone: bytes, ser
 
 
 def test_the_length_of_a_greeting_is_learnt_where_only_silence_ends_it(tmp_path: Path) -> None:
-    with site_of(tmp_path, MAIL, Contract()) as session:
-        contract = discover(session).contract
+    contract = discover(launch_of(tmp_path, MAIL), Contract()).contract
     assert (contract.protocol, contract.greeting.size) == ("greeting", len(b"220 ready\r\n"))
     assert protocol_of(contract).complete(b"", b"220 ready\r\n")
     assert not protocol_of(contract).complete(b"", b"220 ")
@@ -71,5 +70,4 @@ def test_the_length_of_a_greeting_is_learnt_where_only_silence_ends_it(tmp_path:
 
 def test_a_greeting_that_the_end_of_the_connection_ends_is_read_to_its_end(tmp_path: Path) -> None:
     body = "def serve(client): client.sendall(b'hello'); client.close()\nmain(serve)\n"
-    with site_of(tmp_path, body, Contract()) as session:
-        assert discover(session).contract.greeting.size == 0
+    assert discover(launch_of(tmp_path, body), Contract()).contract.greeting.size == 0

@@ -12,7 +12,7 @@ from gatecrash.model.scenario import ReceiveDatagrams, Scenario, Send, SendDatag
 from gatecrash.model.transcript import Got, Sent, Transcript
 from gatecrash.protocols import protocol_of
 from tests.faulty import blamed, verdicts_on
-from tests.sessions import site_of
+from tests.sessions import launch_of
 
 TCP = """
 import socket, sys, threading
@@ -54,8 +54,7 @@ UPPER = "data.decode().upper().encode()"
 
 
 def discovered(folder: Path, program: str) -> tuple[Contract, str]:
-    with site_of(folder, program, Contract()) as session:
-        found = discover(session)
+    found = discover(launch_of(folder, program), Contract())
     return found.contract, " ".join(found.notes)
 
 

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.errors import FlakyFailure
 
-from gatecrash.engine.discovery import discover
 from gatecrash.engine.profiles import Profile, profile
 from gatecrash.engine.session import Session
 from gatecrash.engine.trial import RuleBroken, Trial
@@ -31,7 +30,7 @@ from gatecrash.model.scenario import (
     scenario,
 )
 from gatecrash.rulebook import load
-from tests.sessions import site_of
+from tests.sessions import known_site, site_of
 
 FEW = Profile("few", examples=40, seconds=20.0, shrink_seconds=5.0)
 CUTS_AT_NUL = """
@@ -63,12 +62,11 @@ def echoes(payload: bytes) -> Scenario:
 
 
 def trial_on(session: Session, rule: str = "STREAM-01", profile: Profile = FEW) -> Trial:
-    discover(session)
     return Trial(load().get(rule), session, profile)
 
 
 def test_a_failure_shrinks_to_the_smallest_scenario_and_is_replayed(tmp_path: Path) -> None:
-    with site_of(tmp_path, CUTS_AT_NUL, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+    with known_site(tmp_path, CUTS_AT_NUL, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
         trial = trial_on(session)
         with pytest.raises(RuleBroken) as broken:
             trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
@@ -78,7 +76,7 @@ def test_a_failure_shrinks_to_the_smallest_scenario_and_is_replayed(tmp_path: Pa
 
 
 def test_a_correct_server_passes_with_every_example_played(tmp_path: Path) -> None:
-    with site_of(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+    with known_site(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
         trial = trial_on(session)
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
     assert trial.verdict is not None
@@ -88,7 +86,7 @@ def test_a_correct_server_passes_with_every_example_played(tmp_path: Path) -> No
 def test_a_busy_machine_takes_no_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each time the clock is read, a minute has passed: as for one who hardly ever gets a processor."""
     minutes = itertools.count()
-    with site_of(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+    with known_site(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
         trial = trial_on(session)
         monkeypatch.setattr("gatecrash.engine.trial.time", SimpleNamespace(monotonic=lambda: 60.0 * next(minutes)))
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
@@ -98,7 +96,7 @@ def test_a_busy_machine_takes_no_examples(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_server_that_sleeps_long_is_played_fewer_examples(tmp_path: Path) -> None:
     body = ECHO.replace("client.sendall(data)", "time.sleep(0.3), client.sendall(data)")
-    with site_of(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+    with known_site(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
         trial = trial_on(session, profile=Profile("brief", examples=40, seconds=0.5, shrink_seconds=5.0))
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
     assert trial.verdict is not None
@@ -108,7 +106,7 @@ def test_a_server_that_sleeps_long_is_played_fewer_examples(tmp_path: Path) -> N
 
 def test_a_scenario_that_takes_too_long_is_not_tried(tmp_path: Path) -> None:
     body = ECHO.replace("client.sendall(data)", "time.sleep(0.3), client.sendall(data)")
-    with site_of(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+    with known_site(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
         trial = trial_on(session)
         session.scenario_seconds = 0.1
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes), examples=3)
@@ -121,7 +119,7 @@ def test_a_failure_that_depends_on_luck_is_a_finding_and_no_fault_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hypothesis complains when what held once is broken later; its replays say how often it shows."""
-    with site_of(tmp_path, CUTS_AT_NUL, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+    with known_site(tmp_path, CUTS_AT_NUL, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
         trial = trial_on(session)
         as_usual = trial._settings
 
@@ -145,7 +143,7 @@ def test_a_failure_that_depends_on_luck_is_a_finding_and_no_fault_of_ours(
 
 
 def test_what_others_did_before_is_not_blamed_on_a_scenario(tmp_path: Path) -> None:
-    with site_of(tmp_path, LEAVES_AFTER_FIVE, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+    with known_site(tmp_path, LEAVES_AFTER_FIVE, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
         trial = trial_on(session)
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
     assert trial.verdict is not None
@@ -156,7 +154,6 @@ def test_a_verdict_that_rests_on_time_alone_is_inconclusive(tmp_path: Path) -> N
     body = "def serve(client): client.recv(9); time.sleep(60)\nmain(serve)\n"
     contract = Contract(protocol="echo", written=frozenset({"protocol"}))
     with site_of(tmp_path, body, contract, patience=0.3) as session:
-        session.contract = contract
         trial = Trial(load().get("STREAM-01"), session, FEW)
         trial.verify(st.just(echoes(b"hello\n")))
     assert trial.verdict is not None

@@ -5,8 +5,8 @@ Every statement rests on something seen: bytes on the wire, system calls, proces
 
 from __future__ import annotations
 
-import math
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
@@ -16,6 +16,7 @@ from gatecrash.engine.session import Session
 from gatecrash.errors import TooSlow
 from gatecrash.language import say, spoken
 from gatecrash.model.contract import Contract, Protocol
+from gatecrash.model.launch import Launch
 from gatecrash.model.scenario import (
     Connect,
     HalfClose,
@@ -53,14 +54,26 @@ class Discovery:
     ports: tuple[int, ...] = ()
     address: str = ""
     backlog: int | None = None
+    arena: str = ""  # the kind of arena it ran in
+    unseen: str | None = None  # why only the wire was seen
 
 
-def discover(session: Session, source_text: str = "") -> Discovery:
+def discover(
+    launch: Launch, contract: Contract, source_text: str = "", *, arena: str = "auto", patience: float = 5.0
+) -> Discovery:
     """Learn what the contract's author did not write. Raises TargetError when the target does not listen.
 
+    It is asked in a session of its own: who goes on with what was learnt opens one with the contract that is returned.
     Of one that answers too slowly, or without end, not everything is learnt.
     """
-    found = Discovery(session.contract)
+    with Session({"plain": launch}, contract, arena=arena, patience=patience) as session:
+        found = Discovery(contract, arena=session.arena.kind, unseen=session.unseen)
+        _ask(session, found, source_text)
+        found.notes.extend([session.shelter.note] if session.shelter.note else [])
+    return found
+
+
+def _ask(session: Session, found: Discovery, source_text: str) -> None:
     _listening(session, found)
     session.until = time.monotonic() + _SECONDS
     try:
@@ -71,17 +84,13 @@ def discover(session: Session, source_text: str = "") -> Discovery:
                 "It took more than {seconds:g} s to answer what it was asked: not all is known of it.", seconds=_SECONDS
             )
         )
-    finally:
-        session.until = math.inf
-    return found
 
 
 def _all_else(session: Session, found: Discovery, source_text: str) -> None:
     _protocol(session, found, source_text)
-    if found.contract.protocol == "http":
-        _http(session, found)
-    if found.contract.protocol in ("greeting", "none"):
-        _length(session, found)
+    measure = _MEASURES.get(found.contract.protocol)
+    if measure is not None:
+        measure(session, found)
     if not session.remote:
         _in_the_background(session, found)
         model, workers = model_of(session, found.contract)
@@ -89,7 +98,8 @@ def _all_else(session: Session, found: Discovery, source_text: str) -> None:
 
 
 def _learn(session: Session, found: Discovery, **facts: object) -> None:
-    found.contract = session.contract = found.contract.with_discovered(**facts)
+    found.contract = found.contract.with_discovered(**facts)
+    session.suppose(found.contract)
 
 
 # -- where it listens -----------------------------------------------------------------------------------------------
@@ -419,3 +429,11 @@ def _takes_post(session: Session, found: Discovery, path: str) -> bool:
     asked = say("POST {path} with a short body", path=path)
     answer = _answer(found, asked, transcript)
     return answer is not None and 200 <= answer.status < 300
+
+
+#: What is measured of a server once its protocol is known; of the others nothing is.
+_MEASURES: Mapping[Protocol, Callable[[Session, Discovery], None]] = {
+    "http": _http,
+    "greeting": _length,
+    "none": _length,
+}

@@ -136,19 +136,13 @@ class SessionPool:
             sanitized = aside.submit(self._sanitized, target, folder) if self._may_sanitize(target) else None
             try:
                 launch, how = _plain(target, folder)
-                with self._site(launch, contract) as session:
-                    found = discover(session, _source_text(target))
-                    found.notes.extend([session.shelter.note] if session.shelter.note else [])
-                    kind, unseen = session.arena.kind, session.unseen
+                copied, text = self._in_copy(launch), _source_text(target)
+                found = discover(copied, contract, text, arena=self.arena, patience=self.patience)
             except TargetError as error:
                 return Prepared(target.name, contract, {}, error=str(error))
             other, said = sanitized.result() if sanitized is not None else (None, "")
         launches = {"plain": launch} if other is None else {"plain": launch, "sanitized": other}
-        prepared = _prepared(target, found, launches, (how, said) if said else (how,))
-        return replace(prepared, arena=kind, unseen=unseen)
-
-    def _site(self, launch: Launch, contract: Contract) -> Session:
-        return Session({"plain": self._in_copy(launch)}, contract, arena=self.arena, patience=self.patience)
+        return _prepared(target, found, launches, (how, said) if said else (how,))
 
     def _in_copy(self, launch: Launch) -> Launch:
         """What our requests make it do is done to copies of its files."""
@@ -190,6 +184,8 @@ def _prepared(target: Target, found: Discovery, launches: Mapping[str, Launch], 
         notes=tuple(found.notes),
         address=found.address,
         backlog=found.backlog,
+        arena=found.arena,
+        unseen=found.unseen,
         source=None if target.source is None else str(target.source),
     )
 

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from gatecrash.paths import tree_root
+from gatecrash.protocols.registry import PROTOCOLS
 from gatecrash.rulebook import Rule
 from gatecrash.target.compilers import find_compiler
 
@@ -67,4 +68,8 @@ def _may_apply(stem: str, rule: Rule) -> bool:
     protocol, _, served = stem.partition("_")
     if protocol not in rule.applies.protocols:
         return False
-    return protocol == "udp" or not rule.applies.models or any(served.startswith(m) for m in rule.applies.models)
+    return (
+        PROTOCOLS[protocol].connectionless
+        or not rule.applies.models
+        or any(served.startswith(m) for m in rule.applies.models)
+    )

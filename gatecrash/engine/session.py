@@ -44,7 +44,7 @@ class Session:
         self, launches: Mapping[str, Launch], contract: Contract, *, arena: str = "auto", patience: float = 5.0
     ) -> None:
         self.launches = launches
-        self.contract = contract
+        self._contract = contract
         self.patience = patience
         self._kind = arena
         self._worn = False  # a server has run in this arena
@@ -77,6 +77,15 @@ class Session:
     def remote(self) -> bool:
         """Whether only the wire is seen."""
         return self.unseen is not None
+
+    @property
+    def contract(self) -> Contract:
+        """What the target promises, or is supposed to."""
+        return self._contract
+
+    def suppose(self, contract: Contract) -> None:
+        """Go on by another contract: for the discovery that opened this session, and learns while it asks."""
+        self._contract = contract
 
     @property
     def protocol(self) -> ApplicationProtocol:

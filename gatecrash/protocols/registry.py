@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gatecrash.model import contract as model
-from gatecrash.model.contract import Contract
+from gatecrash.model.contract import Contract, Echo
 from gatecrash.model.scenario import Close, Step
 from gatecrash.protocols.base import ApplicationProtocol
 from gatecrash.protocols.datagram import DatagramEcho
@@ -18,14 +17,14 @@ from gatecrash.protocols.unknown import UnknownProtocol
 from gatecrash.protocols.upper_echo import UpperEcho
 
 #: Each protocol by its name in a contract.
-PROTOCOLS: Mapping[model.Protocol, type[ApplicationProtocol]] = {
+PROTOCOLS: Mapping[str, type[ApplicationProtocol]] = {
     "http": Http,
     "echo": StreamEcho,
     "udp": DatagramEcho,
     "greeting": Greeting,
     "none": UnknownProtocol,
 }
-_STREAM_ECHOES: Mapping[model.Echo, type[StreamEcho]] = {"lines": LineEcho, "upper": UpperEcho}
+_STREAM_ECHOES: Mapping[Echo, type[StreamEcho]] = {"lines": LineEcho, "upper": UpperEcho}
 
 
 def protocol_of(contract: Contract) -> ApplicationProtocol:
