@@ -26,7 +26,7 @@ _SHARING = frozenset({"tests/test_html_browser.py"})
 
 
 class _Together(LoadScopeScheduling):
-    """Sends all tests of a reference server to one worker: what it knows to hold already needs no probe there.
+    """Sends all tests of a reference server to one worker: what it has tried already needs no probe there.
 
     The same for a file that shares a browser. xdist's own `loadgroup` writes its groups into the tests' ids, which
     pytest 9.2 does not let it do: without a word every test goes to any worker.

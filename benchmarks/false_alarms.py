@@ -20,8 +20,8 @@ from pathlib import Path
 
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.profiles import profile
-from gatecrash.engine.properties import judge
 from gatecrash.engine.references import reference_servers
+from gatecrash.engine.suite_run import try_all
 from gatecrash.model.verdicts import Verdict, merge
 
 _LONGEST_LOAD = 3600.0
@@ -34,7 +34,7 @@ def one_run(path: Path) -> list[Verdict]:
         for build in ("plain", "sanitized"):
             opened = session_pool.open(str(path), build)
             if opened is not None:
-                found += judge(opened, build, lambda rule: profile("quick"))
+                found += try_all(opened, build, lambda rule: profile("quick"))
     return list(merge(found).values())
 
 

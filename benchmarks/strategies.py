@@ -32,9 +32,7 @@ STRATEGIES: dict[str, SearchStrategy[Any]] = {
     "malformed_requests": strategies.malformed_requests(),
     "echo_payloads": strategies.echo_payloads(),
     "echo_payloads, 1 MiB": strategies.echo_payloads(max_size=1 << 20),
-    "echo_conversations": strategies.echo_conversations(),
     "datagrams": strategies.datagrams(max_size=65507),
-    "datagram_conversations": strategies.datagram_conversations(),
 }
 
 

@@ -3,12 +3,7 @@
 Names are plural nouns, options are keyword-only and checked when the strategy is made.
 """
 
-from strategies.conversations import (
-    datagram_conversations,
-    echo_conversations,
-    pipelines,
-    slow_readers,
-)
+from strategies.conversations import all_queued, answered_in_turn, echoed, pipelines, slow_readers
 from strategies.crowds import crowds, floods, interleavings, simultaneous_leavers
 from strategies.departures import KINDS, PHASES, departures
 from strategies.distinct import distinct_requests, mark_of
@@ -22,14 +17,15 @@ __all__ = [
     "HOGS",
     "KINDS",
     "PHASES",
+    "all_queued",
+    "answered_in_turn",
     "client_names",
     "crowds",
-    "datagram_conversations",
     "datagrams",
     "departures",
     "distinct_requests",
-    "echo_conversations",
     "echo_payloads",
+    "echoed",
     "floods",
     "hogs",
     "http_requests",

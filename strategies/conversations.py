@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -16,75 +16,32 @@ from gatecrash.model.scenario import (
     Scenario,
     Send,
     SendDatagram,
+    SmallBuffers,
     Thaw,
     scenario,
 )
-from strategies.names import client_names
 from strategies.options import at_least
-from strategies.payloads import datagrams, echo_payloads
-from strategies.segments import cut, segmentations
+from strategies.segments import segmentations
 
 _READS = (1, 100, 512, 1460, 4096)  # bytes a slow reader takes at once
-_QUEUED_SIZE = 4096  # bytes: several of these fit in a UDP receive buffer (208 KiB on Linux) while nobody reads
 
 
-def echo_conversations(*, max_size: int = 4096, rounds: int = 5, client: str = "A") -> SearchStrategy[Scenario]:
-    """One to `rounds` messages on one connection, each echoed before the next; then a half-close.
-
-    A message goes out whole, or with its first byte, its last byte or its first half ahead.
-    """
-    at_least("rounds", rounds, 1)
-    message = st.tuples(echo_payloads(max_size=max_size), st.integers(0, 3))
-
-    def as_scenario(messages: Sequence[tuple[bytes, int]]) -> Scenario:
-        exchanges = [_echo_exchange(client, payload, style) for payload, style in messages]
-        return scenario(Connect(client), *exchanges, HalfClose(client), Receive(client, "end"))
-
-    return st.lists(message, min_size=1, max_size=rounds).map(as_scenario)
+def echoed(messages: Iterable[bytes], *, client: str = "A") -> Scenario:
+    """Each message is echoed before the next; whatever comes behind the last one is read to the end."""
+    exchanges = ((Send(client, message), Receive(client)) for message in messages)
+    return scenario(Connect(client), *exchanges, HalfClose(client), Receive(client, "end"))
 
 
-def _echo_exchange(client: str, payload: bytes, style: int) -> tuple[Send | Receive, ...]:
-    size = len(payload)
-    offset = (0, 1, size - 1, size // 2)[style]
-    segments = cut(payload, (offset,)) if 0 < offset < size else (payload,)
-    return (*(Send(client, segment) for segment in segments), Receive(client))
+def answered_in_turn(messages: Iterable[tuple[str, bytes]]) -> Scenario:
+    """Datagrams, each with its sender's name, and each answered before the next is sent."""
+    return scenario(*((SendDatagram(name, data), ReceiveDatagrams(name)) for name, data in messages))
 
 
-def datagram_conversations(
-    *, max_size: int = 4096, size: int = 5, clients: int = 3, empty: bool = True
-) -> SearchStrategy[Scenario]:
-    """One to `size` datagrams from up to `clients` clients: each answered before the next, or all queued.
-
-    Queued ones (the server is frozen while they are sent) are at most 4096 bytes long, so that the kernel
-    drops none of them. At the end every client takes whatever else comes.
-    """
-    at_least("size", size, 1)
-    at_least("clients", clients, 1)
-    sender = st.integers(0, clients - 1)
-    one_by_one = st.lists(st.tuples(sender, datagrams(max_size=max_size, empty=empty)), min_size=1, max_size=size)
-    queued = st.lists(
-        st.tuples(sender, datagrams(max_size=min(max_size, _QUEUED_SIZE), empty=empty)),
-        min_size=1,
-        max_size=size,
-    )
-    return st.one_of(one_by_one.map(_one_by_one), queued.map(_queued))
-
-
-def _one_by_one(messages: Sequence[tuple[int, bytes]]) -> Scenario:
-    names = client_names(max(index for index, _ in messages) + 1)
-    rounds = [(SendDatagram(names[index], data), ReceiveDatagrams(names[index])) for index, data in messages]
-    return scenario(*rounds, _take_the_rest(names, messages))
-
-
-def _queued(messages: Sequence[tuple[int, bytes]]) -> Scenario:
-    names = client_names(max(index for index, _ in messages) + 1)
-    sends = [SendDatagram(names[index], data) for index, data in messages]
-    return scenario(Freeze(), sends, Thaw(), _take_the_rest(names, messages))
-
-
-def _take_the_rest(names: Sequence[str], messages: Sequence[tuple[int, bytes]]) -> list[ReceiveDatagrams]:
-    senders = sorted({index for index, _ in messages})
-    return [ReceiveDatagrams(names[index], None) for index in senders]
+def all_queued(messages: Sequence[tuple[str, bytes]]) -> Scenario:
+    """All of these datagrams wait in the server's queue when it reads the first; then each sender takes what comes."""
+    sends = [SendDatagram(name, data) for name, data in messages]
+    readers = (ReceiveDatagrams(name, None) for name in dict.fromkeys(name for name, _ in messages))
+    return scenario(Freeze(), sends, Thaw(), readers)
 
 
 def pipelines(requests: Sequence[bytes], *, max_segments: int = 3, client: str = "A") -> SearchStrategy[Scenario]:
@@ -100,11 +57,15 @@ def pipelines(requests: Sequence[bytes], *, max_segments: int = 3, client: str =
 
 
 def slow_readers(request: bytes, *, reads: int = 6, client: str = "A") -> SearchStrategy[Scenario]:
-    """A client with a small receive window takes its answer in up to `reads` small bites, then the rest."""
+    """A client with a small receive window takes its answer in up to `reads` small bites, then the rest.
+
+    The server's send buffers are made small first, where they can be: large ones hold a whole answer.
+    """
     at_least("reads", reads, 1)
     bites = st.lists(st.sampled_from(_READS), min_size=1, max_size=reads)
     return bites.map(
         lambda sizes: scenario(
+            SmallBuffers(),
             Connect(client, small_window=True),
             Send(client, request, until_read=False),
             (Receive(client, at_most=size) for size in sizes),

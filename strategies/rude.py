@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import singledispatch
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from gatecrash.protocols import ApplicationProtocol
+from gatecrash.model import labels
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Scenario, SendDatagram, Settle, scenario
+from gatecrash.protocols import ApplicationProtocol, protocol_of
 from gatecrash.protocols.datagram import DatagramEcho
 from gatecrash.protocols.http import Http
+from strategies.names import client_names
 from strategies.payloads import echo_payloads
 from strategies.requests import large_requests, malformed_requests
 
@@ -113,3 +118,14 @@ def _overlong(filling: str, size: int, place: int) -> bytes:
 def _many_fields(count: int) -> bytes:
     fields = "".join(f"X-{number}: {number}\r\n" for number in range(count))
     return f"GET / HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode()
+
+
+def odd_words(contract: Contract, said: Sequence[bytes]) -> Scenario:
+    """A client for each: it takes what it is answered, so that nobody is written to who has gone, and leaves.
+
+    Of datagrams the last one is empty, which is odd as well.
+    """
+    protocol = protocol_of(contract)
+    words = (protocol.say(name, data) for name, data in zip(client_names(len(said)), said, strict=True))
+    nothing = (SendDatagram("Z", b""),) if protocol.connectionless else ()
+    return scenario(*words, nothing, Settle(labels.SAID))

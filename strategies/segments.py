@@ -35,12 +35,13 @@ def segmented_requests(
     request: bytes, *, until: Until = "message", max_segments: int = 6, client: str = "A"
 ) -> SearchStrategy[Scenario]:
     """A client sends `request` in segments, each read by the server before the next, and reads `until`."""
+    cuts = segmentations(request, max_segments=max_segments)
+    return cuts.map(lambda segments: in_segments(segments, until=until, client=client))
 
-    def as_scenario(segments: tuple[bytes, ...]) -> Scenario:
-        sends = tuple(Send(client, segment) for segment in segments)
-        return scenario(Connect(client), sends, Receive(client, until))
 
-    return segmentations(request, max_segments=max_segments).map(as_scenario)
+def in_segments(segments: tuple[bytes, ...], *, until: Until = "message", client: str = "A") -> Scenario:
+    """A client sends these, each read by the server before the next, and reads `until`."""
+    return scenario(Connect(client), (Send(client, segment) for segment in segments), Receive(client, until))
 
 
 def cut(payload: bytes, cuts: tuple[int, ...]) -> tuple[bytes, ...]:

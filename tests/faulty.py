@@ -12,7 +12,7 @@ from pathlib import Path
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import missing_here
 from gatecrash.engine.profiles import Profile, profile
-from gatecrash.engine.properties import judge
+from gatecrash.engine.suite_run import try_all
 from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Verdict, merge
 from gatecrash.paths import tree_root
@@ -79,7 +79,7 @@ def verdicts_on(
         for build in ("plain", "sanitized"):
             opened = session_pool.open(str(path), build)
             if opened is not None:
-                found += judge(
+                found += try_all(
                     opened,
                     build,
                     partial(_profile_of, build=build, expected=expected, others=others, only=only, slow=slow),

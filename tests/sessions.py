@@ -1,4 +1,4 @@
-"""Sites for tests: small programs judged in an arena of their own."""
+"""Sessions for tests: small programs judged in an arena of their own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main(serve):
 
 
 @contextmanager
-def site_of(
+def session_of(
     folder: Path, body: str, contract: Contract, *, arena: str = "auto", patience: float = 5.0
 ) -> Iterator[Session]:
     """A session for a Python program: ITERATIVE and `body`, which calls main(serve) or does it all itself."""
@@ -37,7 +37,7 @@ def site_of(
 
 
 @contextmanager
-def known_site(folder: Path, body: str, contract: Contract) -> Iterator[Session]:
+def discovered_session_of(folder: Path, body: str, contract: Contract) -> Iterator[Session]:
     """The same for a program that was discovered before."""
     launch = launch_of(folder, body)
     with Session({"plain": launch}, discover(launch, contract, body).contract) as session:

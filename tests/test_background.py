@@ -15,7 +15,7 @@ from gatecrash.model.scenario import StartOnTakenPort, scenario
 from gatecrash.model.transcript import Started, Transcript
 from gatecrash.model.verdicts import Case
 from tests.ruling import finding as finding_in
-from tests.sessions import site_of
+from tests.sessions import session_of
 
 ECHO = Contract(protocol="echo")
 SERVE = """
@@ -69,7 +69,7 @@ socket.socket.listen = listen
     ],
 )
 def test_it_is_known_whether_the_first_process_waits_for_the_port(tmp_path: Path, program: str, expected: str) -> None:
-    with site_of(tmp_path, SERVE + program + "main(serve)", ECHO) as session:
+    with session_of(tmp_path, SERVE + program + "main(serve)", ECHO) as session:
         wait_for_the_first_process(session, ended=expected != "no")
         assert background_of(session) == expected
 
@@ -81,7 +81,7 @@ def wait_for_the_first_process(session: Session, *, ended: bool) -> None:
 
 def test_nobody_knows_where_calls_cannot_be_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gates, "available", lambda: "refused here")
-    with site_of(tmp_path, SERVE + LEAVES + "main(serve)", ECHO) as session:
+    with session_of(tmp_path, SERVE + LEAVES + "main(serve)", ECHO) as session:
         wait_for_the_first_process(session, ended=True)
         assert background_of(session) == "unknown"
 

@@ -18,7 +18,7 @@ from gatecrash.model.processes import Task
 from gatecrash.target.server import Server
 from tests.needs import need
 from tests.nursery import Nursery, running_nursery, until
-from tests.sessions import site_of
+from tests.sessions import session_of
 
 SET = "setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack('qq', {seconds}, 250000))"
 
@@ -80,7 +80,7 @@ def test_the_time_limit_that_a_target_gives_a_socket_is_told_by_the_gates(
     {f"client.{after}" if after else "pass"}
     client.recv(1)
     """
-    with site_of(tmp_path, body, Contract(protocol="echo")) as session:
+    with session_of(tmp_path, body, Contract(protocol="echo")) as session:
         server = session.server()
         assert waiting_in(server, "accept4").timed == (50.25 if before else None)
         with session.arena.tcp() as client:

@@ -23,7 +23,7 @@ from gatecrash.protocols import http, protocol_of
 from gatecrash.rulebook import load
 from gatecrash.target.compilers import find_compiler
 from tests.faulty import blamed, verdicts_on
-from tests.sessions import site_of
+from tests.sessions import session_of
 
 SERVERS = tree_root() / "servers"
 #: Those that were blamed once are tried as a user tries them; a look at the others is enough.
@@ -287,7 +287,7 @@ def seen_by(session: Session, rule: str, played: Scenario) -> bool:
 
 
 def test_a_server_that_answers_its_later_clients_otherwise_is_still_blamed_for_that(tmp_path: Path) -> None:
-    with site_of(tmp_path, SECOND_TIME.format(when="next(times) > 2"), Contract(protocol="http")) as session:
+    with session_of(tmp_path, SECOND_TIME.format(when="next(times) > 2"), Contract(protocol="http")) as session:
         assert seen_by(session, "RESP-24", THREE)
 
 
@@ -308,7 +308,7 @@ PUT = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 
 
 def test_what_was_learnt_of_a_server_that_others_had_changed_is_learnt_anew_and_that_is_said(tmp_path: Path) -> None:
-    with site_of(tmp_path, STORES, Contract(protocol="http")) as session:
+    with session_of(tmp_path, STORES, Contract(protocol="http")) as session:
         session.play(scenario(Connect("A"), Send("A", PUT), Receive("A")))
         session.learn_plain(VISIT)
         trial = Trial(load().get("RESP-02"), session, profile("glance"))
@@ -321,5 +321,5 @@ def test_what_was_learnt_of_a_server_that_others_had_changed_is_learnt_anew_and_
 
 def test_a_page_that_is_another_at_each_start_is_not_compared(tmp_path: Path) -> None:
     body = SECOND_TIME.format(when="len(asked) > 99").replace('b"before"', 'b"%d" % os.getpid()')
-    with site_of(tmp_path, body, Contract(protocol="http")) as session:
+    with session_of(tmp_path, body, Contract(protocol="http")) as session:
         assert not seen_by(session, "RESP-02", VISIT)

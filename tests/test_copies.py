@@ -13,8 +13,8 @@ import pytest
 
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.profiles import profile
-from gatecrash.engine.properties import judge
 from gatecrash.engine.session import Session
+from gatecrash.engine.suite_run import try_all
 from gatecrash.instruments.borrowing import borrowed_socket
 from gatecrash.instruments.memory import Gone
 from gatecrash.instruments.waits import time_limit
@@ -85,10 +85,10 @@ def test_a_run_holds_as_many_descriptors_after_every_suite_as_before(name: str) 
         opened = session_pool.open(str(tree_root() / "servers" / "c" / f"{name}.c"))
         assert opened is not None
         # What is opened once and stays: the last server that was looked at is remembered.
-        judge(opened, "plain", lambda rule: glance if rule.id in ("ACC-01", "DGRAM-01") else None)
+        try_all(opened, "plain", lambda rule: glance if rule.id in ("ACC-01", "DGRAM-01") else None)
         counts = {"at first": _held_by(opened.session)}
         for area in AREAS:
-            verdicts = judge(opened, "plain", lambda rule, area=area: glance if rule.area == area else None)  # type: ignore[misc]
+            verdicts = try_all(opened, "plain", lambda rule, area=area: glance if rule.area == area else None)  # type: ignore[misc]
             assert all(verdict.outcome in ("pass", "not_applicable", "not_observable") for verdict in verdicts)
             counts[area] = _held_by(opened.session)
     assert set(counts.values()) == {counts["at first"]}, counts

@@ -18,7 +18,7 @@ from gatecrash.errors import TargetError
 from gatecrash.model.contract import MODELS, Contract
 from gatecrash.model.launch import Launch
 from tests.nursery import free_port
-from tests.sessions import launch_of, site_of
+from tests.sessions import launch_of, session_of
 
 _REFERENCES = reference_servers()
 
@@ -70,7 +70,7 @@ def test_a_udp_server_that_quotes_a_word_is_no_echo(tmp_path: Path) -> None:
 
 
 def test_workers_draw_ports_of_their_own_where_hypothesis_seeds_the_generator(tmp_path: Path) -> None:
-    with site_of(tmp_path, "main(lambda client: client.close())\n", Contract(), arena="loopback") as session:
+    with session_of(tmp_path, "main(lambda client: client.close())\n", Contract(), arena="loopback") as session:
         drawn = []
         for _ in range(3):
             random.seed(0)

@@ -80,7 +80,8 @@ def cases_of(id: str) -> tuple[tuple[Contract, Scenario], ...]:
     collector = _Collector(rule, _contract_for(rule))
     for one in properties():
         if one.rule == id:
-            one.run(collector)  # type: ignore[arg-type]
+            one.run(collector)
+            collector.found += [one.probe(collector.contract)] if one.probe is not None else []
     assert collector.found, f"the property of {id} plays nothing"
     return tuple((collector.contract, played) for played in dict.fromkeys(collector.found))
 

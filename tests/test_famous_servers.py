@@ -28,7 +28,7 @@ from gatecrash.model.verdicts import Case
 from gatecrash.rulebook import load
 from tests.ruling import finding as finding_in
 from tests.sequences import look
-from tests.sessions import launch_of, site_of
+from tests.sessions import launch_of, session_of
 
 SIGPIPE = 13
 
@@ -98,7 +98,7 @@ main(serve)
 
 
 def test_a_server_that_was_left_spinning_is_not_used_again(tmp_path: Path) -> None:
-    with site_of(tmp_path, SPINS_AFTER_A_WORD, Contract(protocol="none")) as session:
+    with session_of(tmp_path, SPINS_AFTER_A_WORD, Contract(protocol="none")) as session:
         first = session.server()
         assert serves(session, b"hello")
         assert session.server() is first
@@ -149,7 +149,7 @@ main(serve)
 
 
 def test_the_status_of_a_daemons_first_process_is_not_told_as_the_servers(tmp_path: Path) -> None:
-    with site_of(tmp_path, DAEMON_OF_ONE_CLIENT, Contract(protocol="none")) as session:
+    with session_of(tmp_path, DAEMON_OF_ONE_CLIENT, Contract(protocol="none")) as session:
         session.server().process.wait(10)
         gone = session.play(scenario(Connect("A"), Receive("A"), Settle("gone"))).server_ended
     assert gone is not None

@@ -10,14 +10,14 @@ from gatecrash.engine.session import Session
 from gatecrash.model.contract import Contract
 from gatecrash.model.verdicts import Case, Finding, Held, Ruling
 from gatecrash.rulebook import load
-from tests.sessions import site_of
+from tests.sessions import session_of
 
 _SERVER = "main(lambda client: (client.recv(999), client.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\n'), client.close()))"
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    with site_of(tmp_path_factory.mktemp("server"), _SERVER, Contract(protocol="http")) as opened:
+    with session_of(tmp_path_factory.mktemp("server"), _SERVER, Contract(protocol="http")) as opened:
         yield opened
 
 
@@ -59,3 +59,14 @@ def test_what_only_patience_says_is_not_called_broken(
 
 def test_what_a_probe_does_not_show_holds(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     assert reason(session, monkeypatch, None) == (None, 1)
+
+
+@pytest.mark.parametrize(("told", "said"), [("", None), ("it is broken", "it is broken")])
+def test_what_a_trial_said_of_its_probe_is_not_played_again(
+    session: Session, monkeypatch: pytest.MonkeyPatch, told: str, said: str | None
+) -> None:
+    monkeypatch.setattr(Prerequisites, "_try", lambda one, rule: f"{rule} was played")
+    prerequisites = Prerequisites(session)
+    prerequisites.learn({rule.id: "" for rule in load().rules})
+    prerequisites.learn({"ACC-01": told})
+    assert prerequisites.broken(load().get("ACC-07")) == said

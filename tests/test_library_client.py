@@ -8,7 +8,7 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import AskWithRequests, Close, Connect, Receive, Scenario, Send, scenario
 from gatecrash.model.transcript import LibraryAnswer, Transcript
 from gatecrash.protocols.http import split_requests
-from tests.sessions import site_of
+from tests.sessions import session_of
 
 HTTP = Contract(protocol="http")
 #: Answers with the number of the request on its connection, and writes head and body apart.
@@ -32,7 +32,7 @@ COUNTS = """
 
 
 def played(folder: Path, body: str, steps: Scenario) -> Transcript:
-    with site_of(folder, body, HTTP) as session:
+    with session_of(folder, body, HTTP) as session:
         return session.play(steps)
 
 

@@ -27,7 +27,7 @@ from gatecrash.model.scenario import (
 )
 from gatecrash.model.transcript import Flooded, Got, LibraryAnswer
 from tests.nursery import Nursery, running_nursery
-from tests.sessions import site_of
+from tests.sessions import session_of
 
 _ANY = Contract.of(protocol="none", says=3)
 _TICKS = """
@@ -96,7 +96,7 @@ def test_a_scenario_in_which_the_server_sleeps_too_long_is_broken_off(tmp_path: 
     main(serve)
     """
     visit = [(Connect(name), Send(name, b"hello\n"), Receive(name), Close(name)) for name in "ABCD"]
-    with site_of(tmp_path, body, _ANY) as session:
+    with session_of(tmp_path, body, _ANY) as session:
         session.scenario_seconds = 0.5
         with pytest.raises(TooSlow, match="the server alone took"):
             session.play(scenario(*visit))
@@ -106,7 +106,7 @@ def test_a_scenario_in_which_the_server_sleeps_too_long_is_broken_off(tmp_path: 
 
 def test_a_flood_is_cut_off_and_told_and_others_are_still_heard(tmp_path: Path) -> None:
     finished = (Connect("A"), Send("A", b"hello\n"), Receive("A"), HalfClose("A"), Receive("A", "end"))
-    with site_of(tmp_path, _TALKS_ON, _ANY) as session:
+    with session_of(tmp_path, _TALKS_ON, _ANY) as session:
         seen = session.play(
             scenario(*finished, Settle("finished"), Close("A"), Connect("B"), Send("B", b"x"), Receive("B"))
         )
@@ -127,7 +127,7 @@ def test_a_large_answer_that_somebody_asked_for_with_as_much_is_no_flood(tmp_pat
     main(serve)
     """
     large = b"x" * (6 << 20)
-    with site_of(tmp_path, body, Contract(protocol="echo")) as session:
+    with session_of(tmp_path, body, Contract(protocol="echo")) as session:
         seen = session.play(scenario(Connect("A"), Send("A", large, until_read=False), Receive("A")))
     assert seen.flooded is None
     assert seen.received("A") == large
@@ -145,7 +145,7 @@ def test_a_library_does_not_read_an_answer_without_end(tmp_path: Path) -> None:
             client.close()
     main(serve)
     """
-    with site_of(tmp_path, body, Contract(protocol="http")) as session:
+    with session_of(tmp_path, body, Contract(protocol="http")) as session:
         seen = session.play(scenario(AskWithRequests("L", "/")))
     (answer,) = [event for event in seen.events if isinstance(event, LibraryAnswer)]
     assert "and no end of the answer" in answer.error
@@ -159,7 +159,7 @@ def test_datagrams_without_end_are_cut_off(tmp_path: Path) -> None:
     while True:
         server.sendto(b"again", sender)
     """
-    with site_of(tmp_path, body, Contract(protocol="udp")) as session:
+    with session_of(tmp_path, body, Contract(protocol="udp")) as session:
         seen = session.play(scenario(SendDatagram("A", b"once"), ReceiveDatagrams("A", None)))
     assert seen.flooded is not None
     assert len(seen.datagrams("A")) == 1 << 12

@@ -21,14 +21,14 @@ from gatecrash.model.scenario import (
     scenario,
 )
 from gatecrash.model.transcript import NotConnected, Sent, Transcript
-from tests.sessions import site_of
+from tests.sessions import session_of
 
 ECHO = Contract(protocol="echo")
 ONE_LINE = scenario(Connect("A"), Send("A", b"hello\n"), Receive("A"))
 
 
 def played(folder: Path, body: str, steps: Scenario, contract: Contract = ECHO, *, arena: str = "auto") -> Transcript:
-    with site_of(folder, body, contract, arena=arena) as session:
+    with session_of(folder, body, contract, arena=arena) as session:
         return session.play(steps)
 
 
@@ -89,7 +89,7 @@ def test_a_wait_longer_than_patience_proves_nothing(tmp_path: Path) -> None:
         time.sleep(60)
     main(serve)
     """
-    with site_of(tmp_path, body, ECHO, patience=0.5) as session:
+    with session_of(tmp_path, body, ECHO, patience=0.5) as session:
         silence = session.play(ONE_LINE).silence("A")
     assert silence is not None
     assert not silence.proven
@@ -154,7 +154,7 @@ def test_after_a_scenario_the_server_serves_the_next(tmp_path: Path, leave: Clos
         client.close()
     main(serve)
     """
-    with site_of(tmp_path, body, ECHO) as session:
+    with session_of(tmp_path, body, ECHO) as session:
         session.play(scenario(Connect("A"), Freeze(), Send("A", b"hello"), leave))
         assert session.play(ONE_LINE).received("A") == b"hello\n"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gatecrash.engine.probes import probe_of
+from gatecrash.engine.properties import properties, property_of
 from gatecrash.errors import EngineFault, UsageError
 from gatecrash.model.contract import Contract
 from gatecrash.rulebook import Mistake, Rule, Rulebook, applicable, load
@@ -125,7 +125,15 @@ def test_the_order_puts_every_rule_behind_those_it_comes_after() -> None:
 
 
 def test_a_rule_that_others_come_after_has_a_probe() -> None:
-    assert sorted(first for first in {one for rule in RULES for one in rule.after} if probe_of(first) is None) == []
+    built_upon = {load().get(first) for rule in RULES for first in rule.after}
+    assert (
+        sorted(rule.id for rule in built_upon if (tried := property_of(rule.id)) is None or tried.probe is None) == []
+    )
+
+
+def test_a_rule_that_no_other_comes_after_has_none() -> None:
+    built_upon = {first for rule in RULES for first in rule.after}
+    assert sorted(one.rule for one in properties() if one.probe is not None and one.rule not in built_upon) == []
 
 
 def test_prerequisites_that_do_not_apply_fall_out() -> None:

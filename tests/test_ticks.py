@@ -14,7 +14,7 @@ from gatecrash.instruments.ticks import Situation, TickMemory, Ticks, WaitPolicy
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Close, Connect, Receive, Send, Settle, scenario
 from tests.nursery import Nursery, running_nursery
-from tests.sessions import site_of
+from tests.sessions import session_of
 
 NAPS = "import select\nprint(1, flush=True)\nwhile True:\n    select.poll().poll(300)\n"
 OPENS_A_FILE_EACH_TIME = (
@@ -107,7 +107,7 @@ def test_it_is_watched_where_it_must_be_proven_or_never_spun(nursery: Nursery, t
 
 def test_what_is_said_late_is_heard_however_often_it_was_played(tmp_path: Path) -> None:
     steps = scenario(Connect("A"), Send("A", b"x"), Receive("A"), Settle("rest"), Close("A"))
-    with site_of(tmp_path, SPEAKS_LATE, ECHO) as session:
+    with session_of(tmp_path, SPEAKS_LATE, ECHO) as session:
         heard = [session.play(steps, wait_policy="hasty").received("A") for _ in range(3)]
     assert heard == [b"xlate"] * 3
 
@@ -115,6 +115,6 @@ def test_what_is_said_late_is_heard_however_often_it_was_played(tmp_path: Path) 
 def test_on_a_fresh_server_no_look_is_early(tmp_path: Path) -> None:
     body = "import select\ndef serve(client):\n    while True: select.select([], [], [], 0.2)\nmain(serve)\n"
     steps = scenario(Connect("A"), Settle("rest"))
-    with site_of(tmp_path, body, ECHO) as session:
+    with session_of(tmp_path, body, ECHO) as session:
         plays = [session.play(steps, fresh=True, wait_policy="hasty") for _ in range(2)]
     assert not any(play.early for play in plays)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,8 +31,9 @@ from gatecrash.model.scenario import (
     Settle,
     scenario,
 )
+from gatecrash.model.verdicts import Verdict
 from gatecrash.rulebook import load
-from tests.sessions import known_site, site_of
+from tests.sessions import discovered_session_of, session_of
 
 FEW = Profile("few", examples=40, seconds=20.0, shrink_seconds=5.0)
 CUTS_AT_NUL = """
@@ -66,7 +69,9 @@ def trial_on(session: Session, rule: str = "STREAM-01", profile: Profile = FEW) 
 
 
 def test_a_failure_shrinks_to_the_smallest_scenario_and_is_replayed(tmp_path: Path) -> None:
-    with known_site(tmp_path, CUTS_AT_NUL, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+    with discovered_session_of(
+        tmp_path, CUTS_AT_NUL, Contract(protocol="echo", written=frozenset({"protocol"}))
+    ) as session:
         trial = trial_on(session)
         with pytest.raises(RuleBroken) as broken:
             trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
@@ -76,7 +81,7 @@ def test_a_failure_shrinks_to_the_smallest_scenario_and_is_replayed(tmp_path: Pa
 
 
 def test_a_correct_server_passes_with_every_example_played(tmp_path: Path) -> None:
-    with known_site(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+    with discovered_session_of(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
         trial = trial_on(session)
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
     assert trial.verdict is not None
@@ -86,7 +91,7 @@ def test_a_correct_server_passes_with_every_example_played(tmp_path: Path) -> No
 def test_a_busy_machine_takes_no_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each time the clock is read, a minute has passed: as for one who hardly ever gets a processor."""
     minutes = itertools.count()
-    with known_site(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+    with discovered_session_of(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
         trial = trial_on(session)
         monkeypatch.setattr("gatecrash.engine.trial.time", SimpleNamespace(monotonic=lambda: 60.0 * next(minutes)))
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
@@ -96,7 +101,7 @@ def test_a_busy_machine_takes_no_examples(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_server_that_sleeps_long_is_played_fewer_examples(tmp_path: Path) -> None:
     body = ECHO.replace("client.sendall(data)", "time.sleep(0.3), client.sendall(data)")
-    with known_site(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+    with discovered_session_of(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
         trial = trial_on(session, profile=Profile("brief", examples=40, seconds=0.5, shrink_seconds=5.0))
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
     assert trial.verdict is not None
@@ -106,7 +111,7 @@ def test_a_server_that_sleeps_long_is_played_fewer_examples(tmp_path: Path) -> N
 
 def test_a_scenario_that_takes_too_long_is_not_tried(tmp_path: Path) -> None:
     body = ECHO.replace("client.sendall(data)", "time.sleep(0.3), client.sendall(data)")
-    with known_site(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+    with discovered_session_of(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
         trial = trial_on(session)
         session.scenario_seconds = 0.1
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes), examples=3)
@@ -119,7 +124,9 @@ def test_a_failure_that_depends_on_luck_is_a_finding_and_no_fault_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hypothesis complains when what held once is broken later; its replays say how often it shows."""
-    with known_site(tmp_path, CUTS_AT_NUL, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+    with discovered_session_of(
+        tmp_path, CUTS_AT_NUL, Contract(protocol="echo", written=frozenset({"protocol"}))
+    ) as session:
         trial = trial_on(session)
         as_usual = trial._settings
 
@@ -143,7 +150,9 @@ def test_a_failure_that_depends_on_luck_is_a_finding_and_no_fault_of_ours(
 
 
 def test_what_others_did_before_is_not_blamed_on_a_scenario(tmp_path: Path) -> None:
-    with known_site(tmp_path, LEAVES_AFTER_FIVE, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+    with discovered_session_of(
+        tmp_path, LEAVES_AFTER_FIVE, Contract(protocol="echo", written=frozenset({"protocol"}))
+    ) as session:
         trial = trial_on(session)
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
     assert trial.verdict is not None
@@ -153,7 +162,7 @@ def test_what_others_did_before_is_not_blamed_on_a_scenario(tmp_path: Path) -> N
 def test_a_verdict_that_rests_on_time_alone_is_inconclusive(tmp_path: Path) -> None:
     body = "def serve(client): client.recv(9); time.sleep(60)\nmain(serve)\n"
     contract = Contract(protocol="echo", written=frozenset({"protocol"}))
-    with site_of(tmp_path, body, contract, patience=0.3) as session:
+    with session_of(tmp_path, body, contract, patience=0.3) as session:
         trial = Trial(load().get("STREAM-01"), session, FEW)
         trial.verify(st.just(echoes(b"hello\n")))
     assert trial.verdict is not None
@@ -194,3 +203,52 @@ def test_a_server_whose_tick_hides_its_longer_pause_is_not_blamed(tmp_path: Path
         trial.verify(st.just(shortage), fresh=True)
         assert trial.verdict is not None
         assert trial.verdict.outcome == "pass", trial.verdict.reason
+
+
+# -- the probe, which is the first example ---------------------------------------------------------------------------
+
+
+def tried_with_probe(folder: Path, body: str, probe: bytes, drawn: bytes, examples: int = 40) -> Verdict:
+    with discovered_session_of(folder, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+        few = replace(FEW, examples=examples)
+        trial = Trial(load().get("STREAM-01"), session, few, probe=lambda contract: echoes(probe))
+        with suppress(RuleBroken):
+            trial.verify(st.just(echoes(drawn)))
+    assert trial.verdict is not None
+    return trial.verdict
+
+
+def test_a_probe_that_holds_hides_nothing_though_another_example_is_broken(tmp_path: Path) -> None:
+    verdict = tried_with_probe(tmp_path, CUTS_AT_NUL, b"hello", b"\x00b")
+    assert (verdict.outcome, verdict.scenario, verdict.hides) == ("fail", echoes(b"\x00b"), "")
+
+
+def test_behind_a_broken_probe_nothing_is_seen(tmp_path: Path) -> None:
+    verdict = tried_with_probe(tmp_path, CUTS_AT_NUL, b"\x00b", b"hello")
+    assert (verdict.outcome, verdict.scenario, verdict.confirmed) == ("fail", echoes(b"\x00b"), (3, 3))
+    assert verdict.finding is not None
+    assert verdict.hides == f"STREAM-01 is broken ({verdict.finding.got}), so this cannot be seen"
+
+
+def test_the_smaller_of_the_probe_and_what_was_drawn_is_shown(tmp_path: Path) -> None:
+    verdict = tried_with_probe(tmp_path, CUTS_AT_NUL, b"\x00 and more", b"\x00")
+    assert verdict.scenario == echoes(b"\x00")
+    assert verdict.hides
+
+
+def test_the_probe_is_one_of_the_examples_and_is_not_played_twice(tmp_path: Path) -> None:
+    verdict = tried_with_probe(tmp_path, ECHO, b"hello", b"hello")
+    assert (verdict.outcome, verdict.examples, verdict.hides) == ("pass", 1, "")
+
+
+def test_of_one_example_the_probe_is_the_one(tmp_path: Path) -> None:
+    verdict = tried_with_probe(tmp_path, CUTS_AT_NUL, b"hello", b"\x00", examples=1)
+    assert (verdict.outcome, verdict.examples) == ("pass", 1)
+
+
+def test_a_trial_without_a_probe_says_nothing_of_what_is_hidden_behind_it(tmp_path: Path) -> None:
+    with session_of(tmp_path, ECHO, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
+        trial = trial_on(session)
+        trial.verify(st.just(echoes(b"hello")))
+    assert trial.verdict is not None
+    assert trial.verdict.hides is None

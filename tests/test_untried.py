@@ -11,7 +11,7 @@ from gatecrash.cli import main
 from gatecrash.engine import worker_pool as runner
 from gatecrash.engine.events import TargetPrepared, listen
 from gatecrash.engine.preparation import OpenTarget, SessionPool
-from gatecrash.engine.prerequisites import holding
+from gatecrash.engine.prerequisites import hidden_behind
 from gatecrash.engine.profiles import Profile, profile
 from gatecrash.engine.properties import Property
 from gatecrash.engine.run import Run
@@ -93,17 +93,20 @@ def test_nothing_is_seen_of_a_server_that_forks_without_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "holds"),
+    ("verdicts", "hidden"),
     [
-        pytest.param([Verdict("ACC-01", "pass"), Verdict("FORK-02", "fail")], True, id="another is broken meanwhile"),
-        pytest.param([Verdict("ACC-01", "fail")], False, id="broken"),
-        pytest.param([Verdict("ACC-01", "pass"), Verdict("ACC-01", "inconclusive")], False, id="once not proven"),
-        pytest.param([Verdict("ACC-01", "pass", build="sanitized")], False, id="only the other build was tried"),
-        pytest.param([], False, id="not tried"),
+        pytest.param([Verdict("ACC-01", "pass", hides=""), Verdict("FORK-02", "fail")], {"ACC-01": ""}, id="it holds"),
+        pytest.param([Verdict("ACC-01", "fail", hides="")], {"ACC-01": ""}, id="broken, and not by its probe"),
+        pytest.param([Verdict("ACC-01", "fail", hides="why")], {"ACC-01": "why"}, id="broken by its probe"),
+        pytest.param([Verdict("ACC-01", "pass", hides="", build="sanitized")], {}, id="only the other build was tried"),
+        pytest.param([Verdict("ACC-01", "not_observable")], {}, id="not tried"),
+        pytest.param([], {}, id="no verdict"),
     ],
 )
-def test_what_builds_on_a_rule_needs_no_probe_when_it_was_tried_and_holds(verdicts: list[Verdict], holds: bool) -> None:
-    assert holding(verdicts, "ACC-01") is holds
+def test_what_is_hidden_behind_a_rule_is_what_its_trial_said_of_its_probe(
+    verdicts: list[Verdict], hidden: dict[str, str]
+) -> None:
+    assert hidden_behind(verdicts) == hidden
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 
 from gatecrash.engine.preparation import OpenTarget
 from gatecrash.engine.profiles import profile
-from gatecrash.engine.properties import properties, try_property
+from gatecrash.engine.properties import properties
+from gatecrash.engine.suite_run import try_property
 from gatecrash.model.contract import Contract
 from gatecrash.model.prepared import Prepared
 from gatecrash.model.scenario import Connect, Receive, Send, scenario
@@ -18,7 +19,7 @@ from gatecrash.oracles.yardstick import _MEASURES, unmeasured
 from gatecrash.protocols.http import get_request, post_request
 from gatecrash.rulebook import load
 from tests.needs import need
-from tests.sessions import known_site
+from tests.sessions import discovered_session_of
 
 PAGE, LARGE, POST = get_request("/"), get_request("/large"), post_request("/echo")
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -100,7 +101,7 @@ PROMISES = Contract.of(
 
 
 def verdicts(folder: Path, body: str, contract: Contract, *rules: str) -> dict[str, Verdict]:
-    with known_site(folder, body, contract) as session:
+    with discovered_session_of(folder, body, contract) as session:
         opened = OpenTarget(session, Prepared("server.py", session.contract, {}))
         tried = [one for one in properties() if one.rule in rules]
         made = [verdict for one in tried for verdict in try_property(one, opened, "plain", profile("quick"))]

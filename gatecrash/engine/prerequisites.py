@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from gatecrash.engine.judge import judge
-from gatecrash.engine.probes import probe_of
+from gatecrash.engine.properties import property_of
 from gatecrash.engine.session import Session
 from gatecrash.errors import TargetError, Unavailable
 from gatecrash.instruments import borrowing, gates
 from gatecrash.language import stated
 from gatecrash.model.scenario import Scenario
-from gatecrash.model.verdicts import Finding, Verdict
+from gatecrash.model.verdicts import Finding, Verdict, broken_here, unproven_here
 from gatecrash.protocols import protocol_of
 from gatecrash.rulebook import Rule, applicable, load
 from gatecrash.target.wire_only import UNSEEN
@@ -34,25 +34,24 @@ def missing_instruments(unseen: str | None) -> dict[str, str]:
     return missing_here() if unseen is None else dict.fromkeys(UNSEEN, unseen)
 
 
-def holding(verdicts: Iterable[Verdict], rule: str) -> bool:
-    """Whether `rule` was tried on the plain build, and holds: what builds on it can be seen.
+def hidden_behind(verdicts: Iterable[Verdict]) -> dict[str, str]:
+    """Of each rule whose trial has played its probe, why what builds on it cannot be seen; "" where it can.
 
-    One that was found broken may be so in a way that hides nothing: its probe says whether it stands in the way.
+    A rule that is broken in another example than its probe hides nothing.
     """
-    own = [verdict.outcome for verdict in verdicts if verdict.rule == rule and verdict.build == "plain"]
-    return bool(own) and set(own) == {"pass"}
+    return {one.rule: one.hides for one in verdicts if one.hides is not None and one.build == "plain"}
 
 
 class Prerequisites:
-    """Remembers for one session which basic rules hold, each tried once by its probe."""
+    """Remembers for one session which basic rules stand in the way: as their trials said, or each by its probe once."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self._broken: dict[str, str | None] = {}
 
-    def hold(self, rules: Iterable[str]) -> None:
-        """These rules were tried and hold: no probe is needed."""
-        self._broken.update(dict.fromkeys(rules))
+    def learn(self, hidden: Mapping[str, str]) -> None:
+        """What trials said (`hidden_behind`): the probes of these rules need not be played again."""
+        self._broken.update({rule: reason or None for rule, reason in hidden.items()})
 
     def broken(self, rule: Rule) -> str | None:
         """Why `rule` cannot be seen: the first prerequisite that does not hold; None when all do."""
@@ -68,10 +67,10 @@ class Prerequisites:
         return self._broken[rule]
 
     def _try(self, rule: str) -> str | None:
-        build = probe_of(rule)
-        if build is None:
+        tried = property_of(rule)
+        if tried is None or tried.probe is None:
             return None
-        played = protocol_of(self.session.contract).fitted(build(self.session.contract))
+        played = protocol_of(self.session.contract).fitted(tried.probe(self.session.contract))
         try:
             finding = self._probed(rule, played)
             if finding is not None and finding.conclusive:  # once is no proof: a trial's failures are seen again, too
@@ -84,8 +83,8 @@ class Prerequisites:
         if deeper is not None:  # what the prerequisite builds on is broken, and it is not judged itself
             return deeper
         if finding.conclusive:
-            return stated("{rule} is broken ({got}), so this cannot be seen", rule=rule, got=finding.got)
-        return stated("{rule} could not be proven here ({got}), so this cannot be seen", rule=rule, got=finding.got)
+            return broken_here(rule, finding)
+        return unproven_here(rule, finding)
 
     def _probed(self, rule: str, played: Scenario, *, sure: bool = False) -> Finding | None:
         """What is found broken when the rule's probe is played on a fresh server."""

@@ -1,39 +1,41 @@
-"""The suites' properties as a list: each a function of a trial, marked with its rule."""
+"""The suites' properties as a list: each a function of a trial, marked with its rule and with its first example."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from gatecrash.engine.preparation import OpenTarget
-from gatecrash.engine.prerequisites import holding, verdict_without_trying
-from gatecrash.engine.profiles import Profile
-from gatecrash.engine.trial import RuleBroken, Trial
 from gatecrash.errors import EngineFault
-from gatecrash.model.verdicts import Verdict
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Scenario
 from gatecrash.paths import tree_root
-from gatecrash.rulebook import Rule, load
+from gatecrash.rulebook import load
+
+#: Makes the one scenario that shows whether a rule holds which others build on.
+Probe = Callable[[Contract], Scenario]
 
 
 @dataclass(frozen=True)
 class Property:
-    """One test of a suite and the rule it tries."""
+    """One test of a suite and the rule it tries. `probe` makes its first example, where other rules build on it."""
 
     rule: str
     name: str
-    run: Callable[[Trial], None]
+    run: Callable[[Any], None]  # of a Trial
+    probe: Probe | None = None
 
 
 @cache
 def properties() -> tuple[Property, ...]:
-    """Every property of every suite, those of basic rules before what builds on them: a rule that was tried needs
-    no probe. Raises EngineFault for one without a rule.
+    """Every property of every suite, one for each rule, those of basic rules before what builds on them.
+
+    Raises EngineFault for one without a rule, with one that the rulebook does not have, or that another one tries.
     """
     root = tree_root()
     if str(root) not in sys.path:
@@ -41,6 +43,21 @@ def properties() -> tuple[Property, ...]:
     found = [one for path in sorted((root / "suites").rglob("test_*.py")) for one in _properties_of(_load(path))]
     place = {rule.id: number for number, rule in enumerate(load().in_order())}
     return tuple(sorted(found, key=lambda one: place[one.rule]))
+
+
+def property_of(rule: str) -> Property | None:
+    """The property that tries this rule; None when the suites have none."""
+    return _by_rule().get(rule)
+
+
+@cache
+def _by_rule() -> dict[str, Property]:
+    found: dict[str, Property] = {}
+    for one in properties():
+        if one.rule in found:
+            raise EngineFault(f"{found[one.rule].name} and {one.name} both try {one.rule}; a rule has one property")
+        found[one.rule] = one
+    return found
 
 
 def _load(path: Path) -> ModuleType:
@@ -55,39 +72,14 @@ def _load(path: Path) -> ModuleType:
 
 
 def _properties_of(module: ModuleType) -> list[Property]:
-    found = []
-    for name, value in vars(module).items():
-        if name.startswith("test_"):
-            rules = [mark.args[0] for mark in getattr(value, "pytestmark", []) if mark.name == "rule"]
-            if len(rules) != 1:
-                raise EngineFault(f"{module.__name__}.{name} needs exactly one @pytest.mark.rule(...)")
-            found.append(Property(rules[0], name, value))
-    return found
+    return [_property(module, name, value) for name, value in vars(module).items() if name.startswith("test_")]
 
 
-def try_property(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
-    """Every verdict that comes of one property on one build of a target."""
-    rule = load().get(one.rule)
-    opened.session.scenario_seconds = tried.scenario_seconds
-    given = verdict_without_trying(rule, opened.session, opened.prerequisites, build)
-    if given is not None:
-        return (given,)
-    opened.session.drop()  # what an earlier rule did to a server is none of this one's affair
-    trial = Trial(rule, opened.session, tried, build=build)
-    with suppress(RuleBroken):
-        one.run(trial)
-    own = () if trial.verdict is None else (trial.verdict,)
-    return (*trial.others.values(), *own)
-
-
-def judge(opened: OpenTarget, build: str, profile_of: Callable[[Rule], Profile | None]) -> list[Verdict]:
-    """Every verdict on one build, in this process; rules whose profile is None are left out."""
-    verdicts: list[Verdict] = []
-    for one in properties():
-        tried = profile_of(load().get(one.rule))
-        if tried is not None:
-            new = try_property(one, opened, build, tried)
-            if holding(new, one.rule):
-                opened.prerequisites.hold([one.rule])
-            verdicts += new
-    return verdicts
+def _property(module: ModuleType, name: str, value: Any) -> Property:
+    marks = [mark for mark in getattr(value, "pytestmark", []) if mark.name == "rule"]
+    if len(marks) != 1:
+        raise EngineFault(f"{module.__name__}.{name} needs exactly one @pytest.mark.rule(...)")
+    rule = marks[0].args[0]
+    if rule not in {one.id for one in load().rules}:
+        raise EngineFault(f"{module.__name__}.{name} tries {rule}, and gatecrash/rulebook/ has no such rule")
+    return Property(rule, name, value, marks[0].kwargs.get("probe"))

@@ -18,6 +18,7 @@ from hypothesis.strategies import SearchStrategy
 from gatecrash.engine.judge import Example, judge
 from gatecrash.engine.leaks import leaks_of
 from gatecrash.engine.profiles import Profile
+from gatecrash.engine.properties import Probe
 from gatecrash.engine.session import Session
 from gatecrash.engine.shrinking import fewer_segments, smaller
 from gatecrash.errors import TargetError, TooSlow
@@ -26,7 +27,7 @@ from gatecrash.language import stated
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Got, Transcript
-from gatecrash.model.verdicts import Finding, Held, NotExercised, Verdict
+from gatecrash.model.verdicts import Finding, Held, NotExercised, Verdict, broken_here, unproven_here
 from gatecrash.protocols import plain_request, protocol_of
 from gatecrash.rulebook import OVERRUN, Rule
 
@@ -64,11 +65,16 @@ def _weight(broken: RuleBroken) -> int:
 class Trial:
     """Tries one rule. `verify` is the one verb a property ends with; `verdicts` is what came of it."""
 
-    def __init__(self, rule: Rule, session: Session, profile: Profile, *, build: str = "plain") -> None:
+    def __init__(
+        self, rule: Rule, session: Session, profile: Profile, *, build: str = "plain", probe: Probe | None = None
+    ) -> None:
+        """`probe` makes the first example: where it is broken, what builds on the rule cannot be seen."""
         self.rule = rule
         self.session = session
         self.profile = profile
         self.build = build
+        self.probe = probe
+        self.hides: str | None = None  # see Verdict
         self.examples = 0
         self.unproved: list[Finding] = []
         self.exercised = 0  # examples in which the rule was put to the test
@@ -98,30 +104,50 @@ class Trial:
         return plain_request(self.contract)
 
     def verify(self, scenarios: SearchStrategy[Scenario], *, examples: int | None = None, fresh: bool = False) -> None:
-        """Play up to `examples` of these scenarios (at most the profile's number) and judge each.
+        """Play up to `examples` scenarios (at most the profile's number), the rule's probe before all, and judge each.
 
         Raises RuleBroken with the smallest scenario found. `fresh`: each gets a newly started server.
         """
         self._fresh = fresh
         most = self.profile.examples_on(self.build, self.rule.area)
         limit = min(most, examples or most)
-        if self.rule.area != "memory":  # no input whatever excuses a memory error
-            scenarios = scenarios.map(protocol_of(self.contract).fitted)
+        probe = None if self.probe is None else self._fitted(self.probe(self.contract))
+        by_probe = None if probe is None else self._probed(probe)
 
         def example(played: Scenario) -> None:
-            self._example(played)
+            if played != probe:  # it was played
+                self._example(played)
 
-        run = self._settings(limit)(given(scenarios)(example))
+        left = limit - (probe is not None)
         try:
-            run()
+            if left:
+                self._settings(left)(given(scenarios.map(self._fitted))(example))()
         except RuleBroken as broken:
-            self._conclude(self._narrowed(broken))
+            self._conclude(min((self._narrowed(broken), *((by_probe,) if by_probe else ())), key=_size))
         except Flaky:  # what depends on luck held once, and was broken when Hypothesis played it again
             if not self._broken:
                 raise
             self._conclude(min(self._broken.values(), key=_size))
         else:
-            self.verdict = self._held()
+            if by_probe is not None:
+                self._conclude(self._narrowed(by_probe))
+            self.verdict = self.verdict or self._held()
+
+    def _fitted(self, played: Scenario) -> Scenario:
+        """As this contract allows it; no input whatever excuses a memory error."""
+        return played if self.rule.area == "memory" else protocol_of(self.contract).fitted(played)
+
+    def _probed(self, probe: Scenario) -> RuleBroken | None:
+        """Play the first example, and note what it means for the rules that build on this one."""
+        try:
+            self._example(probe)
+        except RuleBroken as broken:
+            self.hides = broken_here(self.rule.id, broken.finding)
+            return broken
+        self.hides = self._overrun or self._unstarted or self._broken_off
+        if self.unproved:
+            self.hides = unproven_here(self.rule.id, self.unproved[0])
+        return None
 
     def _narrowed(self, broken: RuleBroken) -> RuleBroken:
         """The smallest that is found in the time for shrinking, on fresh servers: see `narrowing`."""
@@ -268,6 +294,8 @@ class Trial:
     def _failed(self, broken: RuleBroken) -> Verdict:
         shown = self.replay(broken.scenario, self.profile.replays)
         never = shown == 0
+        if never and self.hides:  # nobody is to be hidden behind what comes and goes before it was seen once more
+            self.hides = None
         return self._verdict(
             "inconclusive" if never else "fail",
             reason=stated(
@@ -326,4 +354,4 @@ class Trial:
     def _verdict(self, outcome: Any, **values: Any) -> Verdict:
         seconds = time.monotonic() - self._started
         values |= {"examples": self.examples, "exercised": self.exercised, "seconds": seconds}
-        return Verdict(self.rule.id, outcome, build=self.build, **values)
+        return Verdict(self.rule.id, outcome, build=self.build, hides=self.hides, **values)

@@ -29,9 +29,10 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 from gatecrash.engine.events import RuleStarted
 from gatecrash.engine.preparation import SessionPool
-from gatecrash.engine.prerequisites import holding
+from gatecrash.engine.prerequisites import hidden_behind
 from gatecrash.engine.profiles import Profile
-from gatecrash.engine.properties import properties, try_property
+from gatecrash.engine.properties import properties
+from gatecrash.engine.suite_run import try_property
 from gatecrash.model.verdicts import Verdict
 from gatecrash.rulebook import load
 from gatecrash.sandbox.parent_death import die_with_parent
@@ -104,7 +105,7 @@ class _Worker:
     line: Connection
     log: Path
     item: WorkItem | None = None
-    #: Rules that hold, as far as this worker was told.
+    #: The rules of which this worker was told what is hidden behind them.
     told: set[str] = field(default_factory=set)
 
 
@@ -121,8 +122,7 @@ class WorkerPool:
         self._tried = tried
         self._jobs = jobs
         self._workers: list[_Worker] = []
-        self._failing: set[str] = set()  # rules of which some property did not hold
-        self._held: set[str] = set()
+        self._hidden: dict[str, str] = {}  # behind each rule that was tried, as its probe told
         self._started = 0
         self._untried: Counter[str] = Counter()
 
@@ -197,14 +197,9 @@ class WorkerPool:
             yield Result(item, late=True)
 
     def _learn(self, result: Result) -> None:
-        if result.item.build != "plain":
-            return
-        rule = result.item.rule
-        self._untried[rule] -= 1
-        if not holding(result.verdicts, rule):
-            self._failing.add(rule)
-        elif not self._untried[rule] and rule not in self._failing:
-            self._held.add(rule)
+        if result.item.build == "plain":
+            self._untried[result.item.rule] -= 1
+            self._hidden |= hidden_behind(result.verdicts)
 
     def _hand_out(self, waiting: list[WorkItem]) -> list[RuleStarted]:
         """An item to each free worker, as long as there is one whose rule can be tried now."""
@@ -225,8 +220,8 @@ class WorkerPool:
 
     def _send(self, worker: _Worker, item: WorkItem) -> None:
         worker.item = item
-        news = self._held - worker.told
-        worker.told |= news
+        news = {rule: reason for rule, reason in self._hidden.items() if rule not in worker.told}
+        worker.told |= set(news)
         with suppress(BrokenPipeError):  # it has ended: its end is heard next
             worker.line.send((item, news))
 
@@ -264,17 +259,17 @@ class WorkerPool:
     def _serve(self, line: Connection, session_pool: SessionPool) -> None:
         while True:
             try:
-                item, held = line.recv()
+                item, hidden = line.recv()
             except (EOFError, OSError):
                 return
-            line.send(self._try(session_pool, item, held))
+            line.send(self._try(session_pool, item, hidden))
 
-    def _try(self, session_pool: SessionPool, item: WorkItem, held: set[str]) -> Result:
+    def _try(self, session_pool: SessionPool, item: WorkItem, hidden: dict[str, str]) -> Result:
         try:
             opened = session_pool.open(self._target, item.build)
             if opened is None:
                 return Result(item)
-            opened.prerequisites.hold(held)
+            opened.prerequisites.learn(hidden)
             return Result(item, try_property(properties()[item.index], opened, item.build, self._tried))
         except Exception:  # noqa: BLE001 - whatever fails in one item is told, and the others go on
             return Result(item, fault=traceback.format_exc()[-_MOST_WORDS:])

@@ -123,6 +123,9 @@ class Verdict:
     build: str = "plain"
     #: It was not tried, or not to its end, because there was no more time.
     late: bool = False
+    #: Why rules that build on this one cannot be seen, as its probe (the first example) tells; "" where they can, None
+    #: where no probe was played.
+    hides: str | None = None
 
     @property
     def seen(self) -> str:
@@ -161,13 +164,14 @@ class Verdict:
             "seconds": self.seconds,
             "build": self.build,
             "late": self.late,
+            "hides": self.hides,
         }
 
     def _texts(self) -> tuple[str, ...]:
-        found = self.finding
+        found, own = self.finding, (self.reason, self.hides or "")
         if found is None:
-            return (self.reason,)
-        return (self.reason, found.expected, found.got, *(one for one in found.evidence if isinstance(one, str)))
+            return own
+        return (*own, found.expected, found.got, *(one for one in found.evidence if isinstance(one, str)))
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Verdict:
@@ -176,7 +180,8 @@ class Verdict:
 
         values = dict(row)
         said = {text: Sentence.from_json(made) for text, made in values.pop("said", {}).items()}
-        values["reason"] = said.get(values["reason"], values["reason"])
+        for name in ("reason", "hides"):
+            values[name] = said.get(values[name], values[name])
         if values["transcript"] is not None:
             values["transcript"] = saved_transcript.from_json(values["transcript"])
         if values["finding"] is not None:
@@ -202,8 +207,18 @@ class Verdict:
 
 def is_broken(verdict: Verdict) -> str:
     """Why a rule that builds on the broken one of this verdict cannot be seen."""
-    got = "" if verdict.finding is None else verdict.finding.got
-    return stated("{rule} is broken ({got}), so this cannot be seen", rule=verdict.rule, got=got)
+    return broken_here(verdict.rule, verdict.finding)
+
+
+def broken_here(rule: str, finding: Finding | None) -> str:
+    """Why what builds on this rule cannot be seen: it is broken."""
+    got = "" if finding is None else finding.got
+    return stated("{rule} is broken ({got}), so this cannot be seen", rule=rule, got=got)
+
+
+def unproven_here(rule: str, finding: Finding) -> str:
+    """Why what builds on this rule cannot be seen: it looks broken, and time alone says so."""
+    return stated("{rule} could not be proven here ({got}), so this cannot be seen", rule=rule, got=finding.got)
 
 
 def merge(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:

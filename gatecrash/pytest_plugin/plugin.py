@@ -1,6 +1,7 @@
 """pytest's side: the options, the fixture `trial`, and how a broken rule is told.
 
-Every suite test is marked with its rule (`@pytest.mark.rule("ACC-02")`) and ends with `trial.verify(scenarios)`.
+Every suite test is marked with its rule (`@pytest.mark.rule("ACC-02", probe=...)`: its first example, where other rules
+build on it) and ends with `trial.verify(scenarios)`.
 With --target it judges that target; without, every reference server of the tree.
 """
 
@@ -19,7 +20,7 @@ import pytest
 from gatecrash import languages
 from gatecrash.engine.cpu_quota import default_workers
 from gatecrash.engine.preparation import SessionPool
-from gatecrash.engine.prerequisites import verdict_without_trying
+from gatecrash.engine.prerequisites import hidden_behind, verdict_without_trying
 from gatecrash.engine.profiles import Profile, profile, seconds
 from gatecrash.engine.references import Judged, judged_targets
 from gatecrash.engine.run import Run
@@ -219,7 +220,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     suites = iter(
         sorted((item for item in items if _kept(item, set(place))), key=lambda item: place[_rule_of(item).id])
     )
-    # Basic rules come first: a rule that was tried, and holds, needs no probe where others build on it.
+    # Basic rules come first: their trials tell what is hidden behind them.
     items[:] = [next(suites) if _kept(item, set(place)) else item for item in items]
     if not only and not skip and _asked(config, "--target") is None:
         return
@@ -272,14 +273,14 @@ def trial(request: pytest.FixtureRequest, judged: Judged, session_pool: SessionP
     if given is not None:
         _note(request.node, given)
         pytest.skip(f"{rule.id} {given.outcome.replace('_', ' ')}: {spoken(given.reason)}")
-    made = Trial(rule, opened.session, _profile(request.config), build=judged.build)
+    probe = request.node.get_closest_marker("rule").kwargs.get("probe")
+    made = Trial(rule, opened.session, _profile(request.config), build=judged.build, probe=probe)
     yield made
     for other in made.others.values():
         _note(request.node, other)
     if made.verdict is not None:
         _note(request.node, made.verdict)
-        if made.verdict.outcome == "pass" and judged.build == "plain":
-            opened.prerequisites.hold([rule.id])
+        opened.prerequisites.learn(hidden_behind([made.verdict]))
         if made.verdict.outcome == "inconclusive":
             request.node.user_properties.append(("gatecrash-inconclusive", str(made.verdict.reason)))
     request.node.user_properties.append(("gatecrash-seconds", round(time.monotonic() - started, 3)))

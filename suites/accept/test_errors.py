@@ -19,10 +19,9 @@ from gatecrash.model.scenario import (
     Signal,
     Step,
     Watch,
-    optional_send,
     scenario,
 )
-from gatecrash.protocols import ask, plain_request, visit
+from gatecrash.protocols import ask, protocol_of, visit
 from strategies import client_names
 
 #: accept(2), error handling: pending network errors of the new connection, to be treated like EAGAIN.
@@ -35,13 +34,13 @@ _SHORTAGES = ("EMFILE", "ENFILE")
 _HARMLESS = (("SIGCHLD",), ("SIGCHLD", "SIGURG", "SIGWINCH"), ("SIGURG", "SIGCHLD"), ("SIGURG", "SIGWINCH"))
 
 
-@pytest.mark.rule("ACC-07")
+@pytest.mark.rule("ACC-07", probe=lambda contract: _accept_fails(contract, "ECONNABORTED", 1, 1))
 def test_a_transient_accept_error_is_survived(trial: Trial) -> None:
     drawn = st.tuples(st.sampled_from(_TRANSIENT), st.integers(1, 2), st.integers(1, 2))
     trial.verify(drawn.map(lambda facts: _accept_fails(trial.contract, *facts)), examples=12)
 
 
-@pytest.mark.rule("ACC-08")
+@pytest.mark.rule("ACC-08", probe=lambda contract: _accept_fails(contract, "EMFILE", 1, 1))
 def test_running_out_of_descriptors_is_survived(trial: Trial) -> None:
     failing = st.tuples(st.sampled_from(_SHORTAGES), st.integers(1, 2), st.integers(1, 2))
     trial.verify(
@@ -58,7 +57,7 @@ def test_running_out_of_descriptors_is_waited_out(trial: Trial) -> None:
     trial.verify(st.integers(2, 4).map(lambda count: _waiting_in_vain(trial.contract, count)), examples=3)
 
 
-@pytest.mark.rule("ACC-10")
+@pytest.mark.rule("ACC-10", probe=lambda contract: _interrupted(contract, ("SIGCHLD",), 1, 0))
 def test_an_interrupted_accept_is_called_again(trial: Trial) -> None:
     drawn = st.tuples(st.sampled_from(_HARMLESS), st.integers(1, 2), st.integers(0, 2))
     trial.verify(drawn.map(lambda facts: _interrupted(trial.contract, *facts)), examples=10)
@@ -91,7 +90,7 @@ def _shortage(contract: Contract, count: int) -> Scenario:
         visit(first, contract),
         Settle(labels.UNLIMITED),
         LimitDescriptors(0),
-        *((Connect(name), *_asks(contract, name)) for name in crowd),
+        *((Connect(name), *protocol_of(contract).request(name)) for name in crowd),
         Settle(labels.LIMITED, within=_LONG_ENOUGH),
         LiftLimit(),
         *((Receive(name), Close(name)) for name in crowd),
@@ -99,24 +98,20 @@ def _shortage(contract: Contract, count: int) -> Scenario:
     )
 
 
-def _asks(contract: Contract, name: str) -> tuple[Step, ...]:
-    return optional_send(name, plain_request(contract), until_read=False)
-
-
-def _says(contract: Contract, name: str) -> tuple[Step, ...]:
+def _goes(contract: Contract, name: str) -> tuple[Step, ...]:
     """A client that asks, says that this was all, and does not wait: it may not be served at all."""
-    return (Connect(name), *_asks(contract, name), HalfClose(name))
+    return (Connect(name), *protocol_of(contract).request(name), HalfClose(name))
 
 
 def _waiting_in_vain(contract: Contract, count: int) -> Scenario:
     """The same clients twice: with descriptors to be had, and without."""
     first, *names = client_names(count + 2)
     return scenario(
-        _says(contract, first),
+        _goes(contract, first),
         Settle(labels.UNLIMITED),
         Close(first),
         LimitDescriptors(0),
-        *(_says(contract, name) for name in names),
+        *(_goes(contract, name) for name in names),
         Settle(labels.LIMITED, within=_LONG_ENOUGH),
         Settle(labels.STILL_LIMITED, within=_LONG_ENOUGH),
         LiftLimit(),

@@ -22,7 +22,7 @@ from gatecrash.protocols import ask, protocol_of
 from strategies import client_names
 
 
-@pytest.mark.rule("ACC-11")
+@pytest.mark.rule("ACC-11", probe=lambda contract: scenario(StartOnTakenPort()))
 def test_a_taken_port_is_reported(trial: Trial) -> None:
     trial.verify(st.just(scenario(StartOnTakenPort())), fresh=True)
 

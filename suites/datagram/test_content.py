@@ -4,18 +4,19 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
-from gatecrash.model.scenario import ReceiveDatagrams, Scenario, SendDatagram, scenario
+from gatecrash.model.scenario import Scenario
 from strategies import datagrams
+from strategies.conversations import answered_in_turn
 from strategies.friendly import printable
 
 _SMALL = 100  # bytes: larger than this is the affair of the rule about large datagrams
 _LARGE = (128, 256, 512, 1000, 1024, 1472, 2048, 4096, 8192, 9000, 16384, 32768, 65507)
 
 
-@pytest.mark.rule("DGRAM-01")
+@pytest.mark.rule("DGRAM-01", probe=lambda contract: answered_in_turn([("A", b"a\x00b\xff\n")]))
 def test_every_datagram_comes_back_unchanged(trial: Trial) -> None:
     most = min(_SMALL, trial.contract.datagram.max)
-    trial.verify(datagrams(max_size=most, empty=False).map(lambda data: _exchanges([("A", data)])))
+    trial.verify(datagrams(max_size=most, empty=False).map(lambda data: answered_in_turn([("A", data)])))
 
 
 @pytest.mark.rule("DGRAM-03")
@@ -30,10 +31,10 @@ def test_a_large_datagram_comes_back_whole(trial: Trial) -> None:
     limit = trial.contract.datagram.max
     edges = {size + by for size in _LARGE for by in (-1, 0, 1)} | {limit}
     sizes = sorted((size for size in edges if 0 < size <= limit), reverse=True)
-    trial.verify(st.sampled_from(sizes).map(lambda size: _exchanges([("A", printable(size))])))
+    trial.verify(st.sampled_from(sizes).map(lambda size: answered_in_turn([("A", printable(size))])))
 
 
-@pytest.mark.rule("DGRAM-05")
+@pytest.mark.rule("DGRAM-05", probe=lambda contract: _long_then_short(min(_SMALL, contract.datagram.max), 1))
 def test_a_short_datagram_carries_nothing_of_a_longer_one(trial: Trial) -> None:
     longest = trial.contract.datagram.max
     drawn = st.tuples(
@@ -41,14 +42,13 @@ def test_a_short_datagram_carries_nothing_of_a_longer_one(trial: Trial) -> None:
         st.integers(1, 10),
         st.sampled_from("AB"),
     )
-    trial.verify(drawn.map(lambda facts: _exchanges([("A", printable(facts[0])), (facts[2], b"-" * facts[1])])))
+    trial.verify(drawn.map(lambda facts: _long_then_short(*facts)))
 
 
-def _exchanges(messages: list[tuple[str, bytes]]) -> Scenario:
-    """Each datagram is answered before the next is sent."""
-    return scenario(*((SendDatagram(name, data), ReceiveDatagrams(name)) for name, data in messages))
+def _long_then_short(long: int, short: int, second: str = "A") -> Scenario:
+    return answered_in_turn([("A", printable(long)), (second, b"-" * short)])
 
 
 def _with_an_empty_one(before: list[tuple[str, bytes]], after: list[tuple[str, bytes]]) -> Scenario:
     """An empty datagram between others; the last one is not empty, and shows whether the server goes on."""
-    return _exchanges([*before, ("A", b""), *after, ("B", b"gatecrash\n")])
+    return answered_in_turn([*before, ("A", b""), *after, ("B", b"gatecrash\n")])

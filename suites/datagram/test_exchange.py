@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
 from gatecrash.model import labels
-from gatecrash.model.scenario import Fail, Freeze, ReceiveDatagrams, Scenario, SendDatagram, Settle, Thaw, scenario
+from gatecrash.model.scenario import Fail, ReceiveDatagrams, Scenario, SendDatagram, Settle, scenario
 from strategies import client_names
+from strategies.conversations import all_queued, answered_in_turn
 
 _MOST_QUEUED = 16  # datagrams: far fewer than the smallest receive buffer holds
 _WORDS = (b"gatecrash", b"one\n", b"a", b"0123456789", b"\n", b"two words")
@@ -25,7 +26,7 @@ def test_the_answer_comes_from_the_port_that_was_asked(trial: Trial) -> None:
     trial.verify(st.integers(1, 3).map(_one_after_another), examples=5)
 
 
-@pytest.mark.rule("DGRAM-07")
+@pytest.mark.rule("DGRAM-07", probe=lambda contract: _all_answered([b"one", b"two", b"three"], queued=True))
 def test_one_datagram_has_one_answer(trial: Trial) -> None:
     words = st.lists(st.sampled_from(_WORDS), min_size=1, max_size=_MOST_QUEUED)
     trial.verify(st.tuples(words, st.booleans()).map(lambda facts: _all_answered(*facts)))
@@ -38,7 +39,7 @@ def test_a_failing_send_is_survived(trial: Trial) -> None:
     trial.verify(drawn.map(lambda facts: _fails(*facts)))
 
 
-@pytest.mark.rule("DGRAM-09")
+@pytest.mark.rule("DGRAM-09", probe=lambda contract: answered_in_turn([("A", b"a"), ("B", b"b"), ("A", b"c")]))
 def test_a_second_sender_is_served_too(trial: Trial) -> None:
     trial.verify(st.integers(2, 5).map(_one_after_another), fresh=True)  # who came first is what matters
 
@@ -46,22 +47,19 @@ def test_a_second_sender_is_served_too(trial: Trial) -> None:
 def _queued(senders: list[int]) -> Scenario:
     """All datagrams wait in the server's queue when it reads the first; each says who sent it."""
     names = client_names(4)
-    sends = [SendDatagram(names[i], f"from {names[i]}, number {at}".encode()) for at, i in enumerate(senders)]
-    readers = (ReceiveDatagrams(name, None) for name in dict.fromkeys(step.client for step in sends))
-    return scenario(Freeze(), sends, Thaw(), readers)
+    return all_queued([(names[i], f"from {names[i]}, number {at}".encode()) for at, i in enumerate(senders)])
 
 
 def _one_after_another(count: int) -> Scenario:
     names = client_names(count)
-    asked = ((SendDatagram(name, f"from {name}".encode()), ReceiveDatagrams(name)) for name in names)
-    return scenario(*asked, Settle(labels.AFTER))
+    asked = answered_in_turn([(name, f"from {name}".encode()) for name in names])
+    return scenario(asked.steps, Settle(labels.AFTER))
 
 
 def _all_answered(words: list[bytes], queued: bool) -> Scenario:
     """One client, so that its answers are its own whoever a server takes it for."""
-    if queued:
-        return scenario(Freeze(), (SendDatagram("A", word) for word in words), Thaw(), ReceiveDatagrams("A", None))
-    return scenario(*((SendDatagram("A", word), ReceiveDatagrams("A")) for word in words), ReceiveDatagrams("A", None))
+    said = [("A", word) for word in words]
+    return all_queued(said) if queued else scenario(answered_in_turn(said).steps, ReceiveDatagrams("A", None))
 
 
 def _fails(what: tuple[str, str], times: int, before: int) -> Scenario:

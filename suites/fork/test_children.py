@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.engine.probes import held_connection, served_twice_as_many, twice_as_many
 from gatecrash.engine.trial import Trial
 from gatecrash.model import labels
+from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
     Close,
     Connect,
@@ -20,14 +20,14 @@ from gatecrash.model.scenario import (
 )
 from gatecrash.protocols import ask, plain_request
 from strategies import client_names, departures
+from strategies.children import held_connection, served_twice_as_many, twice_as_many
 
 _GARBAGE = (b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"\r\n" * 8, b": : :\r\n\r\n")
 
 
-@pytest.mark.rule("FORK-01")
+@pytest.mark.rule("FORK-01", probe=lambda contract: _started_before(contract, 1))
 def test_one_child_serves_one_connection(trial: Trial) -> None:
-    started = Settle(labels.START)
-    trial.verify(st.integers(1, 4).map(lambda count: scenario(started, held_connection(trial.contract, count).steps)))
+    trial.verify(st.integers(1, 4).map(lambda count: _started_before(trial.contract, count)))
 
 
 @pytest.mark.rule("FORK-06")
@@ -35,7 +35,7 @@ def test_the_child_closes_its_copy_of_the_listening_socket(trial: Trial) -> None
     trial.verify(st.integers(1, 3).map(lambda count: held_connection(trial.contract, count)))
 
 
-@pytest.mark.rule("FORK-07")
+@pytest.mark.rule("FORK-07", probe=lambda contract: served_twice_as_many(contract, 1))
 def test_the_child_leaves_when_its_connection_is_over(trial: Trial) -> None:
     trial.verify(st.integers(1, 4).map(lambda count: served_twice_as_many(trial.contract, count)))
 
@@ -51,6 +51,11 @@ def test_the_child_of_a_rude_client_leaves(trial: Trial) -> None:
 @pytest.mark.rule("FORK-14")
 def test_the_child_does_not_print_again_what_the_parent_printed(trial: Trial) -> None:
     trial.verify(st.just(_printing(trial, 4)), fresh=True)
+
+
+def _started_before(contract: Contract, count: int) -> Scenario:
+    """What children there were before the clients came is told by a first look."""
+    return scenario(Settle(labels.START), held_connection(contract, count).steps)
 
 
 def _talks_nonsense(garbage: bytes, leave: type[Close] | type[Reset]) -> tuple[Step, ...]:

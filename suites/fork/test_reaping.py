@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import strategies as st
 
-from gatecrash.engine.probes import children_at_work, children_go_on, served_twice_as_many
 from gatecrash.engine.trial import Trial
 from gatecrash.model import labels
 from gatecrash.model.scenario import Close, Freeze, Reset, Scenario, Settle, Step, Thaw, optional_send, scenario
 from gatecrash.protocols import ask
 from strategies import client_names
+from strategies.children import children_at_work, children_go_on, served_twice_as_many
 
 Leave = type[Close] | type[Reset]
 _LEAVING: tuple[Leave, ...] = (Close, Reset)
 
 
-@pytest.mark.rule("FORK-02")
+@pytest.mark.rule("FORK-02", probe=lambda contract: served_twice_as_many(contract, 2))
 def test_finished_children_are_reaped(trial: Trial) -> None:
     trial.verify(st.integers(2, 4).map(lambda count: served_twice_as_many(trial.contract, count)))
 

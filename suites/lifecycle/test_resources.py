@@ -34,7 +34,7 @@ _MORE_THAN_A_POOL = st.integers(36, 40)
 _UNTIL_ENDED = 2.0
 
 
-@pytest.mark.rule("RES-01")
+@pytest.mark.rule("RES-01", probe=lambda contract: _twice(4, visit("A", contract)))
 def test_descriptors_come_back(trial: Trial) -> None:
     drawn = st.tuples(_CLIENTS, st.sampled_from(VISITS))
     trial.verify(drawn.map(lambda facts: _twice(facts[0], visit("A", trial.contract, facts[1]))))
@@ -56,7 +56,7 @@ def test_a_client_without_a_thread_is_let_go(trial: Trial) -> None:
     trial.verify(st.integers(1, 3).map(lambda times: _no_thread(trial.contract, times)))
 
 
-@pytest.mark.rule("RES-05")
+@pytest.mark.rule("RES-05", probe=lambda contract: _no_thread(contract, 1))
 def test_a_thread_that_cannot_be_started_does_not_end_it(trial: Trial) -> None:
     trial.verify(st.integers(1, 3).map(lambda times: _no_thread(trial.contract, times)))
 

@@ -6,24 +6,30 @@ from hypothesis import strategies as st
 from gatecrash.engine.trial import Trial
 from gatecrash.model import labels
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import Connect, Scenario, Settle, Step, scenario
+from gatecrash.model.scenario import Close, Connect, HalfClose, Scenario, Settle, Step, scenario
 from gatecrash.protocols import ask, plain_request, protocol_of
 from strategies import client_names, departures
 
 _LEAVING = ("close", "half-close", "reset", "half-close-reset")
 
 
-@pytest.mark.rule("LIFE-07")
+@pytest.mark.rule("LIFE-07", probe=lambda contract: _idle(contract, []))
 def test_an_idle_server_does_not_spin(trial: Trial) -> None:
     idle = st.lists(st.booleans(), max_size=2)
     trial.verify(idle.map(lambda have_asked: _idle(trial.contract, have_asked)), examples=4, fresh=True)
 
 
-@pytest.mark.rule("LIFE-08")
+@pytest.mark.rule("LIFE-08", probe=lambda contract: _finishes_at_once())
 def test_a_client_that_left_does_not_make_it_spin(trial: Trial) -> None:
     request = plain_request(trial.contract) or b"\r\n"
     leaving = departures(request, phases=("before", "mid-request", "after-request"), kinds=_LEAVING)
     trial.verify(leaving.map(lambda steps: scenario(steps, Settle(labels.has_left("A")))))
+
+
+def _finishes_at_once() -> Scenario:
+    """A client that finishes before it has said anything, and leaves when the server has noticed."""
+    finishes = (HalfClose("A"), Settle(labels.has_finished("A")))
+    return scenario(Connect("A"), finishes, Close("A"), Settle(labels.has_left("A")))
 
 
 def _idle(contract: Contract, have_asked: list[bool]) -> Scenario:

@@ -9,6 +9,7 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Scenario, Send, Settle, SmallBuffers, Step, scenario
 from gatecrash.protocols import ask, plain_request, protocol_of
 from strategies import client_names, hogs
+from strategies.hogs import hogging
 from strategies.payloads import repeated
 
 #: Bytes that no buffer holds: a small one of our making, or what Linux grows a connection's buffers to.
@@ -16,7 +17,7 @@ _FLOOD, _FLOOD_OF_LARGE_BUFFERS = 1 << 19, 1 << 24
 _SEGMENT = 1 << 16
 
 
-@pytest.mark.rule("LIFE-10")
+@pytest.mark.rule("LIFE-10", probe=lambda contract: _all_but_the_last_byte(contract))
 def test_half_a_request_blocks_nobody_else(trial: Trial) -> None:
     request = plain_request(trial.contract)
     trial.verify(hogs(request, kinds=("half-request",), size=_hogs(trial.contract), finish=False))
@@ -27,6 +28,12 @@ def test_a_client_that_reads_nothing_blocks_nobody_else(trial: Trial) -> None:
     counts = st.integers(1, _hogs(trial.contract))
     flood = _FLOOD if trial.session.arena.kind == "namespace" else _FLOOD_OF_LARGE_BUFFERS
     trial.verify(counts.map(lambda count: _unread(trial.contract, count, flood)), examples=5)
+
+
+def _all_but_the_last_byte(contract: Contract) -> Scenario:
+    """One client that stops at the end of its request, and one that asks."""
+    request = plain_request(contract)
+    return hogging(request, "half-request", 1, len(request) - 1, None, finish=False)
 
 
 def _hogs(contract: Contract) -> int:

@@ -20,7 +20,7 @@ def test_a_failed_start_is_told_by_the_exit_status(trial: Trial) -> None:
     trial.verify(st.just(scenario(StartOnTakenPort())), fresh=True)
 
 
-@pytest.mark.rule("LIFE-02")
+@pytest.mark.rule("LIFE-02", probe=lambda contract: _terminated(contract, []))
 def test_sigterm_ends_the_server(trial: Trial) -> None:
     trial.verify(_histories().map(lambda ways: _terminated(trial.contract, ways)), examples=5)
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.instruments import gates
 from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
@@ -17,7 +18,7 @@ from gatecrash.model.scenario import (
     Release,
     Reset,
     Scenario,
-    SendDatagram,
+    Send,
     Settle,
     Step,
     Thaw,
@@ -26,7 +27,7 @@ from gatecrash.model.scenario import (
 from gatecrash.protocols import ask, plain_request, protocol_of
 from strategies import client_names, departures
 from strategies.departures import departure
-from strategies.rude import odd_bytes
+from strategies.rude import odd_bytes, odd_words
 from strategies.visits import VISITS, repeated_visits, visit
 
 _MANY, _FEW = 120, 6
@@ -42,20 +43,20 @@ def test_it_goes_on_after_many_clients(trial: Trial) -> None:
     trial.verify(crowds.map(lambda drawn: _many(trial.contract, *drawn)), examples=3)
 
 
-@pytest.mark.rule("LIFE-05")
+@pytest.mark.rule("LIFE-05", probe=lambda contract: _silent_and_broken_off(contract))
 def test_a_client_that_leaves_in_the_middle_does_not_end_it(trial: Trial) -> None:
     crowd = st.sampled_from((1, 1, 2, (trial.contract.workers or 4) + 1))
     trial.verify(st.builds(_leave_one_after_another, st.just(trial.contract), _leavings(trial.contract), crowd))
 
 
-@pytest.mark.rule("LIFE-06")
+@pytest.mark.rule("LIFE-06", probe=lambda contract: _finished_and_reset_before_its_answer(contract))
 def test_a_client_that_leaves_before_its_answer_does_not_end_it(trial: Trial) -> None:
     crowd = st.sampled_from((1, 1, 2, (trial.contract.workers or 4) + 1))
     leaving = st.tuples(st.sampled_from(_LEAVING), crowd)
     trial.verify(leaving.map(lambda drawn: _gone_when_answered(trial.contract, *drawn)))
 
 
-@pytest.mark.rule("LIFE-09")
+@pytest.mark.rule("LIFE-09", probe=lambda contract: _stopped(contract, 1, "nobody"))
 def test_a_stop_and_continue_is_survived(trial: Trial) -> None:
     drawn = st.tuples(st.integers(1, 3), st.sampled_from(("nobody", "idle", "answered")))
     trial.verify(drawn.map(lambda facts: _stopped(trial.contract, *facts)))
@@ -64,7 +65,7 @@ def test_a_stop_and_continue_is_survived(trial: Trial) -> None:
 @pytest.mark.rule("LIFE-12")
 def test_bytes_that_mean_nothing_do_not_end_it(trial: Trial) -> None:
     said = st.lists(odd_bytes(max_size=min(4096, trial.contract.datagram.max)), min_size=1, max_size=_FEW)
-    trial.verify(said.map(lambda words: _odd_words(trial.contract, words)))
+    trial.verify(said.map(lambda words: odd_words(trial.contract, words)))
 
 
 @pytest.mark.rule("LIFE-13")
@@ -83,14 +84,6 @@ def _finishes_answered(contract: Contract, count: int) -> Scenario:
     return scenario(*visits)
 
 
-def _odd_words(contract: Contract, said: list[bytes]) -> Scenario:
-    """Each takes what it is answered, so that nobody is written to who has gone. An empty datagram is odd as well."""
-    protocol = protocol_of(contract)
-    words = (protocol.say(name, data) for name, data in zip(client_names(len(said)), said, strict=True))
-    nothing = (SendDatagram(_LAST, b""),) if protocol.connectionless else ()
-    return scenario(*words, nothing, Settle(labels.SAID))
-
-
 def _many(contract: Contract, count: int, way: str) -> Scenario:
     return scenario(*(visit(name, contract, way) for name in client_names(count)))
 
@@ -105,6 +98,23 @@ def _leavings(contract: Contract) -> st.SearchStrategy[tuple[Step, ...]]:
     if len(request) < 2:
         return answered
     return st.one_of(departures(request, phases=("before", "mid-request"), kinds=_LEAVING), answered)
+
+
+def _silent_and_broken_off(contract: Contract) -> Scenario:
+    """A client that closes without a word, one that resets in the middle of its request, and a good one."""
+    half = plain_request(contract)[:-1]
+    said = (Send("B", half),) if half else (Receive("B"),)
+    silent = (Connect("A"), Close("A"), Settle(labels.has_left("A")))
+    broken_off = (Connect("B"), *said, Reset("B"), Settle(labels.LEFT))
+    return scenario(silent, broken_off, ask(_LAST, contract))
+
+
+def _finished_and_reset_before_its_answer(contract: Contract) -> Scenario:
+    """A client that finishes and resets while the server is held before its answer (if it can be); then a good one."""
+    gone = (HalfClose("A"), Reset("A"))
+    came = (Connect("A"), *protocol_of(contract).request("A"))
+    held = (Hold("send"), *came, AwaitHeld(), *gone, Release()) if gates.available() is None else (*came, *gone)
+    return scenario(held, Settle(labels.LEFT), ask(_LAST, contract))
 
 
 def _leave_one_after_another(contract: Contract, leaving: tuple[Step, ...], count: int) -> Scenario:

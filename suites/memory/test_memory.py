@@ -25,11 +25,13 @@ from gatecrash.model.scenario import (
 )
 from gatecrash.protocols import protocol_of
 from strategies import client_names
-from strategies.rude import rude_words
+from strategies.rude import odd_words, rude_words
 
 _MOST = 12  # clients
 #: Seconds for a server to take in what was sent. One that then waits with a time limit is not waited for.
 _SOON = 0.2
+#: Bytes that mean nothing: a zero byte, no text, no number.
+_ODD = (b"\x00\n", b"\xff\xfe\n", b"-1\n")
 _Ways = type[Close] | type[Reset] | type[HalfClose]
 _WAYS: tuple[_Ways, ...] = (Close, Reset, HalfClose)
 
@@ -44,7 +46,7 @@ def test_nothing_is_done_whose_result_is_undefined(trial: Trial) -> None:
     trial.verify(_rude_crowds(trial.contract))
 
 
-@pytest.mark.rule("MEM-03")
+@pytest.mark.rule("MEM-03", probe=lambda contract: odd_words(contract, _ODD))
 def test_no_process_dies_of_a_memory_fault(trial: Trial) -> None:
     trial.verify(_rude_crowds(trial.contract))
 

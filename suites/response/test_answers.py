@@ -31,7 +31,7 @@ _LONG_TARGETS = st.sampled_from((100, 256, 300, 512, 600, 1024, 1100, 2048, 4096
 _NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_/.", min_size=1, max_size=40)
 
 
-@pytest.mark.rule("RESP-01")
+@pytest.mark.rule("RESP-01", probe=lambda contract: scenario(ask("A", contract), Settle(labels.AFTER)))
 def test_a_complete_request_is_answered(trial: Trial) -> None:
     plainly = st.integers(1, 3).map(lambda count: _one_after_another(trial.contract, count))
     trial.verify(st.one_of(plainly, st.sampled_from(_unpromised(trial.contract)).map(_read_and_answered)))
@@ -55,13 +55,13 @@ def test_a_malformed_request_crashes_nothing(trial: Trial) -> None:
     trial.verify(requests.map(lambda request: _watched(trial.contract, request)))
 
 
-@pytest.mark.rule("RESP-24")
+@pytest.mark.rule("RESP-24", probe=lambda contract: _again(contract, [get_request(contract.http.path)]))
 def test_the_same_request_gets_the_same_answer_again(trial: Trial) -> None:
     between = st.lists(st.sampled_from(_others(trial.contract)), min_size=1, max_size=4)
     trial.verify(between.map(lambda others: _again(trial.contract, others)), examples=8, fresh=True)
 
 
-@pytest.mark.rule("RESP-25")
+@pytest.mark.rule("RESP-25", probe=lambda contract: _asked_in_vain(contract, ["/gatecrash-not-there"]))
 def test_a_request_for_something_that_is_not_there_harms_nothing(trial: Trial) -> None:
     names = st.lists(_missing_names(), min_size=1, max_size=2)
     trial.verify(names.map(lambda chosen: _asked_in_vain(trial.contract, chosen)))

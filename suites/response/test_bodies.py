@@ -16,7 +16,7 @@ _BODY = b"a=1&b=2"
 _SPELLINGS = (str.lower, str.upper, str.swapcase, str.capitalize)
 
 
-@pytest.mark.rule("RESP-21")
+@pytest.mark.rule("RESP-21", probe=lambda contract: _smuggled(contract, "POST", ["GET"], cut=False))
 def test_a_body_is_not_taken_for_a_request(trial: Trial) -> None:
     drawn = st.tuples(
         st.sampled_from(("POST", "PUT")), st.lists(st.sampled_from(_LOOKS_LIKE), min_size=1, max_size=2), st.booleans()

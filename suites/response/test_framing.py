@@ -22,32 +22,32 @@ _VERSIONS = ("1.1", "1.1", "1.0")
 _FIELDS = ("Accept: */*", "User-Agent: gatecrash", "Connection: close")
 
 
-@pytest.mark.rule("RESP-04")
+@pytest.mark.rule("RESP-04", probe=lambda contract: _asked_plainly(contract))
 def test_the_status_line_is_well_formed(trial: Trial) -> None:
     trial.verify(_asked(trial.contract))
 
 
-@pytest.mark.rule("RESP-05")
+@pytest.mark.rule("RESP-05", probe=lambda contract: _asked_plainly(contract))
 def test_header_lines_end_with_crlf(trial: Trial) -> None:
     trial.verify(_asked(trial.contract))
 
 
-@pytest.mark.rule("RESP-06")
+@pytest.mark.rule("RESP-06", probe=lambda contract: _asked_plainly(contract))
 def test_the_header_section_is_well_formed(trial: Trial) -> None:
     trial.verify(_asked(trial.contract))
 
 
-@pytest.mark.rule("RESP-07")
+@pytest.mark.rule("RESP-07", probe=lambda contract: _asked_plainly(contract))
 def test_the_body_is_as_long_as_announced(trial: Trial) -> None:
     trial.verify(_asked(trial.contract, methods=("GET", "POST", "DELETE", "GATECRASH")))
 
 
-@pytest.mark.rule("RESP-08")
+@pytest.mark.rule("RESP-08", probe=lambda contract: _asked_plainly(contract))
 def test_nothing_follows_the_answer(trial: Trial) -> None:
     trial.verify(_asked(trial.contract, methods=("GET", "POST", "DELETE", "GATECRASH")))
 
 
-@pytest.mark.rule("RESP-09")
+@pytest.mark.rule("RESP-09", probe=lambda contract: _asked_plainly(contract))
 def test_the_end_of_the_answer_is_known(trial: Trial) -> None:
     trial.verify(_asked(trial.contract))
 
@@ -59,7 +59,7 @@ def test_head_is_answered_without_a_body(trial: Trial) -> None:
     trial.verify(pairs.map(lambda both: scenario(_visit("A", both[0]), _visit("B", both[1]))))
 
 
-@pytest.mark.rule("RESP-14")
+@pytest.mark.rule("RESP-14", probe=lambda contract: _asked_plainly(contract))
 def test_an_announced_close_is_kept(trial: Trial) -> None:
     trial.verify(_asked(trial.contract))
 
@@ -67,6 +67,10 @@ def test_an_announced_close_is_kept(trial: Trial) -> None:
 @pytest.mark.rule("RESP-23")
 def test_one_request_gets_one_answer(trial: Trial) -> None:
     trial.verify(_asked(trial.contract))
+
+
+def _asked_plainly(contract: Contract) -> Scenario:
+    return scenario(_visit("A", get_request(contract.http.path)))
 
 
 def _asked(contract: Contract, methods: Sequence[str] = _METHODS) -> SearchStrategy[Scenario]:

@@ -24,7 +24,7 @@ def test_a_client_that_asks_for_the_end_sees_it(trial: Trial) -> None:
     trial.verify(st.tuples(before, option).map(lambda facts: _asks_for_the_end(trial.contract.http.path, *facts)))
 
 
-@pytest.mark.rule("RESP-16")
+@pytest.mark.rule("RESP-16", probe=lambda contract: _one_after_another([get_request(contract.http.path)] * 2))
 def test_the_next_request_is_answered(trial: Trial) -> None:
     requests = st.lists(http_requests(path=trial.contract.http.path), min_size=2, max_size=4)
     trial.verify(requests.map(_one_after_another))

@@ -21,7 +21,7 @@ def test_clients_never_get_each_others_bytes(trial: Trial) -> None:
     trial.verify(st.one_of(st.builds(_all_at_once, count, st.sampled_from(_SIZES)), count.flatmap(_in_turns)))
 
 
-@pytest.mark.rule("STREAM-10")
+@pytest.mark.rule("STREAM-10", probe=lambda contract: _crowd(8, 10, queued=False))
 def test_twenty_clients_at_once_each_get_their_own_bytes_back(trial: Trial) -> None:
     drawn = st.tuples(st.integers(2, _MOST), st.sampled_from(_SIZES), st.booleans())
     trial.verify(drawn.map(lambda facts: _crowd(*facts)))

@@ -20,8 +20,10 @@ from gatecrash.model.scenario import (
     Thaw,
     scenario,
 )
+from gatecrash.protocols.echo import ECHO_PAYLOAD
 from strategies import client_names
-from strategies.friendly import printable
+from strategies.conversations import echoed
+from strategies.friendly import FRIENDLY_SIZE, friendly_block, printable
 
 _MEGABYTE = 1 << 20
 _PENDING = (1, 100, 1000, 4096, 10000, 16384)  # bytes: they fit in the socket buffers of a frozen server
@@ -43,13 +45,15 @@ def test_what_is_pending_at_a_half_close_still_comes_back(trial: Trial) -> None:
     trial.verify(scenarios)
 
 
-@pytest.mark.rule("STREAM-05")
+@pytest.mark.rule(
+    "STREAM-05", probe=lambda contract: _large(friendly_block() * (_MEGABYTE // FRIENDLY_SIZE), small_window=True)
+)
 def test_large_data_goes_through_both_ways(trial: Trial) -> None:
     drawn = st.tuples(st.sampled_from((_MEGABYTE, _MEGABYTE // 2)), st.booleans())
-    trial.verify(drawn.map(lambda facts: _large(*facts)), examples=4)
+    trial.verify(drawn.map(lambda facts: _large(printable(facts[0]), small_window=facts[1])), examples=4)
 
 
-@pytest.mark.rule("STREAM-06")
+@pytest.mark.rule("STREAM-06", probe=lambda contract: scenario(echoed([ECHO_PAYLOAD]).steps, Settle(labels.FINISHED)))
 def test_the_server_closes_when_the_client_has_finished(trial: Trial) -> None:
     drawn = st.lists(st.sampled_from((0, 1, 100, 4096)), min_size=1, max_size=3)
     trial.verify(drawn.map(_finish))
@@ -75,8 +79,8 @@ def _reads_late(size: int) -> Scenario:
     return scenario(SmallBuffers(), Connect("A", small_window=True), send, HalfClose("A"), Receive("A", "end"))
 
 
-def _large(size: int, small_window: bool) -> Scenario:
-    send = Send("A", printable(size), until_read=False)
+def _large(data: bytes, *, small_window: bool) -> Scenario:
+    send = Send("A", data, until_read=False)
     return scenario(Connect("A", small_window=small_window), send, Receive("A"))
 
 

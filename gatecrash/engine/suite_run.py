@@ -1,0 +1,41 @@
+"""The suites' properties tried on one open target, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from gatecrash.engine.preparation import OpenTarget
+from gatecrash.engine.prerequisites import hidden_behind, verdict_without_trying
+from gatecrash.engine.profiles import Profile
+from gatecrash.engine.properties import Property, properties
+from gatecrash.engine.trial import RuleBroken, Trial
+from gatecrash.model.verdicts import Verdict
+from gatecrash.rulebook import Rule, load
+
+
+def try_property(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
+    """Every verdict that comes of one property on one build of a target."""
+    rule = load().get(one.rule)
+    opened.session.scenario_seconds = tried.scenario_seconds
+    given = verdict_without_trying(rule, opened.session, opened.prerequisites, build)
+    if given is not None:
+        return (given,)
+    opened.session.drop()  # what an earlier rule did to a server is none of this one's affair
+    trial = Trial(rule, opened.session, tried, build=build, probe=one.probe)
+    with suppress(RuleBroken):
+        one.run(trial)
+    own = () if trial.verdict is None else (trial.verdict,)
+    return (*trial.others.values(), *own)
+
+
+def try_all(opened: OpenTarget, build: str, profile_of: Callable[[Rule], Profile | None]) -> list[Verdict]:
+    """Every verdict on one build; rules whose profile is None are left out."""
+    verdicts: list[Verdict] = []
+    for one in properties():
+        tried = profile_of(load().get(one.rule))
+        if tried is not None:
+            new = try_property(one, opened, build, tried)
+            opened.prerequisites.learn(hidden_behind(new))
+            verdicts += new
+    return verdicts
