@@ -1,4 +1,4 @@
-"""Every faulty server is blamed for exactly the rules its header names; every rule has a violator."""
+"""Every faulty server is blamed for exactly the rules its header names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from gatecrash.model.launch import Launch
 from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Verdict
 from gatecrash.paths import tree_root
-from gatecrash.rulebook import load
 from gatecrash.target.compilers import compile_source
 from tests.alone import REFERENCES, wrong_scripts
 from tests.faulty import Planted, blamed, faulty_servers, unseen_here, verdicts_on
@@ -65,11 +64,6 @@ def _told(verdicts: dict[str, Verdict], planted: Planted) -> str:
         lines.append(f"  {rule} {verdict.outcome}: {said}")
         lines.append(str(verdict.transcript or ""))
     return "\n".join(lines)
-
-
-def test_every_rule_has_a_faulty_server_that_breaks_it() -> None:
-    broken = {rule for planted in _SERVERS for rule in planted.breaks}
-    assert {rule.id for rule in load().rules} - broken == set()
 
 
 def test_at_least_half_of_the_faulty_servers_are_c() -> None:
