@@ -16,6 +16,9 @@ from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.paths import tree_root
 from gatecrash.reproduction import NotAlone, alone, script, why_not_alone
 from gatecrash.rulebook import load
+from strategies.rude import odd_words
+from tests.alone import status, written
+from tests.sessions import site_of
 
 ECHO = Contract(protocol="echo")
 PLAYED = scenario(Connect("A"), Send("A", b"x\x00\xff"), Receive("A"))
@@ -61,6 +64,29 @@ def test_what_no_script_can_show_is_refused_with_the_command_that_can(verdict: V
     with pytest.raises(NotAlone, match=rf"{words}.*`gatecrash replay {verdict.rule} s.c` replays it exactly"):
         script(verdict, load().get(verdict.rule), ECHO, "s.c")
     assert why_not_alone(verdict, ECHO) is not None
+
+
+COMMANDS = """
+def serve(client):
+    word = client.recv(99).strip()
+    if word != b"PING":
+        {odd}
+    client.sendall(b"PONG\\n")
+    client.close()
+main(serve)
+"""
+
+
+@pytest.mark.parametrize(("odd", "code"), [("sys.exit(1)", 1), ("client.sendall(b'what?\\n')", 0)])
+def test_a_server_that_odd_bytes_end_is_shown_by_a_script(tmp_path: Path, odd: str, code: int) -> None:
+    contract = Contract(protocol="none")
+    verdict = failing("LIFE-12", odd_words(contract, [b"x\n", b"\xff"]))
+    path = written(verdict, contract, tmp_path)
+    assert path is not None
+    with site_of(tmp_path, COMMANDS.format(odd=odd), contract, arena="loopback") as session:
+        found, said = status(path, session, times=1)
+    assert found == code, said
+    assert ("it has ended" in said) is (code == 1)
 
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

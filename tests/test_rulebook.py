@@ -240,6 +240,8 @@ def test_a_rule_that_does_not_apply_says_why(id: str, contract: Contract, reason
         ({"applies": {"protocols": ["ftp"]}}, "applies: protocols holds ftp; allowed are http"),
         ({"applies": {"protocols": ["http"], "needs": ["luck"]}}, "needs holds luck; allowed are echoes, serves_many"),
         ({"mistakes": [{"text": "x", "rust": "y"}]}, "mistakes: unknown field rust"),
+        ({"script": "luck"}, "script 'luck' is none of answers, form,"),
+        ({"careful": "yes"}, "careful is 'yes'; it must be true or false"),
         ({"mistakes": [{"c": "y"}]}, "mistakes: text is None"),
     ],
 )

@@ -34,8 +34,6 @@ from gatecrash.rulebook import OVERRUN, Rule
 _FRESH_TRIES = 3
 #: Examples that are played though time is up; but not of a server so slow that they take many times what there is.
 _FEW_EXAMPLES, _FAR_TOO_LONG = 3, 5
-#: Zombies of one look are held against those of a later one, made while more was known: no look may see too many.
-_COUNT_ZOMBIES = frozenset({"FORK-03"})
 
 #: Bytes of what clients got, in all the failures that are remembered.
 _MOST_KEPT = 32 << 20
@@ -89,7 +87,7 @@ class Trial:
         self._fresh = False
         self._unstarted = ""  # why it could not be started again
         self._overrun = ""  # why this rule cannot be seen: the server forks without end
-        self._haste: WaitPolicy = "careful" if rule.id in _COUNT_ZOMBIES else "hasty"
+        self._haste: WaitPolicy = "careful" if rule.careful else "hasty"
         self._compared_less = False  # an example was let go because what a lone client gets is not what it was
         self.verdict: Verdict | None = None
 

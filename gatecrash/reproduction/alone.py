@@ -268,6 +268,13 @@ class Server:
     def all(self):
         return sorted(pid for pid in self.everything(self.first) if stat_of(pid))
 
+    def has_ended(self):
+        """Whether the process that was there first is gone; where it cannot be seen, whether nobody holds the port."""
+        if self.main is not None:
+            return stat_of(self.main)[:1] in ([], ["Z"], ["X"])
+        rows = sockets_on(self.port, self.tables)
+        return bool(self.sockets) and not self.sockets & {f"socket:[{fields[9]}]" for _, fields in rows}
+
     def signal(self, who, number):
         children = [pid for pid in self.all() if pid != self.main]
         chosen = {"parent": [self.main], "all": self.all()}.get(who, children)
@@ -495,6 +502,9 @@ def judge(clients, plain, server):
         return wrong_answers(clients, plain)
     if CHECK == "form":
         return wrong_form(clients)
+    if CHECK == "end":
+        ended = ["expected  the server goes on, whatever bytes a client sends", "got       it has ended"]
+        return ended if server.has_ended() else []
     looks = server.looks
     last = looks[-1]
     alike = [look for look in looks[:-1] if look["label"].split(" ")[0] == last["label"].split(" ")[0]]

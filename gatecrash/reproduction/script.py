@@ -29,7 +29,7 @@ from gatecrash.model.scenario import (
 )
 from gatecrash.model.verdicts import Verdict
 from gatecrash.protocols import ApplicationProtocol, protocol_of
-from gatecrash.rulebook import Rule
+from gatecrash.rulebook import Rule, load
 from gatecrash.text import safe_text
 
 #: What a plain client, /proc and signals can do. All other steps need the gates, or a server started for the purpose.
@@ -37,21 +37,6 @@ _PLAYABLE = (
     Connect, Send, Receive, HalfClose, Close, Reset, SendDatagram, ReceiveDatagrams, Freeze, Thaw, Signal, Settle,
     LimitDescriptors, LiftLimit,
 )  # fmt: skip
-#: How a rule's fault shows to somebody without instruments. A rule that is not here needs Gatecrash's proofs.
-_CHECKS = {
-    "answers": (
-        "ACC-01 ACC-02 ACC-05 ACC-06 ACC-08 ACC-10 ACC-16 FORK-04 FORK-10 FORK-11 FORK-13 "
-        "LIFE-04 LIFE-05 LIFE-09 LIFE-10 LIFE-11 RESP-01 RESP-02 RESP-12 RESP-16 RESP-17 RESP-18 RESP-19 "
-        "RESP-21 RESP-22 RESP-24 RESP-25 RESP-28 "
-        "STREAM-01 STREAM-02 STREAM-03 STREAM-04 STREAM-05 STREAM-08 STREAM-09 STREAM-10 STREAM-11 "
-        "DGRAM-01 DGRAM-02 DGRAM-03 DGRAM-04 DGRAM-05 DGRAM-09"
-    ),
-    "form": "RESP-04 RESP-05 RESP-06 RESP-07 RESP-08 RESP-09 RESP-10 RESP-14 RESP-15 RESP-23",
-    "zombies": "FORK-02 FORK-03",
-    "processes": "FORK-07 FORK-12",
-    "descriptors": "RES-01 RES-02",
-}
-_CHECK_OF = {rule: check for check, rules in _CHECKS.items() for rule in rules.split()}
 _MOST_BYTES = 2 * 1024 * 1024
 
 
@@ -69,11 +54,12 @@ def why_not_alone(verdict: Verdict, contract: Contract) -> str | None:
     foreign = next((step for step in scenario.steps if not isinstance(step, _PLAYABLE)), None)
     if foreign is not None:
         return f'a plain client cannot do this step: "{foreign.line()}"'
-    if verdict.rule not in _CHECK_OF:
+    check = load().get(verdict.rule).script
+    if not check:
         return "what breaks the rule is seen with Gatecrash's instruments alone"
     if sum(len(data) for data in scenario.sent.values()) > _MOST_BYTES:
         return "its clients send more than a script should carry"
-    if _CHECK_OF[verdict.rule] == "answers" and not _judged(scenario, protocol_of(contract)):
+    if check == "answers" and not _judged(scenario, protocol_of(contract)):
         return "no client of the scenario waits for an answer"
     return None
 
@@ -88,7 +74,7 @@ def script(verdict: Verdict, rule: Rule, contract: Contract, target: str = "") -
         "RULE": rule.id,
         "PROTOCOL": contract.protocol,
         "ECHO": contract.echo.unit,
-        "CHECK": _CHECK_OF[rule.id],
+        "CHECK": rule.script,
         "JUDGED": list(_judged(verdict.scenario, protocol_of(contract))),
         "SCENARIO": [_row(step) for step in verdict.scenario.steps],
     }

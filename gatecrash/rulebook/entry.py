@@ -14,6 +14,9 @@ Level = Literal["MUST", "SHOULD", "MAY"]
 #: The fields that are prose, and are also in other languages.
 TEXTS = ("title", "statement", "why", "how")
 INSTRUMENTS = ("gates", "queues", "census", "quiescence", "arena", "borrowed sockets")
+#: By what a stand-alone script shows that a rule is broken (reproduction/alone.py).
+SCRIPTS = ("answers", "form", "zombies", "processes", "descriptors", "end")
+_OPTIONAL = frozenset({"mistakes", "script", "careful"})
 PREFIXES = {
     "accept": ("ACC",),
     "fork": ("FORK",),
@@ -41,6 +44,9 @@ class Rule:
 
     A rule in `after` that does not apply to a contract does not count; one that is broken leaves this rule
     unjudged, so that one mistake is blamed once. `faulty` names the servers of servers/faulty/ that break it.
+
+    `script`: by what a stand-alone script shows it broken, one of SCRIPTS; "" where Gatecrash's proofs are needed.
+    `careful`: what two looks found is compared, the later one made while more was known, so none may be early.
     """
 
     id: str
@@ -56,6 +62,8 @@ class Rule:
     faulty: tuple[str, ...]
     mistakes: tuple[Mistake, ...]
     area: str
+    script: str = ""
+    careful: bool = False
 
     def likeliest(self, seen: str) -> tuple[Mistake, ...]:
         """The mistakes, those first whose signs are in what was seen of the server."""
@@ -105,7 +113,7 @@ def _rule(row: dict[str, Any], area: str, file: str) -> Rule:
     where = f"{file}, rule {row.get('id', 'without id')}"
     known = {field.name for field in fields(Rule)} - {"area"}
     _only(row, known, where)
-    missing = known - {"mistakes"} - set(row)
+    missing = known - _OPTIONAL - set(row)
     if missing:
         raise EngineFault(f"{where}: lacks {', '.join(sorted(missing))}.")
     text = {key: _text(row, key, where) for key in ("id", "title", "level", "source", "statement", "why", "how")}
@@ -123,7 +131,23 @@ def _rule(row: dict[str, Any], area: str, file: str) -> Rule:
         faulty=_words(row, "faulty", where),
         mistakes=tuple(_mistake(one, where) for one in row.get("mistakes", [])),
         area=area,
+        script=_script(row, where),
+        careful=_flag(row, "careful", where),
     )
+
+
+def _script(row: dict[str, Any], where: str) -> str:
+    script = row.get("script", "")
+    if script and script not in SCRIPTS:
+        raise EngineFault(f"{where}: script {script!r} is none of {', '.join(SCRIPTS)}.")
+    return str(script)
+
+
+def _flag(row: dict[str, Any], key: str, where: str) -> bool:
+    flag = row.get(key, False)
+    if not isinstance(flag, bool):
+        raise EngineFault(f"{where}: {key} is {flag!r}; it must be true or false.")
+    return flag
 
 
 def _applies(row: dict[str, Any], where: str) -> Applies:
