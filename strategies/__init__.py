@@ -4,7 +4,7 @@ Names are plural nouns, options are keyword-only and checked when the strategy i
 """
 
 from strategies.conversations import all_queued, answered_in_turn, echoed, pipelines, slow_readers
-from strategies.crowds import crowds, floods, interleavings, simultaneous_leavers
+from strategies.crowds import interleavings
 from strategies.departures import KINDS, PHASES, departures
 from strategies.distinct import distinct_requests, mark_of
 from strategies.hogs import HOGS, hogs
@@ -20,13 +20,11 @@ __all__ = [
     "all_queued",
     "answered_in_turn",
     "client_names",
-    "crowds",
     "datagrams",
     "departures",
     "distinct_requests",
     "echo_payloads",
     "echoed",
-    "floods",
     "hogs",
     "http_requests",
     "interleavings",
@@ -36,6 +34,5 @@ __all__ = [
     "pipelines",
     "segmentations",
     "segmented_requests",
-    "simultaneous_leavers",
     "slow_readers",
 ]

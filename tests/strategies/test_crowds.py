@@ -9,16 +9,13 @@ from gatecrash.errors import UsageError
 from gatecrash.model.scenario import (
     Close,
     Connect,
-    Freeze,
     Receive,
     Reset,
     Scenario,
     Send,
-    Settle,
     Step,
-    Thaw,
 )
-from strategies import client_names, crowds, floods, hogs, interleavings, simultaneous_leavers
+from strategies import client_names, hogs, interleavings
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 QUIET = settings(max_examples=100, database=None, deadline=None, derandomize=True)
@@ -44,56 +41,11 @@ def test_names_go_on_behind_z() -> None:
 
 
 @settings(QUIET, max_examples=40)
-@given(floods(tagged, size=20))
-def test_a_flood_waits_in_the_queue_and_everyone_reads(flood: Scenario) -> None:
-    names = flood.clients
-    assert 2 <= len(names) <= 20
-    assert flood.steps[0] == Freeze()
-    assert flood.steps[-len(names) - 1] == Thaw()
-    assert [flood.sent_by(name) for name in names] == [tagged(name) for name in names]
-    assert flood.steps[-len(names) :] == tuple(Receive(name) for name in names)
-
-
-def test_a_table_of_eight_clients_is_found_with_nine() -> None:
-    smallest = find(floods(REQUEST), lambda flood: len(flood.clients) > 8, settings=QUIET)
-    assert len(smallest.clients) == 9
-
-
-@settings(QUIET, max_examples=40)
 @given(interleavings([[Connect("A"), Send("A", b"1"), Send("A", b"2"), Close("A")], [Connect("B"), Reset("B")]]))
 def test_interleaving_keeps_every_clients_order(scenario: Scenario) -> None:
     assert steps_of(scenario, "A") == [Connect("A"), Send("A", b"1"), Send("A", b"2"), Close("A")]
     assert steps_of(scenario, "B") == [Connect("B"), Reset("B")]
     assert len(scenario.steps) == 6
-
-
-@settings(QUIET, max_examples=40)
-@given(crowds(tagged, size=4))
-def test_everyone_in_a_crowd_sends_a_whole_request_and_then_reads(scenario: Scenario) -> None:
-    for name in scenario.clients:
-        steps = steps_of(scenario, name)
-        assert (steps[0], steps[-1]) == (Connect(name), Receive(name))
-        assert scenario.sent_by(name) == tagged(name)
-
-
-def test_a_crowd_where_one_request_arrives_inside_another_is_found_with_two_clients() -> None:
-    def shares_a_buffer(scenario: Scenario) -> bool:
-        sends = [step.client for step in scenario.steps if isinstance(step, Send)]
-        return any(sends[i : i + 3] == ["A", "B", "A"] for i in range(len(sends)))
-
-    smallest = find(crowds(tagged), shares_a_buffer, settings=QUIET)
-    assert smallest.clients == ("A", "B")
-    assert len(smallest.steps) <= 8  # 7 is the least; a cut and a turn that only go together may leave one more
-
-
-@settings(QUIET, max_examples=40)
-@given(simultaneous_leavers(REQUEST))
-def test_all_leave_while_the_parent_is_frozen(scenario: Scenario) -> None:
-    frozen, thawed = scenario.steps.index(Freeze("parent")), scenario.steps.index(Thaw())
-    left = [i for i, step in enumerate(scenario.steps) if isinstance(step, Close | Reset)]
-    assert len(left) == len(scenario.clients) >= 2
-    assert all(frozen < i < thawed for i in left)
-    assert scenario.steps[-1] == Settle("left")
 
 
 @settings(QUIET, max_examples=40)
@@ -114,8 +66,3 @@ def test_a_hog_that_reads_nothing_asks_for_much_with_a_small_window() -> None:
 def test_unknown_hogs_are_refused_with_the_choices() -> None:
     with pytest.raises(UsageError, match="unknown 'greedy'; choose from idle, half-request, reads-nothing"):
         hogs(REQUEST, kinds=["greedy"])
-
-
-def test_a_flood_of_fewer_than_its_smallest_is_refused() -> None:
-    with pytest.raises(UsageError, match="size is 1; it has to be 2 or more"):
-        floods(REQUEST, size=1)
