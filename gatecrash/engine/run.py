@@ -30,7 +30,7 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Outcome, Verdict, is_broken
 from gatecrash.results.record import RunRecord
-from gatecrash.rulebook import OVERRUN, Rule, applicable, load
+from gatecrash.rulebook import Rule, applicable, load
 
 if TYPE_CHECKING:
     from gatecrash.engine.worker_pool import Result, WorkItem
@@ -99,7 +99,7 @@ class Run:
                 verdicts = _verdicts_of(result, prepared.contract, self._seconds)
                 yield RuleJudged(result.item.rule, result.item.build, verdicts)
                 said |= {verdict.rule for verdict in verdicts}
-                overrun = next((one for one in verdicts if one.rule == OVERRUN and one.outcome == "fail"), None)
+                overrun = next((one for one in verdicts if one.rule == load().overrun and one.outcome == "fail"), None)
                 if overrun is not None:
                     break  # it forks without end: each further life of it would be ended like this one
                 if self.request.fail_fast and any(verdict.outcome == "fail" for verdict in verdicts):

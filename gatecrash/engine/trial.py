@@ -29,7 +29,7 @@ from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Got, Transcript
 from gatecrash.model.verdicts import Finding, Held, NotExercised, Verdict, broken_here, unproven_here
 from gatecrash.protocols import plain_request, protocol_of
-from gatecrash.rulebook import OVERRUN, Rule
+from gatecrash.rulebook import Rule, load
 
 _FRESH_TRIES = 3
 #: Examples that are played though time is up; but not of a server so slow that they take many times what there is.
@@ -273,8 +273,8 @@ class Trial:
 
     def _note_other(self, finding: Finding, played: Scenario, transcript: Transcript) -> None:
         """An invariant broke under another rule's scenario: reported once under its own rule, then muted."""
-        if finding.rule == OVERRUN and self.rule.id != OVERRUN:
-            self._overrun = stated("{rule} is broken ({got}), so this cannot be seen", rule=OVERRUN, got=finding.got)
+        if finding.rule == load().overrun != self.rule.id:
+            self._overrun = broken_here(finding.rule, finding)
         if finding.rule != self.rule.id and finding.rule not in self.others:
             self.others[finding.rule] = Verdict(
                 finding.rule,

@@ -12,7 +12,7 @@ from gatecrash.config.scheme import Scheme, Unsure
 from gatecrash.language import joined, marked, stated
 from gatecrash.model.verdicts import Verdict
 from gatecrash.results.record import JudgedRule, RunRecord
-from gatecrash.rulebook import OVERRUN, Rule, applicable, load
+from gatecrash.rulebook import Rule, applicable, load
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def _blockers(judgement: JudgedRule, record: RunRecord) -> list[str]:
         return []
     broken = {one.rule.id for one in record.broken}
     found: dict[str, None] = {}
-    waiting = [*judgement.rule.after, OVERRUN]
+    waiting = [*judgement.rule.after, load().overrun]
     while waiting:
         id = waiting.pop(0)
         if id not in found:

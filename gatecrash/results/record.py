@@ -12,7 +12,7 @@ from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Outcome, Verdict, is_broken, merge
 from gatecrash.protocols import protocol_of
 from gatecrash.results.baseline import Baseline, KnownFailure, by_rule
-from gatecrash.rulebook import OVERRUN, Rule, load
+from gatecrash.rulebook import Rule, load
 
 OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "not_applicable", "not_observable", "inconclusive")
 
@@ -154,7 +154,7 @@ def behind_overrun(merged: Mapping[str, Verdict]) -> dict[str, Verdict]:
 
     When it is ended is a matter of moments: what a rule found out before is chance. What is broken stays broken.
     """
-    overrun = merged.get(OVERRUN)
+    overrun = merged.get(load().overrun)
     if overrun is None or overrun.outcome != "fail":
         return dict(merged)
     hidden: dict[str, Any] = {"outcome": "not_observable", "reason": is_broken(overrun), "finding": None}

@@ -19,7 +19,6 @@ from gatecrash.rulebook.entry import Area, Level, Mistake, Rule, in_language, re
 __all__ = [
     "AREAS",
     "NEEDS",
-    "OVERRUN",
     "Applies",
     "Area",
     "Level",
@@ -31,8 +30,6 @@ __all__ = [
     "load",
 ]
 
-#: A server that breaks it is ended in the middle of whatever it does: nothing else can be seen of it.
-OVERRUN = "RES-06"
 AREAS = ("accept", "fork", "response", "stream", "datagram", "lifecycle", "memory")
 
 
@@ -44,6 +41,7 @@ class Rulebook:
         self.areas = tuple(areas)
         self.rules: tuple[Rule, ...] = tuple(rule for area in self.areas for rule in area.rules)
         self._by_id = {rule.id: rule for rule in self.rules}
+        self._overrun = next((rule.id for rule in self.rules if rule.overrun), "")
         if len(self._by_id) != len(self.rules):
             twice = sorted({rule.id for rule in self.rules if sum(r.id == rule.id for r in self.rules) > 1})
             raise EngineFault(f"The rulebook has more than one rule {', '.join(twice)}; rename one of them.")
@@ -75,6 +73,11 @@ class Rulebook:
         chosen = self._named(only) if only else set(self._by_id)
         chosen -= self._named(skip)
         return tuple(rule for rule in self.rules if rule.id in chosen)
+
+    @property
+    def overrun(self) -> str:
+        """The rule whose breaker is ended in the middle of whatever it does: nothing else can be seen of it."""
+        return self._overrun
 
     def prerequisites(self, rule: Rule, contract: Contract) -> tuple[Rule, ...]:
         """The rules that must hold before `rule` can be judged for this contract; those that do not apply fall out."""

@@ -16,7 +16,7 @@ TEXTS = ("title", "statement", "why", "how")
 INSTRUMENTS = ("gates", "queues", "census", "quiescence", "arena", "borrowed sockets")
 #: By what a stand-alone script shows that a rule is broken (reproduction/alone.py).
 SCRIPTS = ("answers", "form", "zombies", "processes", "descriptors", "end")
-_OPTIONAL = frozenset({"mistakes", "script", "careful"})
+_OPTIONAL = frozenset({"mistakes", "script", "careful", "overrun"})
 PREFIXES = {
     "accept": ("ACC",),
     "fork": ("FORK",),
@@ -47,6 +47,7 @@ class Rule:
 
     `script`: by what a stand-alone script shows it broken, one of SCRIPTS; "" where Gatecrash's proofs are needed.
     `careful`: what two looks found is compared, the later one made while more was known, so none may be early.
+    `overrun`: who breaks it has so many processes that it is ended at once, so that nothing else can be seen of it.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Rule:
     area: str
     script: str = ""
     careful: bool = False
+    overrun: bool = False
 
     def likeliest(self, seen: str) -> tuple[Mistake, ...]:
         """The mistakes, those first whose signs are in what was seen of the server."""
@@ -133,6 +135,7 @@ def _rule(row: dict[str, Any], area: str, file: str) -> Rule:
         area=area,
         script=_script(row, where),
         careful=_flag(row, "careful", where),
+        overrun=_flag(row, "overrun", where),
     )
 
 
