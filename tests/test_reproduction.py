@@ -18,7 +18,7 @@ from gatecrash.reproduction import NotAlone, alone, script, why_not_alone
 from gatecrash.rulebook import load
 from strategies.rude import odd_words
 from tests.alone import status, written
-from tests.sessions import site_of
+from tests.sessions import session_of
 
 ECHO = Contract(protocol="echo")
 PLAYED = scenario(Connect("A"), Send("A", b"x\x00\xff"), Receive("A"))
@@ -83,7 +83,7 @@ def test_a_server_that_odd_bytes_end_is_shown_by_a_script(tmp_path: Path, odd: s
     verdict = failing("LIFE-12", odd_words(contract, [b"x\n", b"\xff"]))
     path = written(verdict, contract, tmp_path)
     assert path is not None
-    with site_of(tmp_path, COMMANDS.format(odd=odd), contract, arena="loopback") as session:
+    with session_of(tmp_path, COMMANDS.format(odd=odd), contract, arena="loopback") as session:
         found, said = status(path, session, times=1)
     assert found == code, said
     assert ("it has ended" in said) is (code == 1)
