@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from gatecrash.engine.references import reference_names
+from gatecrash.engine.references import Judged, reference_names
 from gatecrash.model.verdicts import Verdict
 from gatecrash.pytest_plugin.reports import PROPERTY
 
@@ -57,7 +57,7 @@ def _every_rule_is_put_to_the_test(request: pytest.FixtureRequest) -> Iterator[N
     """On a reference server a rule does not merely hold: it was exercised, where the machine lets all be seen."""
     yield
     judged = getattr(getattr(request.node, "callspec", None), "params", {}).get("judged")
-    if judged is None or judged.id.removesuffix("+sanitized") not in reference_names():
+    if not isinstance(judged, Judged) or judged.id.removesuffix("+sanitized") not in reference_names():
         return
     from tests.exercised import unexercised
     from tests.needs import refused
