@@ -15,7 +15,7 @@ from gatecrash.instruments.census import Census
 from gatecrash.instruments.memory import Gone
 from gatecrash.model.contract import Contract
 from gatecrash.model.processes import Task
-from gatecrash.target.server import Server
+from gatecrash.target.interface import Server
 from tests.needs import need
 from tests.nursery import Nursery, running_nursery, until
 from tests.sessions import session_of

@@ -17,7 +17,7 @@ from gatecrash.instruments import gates, quiescence
 from gatecrash.instruments.gates import Call, Gates
 from gatecrash.instruments.memory import Gone, read_memory
 from gatecrash.model.contract import Background
-from gatecrash.target.server import Server
+from gatecrash.target.interface import Server
 
 _BIND = frozenset({"bind"})
 _A_LOOK = 0.1  # seconds to prove a starting server quiet before it is looked at again
@@ -48,7 +48,7 @@ def _held_at(server: Server, port: int, patience: float) -> Background:
     assert server.gates is not None
     server.gates.hold("bind")
     while time.monotonic() < deadline:
-        still = quiescence.settle(server.census, lambda: None, patience=_A_LOOK, pump=server.pump, wait_out=False)
+        still = server.settle(lambda: None, patience=_A_LOOK, wait_out=False)
         if not isinstance(still, quiescence.Quiet):
             continue
         if not server.gates.held:

@@ -23,7 +23,8 @@ from gatecrash.player.play import Player
 from gatecrash.protocols import ApplicationProtocol, protocol_of
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.shelter import Shelter
-from gatecrash.target.server import PATIENCE_TO_LISTEN, Server
+from gatecrash.target.interface import PATIENCE_TO_LISTEN, Server
+from gatecrash.target.server import ObservedServer
 from gatecrash.target.wire_only import REASON, WIRE_PATIENCE, RemoteServer, UnseenServer, Wire, unseen_in
 from gatecrash.text import safe_text
 
@@ -173,7 +174,7 @@ class Session:
         if self.remote:
             return UnseenServer(self.arena, launch, port=self.port())
         launch = replace(launch, typed=self.contract.waits_for_words)
-        return Server(self.arena, launch, port=self.port(), traps=traps)
+        return ObservedServer(self.arena, launch, port=self.port(), traps=traps)
 
     def server(self, build: str = "plain", traps: frozenset[str] = frozenset()) -> Server:
         """The running server, started when there is none of this kind."""

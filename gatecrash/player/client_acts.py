@@ -78,10 +78,10 @@ def _drained(stage: Stage, client: StreamClient, read_meanwhile: bool) -> bool:
 
 
 def _record_sent(stage: Stage, client: StreamClient, step: Send, unsent: int) -> None:
-    if not step.until_read or stage.frozen or not stage.server.observable:
+    look = stage.server.watch_reading(client.address) if step.until_read and not stage.frozen else None
+    if look is None:
         stage.record(Sent(stage.index, step.client, step.data, None, None))
         return
-    look = stage.server.queues.watch(stage.server.address, client.address)
     outcome = stage.waiter.until(lambda: _read_or_gone(stage, client, look))
     consumed = look()
     read = not unsent and consumed is not None and consumed >= len(client.sent)

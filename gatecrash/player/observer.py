@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from gatecrash.instruments import procfs
 from gatecrash.instruments.memory import thread_stacks
-from gatecrash.instruments.quiescence import Resting, Spinning, Stillness, blocked_where
+from gatecrash.instruments.quiescence import Resting, Spinning, Stillness
 from gatecrash.model.transcript import (
     ClientSide,
     CrashedProcess,
@@ -19,8 +18,8 @@ from gatecrash.model.transcript import (
 )
 from gatecrash.player.client import DatagramClient, StreamClient
 from gatecrash.player.waiting import Waiter, name_of
+from gatecrash.target.interface import Server
 from gatecrash.target.sanitizers import new_reports
-from gatecrash.target.server import Server
 from gatecrash.text import safe_text
 
 _FATAL = frozenset({4, 6, 7, 8, 11, 13, 31})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV SIGPIPE SIGSYS
@@ -43,7 +42,7 @@ class Observer:
 
     def consumed(self, client: StreamClient) -> int | None:
         """Bytes of this client the server has read so far; None once the kernel has forgotten the connection."""
-        connection = self.server.queues.connection(self.server.address, client.address)
+        connection = self.server.connection(client.address)
         return None if connection is None else connection.consumed
 
     def look(self, still: Stillness, *, stacks: bool = False) -> Snapshot:
@@ -63,7 +62,7 @@ class Observer:
             listener_holders=tuple(pid for pid, table in holders.items() if listening & set(table.values())),
             descriptors=tuple((pid, len(table)) for pid, table in holders.items()),
             connections=tuple(side for c in self.streams.values() if (side := self._side(c, holders)) is not None),
-            where=tuple(blocked_where(task, census) for task in census.tasks()[:8]),
+            where=tuple(server.where(task) for task in census.tasks()[:8]),
             share=still.share if isinstance(still, Spinning) else 0.0,
             asked_port=server.asked_port,
             ports=server.sockets.ports,
@@ -75,7 +74,7 @@ class Observer:
     def _side(self, client: StreamClient, holders: Mapping[int, Mapping[int, str]]) -> ClientSide | None:
         if not client.connected:
             return None
-        connection = self.server.queues.connection(self.server.address, client.address)
+        connection = self.server.connection(client.address)
         if connection is None:
             return None
         name = f"socket:[{connection.inode}]"
@@ -117,9 +116,7 @@ class Observer:
         if self._sanitized:
             self.waiter.settle(_DYING, wait_out=False)
         events.extend(CrashedProcess(step, pid, number) for pid, number in self.crashed.items())
-        status = self.server.process.exit_status()
-        if status is None and self.server.observable and procfs.is_ending(self.server.process.pid):
-            status = self.server.process.wait(_DYING)
+        status = self.server.exit_status(_DYING)
         if status is not None and not self.server.running():
             output = self.server.process.output()
             self.output = safe_text((output.head + output.tail).decode("utf-8", "replace"))[-4000:]

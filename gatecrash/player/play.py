@@ -16,7 +16,7 @@ from gatecrash.model.transcript import Transcript
 from gatecrash.player import client_acts as client_acts
 from gatecrash.player import server_acts as server_acts
 from gatecrash.player.playback import Stage, act
-from gatecrash.target.server import Server
+from gatecrash.target.interface import Server
 
 
 class Player:

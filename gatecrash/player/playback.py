@@ -39,6 +39,7 @@ from gatecrash.player.client import DatagramClient, StreamClient
 from gatecrash.player.observer import Observer
 from gatecrash.player.waiting import Waiter
 from gatecrash.protocols import protocol_of
+from gatecrash.target.interface import Server
 from gatecrash.target.server import Server
 from gatecrash.target.tcp_buffers import restore_buffers
 
@@ -131,9 +132,7 @@ class Stage:
     def connections(self) -> Hashable:
         """What the kernel has of every connection of this scenario: read between the two snapshots of a proof."""
         return tuple(
-            self.server.queues.connection(self.server.address, c.address)
-            for c in self.streams.values()
-            if c.connected and c.open and c.end is None
+            self.server.connection(c.address) for c in self.streams.values() if c.connected and c.open and c.end is None
         )
 
     def note_act(self, step: Step) -> None:
@@ -160,7 +159,7 @@ class Stage:
     def _side(self, client: StreamClient) -> _Side:
         """The kind of a client: what either end has of its connection, or how it left."""
         said = (bool(client.sent), bool(client.received), client.end)
-        end = self.server.queues.connection(self.server.address, client.address) if client.open else None
+        end = self.server.connection(client.address) if client.open else None
         if end is None or end.closed:
             return _Side(False, False, "gone", False, said)
         return _Side(True, end.accepted, end.state, bool(end.consumed), (*said, bool(end.unsent), bool(end.unread)))

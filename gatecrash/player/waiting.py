@@ -18,7 +18,7 @@ from gatecrash.instruments.spinning import SPIN_WINDOW
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.transcript import Still
-from gatecrash.target.server import Server, look_at_queues
+from gatecrash.target.interface import Server
 
 #: Looks that cost only a system call or two, before anything is slept or proven.
 _EAGER_LOOKS = 12
@@ -109,13 +109,9 @@ class Waiter:
     def _settle(
         self, allowed: Patience, *, wait_out: bool, early: bool, spin: float | None = None, overlook: float = math.inf
     ) -> Stillness:
-        if not self.server.observable:
-            return quiescence.Restless(())
-        return quiescence.settle(
-            self.server.census,
-            look_at_queues(self.server, self.connections),
+        return self.server.settle(
+            self.connections,
             patience=allowed,
-            pump=self.server.pump,
             wait_out=wait_out,
             ticks=self.ticks if early else replace(self.ticks, wait_policy="patient"),
             spin=spin,
@@ -182,7 +178,7 @@ class Waiter:
 
     def _where(self, still: Stillness) -> tuple[BlockedTask, ...]:
         tasks = (still.task,) if isinstance(still, Spinning) else still.tasks
-        return tuple(quiescence.blocked_where(task, self.server.census) for task in tasks[:8])
+        return tuple(self.server.where(task) for task in tasks[:8])
 
 
 def _ready(sock: socket.socket, events: int, timeout_ms: int) -> bool:

@@ -9,12 +9,11 @@ from dataclasses import replace
 from typing import Literal
 
 from gatecrash.errors import Unavailable
-from gatecrash.instruments import quiescence
 from gatecrash.instruments.quiescence import Quiet, Stillness
 from gatecrash.language import stated
 from gatecrash.model.transcript import Started
 from gatecrash.sandbox.arena import Arena
-from gatecrash.target.server import Server, look_at_queues
+from gatecrash.target.interface import Server
 from gatecrash.text import safe_text
 
 What = Literal["restart", "second", "taken", "terminal"]
@@ -29,8 +28,7 @@ class Lifecycle:
         self.patience = patience
 
     def _settle(self) -> Stillness:
-        look = look_at_queues(self.server, lambda: None)
-        return quiescence.settle(self.server.census, look, patience=self.patience, pump=self.server.pump)
+        return self.server.settle(lambda: None, patience=self.patience)
 
     def restart(self, step: int) -> Started:
         """SIGTERM, wait for the end (SIGKILL the main process if it provably stays), start on the same port."""
@@ -64,7 +62,7 @@ class Lifecycle:
         Whoever takes over `server` closes its arena. Where a terminal is refused, nothing is started.
         """
         self.server.arena.clear()
-        arena = Arena.open(kind=self.server.arena.kind)
+        arena = self.server.new_arena()
         try:
             begun = self._start(step, "terminal", arena)
         except Unavailable:
@@ -77,7 +75,7 @@ class Lifecycle:
         wanted = self.server.address[1]
         left_over = self._left_over(what, wanted)
         launch = replace(self.server.launch, terminal=what == "terminal")
-        new = Server(arena or self.server.arena, launch, port=self.server.asked_port, traps=self.server.traps)
+        new = self.server.another(launch, arena)
         proven = self._wait_for_start(new)
         listening = new.find_sockets()
         status = new.process.exit_status()
@@ -94,8 +92,7 @@ class Lifecycle:
         """Who still holds the port before a restart: a LISTEN that outlived its server, or only dying connections."""
         if what != "restart":
             return ()
-        there = [entry for entry in self.server.queues.listeners() if entry.port == port]
-        return tuple(stated("LISTEN on port {port}", port=entry.port) for entry in there)
+        return tuple(stated("LISTEN on port {port}", port=entry.port) for entry in self.server.listeners_on(port))
 
     def _wait_for_start(self, new: Server) -> bool:
         """Until the new one listens, has ended, or provably does neither; False when nothing is proven.
@@ -103,9 +100,9 @@ class Lifecycle:
         A server that sleeps between two tries to bind is neither: it is given the patience once.
         """
         deadline = time.monotonic() + self.patience
-        look = look_at_queues(self.server, lambda: None)
+        look = self.server.at_queues(lambda: None)
         while not (new.find_sockets() or new.ended()):
-            still = quiescence.settle(new.census, look, patience=_A_LOOK, pump=new.pump, wait_out=False)
+            still = new.settle(look, patience=_A_LOOK, wait_out=False)
             if isinstance(still, Quiet):
                 return True
             if time.monotonic() > deadline:

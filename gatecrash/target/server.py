@@ -7,29 +7,30 @@ and never from what the server prints (a C program's stdout is block-buffered on
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import resource
 import select
 import signal
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 
-from gatecrash.errors import TargetError
 from gatecrash.instruments import borrowing, gates, procfs, quiescence
 from gatecrash.instruments.census import Census
 from gatecrash.instruments.gates import Gates
+from gatecrash.instruments.patience import OwnTime, Patience
 from gatecrash.instruments.queues import Queues
 from gatecrash.instruments.ticks import Ticks
-from gatecrash.language import say
 from gatecrash.model.address import Address
 from gatecrash.model.launch import Launch
-from gatecrash.model.sockets import DatagramSocket, Listener
+from gatecrash.model.processes import Task
+from gatecrash.model.sockets import Connection, DatagramSocket, Listener
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.process import Process
+from gatecrash.target.interface import PATIENCE_TO_LISTEN, Footprint, Server, Sockets
+from gatecrash.target.starting import start
 
-#: The first listener must appear within this many seconds (real servers were seen to listen 2 s late).
-PATIENCE_TO_LISTEN = 8.0
 _POLL_MS = 1
 _LOOKS_BEFORE_PROOF = 25
 _SECONDS_TO_SET_UP = 0.5
@@ -40,24 +41,13 @@ _TAKES_CLIENTS = frozenset(
 )
 
 
-@dataclass
-class Sockets:
-    """What the target listens on, as the kernel has it."""
+class ObservedServer(Server):
+    """A started target in an arena, with its processes, its queues and its calls."""
 
-    listeners: tuple[Listener, ...]
-    datagrams: tuple[DatagramSocket, ...]
-
-    @property
-    def ports(self) -> tuple[int, ...]:
-        """All ports, sorted."""
-        return tuple(sorted({s.port for s in self.listeners} | {s.port for s in self.datagrams}))
-
-
-class Server:
-    """A started target in an arena."""
-
-    #: Whether its processes and queues can be looked at (not with a server that ran already).
     observable = True
+    arena: Arena
+    process: Process
+    census: Census
 
     def __init__(self, arena: Arena, launch: Launch, *, port: int, traps: frozenset[str] = frozenset()) -> None:
         self.arena = arena
@@ -69,21 +59,13 @@ class Server:
         told = borrowing.refused() is not None and gates.available() is None
         self.census = Census(arena.broker_pid, self._limit_of if told else None)
         self.strangers = frozenset(self.census.pids())  # processes of another instance in the same arena
-        self.process: Process = self._spawn(traps | {"time limit"} if told else traps)
+        self.process = start(arena, launch, port, traps | {"time limit"} if told else traps)
         self.gates = Gates(self.process.gates_fd, traps) if self.process.gates_fd is not None else None
         self.sockets = Sockets((), ())
         self.main_pid = self.process.pid
         self._from_the_start: frozenset[int] = frozenset()  # who held its socket when it was found
         self._told: set[int] = set()  # who got a signal that may end it: if it ends, that was our doing
-        #: What is known of how this program starts: one that spins at once is not watched for as long each time.
         self.starts = Ticks(wait_policy="hasty")
-
-    def _spawn(self, traps: frozenset[str]) -> Process:
-        command = self.launch.command(self.asked_port)
-        environment = self.launch.environment(self.asked_port)
-        launch = self.launch
-        typed, terminal = launch.typed, launch.terminal
-        return self.arena.spawn(command, cwd=launch.cwd, env=environment, traps=traps, typed=typed, terminal=terminal)
 
     def _limit_of(self, inode: int, option: str) -> float | None:
         """The time limit the target gave a socket; a connection has its listener's until it gets one of its own."""
@@ -118,10 +100,6 @@ class Server:
         return quiescence.settle(
             self.census, lambda: None, patience=patience, pump=self.pump, wait_out=False, ticks=self.starts
         )
-
-    def processor_seconds(self) -> float:
-        """What its living tasks have used of processors until now: the cost of a start, when it has just started."""
-        return sum(task.cpu_ns for task in self.census.tasks()) / 1e9
 
     def find_sockets(self) -> bool:
         """Look the listening sockets up; True when there is one that belongs to the target."""
@@ -172,50 +150,11 @@ class Server:
     # -- what it is ---------------------------------------------------------------------------------------------
 
     @property
-    def inode(self) -> int:
-        """The inode of the socket it serves on (0: none)."""
-        chosen = self._chosen()
-        return chosen.inode if chosen else 0
-
-    @property
-    def own_queues(self) -> bool:
-        """Whether its workers listen on sockets of their own on one port (socket(7), SO_REUSEPORT)."""
-        return len(self._together(self.sockets.listeners)) > 1
-
-    def _together(self, listeners: Iterable[Listener]) -> tuple[Listener, ...]:
-        """Those that the kernel deals the clients of this address out to."""
-        chosen = self._chosen()
-        if chosen is None:
-            return ()
-        return tuple(
-            s for s in listeners if (s.family, s.address, s.port) == (chosen.family, chosen.address, chosen.port)
-        )
-
-    @property
     def inodes(self) -> frozenset[int]:
         """The inodes of all sockets it serves on: a worker that came later has another one than those of the start."""
         if not self.own_queues:
             return frozenset({self.inode} - {0})
         return frozenset(s.inode for s in self._together(self.queues.listeners()))
-
-    @property
-    def datagram(self) -> bool:
-        """Whether it serves UDP (it has a bound datagram socket and listens on nothing)."""
-        return not self.sockets.listeners and bool(self.sockets.datagrams)
-
-    @property
-    def address(self) -> Address:
-        """Where a client reaches it. Raises TargetError when it does not listen."""
-        chosen = self._chosen()
-        if chosen is None:
-            raise TargetError(say("the target does not listen; start it by hand and see whether it does."))
-        reachable = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(chosen.address, chosen.address)
-        return (reachable.removeprefix("::ffff:"), chosen.port)
-
-    def _chosen(self) -> Listener | DatagramSocket | None:
-        pool: tuple[Listener | DatagramSocket, ...] = self.sockets.listeners or self.sockets.datagrams
-        exact = [s for s in pool if s.port == self.asked_port]
-        return next(iter(exact or sorted(pool, key=lambda s: s.port)), None)
 
     def listener(self) -> Listener | None:
         """The listening socket now, with its accept queue; None when it is gone. Several queues count as one."""
@@ -230,6 +169,53 @@ class Server:
     def datagram_socket(self) -> DatagramSocket | None:
         """The UDP socket now."""
         return next((s for s in self.queues.datagram_sockets() if s.inode == self.inode), None)
+
+    def listeners_on(self, port: int) -> tuple[Listener, ...]:
+        return tuple(listener for listener in self.queues.listeners() if listener.port == port)
+
+    def connection(self, client: Address) -> Connection | None:
+        return self.queues.connection(self.address, client)
+
+    def watch_reading(self, client: Address) -> Callable[[], int | None]:
+        return self.queues.watch(self.address, client)
+
+    def settle(
+        self,
+        connections: Callable[[], Hashable],
+        *,
+        patience: float | Patience,
+        wait_out: bool = True,
+        ticks: Ticks | None = None,
+        spin: float | None = None,
+        overlook: float = math.inf,
+        own: OwnTime | None = None,
+    ) -> quiescence.Stillness:
+        return quiescence.settle(
+            self.census,
+            self.at_queues(connections),
+            patience=patience,
+            pump=self.pump,
+            wait_out=wait_out,
+            ticks=ticks,
+            spin=spin,
+            overlook=overlook,
+            own=own,
+        )
+
+    def where(self, task: Task) -> str:
+        return quiescence.blocked_where(task, self.census)
+
+    def footprint(self) -> Footprint:
+        pid = self.main_pid
+        try:
+            descriptors = len(os.listdir(f"/proc/{pid}/fd"))
+        except OSError:  # it has gone
+            return Footprint(0, 0)
+        return Footprint(descriptors, len(procfs.read(f"/proc/{pid}/task/{pid}/children").split()))
+
+    def exit_status(self, within: float) -> int | None:
+        status = self.process.exit_status()
+        return self.process.wait(within) if status is None and procfs.is_ending(self.process.pid) else status
 
     def running(self) -> bool:
         """Whether the process that listens is alive (not a zombie), or another one that has taken its place."""
@@ -260,10 +246,6 @@ class Server:
         """Alive and, for TCP, still listening."""
         return self.running() and (self.datagram or self.listener() is not None)
 
-    def pump(self) -> int:
-        """Let the gates handle what waits at them; returns how many calls were handled."""
-        return self.gates.pump() if self.gates is not None else 0
-
     # -- acts on it ---------------------------------------------------------------------------------------------
 
     def signal_pids(self, pids: tuple[int, ...], number: int) -> None:
@@ -287,7 +269,7 @@ class Server:
 
     def holders(self, clients: tuple[Address, ...]) -> frozenset[int]:
         """The processes that hold the server's end of a connection of one of these clients."""
-        ends = (self.queues.connection(self.address, client) for client in clients)
+        ends = map(self.connection, clients)
         held = (self.census.holders(end.inode) for end in ends if end is not None and end.inode)
         return frozenset(pid for holders in held for pid in holders)
 
@@ -325,6 +307,12 @@ class Server:
         """Whether its first process has ended and left none behind (a daemon's first process ends at once)."""
         return self.process.exit_status() is not None and not set(self.census.pids()) - self.strangers
 
+    def new_arena(self) -> Arena:
+        return Arena.open(kind=self.arena.kind)
+
+    def another(self, launch: Launch, arena: Arena | None = None) -> ObservedServer:
+        return ObservedServer(arena or self.arena, launch, port=self.asked_port, traps=self.traps)
+
     def discard(self) -> None:
         """End this instance and spare another one in the same arena."""
         self.signal_pids(tuple(set(self.census.pids()) - self.strangers), signal.SIGKILL)
@@ -351,23 +339,3 @@ def _as_one(listeners: Sequence[Listener]) -> Listener | None:
         return None
     depth, backlog = sum(s.depth for s in listeners), min(s.backlog for s in listeners)
     return replace(listeners[0], depth=depth, backlog=backlog)
-
-
-def look_at_queues(server: Server, connections: Callable[[], Hashable]) -> Callable[[], Hashable]:
-    """What the quiescence proof reads between its two snapshots: the accept queue and every open connection.
-
-    The plans of the gates belong to it: a server that sleeps before it calls accept again comes back to the same
-    sleep when that call is made to fail, and to another state when no more are.
-    """
-
-    def look() -> Hashable:
-        if server.datagram:
-            socket = server.datagram_socket()
-            return (socket.unread if socket else None, connections(), planned())
-        listener = server.listener()
-        return (listener.depth if listener else None, connections(), planned())
-
-    def planned() -> int:
-        return server.gates.planned if server.gates is not None else 0
-
-    return look

@@ -5,21 +5,27 @@ Their silence is never proven, so a rule that only silence would break is inconc
 
 from __future__ import annotations
 
+import math
 import socket
 import time
+from collections.abc import Callable, Hashable
 from functools import cache
 from typing import Literal
 
 from gatecrash.errors import TargetError, Unavailable
 from gatecrash.instruments import procfs, queues
+from gatecrash.instruments.patience import OwnTime, Patience
+from gatecrash.instruments.quiescence import Restless, Stillness
+from gatecrash.instruments.ticks import Ticks
 from gatecrash.language import say, stated
 from gatecrash.model.address import Address
 from gatecrash.model.launch import Launch
 from gatecrash.model.processes import ProcessEntry, Task
 from gatecrash.model.sockets import Connection, DatagramSocket, Listener
 from gatecrash.sandbox.arena import Arena
-from gatecrash.sandbox.process import Output
-from gatecrash.target.server import PATIENCE_TO_LISTEN, Server, Sockets
+from gatecrash.sandbox.process import Output, Process
+from gatecrash.target.interface import PATIENCE_TO_LISTEN, Footprint, Network, Server, Sockets
+from gatecrash.target.starting import start
 
 #: What cannot be seen of a running server, by the instruments' names.
 UNSEEN = ("arena", "borrowed sockets", "census", "gates", "quiescence", "queues")
@@ -68,9 +74,6 @@ class Wire:
         """A fresh IPv4 datagram socket."""
         return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
-    def netlink(self) -> socket.socket:
-        raise Unavailable("queues", REASON)
-
     def clear(self) -> None:
         """Nothing of a running server is ours to end."""
 
@@ -79,10 +82,7 @@ class Wire:
 
 
 class _Unseen:
-    """Queues, census and process of a server that cannot be looked at."""
-
-    def connection(self, server: Address, client: Address) -> Connection | None:
-        return None
+    """Processes, and the end of the first one, of a server that cannot be looked at."""
 
     def pids(self) -> tuple[int, ...]:
         return ()
@@ -102,6 +102,9 @@ class _Unseen:
     def exit_status(self) -> int | None:
         return None
 
+    def wait(self, timeout: float) -> int | None:
+        return None
+
     def overrun(self) -> int:
         return 0
 
@@ -109,29 +112,111 @@ class _Unseen:
         return Output(b"", b"", 0)
 
 
-class RemoteServer(Server):
-    """A running server as its clients see it."""
+class WireOnlyServer(Server):
+    """A server as its clients see it: nothing is known of its processes, and no silence of it is proven."""
 
     observable = False
 
-    def __init__(self, wire: Wire, launch: Launch, *, datagram: bool) -> None:
-        if launch.address is None:
-            raise TargetError(say("a running server needs an address: HOST:PORT."))
-        self.arena = wire  # type: ignore[assignment]
+    def __init__(self, arena: Network, launch: Launch, *, port: int, main_pid: int = 0) -> None:
+        self.arena = arena
         self.launch = launch
-        self.process = _Unseen()  # type: ignore[assignment]
-        self.main_pid = 0
-        self._take_for_granted(*self._resolved(launch.address), datagram=datagram)
-
-    def _take_for_granted(self, host: str, port: int, *, datagram: bool) -> None:
+        self.asked_port = port
+        self.main_pid = main_pid
         self.traps = frozenset()
         self.gates = None
-        self.queues = self.census = _Unseen()  # type: ignore[assignment]
-        self.strangers = frozenset()
-        self.asked_port = port
+        self.starts = Ticks()
+        self.census = _Unseen()
+        self.sockets = Sockets((), ())
+
+    def _take_for_granted(self, host: str, port: int, *, datagram: bool) -> None:
         peer = DatagramSocket(1, socket.AF_INET, host, port, 0, None, None)
         always = Listener(1, socket.AF_INET, host, port, 0, 4096)
         self.sockets = Sockets((), (peer,)) if datagram else Sockets((always,), ())
+
+    def find_sockets(self) -> bool:
+        return bool(self.sockets.ports)
+
+    def serving(self) -> bool:
+        return self.running()
+
+    def ended(self) -> bool:
+        return not self.running()
+
+    def exit_status(self, within: float) -> int | None:
+        return self.process.exit_status()
+
+    def new_arena(self) -> Arena:
+        raise Unavailable("arena", REASON)
+
+    def another(self, launch: Launch, arena: Arena | None = None) -> Server:
+        raise Unavailable("census", REASON)
+
+    def discard(self) -> None:
+        self.stop()
+
+    def listener(self) -> Listener | None:
+        return next(iter(self.sockets.listeners), None)
+
+    def datagram_socket(self) -> DatagramSocket | None:
+        return next(iter(self.sockets.datagrams), None)
+
+    def listeners_on(self, port: int) -> tuple[Listener, ...]:
+        return ()
+
+    def connection(self, client: Address) -> Connection | None:
+        return None
+
+    def watch_reading(self, client: Address) -> Callable[[], int | None] | None:
+        return None
+
+    def settle(
+        self,
+        connections: Callable[[], Hashable],
+        *,
+        patience: float | Patience,
+        wait_out: bool = True,
+        ticks: Ticks | None = None,
+        spin: float | None = None,
+        overlook: float = math.inf,
+        own: OwnTime | None = None,
+    ) -> Stillness:
+        return Restless(())
+
+    def where(self, task: Task) -> str:
+        return ""
+
+    def footprint(self) -> Footprint | None:
+        return None
+
+    def signal_pids(self, pids: tuple[int, ...], number: int) -> None:
+        """Its processes are not known to us."""
+
+    def children(self) -> tuple[int, ...]:
+        return ()
+
+    def holders(self, clients: tuple[Address, ...]) -> frozenset[int]:
+        return frozenset()
+
+    def freeze(self, who: str) -> tuple[int, ...]:
+        return ()
+
+    def limit_descriptors(self, spare: int) -> tuple[int, int]:
+        raise Unavailable("census", REASON)
+
+    def lift_limit(self, old: tuple[int, int]) -> None:
+        """None was lowered."""
+
+
+class RemoteServer(WireOnlyServer):
+    """A server that runs already, somewhere."""
+
+    def __init__(self, wire: Network, launch: Launch, *, datagram: bool) -> None:
+        if launch.address is None:
+            raise TargetError(say("a running server needs an address: HOST:PORT."))
+        host, port = self._resolved(launch.address)
+        super().__init__(wire, launch, port=port)
+        self.process = _Unseen()
+        self._take_for_granted(host, port, datagram=datagram)
 
     def _resolved(self, address: Address) -> Address:
         try:
@@ -164,40 +249,20 @@ class RemoteServer(Server):
             ) from None
         return True
 
-    def find_sockets(self) -> bool:
-        return True
-
-    def listener(self) -> Listener | None:
-        return None if self.datagram else self.sockets.listeners[0]
-
-    def datagram_socket(self) -> DatagramSocket | None:
-        return self.sockets.datagrams[0] if self.datagram else None
-
     def running(self) -> bool:
         return True
-
-    def serving(self) -> bool:
-        return True
-
-    def signal_pids(self, pids: tuple[int, ...], number: int) -> None:
-        """Its processes are not ours to signal."""
-
-    def limit_descriptors(self, spare: int) -> tuple[int, int]:
-        raise Unavailable("census", REASON)
 
     def stop(self) -> None:
         """It is not ours to end."""
 
 
-class UnseenServer(RemoteServer):
+class UnseenServer(WireOnlyServer):
     """A server that we start, on a machine that shows nothing of it but its wire."""
 
     def __init__(self, arena: Arena, launch: Launch, *, port: int) -> None:
-        self.arena = arena
-        self.launch = launch
+        self.process: Process = start(arena, launch, port)
+        super().__init__(arena, launch, port=port, main_pid=self.process.pid)
         self._take_for_granted("127.0.0.1", port, datagram=False)
-        self.process = self._spawn(frozenset())
-        self.main_pid = self.process.pid
 
     def wait_until_listening(self, patience: float = PATIENCE_TO_LISTEN) -> bool:
         """Whether something takes connections, or datagrams, at the port it was told."""
@@ -232,9 +297,6 @@ class UnseenServer(RemoteServer):
     def running(self) -> bool:
         """Whether its first process is alive, or has ended well, as a daemon's does."""
         return self.process.exit_status() in (None, 0)
-
-    def serving(self) -> bool:
-        return self.running()
 
     def stop(self) -> None:
         """End everything of it."""
