@@ -32,9 +32,7 @@ from gatecrash.model.scenario import (
 from gatecrash.model.transcript import Snapshot, Transcript
 from gatecrash.protocols import http, plain_request
 from gatecrash.protocols.http import USUAL_FIELDS, get_request, post_request
-from gatecrash.protocols.offer import USUAL_FIELDS, get_request, plain_request, post_request
 from gatecrash.target.interface import Server
-from gatecrash.target.server import Server
 from gatecrash.text import request_line, shown, size_of
 
 _LINE = b"gatecrash knocks\n"

@@ -40,7 +40,6 @@ from gatecrash.player.observer import Observer
 from gatecrash.player.waiting import Waiter
 from gatecrash.protocols import protocol_of
 from gatecrash.target.interface import Server
-from gatecrash.target.server import Server
 from gatecrash.target.tcp_buffers import restore_buffers
 
 #: Steps of clients, who show at their connections, steps that only look, and ends of what was noted when it began.

@@ -20,6 +20,7 @@ from gatecrash.instruments.quiescence import Stillness
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.language import say
 from gatecrash.model.address import Address
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.launch import Launch
 from gatecrash.model.processes import ProcessEntry, Task
 from gatecrash.model.sockets import Connection, DatagramSocket, Listener
@@ -258,8 +259,8 @@ class Server(ABC):
         return look
 
     @abstractmethod
-    def where(self, task: Task) -> str:
-        """Where a task of it waits, in words."""
+    def where(self, task: Task) -> BlockedTask:
+        """Where a task of it waits. Raises Unavailable where no task is seen."""
 
     @abstractmethod
     def footprint(self) -> Footprint | None:

@@ -23,6 +23,7 @@ from gatecrash.instruments.patience import OwnTime, Patience
 from gatecrash.instruments.queues import Queues
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.model.address import Address
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.launch import Launch
 from gatecrash.model.processes import Task
 from gatecrash.model.sockets import Connection, DatagramSocket, Listener
@@ -202,7 +203,7 @@ class ObservedServer(Server):
             own=own,
         )
 
-    def where(self, task: Task) -> str:
+    def where(self, task: Task) -> BlockedTask:
         return quiescence.blocked_where(task, self.census)
 
     def footprint(self) -> Footprint:

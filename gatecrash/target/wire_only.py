@@ -19,6 +19,7 @@ from gatecrash.instruments.quiescence import Restless, Stillness
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.language import say, stated
 from gatecrash.model.address import Address
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.launch import Launch
 from gatecrash.model.processes import ProcessEntry, Task
 from gatecrash.model.sockets import Connection, DatagramSocket, Listener
@@ -182,8 +183,8 @@ class WireOnlyServer(Server):
     ) -> Stillness:
         return Restless(())
 
-    def where(self, task: Task) -> str:
-        return ""
+    def where(self, task: Task) -> BlockedTask:
+        raise Unavailable("census", REASON)
 
     def footprint(self) -> Footprint | None:
         return None
