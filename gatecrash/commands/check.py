@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from gatecrash.commands import absolute
+from gatecrash.commands.options import add_contract, add_profile, add_rules
 from gatecrash.commands.points import grading_asked, unused_grading
 from gatecrash.config.scheme import Scheme
 from gatecrash.engine.events import Event, RuleJudged, TargetPrepared, listen
@@ -40,16 +40,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target", nargs="?", help="a .c, .cpp or .py file, a folder, a command (with {port}), or HOST:PORT"
     )
-    parser.add_argument(
-        "--profile",
-        default=os.environ.get("GATECRASH_PROFILE", "quick"),
-        choices=("quick", "default", "thorough"),
-        help="how long to try",
-    )
-    parser.add_argument(
-        "--only", action="append", default=[], metavar="IDS", help="rules or areas to try: ACC-03, fork, RES-*"
-    )
-    parser.add_argument("--skip", action="append", default=[], metavar="IDS", help="rules or areas to leave out")
+    add_profile(parser)
+    add_rules(parser)
     parser.add_argument("--only-failed", action="store_true", help="try only the rules that the last run broke")
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first broken rule")
     parser.add_argument("--strict", action="store_true", help="a broken SHOULD fails the run, too")
@@ -60,9 +52,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="worker processes (default: by the processors this process may use)",
     )
-    parser.add_argument(
-        "--contract", metavar="FILE", help="the gatecrash.toml to use (default: the one beside the target)"
-    )
+    add_contract(parser)
     parser.add_argument(
         "--patience", type=seconds, default=5.0, metavar="SECONDS", help="when a wait that proves nothing is given up"
     )

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gatecrash.commands import absolute
+from gatecrash.commands.options import add_last_target
 from gatecrash.config.scheme import Scheme
 from gatecrash.errors import UsageError
 from gatecrash.language import say, spoken
@@ -26,7 +27,7 @@ _FILE = "gatecrash.toml"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("target", nargs="?", help="the target (default: the one judged last)")
+    add_last_target(parser)
     parser.add_argument(
         "--grading", metavar="FILE", help="the gatecrash.toml whose [grading] is used (default: that of the run)"
     )

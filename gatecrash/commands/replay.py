@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gatecrash.commands import absolute
+from gatecrash.commands.options import add_broken_rule, add_contract
 from gatecrash.engine.judge import judge
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.session import Session
@@ -20,9 +21,8 @@ from gatecrash.rulebook import Rule, load
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("rule", metavar="ID", help="the rule that was broken")
-    parser.add_argument("target", nargs="?", help="the target (default: the one judged last)")
-    parser.add_argument("--contract", metavar="FILE", help="the gatecrash.toml to use")
+    add_broken_rule(parser)
+    add_contract(parser)
     parser.add_argument("--times", type=int, default=1, metavar="N", help="how often, each time on a fresh server")
 
 

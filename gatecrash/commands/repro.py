@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from gatecrash.commands import absolute
+from gatecrash.commands.options import add_broken_rule
 from gatecrash.errors import UsageError
 from gatecrash.language import say
 from gatecrash.reproduction import script
@@ -16,8 +17,7 @@ from gatecrash.rulebook import load
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("rule", metavar="ID", help="the rule that was broken")
-    parser.add_argument("target", nargs="?", help="the target (default: the one judged last)")
+    add_broken_rule(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (default: repro_ID.py; - for stdout)")
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from gatecrash import language, languages
 from gatecrash.commands import absolute
+from gatecrash.commands.options import add_last_target
 from gatecrash.diagrams import diagram
 from gatecrash.language import say, spoken
 from gatecrash.model.transcript import Transcript
@@ -27,7 +28,7 @@ _NARROWEST, _WIDEST, _USUAL = 40, 400, 80
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("rule", nargs="?", metavar="ID", help="the rule that was broken (default: list them)")
-    parser.add_argument("target", nargs="?", help="the target (default: the one judged last)")
+    add_last_target(parser)
     parser.add_argument(
         "--width",
         type=_columns,

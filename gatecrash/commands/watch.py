@@ -14,9 +14,9 @@ from rich.text import Text
 
 from gatecrash.commands import absolute
 from gatecrash.commands.changes import Changes
+from gatecrash.commands.options import add_contract, add_profile, add_rules
 from gatecrash.engine.events import Event, Events, Finished, Interrupted, RuleJudged, TargetPrepared
 from gatecrash.engine.preparation import SessionPool
-from gatecrash.engine.profiles import PROFILES
 from gatecrash.engine.run import Run
 from gatecrash.engine.run_request import RunRequest
 from gatecrash.errors import TargetError, UsageError
@@ -32,10 +32,9 @@ from gatecrash.rulebook import Rule, load
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("target", help="a .c, .cpp or .py file, or a folder with a Makefile or a gatecrash.toml")
-    parser.add_argument("--profile", default="quick", choices=sorted(PROFILES), help="how long to try")
-    parser.add_argument("--only", action="append", default=[], metavar="IDS", help="rules or areas to try")
-    parser.add_argument("--skip", action="append", default=[], metavar="IDS", help="rules or areas to leave out")
-    parser.add_argument("--contract", metavar="FILE", help="the gatecrash.toml to use")
+    add_profile(parser)
+    add_rules(parser)
+    add_contract(parser)
 
 
 def run(options: argparse.Namespace) -> int:
