@@ -38,6 +38,11 @@ def safe_text(text: str) -> str:
     return "".join(c if c == "\n" or c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
+def decoded(output: bytes) -> str:
+    """What a program has written, as text that is safe to print: what is no UTF-8 is replaced."""
+    return safe_text(output.decode("utf-8", "replace"))
+
+
 def last_words(output: str, *, limit: int = 300) -> str:
     """The last lines of a server's output, at most `limit` characters where a line's end allows it."""
     text = output.strip()

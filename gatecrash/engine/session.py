@@ -26,7 +26,6 @@ from gatecrash.sandbox.shelter import Shelter
 from gatecrash.target.interface import PATIENCE_TO_LISTEN, Server
 from gatecrash.target.server import ObservedServer
 from gatecrash.target.wire_only import REASON, WIRE_PATIENCE, RemoteServer, UnseenServer, Wire, unseen_in
-from gatecrash.text import safe_text
 
 #: In a namespace every target can have the same port; 9157 is 0x23C5, 50467 when its bytes are swapped.
 ASKED_PORT = 9157
@@ -340,7 +339,7 @@ def why_not_listening(server: Server, *, again: bool = False) -> str:
             overrun=overrun,
         )
     output = server.process.output()
-    words = safe_text((output.head + output.tail).decode("utf-8", "replace")).strip()[-600:]
+    words = output.text.strip()[-600:]
     said = say("It printed nothing.") if not words else say("It printed:\n    ") + words.replace("\n", "\n    ")
     if again:
         advice = say("It did at its first start: look for what that run left behind, a lock, a file, a socket.")

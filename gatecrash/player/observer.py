@@ -20,7 +20,6 @@ from gatecrash.player.client import DatagramClient, StreamClient
 from gatecrash.player.waiting import Waiter, name_of
 from gatecrash.target.interface import Server
 from gatecrash.target.sanitizers import new_reports
-from gatecrash.text import safe_text
 
 _FATAL = frozenset({4, 6, 7, 8, 11, 13, 31})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV SIGPIPE SIGSYS
 _DYING = 1.0  # seconds: what is about to end, or a sanitizer that writes its report, is given no longer
@@ -119,7 +118,7 @@ class Observer:
         status = self.server.exit_status(_DYING)
         if status is not None and not self.server.running():
             output = self.server.process.output()
-            self.output = safe_text((output.head + output.tail).decode("utf-8", "replace"))[-4000:]
+            self.output = output.text[-4000:]
             overrun = self.server.process.overrun()
             events.append(ServerEnded(step, status, self.output, overrun, self._in_background))
         return events

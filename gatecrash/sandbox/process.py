@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gatecrash.text import decoded
+
 
 @dataclass(frozen=True)
 class Output:
@@ -21,6 +23,11 @@ class Output:
     head: bytes
     tail: bytes
     total: int
+
+    @property
+    def text(self) -> str:
+        """What is kept of it, safe to print."""
+        return decoded(self.head + self.tail)
 
     @property
     def missing(self) -> int:

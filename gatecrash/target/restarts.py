@@ -14,7 +14,6 @@ from gatecrash.language import stated
 from gatecrash.model.transcript import Started
 from gatecrash.sandbox.arena import Arena
 from gatecrash.target.interface import Server
-from gatecrash.text import safe_text
 
 What = Literal["restart", "second", "taken", "terminal"]
 _A_LOOK = 0.1  # seconds to prove a starting server quiet before it is looked for again
@@ -80,7 +79,7 @@ class Lifecycle:
         listening = new.find_sockets()
         status = new.process.exit_status()
         output = new.process.output()
-        text = safe_text((output.head + output.tail).decode("utf-8", "replace"))[-2000:]
+        text = output.text[-2000:]
         ports = new.sockets.ports if listening else ()
         if what in ("restart", "terminal") and listening:
             self.server = new

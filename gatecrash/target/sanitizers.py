@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gatecrash.model.transcript import SanitizerReport, Tool
-from gatecrash.text import safe_text
+from gatecrash.text import decoded
 
 _LONGEST = 6000
 _FATAL_ERROR = re.compile(r"==\d+==ERROR: \w+Sanitizer: (?P<kind>[\w-]+)")
@@ -54,7 +54,7 @@ def _taken(path: Path) -> str:
             os.truncate(path, 0)
     except OSError:
         return ""
-    return safe_text(written.lstrip(b"\0").decode("utf-8", "replace"))
+    return decoded(written.lstrip(b"\0"))
 
 
 def told_apart(text: str) -> list[tuple[Tool, str]]:
