@@ -132,7 +132,7 @@ while True:
 def test_what_nobody_planned_runs_and_is_traced_in_order(gated: Callable[..., Gated]) -> None:
     target = gated(ECHO, *EVERYTHING)
     with target.connect() as client:
-        target.gates.forget()
+        target.gates.trace.clear()
         client.send(b"hello")
         assert target.receive(client, 5) == b"hello"
     target.until(lambda: target.outcomes("close"), "the server closed")

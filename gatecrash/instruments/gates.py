@@ -134,10 +134,6 @@ class Gates:
         """How many calls the plans in force still touch or let pass; each one handled makes the next wait another."""
         return sum(plan.times + plan.after for plan in self._plans)
 
-    def forget(self) -> None:
-        """Empty the trace."""
-        self.trace.clear()
-
     # --- Handling -----------------------------------------------------------------------------------------------
 
     def pump(self) -> int:
