@@ -11,6 +11,7 @@ from gatecrash.engine.session import Session
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
 from gatecrash.model.prepared import Prepared
+from gatecrash.model.scenario import Close, Connect, Reset, Scenario
 from gatecrash.model.verdicts import Verdict
 from gatecrash.reproduction import script, why_not_alone
 from gatecrash.rulebook import load
@@ -39,8 +40,10 @@ def status(
     return run.returncode, run.stdout + run.stderr
 
 
-#: The correct server that a script must find nothing wrong with, by protocol.
-REFERENCES = {"http": "http_fork", "echo": "echo_fork", "udp": "udp_echo"}
+#: The correct server that a script must find nothing wrong with, by protocol; CLOSES: of HTTP, one that ends each
+#: connection behind its answer, to _WORKERS clients at once.
+CLOSES, _WORKERS = "http, closing", 4
+REFERENCES = {"http": "http_fork", CLOSES: "http_prefork", "echo": "echo_fork", "udp": "udp_echo"}
 
 
 def wrong_scripts(
@@ -48,22 +51,36 @@ def wrong_scripts(
 ) -> list[str]:
     """What is wrong with the scripts of broken rules: each must show the fault, and find none in a correct server."""
     contract = prepared.contract
-    scripts = [path for verdict in broken if (path := written(verdict, contract, folder)) is not None]
-    if not scripts:
+    written_for = [(path, one) for one in broken if (path := written(one, contract, folder)) is not None]
+    if not written_for:
         return []
-    launches = {"plain": prepared.launches["plain"]}
-    if contract.protocol in references:
-        launches["correct"] = references[contract.protocol]
+    launches = {"plain": prepared.launches["plain"], **references}
     with Session(launches, contract, arena="loopback") as session:
-        return [wrong for path in scripts if (wrong := _wrong(path, session))]
+        return [wrong for path, one in written_for if (wrong := _wrong(path, session, _correct(one, contract)))]
 
 
-def _wrong(path: Path, session: Session) -> str:
+def _correct(verdict: Verdict, contract: Contract) -> str | None:
+    """A correct server that promises what the script of this verdict waits for; None where there is none."""
+    if contract.http.closes and verdict.scenario is not None and _at_once(verdict.scenario) <= _WORKERS:
+        return CLOSES
+    return contract.protocol if contract.protocol in REFERENCES else None
+
+
+def _at_once(played: Scenario) -> int:
+    """The most clients that are connected together."""
+    there, most = 0, 0
+    for step in played.steps:
+        there += isinstance(step, Connect) - isinstance(step, Close | Reset)
+        most = max(most, there)
+    return most
+
+
+def _wrong(path: Path, session: Session, correct: str | None) -> str:
     code, said = status(path, session)
     if code != 1:
         return f"{path.name} does not show the fault (status {code}):\n{said}"
-    if "correct" in session.launches:
-        code, said = status(path, session, "correct", times=1, wait=_WAIT)
+    if correct is not None:
+        code, said = status(path, session, correct, times=1, wait=_WAIT)
         if code != 0:
-            return f"{path.name} finds a fault in the correct server (status {code}):\n{said}"
+            return f"{path.name} finds a fault in the correct server {correct} (status {code}):\n{said}"
     return ""
