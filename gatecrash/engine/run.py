@@ -71,7 +71,7 @@ class Run:
         session_pool.resolve(self.request.target)  # one that is not there is told of before anything heavy is imported
         # The suites and Hypothesis are imported while compilers run; the workers are forked with all in place.
         with ThreadPoolExecutor(1) as aside:
-            suites = aside.submit(_import_suites)
+            suites = aside.submit(_import_suites, self.folder)
             prepared = session_pool.prepare(self.request.target)
             suites.result()
         return TargetPrepared(prepared, missing_instruments(prepared.unseen) if prepared.arena else {})
@@ -174,9 +174,9 @@ def _not_tried(result: Result, contract: Contract, seconds: float) -> tuple[Verd
     return (Verdict(rule.id, "inconclusive", reason, build=build, late=True),)
 
 
-def _import_suites() -> None:
+def _import_suites(folder: Path) -> None:
     from gatecrash.engine import properties as catalogue
     from gatecrash.engine import worker_pool as runner
 
-    assert runner
     catalogue.properties()
+    runner.warm_up(folder)

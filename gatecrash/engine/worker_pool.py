@@ -25,6 +25,8 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 from types import TracebackType
 
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from gatecrash.engine.events import RuleStarted
@@ -42,6 +44,26 @@ _SECONDS_TO_END = 5.0
 #: Workers that are started in the place of others: who loses more than that loses them all.
 _MOST_REPLACED = 8
 _MOST_WORDS = 6000  # characters of a fault that are shown
+
+
+_HOME = "hypothesis"
+
+
+def warm_up(folder: Path) -> None:
+    """What Hypothesis does once a process (it reads the sources of all that is not an installed package, for constants
+    worth trying) is done before the workers are forked. `folder`: the run's own, where it keeps them.
+    """
+
+    @settings(max_examples=1, database=None, phases=(Phase.generate,))
+    @given(st.booleans())
+    def nothing(_: bool) -> None:
+        pass
+
+    set_hypothesis_home_dir(folder / _HOME)
+    try:
+        nothing()
+    finally:
+        set_hypothesis_home_dir(None)
 
 
 @dataclass(frozen=True)
@@ -244,7 +266,7 @@ class WorkerPool:
         for other in others:
             other.close()
         _print_to(log)
-        set_hypothesis_home_dir(self._folder / "hypothesis")  # or it would make one where the user is
+        set_hypothesis_home_dir(self._folder / _HOME)  # or it would make one where the user is
         try:
             with self._open() as session_pool:
                 try:
