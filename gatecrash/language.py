@@ -17,6 +17,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from string import Formatter
 from typing import Any
 
 _current = "en"
@@ -68,6 +69,22 @@ class Sentence(str):
 def stated(template: str, /, **values: object) -> Sentence:
     """A sentence for a record: English, and ready to be `spoken` to a reader."""
     return Sentence(template, values)
+
+
+def values_of(text: str) -> Iterator[tuple[str, Any]]:
+    """What a sentence was made of: names and values in the order of the sentence, those of its sentences included.
+
+    A text that is no sentence of ours has none: nothing is read out of its words.
+    """
+    if not isinstance(text, Sentence):
+        return
+    for _, name, _, _ in Formatter().parse(text.template):
+        if name is not None:
+            value = text.values[name]
+            if isinstance(value, Sentence):
+                yield from values_of(value)
+            else:
+                yield name, value
 
 
 def joined(parts: Iterable[str], between: str = ", ") -> Sentence:

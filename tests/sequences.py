@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gatecrash.language import stated
 from gatecrash.model.blocked import BlockedTask, Descriptor
+from gatecrash.model.facts import Facts
 from gatecrash.model.processes import ProcessEntry
 from gatecrash.model.scenario import Close, Connect, Receive, Scenario, Send, Settle, Step, scenario
 from gatecrash.model.sockets import Listener
@@ -88,12 +90,16 @@ ZOMBIES = transcript(
     *asked("A", b"one"), *asked("B", b"two"), (Settle("twice"), [Looked(0, "twice", look(zombies=(8, 9)))])
 )
 ZOMBIES_FOUND = Finding(
-    "FORK-02", "no zombie", "2 zombies after all of them", ("zombies: 8, 9", "process 7 (server) has no handler")
+    "FORK-02",
+    "no zombie",
+    "2 zombies after all of them",
+    ("zombies: 8, 9", stated("process {pid} ({name})", pid=7, name="server")),
+    facts=Facts(processes=(8, 9)),
 )
 
 #: The second client is never served.
 UNSERVED = transcript(*asked("A", b"one"), *asked("B", None))
-UNSERVED_FOUND = Finding("ACC-01", "B is served", "B got not a byte, and nothing more", (PARENT,))
+UNSERVED_FOUND = Finding("ACC-01", "B is served", stated("{client} got not a byte", client="B"), (PARENT,))
 
 
 def flood(clients: int) -> Transcript:

@@ -9,9 +9,11 @@ import pytest
 from gatecrash.diagrams import Arrow, Band, Diagram, Mark, Row, diagram, text_of
 from gatecrash.diagrams.rows import Drawing
 from gatecrash.diagrams.shortening import MOST_CHILDREN, MOST_CLIENTS, MOST_ROWS
+from gatecrash.language import stated
 from gatecrash.model import calls as fates
 from gatecrash.model import steps
 from gatecrash.model import transcript as seen
+from gatecrash.model.facts import Facts
 from gatecrash.model.scenario import (
     AwaitHeld,
     Connect,
@@ -195,7 +197,7 @@ def test_a_failed_call_comes_before_what_came_of_it() -> None:
         TracedCall(7, "recv", "recvfrom", -1, fates.RAN),
     )
     parts: list[Part] = [(Fail("accept", "EMFILE"), []), *asked("A", None), (Settle(), [CallTrace(0, calls)])]
-    finding = Finding("ACC-18", "it is noticed", "after accept had failed, process 7 called recvfrom on descriptor -1")
+    finding = Finding("ACC-18", "it is noticed", "its result is used", facts=Facts("failed accept"))
     picture = diagram(transcript(*parts), finding, "ACC-18")
     assert kinds(picture)[:4] == ["plan", "connect", "failed", "misused"]
     assert text_of(the(picture, "failed").words) == "accept4(3) fails: EMFILE"
@@ -210,7 +212,9 @@ def test_a_short_send_says_how_little_it_took() -> None:
 
 def test_the_server_dies_before_others_are_refused() -> None:
     refused = (Connect("B"), [NotConnected(0, "B", "refused"), ServerEnded(0, -13)])
-    picture = drawn(transcript(*asked("A", b"x"), refused), Finding("LIFE-06", "", "B could not connect (refused)"))
+    picture = drawn(
+        transcript(*asked("A", b"x"), refused), Finding("LIFE-06", "", stated("{client} could not connect", client="B"))
+    )
     assert kinds(picture)[-2:] == ["died", "connect"]
     assert text_of(the(picture, "died").words) == "killed by SIGPIPE"
     assert picture.rows[-1].bad
@@ -253,7 +257,7 @@ def test_a_datagram_that_was_meant_for_another_is_wrong_as_a_whole() -> None:
         (SendDatagram("A", b"mine"), [Sent(0, "A", b"mine", None, None, port=9)]),
         (ReceiveDatagrams("B"), [Got(0, "B", b"mine", source_port=9), Silent(0, "B", True, "quiet")]),
     ]
-    finding = Finding("DGRAM-02", "", 'B got "mine", which A had sent')
+    finding = Finding("DGRAM-02", "", stated("{client} got it", client="B"), facts=Facts(datagram=b"mine"))
     assert [row.kind for row in drawn(transcript(*parts), finding).rows if row.bad] == ["datagram"]
 
 
@@ -265,7 +269,7 @@ def test_something_is_the_fault_whenever_there_is_a_finding() -> None:
 @pytest.mark.parametrize("clients", [1, 7, 200])
 def test_a_flood_is_folded_and_the_blamed_client_is_not(clients: int) -> None:
     last = f"C{clients - 1}"
-    picture = drawn(flood(clients), Finding("ACC-02", "", f"{last} got not a byte, and nothing more", (PARENT,)))
+    picture = drawn(flood(clients), Finding("ACC-02", "", stated("{client} got nothing", client=last), (PARENT,)))
     assert len(picture.rows) <= MOST_ROWS
     assert sum(lane.kind in ("client", "clients") for lane in picture.lanes) <= MOST_CLIENTS
     assert f"client:{last}" in [lane.key for lane in picture.lanes if lane.bad]
@@ -315,7 +319,7 @@ def test_the_picture_of_a_transcript_is_the_same_every_time() -> None:
 
 
 def test_an_answer_with_another_status_is_wrong_and_not_its_end() -> None:
-    finding = Finding("RESP-18", "", "A got status 200 where a lone client gets 404")
+    finding = Finding("RESP-18", "", stated("{client} got 200", client="A"), facts=Facts("answer"))
     assert [row.kind for row in drawn(answered(b"HTTP/1.1 200 OK\r\n\r\n"), finding).rows if row.bad] == ["segment"]
 
 
@@ -327,14 +331,15 @@ def test_a_reset_behind_a_whole_answer_is_wrong_and_not_the_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("got", "kind", "words"),
+    ("facts", "kind", "words"),
     [
-        ("it listens on 127.0.0.1 alone", "queue", "listens on 127.0.0.1 alone"),
-        ("the kernel keeps a backlog of 5 for it", "queue", "room for 5 in the accept queue"),
+        (Facts(address="127.0.0.1"), "queue", "listens on 127.0.0.1 alone"),
+        (Facts("backlog"), "queue", "room for 5 in the accept queue"),
     ],
 )
-def test_what_is_wrong_with_the_listening_socket_is_shown_at_a_look(got: str, kind: str, words: str) -> None:
-    picture = drawn(transcript((Settle("start"), [Looked(0, "start", look())])), Finding("ACC-13", "", got))
+def test_what_is_wrong_with_the_listening_socket_is_shown_at_a_look(facts: Facts, kind: str, words: str) -> None:
+    finding = Finding("ACC-13", "", "not as it should be", facts=facts)
+    picture = drawn(transcript((Settle("start"), [Looked(0, "start", look())])), finding)
     assert [(row.kind, text_of(row.words)) for row in picture.rows if row.bad] == [(kind, words)]
 
 
@@ -343,7 +348,8 @@ def test_descriptors_that_do_not_come_back_are_counted_between_looks() -> None:
         (Settle("once"), [Looked(0, "once", look(descriptors=4))]),
         (Settle("twice"), [Looked(0, "twice", look(descriptors=8))]),
     ]
-    finding = Finding("RES-01", "", "4 more after 4 clients", ("process 7: descriptor 5 is socket:[9]",))
+    evidence = (stated("process {pid}: one more", pid=7),)
+    finding = Finding("RES-01", "", "4 more after 4 clients", evidence, facts=Facts("descriptors"))
     mark = the(drawn(transcript(*parts), finding), "descriptors")
     assert (text_of(mark.words), mark.bad) == ("8 descriptors open (before: 4)", True)
 
@@ -354,12 +360,12 @@ def test_who_stands_in_the_accept_queue_is_named() -> None:
         (Connect("B"), [Connected(0, "B")]),
         (Settle(), [Looked(0, "", look(depth=1, connections=(waiting,)))]),
     ]
-    mark = the(drawn(transcript(*parts), Finding("ACC-02", "", "B got not a byte")), "queue")
+    mark = the(drawn(transcript(*parts), Finding("ACC-02", "", stated("{client} waits", client="B"))), "queue")
     assert (text_of(mark.words), mark.bad) == ("1 in the accept queue: B", True)
 
 
 def test_an_answer_before_the_whole_head_is_wrong_and_not_its_end() -> None:
-    finding = Finding("RESP-03", "", "A got status 200 when it had sent 16 bytes of a head of 35")
+    finding = Finding("RESP-03", "", stated("{client} got 200", client="A"), facts=Facts("answer"))
     assert [row.kind for row in drawn(answered(b"HTTP/1.1 200 OK\r\n\r\n"), finding).rows if row.bad] == ["segment"]
 
 

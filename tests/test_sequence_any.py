@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 from xml.etree import ElementTree
 
 from hypothesis import HealthCheck, given, settings
@@ -11,9 +12,11 @@ from rich.cells import cell_len
 
 from gatecrash.diagrams import diagram
 from gatecrash.diagrams.shortening import MOST_ROWS
+from gatecrash.language import stated
 from gatecrash.model import steps
 from gatecrash.model import transcript as seen
 from gatecrash.model.blocked import BlockedTask
+from gatecrash.model.facts import NO_FACTS, About, Facts
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Event, Transcript
 from gatecrash.model.verdicts import Finding
@@ -29,9 +32,8 @@ TASKS = st.lists(
     max_size=3,
 ).map(tuple)
 EVIDENCE = TASKS | st.just(("zombies: 8", "\x00\u202e"))
-GOT = st.sampled_from(
-    ["A got not a byte", "B could not connect", "the listening socket open", "threads", "", "\x1b[2J"]
-)
+GOT = st.sampled_from([*(stated("{client} got not a byte", client=name) for name in "AB"), "", "\x1b[2J"])
+FACTS = st.sampled_from([NO_FACTS, *map(Facts, get_args(About)), Facts(None, (8,), "", b"", 0)])
 
 
 def made(kind: type[object]) -> st.SearchStrategy[object]:
@@ -44,7 +46,7 @@ def made(kind: type[object]) -> st.SearchStrategy[object]:
 KINDS = [kind for kind in vars(seen).values() if isinstance(kind, type) and issubclass(kind, Event)]
 STEPS = st.lists(st.one_of([made(kind) for kind in steps.STEPS]), min_size=1, max_size=20)
 EVENTS = st.lists(st.one_of([made(kind) for kind in KINDS if kind is not Event]), max_size=30)
-FINDINGS = st.none() | st.builds(Finding, evidence=EVIDENCE, got=GOT)
+FINDINGS = st.none() | st.builds(Finding, evidence=EVIDENCE, got=GOT, facts=FACTS)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)

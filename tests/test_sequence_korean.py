@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import get_args
 from xml.etree import ElementTree
 
 import pytest
@@ -16,10 +17,12 @@ from gatecrash.diagrams import Arrow, Diagram, Mark, Row, diagram, text_of
 from gatecrash.diagrams.labels import wrapped
 from gatecrash.diagrams.model import Span
 from gatecrash.diagrams.places import in_words
+from gatecrash.language import stated
 from gatecrash.model import calls as fates
 from gatecrash.model import steps
 from gatecrash.model import transcript as seen
 from gatecrash.model.blocked import BlockedTask, Descriptor, TaskState
+from gatecrash.model.facts import About, Facts
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.sockets import Listener
 from gatecrash.model.transcript import ClientSide, Event, Looked, Transcript
@@ -150,17 +153,20 @@ PICTURES: list[tuple[Transcript, Finding | None]] = [
     (ZOMBIES, ZOMBIES_FOUND),
     (UNSERVED, UNSERVED_FOUND),
     (flood(200), UNSERVED_FOUND),
-    (transcript(*asked("A", None, where=(PARENT, CHILD))), Finding("ACC-01", "", "A got not a byte", (CHILD,))),
+    (
+        transcript(*asked("A", None, where=(PARENT, CHILD))),
+        Finding("ACC-01", "", stated("{client} got not a byte", client="A"), (CHILD,)),
+    ),
     (transcript(*asked("A", b"0123456")), Finding("STREAM-02", "", "A: wrong", difference=_WRONG)),
     (transcript(*asked("A", b"0123456")), Finding("STREAM-02", "", "A: lost", difference=_MISSING)),
     (transcript(*_ACTS), None),
     (transcript(_ACTS[0], *_SIGHTS), None),
     (EVERYTHING, None),
-    (
-        EVERYTHING,
-        Finding("RES-01", "", "threads, backlog, accept had failed, printed, listening socket open", (PARENT,)),
+    *(
+        (EVERYTHING, Finding("RES-01", "", stated("process {pid}", pid=7), (PARENT,), facts=Facts(about)))
+        for about in get_args(About)
     ),
-    (EVERYTHING, Finding("ACC-04", "", "A listens on 127.0.0.1 alone", ("zombies: 9, 11", "descriptors of process 7"))),
+    (EVERYTHING, Finding("ACC-04", "", "A", facts=Facts(None, (7, 9, 11), "127.0.0.1", b"x", 9157))),
     (nothing(), None),
     hostile(),
 ]

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from gatecrash.language import values_of
 from gatecrash.model.blocked import BlockedTask
+from gatecrash.model.facts import NO_FACTS, Facts
 from gatecrash.model.transcript import Got, Transcript
 from gatecrash.model.verdicts import Difference, Finding
-from gatecrash.text import shown
 
-_MOST_EVIDENCE, _LONGEST = 60, 4000  # sentences, characters in one
-_PROCESS = re.compile(r"\bprocess (\d+)")
-_UNENDED = re.compile(r"\b(closed|reset|nothing more|stays open|bytes?)\b(?! of (?:body|a head))")
-_WORD = re.compile(r"(?<![\w\"'])([A-Z]+\d*)(?='s\b|\b[:,]? )")
-_ZOMBIES = re.compile(r"\bzombies: ([\d, ]+)")
+_MOST_EVIDENCE = 60  # sentences
+_PROCESSES = frozenset({"pid", "tid"})  # what sentences call a process, and its first thread
 
 
 @dataclass(frozen=True)
@@ -33,8 +30,7 @@ class Fault:
     tasks: frozenset[BlockedTask] = frozenset()
     whole: frozenset[int] = frozenset()
     named: frozenset[str] = frozenset()
-    got: str = ""
-    descriptors: bool = False
+    facts: Facts = NO_FACTS
 
     def blames(self, client: str) -> bool:
         """Whether this client is the one that got something wrong."""
@@ -49,16 +45,15 @@ def fault_of(transcript: Transcript, finding: Finding | None) -> Fault:
     """What the finding points at."""
     if finding is None:
         return Fault()
-    finding = _bounded(finding)
-    clients = _named(transcript.scenario.clients, finding.got)
-    words = "\n".join((finding.got, *finding.lines))
-    clients = clients or _named(transcript.scenario.clients, words)
+    values = [pair for text in _sentences(finding) for pair in values_of(text)]
+    named = [value for _, value in values if value in transcript.scenario.clients]
+    clients = set(named[:1])
     if not clients and len(transcript.scenario.clients) == 1:
         clients = set(transcript.scenario.clients)
     where, missing = _place(transcript, finding.difference, clients)
     owner = {transcript.events[index].client for index in where}  # type: ignore[attr-defined]  # a Got event
-    pids = {int(number) for number in _PROCESS.findall(words)}
-    pids.update(int(n) for group in _ZOMBIES.findall(words) for n in group.split(",") if n.strip())
+    pids = {value for name, value in values if name in _PROCESSES and isinstance(value, int)}
+    pids |= {*finding.facts.processes, *(task.pid for task in finding.tasks)}
     return Fault(
         found=True,
         clients=frozenset(clients or owner),
@@ -67,16 +62,14 @@ def fault_of(transcript: Transcript, finding: Finding | None) -> Fault:
         pids=frozenset(pids),
         tasks=_culprits(finding.tasks),
         whole=_foreign(transcript, finding, clients),
-        named=frozenset(name for name in transcript.scenario.clients if name in set(_WORD.findall(words))),
-        got=finding.got,
-        descriptors=any("descriptor" in line for line in finding.lines),
+        named=frozenset(named),
+        facts=finding.facts,
     )
 
 
-def _bounded(finding: Finding) -> Finding:
-    """The finding with no more words than anybody reads: each sentence is looked for in each event."""
-    bounded = (one[:_LONGEST] if isinstance(one, str) else one for one in finding.evidence[:_MOST_EVIDENCE])
-    return replace(finding, expected=finding.expected[:_LONGEST], got=finding.got[:_LONGEST], evidence=tuple(bounded))
+def _sentences(finding: Finding) -> tuple[str, ...]:
+    """What was got, and no more of the evidence than anybody reads."""
+    return (finding.got, *(one for one in finding.evidence[:_MOST_EVIDENCE] if isinstance(one, str)))
 
 
 def _culprits(tasks: tuple[BlockedTask, ...]) -> frozenset[BlockedTask]:
@@ -86,32 +79,22 @@ def _culprits(tasks: tuple[BlockedTask, ...]) -> frozenset[BlockedTask]:
 
 
 def _foreign(transcript: Transcript, finding: Finding, blamed: set[str]) -> frozenset[int]:
-    """What a client got that is wrong as such, though not one byte of it is said to be: a datagram that the finding
-    quotes, an answer whose status it tells and that ended as answers end.
+    """What a client got that is wrong as such, though not one byte of it is said to be: the datagram that
+    is meant, or a whole answer that is another one.
     """
     if finding.difference is not None:
         return frozenset()
-    other_answer = "status " in finding.got and not _UNENDED.search(finding.got)
     return frozenset(
         index
         for index, event in enumerate(transcript.events)
         if isinstance(event, Got)
         and event.client in blamed
-        and (other_answer if event.source_port is None else _quoted(event, finding.got))
+        and (finding.facts.about == "answer" if event.source_port is None else _is_it(event, finding.facts))
     )
 
 
-def _quoted(event: Got, got: str) -> bool:
-    return f"got {shown(event.data)}" in got or f"from port {event.source_port}" in got
-
-
-def _named(clients: tuple[str, ...], words: str) -> set[str]:
-    """The client a sentence speaks of first, as "B got not a byte" or "A's connection"; none when it names nobody."""
-    known = set(clients)
-    for word in _WORD.findall(words):
-        if word in known:
-            return {word}
-    return set()
+def _is_it(event: Got, facts: Facts) -> bool:
+    return event.data == facts.datagram or event.source_port == facts.port
 
 
 def _place(transcript: Transcript, difference: Difference | None, blamed: set[str]) -> tuple[dict[int, int], bool]:

@@ -110,11 +110,11 @@ def _queue(drawing: Drawing, look: Snapshot) -> None:
         queued = say("{count} in the accept queue", count=depth)
         if waiting:
             queued = say("{count} in the accept queue: {clients}", count=depth, clients=names)
-        bad = "accept queue" in drawing.fault.got or any(drawing.fault.blames(name) for name in waiting)
+        bad = drawing.fault.facts.about == "accept queue" or any(drawing.fault.blames(name) for name in waiting)
         note = say("backlog {backlog}", backlog=look.listener.backlog)
         drawing.mark(KERNEL, "full" if look.listener.full else "queue", queued, note, bad=bad)
     elif look.listener is None and look.running:
-        drawing.mark(KERNEL, "queue", say("nobody listens"), bad="listening socket" in drawing.fault.got)
+        drawing.mark(KERNEL, "queue", say("nobody listens"), bad=drawing.fault.facts.about == "listening socket")
     _buffers(drawing, look)
 
 
@@ -145,26 +145,26 @@ def _ports(drawing: Drawing, look: Snapshot) -> None:
     """Another port than the one that was asked for; an address or a backlog that is the fault."""
     if look.asked_port and look.ports and look.asked_port not in look.ports:
         drawing.mark(SERVER, "started", phrases.listens(look.ports[:4], look.asked_port), bad=drawing.fault.found)
-    if look.listener is not None and look.listener.address in set(drawing.fault.got.split()):
+    if look.listener is not None and look.listener.address == drawing.fault.facts.address:
         drawing.mark(KERNEL, "queue", say("listens on {address} alone", address=look.listener.address), bad=True)
-    if "backlog" in drawing.fault.got and look.listener is not None:
+    if drawing.fault.facts.about == "backlog" and look.listener is not None:
         room = say("room for {count} in the accept queue", count=look.listener.backlog)
         drawing.mark(KERNEL, "queue", room, say("backlog of listen()"), bad=True)
 
 
 def _holders(drawing: Drawing, look: Snapshot) -> None:
     """A connection that several processes have open, and a child that has the listening socket, where that is asked."""
-    got, cast = drawing.fault.got, drawing.cast
+    about, cast = drawing.fault.facts.about, drawing.cast
     for side in look.connections:
         pids = tuple(dict.fromkeys(pid for pid, _ in side.holders))
         if len(pids) > 1:
             lanes = tuple(cast.lane_of(pid) for pid in pids)
             numbers = sorted({number for _, number in side.holders})
             where = ", ".join(say("descriptor {number}", number=number) for number in numbers)
-            bad = drawing.fault.blames(side.client) or "connection" in got
+            bad = drawing.fault.blames(side.client) or about == "connection"
             both = say("both have {client}'s connection open", client=side.client)
             drawing.mark(lanes, "holds", both, where, bad=bad)
-    if "listening socket open" in got:
+    if about == "listening socket":
         holding = tuple(child(pid) for pid in look.listener_holders if pid in cast.children)
         if holding:
             drawing.mark(holding, "holds", say("has the listening socket open as well"), bad=True)
@@ -175,7 +175,7 @@ def _descriptors(drawing: Drawing, look: Snapshot) -> None:
     for pid, count in look.descriptors:
         before = drawing.known.descriptors.get(pid)
         if before is not None and before != count and pid in (look.main, *drawing.fault.pids):
-            bad = pid in drawing.fault.pids and count > before and drawing.fault.descriptors
+            bad = pid in drawing.fault.pids and count > before and drawing.fault.facts.about == "descriptors"
             open_now = say("{count} descriptors open (before: {before})", count=count, before=before)
             drawing.mark(drawing.cast.lane_of(pid), "descriptors", open_now, bad=bad)
         drawing.known.descriptors[pid] = count
@@ -186,6 +186,6 @@ def _threads(drawing: Drawing, look: Snapshot) -> None:
     for entry in look.processes:
         before = drawing.known.threads.get(entry.pid)
         drawing.known.threads[entry.pid] = entry.threads
-        if before not in (None, entry.threads) and "threads" in drawing.fault.got:
+        if before not in (None, entry.threads) and drawing.fault.facts.about == "threads":
             now = say("{count} threads (before: {before})", count=entry.threads, before=before)
             drawing.mark(drawing.cast.lane_of(entry.pid), "threads", now, bad=entry.threads > (before or 0))

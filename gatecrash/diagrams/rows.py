@@ -196,7 +196,7 @@ class Drawing:
         for call in calls:
             fate = call.outcome.kind
             kind: MarkKind = fate if fate == "shortened" or fate == "failed" else "misused"
-            bad = kind == "misused" and "accept had failed" in self.fault.got
+            bad = kind == "misused" and self.fault.facts.about == "failed accept"
             self.mark(self.cast.lane_of(call.tid), kind, phrases.gated(call), bad=bad)
 
     @singledispatchmethod
@@ -254,7 +254,7 @@ class Drawing:
         label, note = of_bytes(event.data, bad_at), size_note(event.data, bad_at)
         if index in self.fault.whole:
             label = plain(text_of(label), bad=True)
-        if event.source_port is not None and "port" in self.fault.got:
+        if event.source_port is not None and self.fault.facts.port is not None:
             note = say("{note}, from port {port}", note=note, port=event.source_port)
         bad = bad_at is not None or index in self.fault.whole
         self.rows.append(Arrow(start, client(event.client), kind, label, note, bad=bad, step=self.step_number))
@@ -303,7 +303,7 @@ class Drawing:
     def _printed(self, event: seen.Printed, index: int) -> None:
         fresh = event.text[len(self.printed) :] if event.text.startswith(self.printed) else event.text
         known = set(self.printed.splitlines())
-        bad = "printed" in self.fault.got and any(line in known for line in fresh.splitlines())
+        bad = self.fault.facts.about == "output" and any(line in known for line in fresh.splitlines())
         self.printed = event.text
         label = (*plain(say("prints ")), *of_bytes(fresh)) if fresh else plain(say("prints nothing more"))
         size = size_of(fresh)

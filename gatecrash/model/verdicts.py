@@ -9,6 +9,7 @@ from typing import Any, Literal
 from gatecrash.language import Sentence, stated
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.contract import Contract
+from gatecrash.model.facts import NO_FACTS, Facts
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Transcript
 
@@ -43,6 +44,7 @@ class Finding:
     evidence: tuple[Evidence, ...] = ()
     difference: Difference | None = None
     conclusive: bool = True
+    facts: Facts = NO_FACTS
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -146,6 +148,7 @@ class Verdict:
                 "got": self.finding.got,
                 "evidence": [one if isinstance(one, str) else saved_transcript.task_to_json(one) for one in evidence],
                 "conclusive": self.finding.conclusive,
+                "facts": self.finding.facts.to_json(),
                 "difference": None
                 if difference is None
                 else [difference.expected.decode("latin-1"), difference.got.decode("latin-1"), difference.offset],
@@ -191,6 +194,7 @@ class Verdict:
                 **{
                     **f,
                     **{name: said.get(f[name], f[name]) for name in ("expected", "got")},
+                    "facts": Facts.from_json(f["facts"]),
                     "evidence": tuple(
                         said.get(one, one) if isinstance(one, str) else saved_transcript.task_from_json(one)
                         for one in f["evidence"]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gatecrash.language import stated
 from gatecrash.model import labels
+from gatecrash.model.facts import Facts
 from gatecrash.model.processes import Task
 from gatecrash.model.scenario import Close, LimitDescriptors, Reset, Signal
 from gatecrash.model.transcript import NotConnected, Snapshot, TracedCall, Transcript
@@ -66,7 +67,9 @@ def _left_behind(rule: str, expected: str, transcript: Transcript, clients: list
         look = _left_in_the_queue(transcript, client)
         if look is not None:
             got = stated("{client} is left in the accept queue", client=client)
-            return Finding(rule, expected, got, look.where, conclusive=look.still == "quiet")
+            return Finding(
+                rule, expected, got, look.where, conclusive=look.still == "quiet", facts=Facts("accept queue")
+            )
     return None
 
 
@@ -126,7 +129,9 @@ def listening_socket_stays_open(case: Case) -> Ruling:
         seen = look.snapshot
         if seen.running and seen.listener is None and seen.still in ("quiet", "spinning"):
             got = stated("after serving clients the server runs on, but its listening socket is closed")
-            return Finding("ACC-17", stated("the listening socket stays open"), got, seen.where)
+            return Finding(
+                "ACC-17", stated("the listening socket stays open"), got, seen.where, facts=Facts("listening socket")
+            )
     last = looks[-1].snapshot
     if not last.running:
         return NotExercised(stated("the server was gone when its listening socket was looked for"))
@@ -322,7 +327,12 @@ def result_of_accept_is_checked(case: Case) -> Ruling:
             noticed = noticed or call.tid in failed
             (failed.add if call.outcome.kind == "failed" else failed.discard)(call.tid)
         elif (used := _use_of_nobody(call, call.tid in failed)) is not None:
-            return Finding("ACC-18", stated("a failed accept is noticed before its result is used"), used)
+            return Finding(
+                "ACC-18",
+                stated("a failed accept is noticed before its result is used"),
+                used,
+                facts=Facts("failed accept"),
+            )
     if not transcript.scenario.traps >= _USES:
         return NotExercised(stated("what the server calls after a failed accept was not watched"))
     return Held() if noticed else _NEVER_AGAIN

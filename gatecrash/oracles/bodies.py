@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gatecrash.language import stated
+from gatecrash.model.facts import NO_FACTS, Facts
 from gatecrash.model.scenario import Send
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
@@ -46,12 +47,13 @@ def body_is_no_request(case: Case) -> Ruling:
             offset=extra.offset,
             got=shown(extra.got),
         )
+        facts = NO_FACTS
     elif (wrong := _other_status(case, reading, last)) is not None:
-        got = stated("the request behind the body got {wrong}", wrong=wrong)
+        got, facts = stated("the request behind the body got {wrong}", wrong=wrong), Facts("answer")
     else:
         return _body_was_left_alone(case, client, reading, last)
     body = stated("the body of the first request is {body}", body=shown(first.partition(_END_OF_HEAD)[2]))
-    return Finding("RESP-21", stated("one answer to each request, and none to a body"), got, (body,))
+    return Finding("RESP-21", stated("one answer to each request, and none to a body"), got, (body,), facts=facts)
 
 
 def _body_was_left_alone(case: Case, client: str, reading: http.Reading, last: bytes) -> Ruling:
@@ -109,6 +111,7 @@ def field_names_mean_the_same_in_any_case(case: Case) -> Ruling:
                 described=described(others[0]),
                 field_names=_field_names(case, respelt),
             ),
+            facts=Facts("answer"),
         )
     silence, end = case.transcript.silence(respelt), case.transcript.end(respelt)
     if silence is None and end is None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from gatecrash.language import marked, stated
 from gatecrash.model import labels
 from gatecrash.model.blocked import BlockedTask
+from gatecrash.model.facts import Facts
 from gatecrash.model.processes import ProcessEntry
 from gatecrash.model.scenario import Signal
 from gatecrash.model.transcript import HeldAt, Sent, Snapshot, Transcript
@@ -49,7 +50,14 @@ def finished_children_are_reaped(case: Case) -> Ruling:
         all=len(after),
     )
     expected = stated("no zombie for each client that was served")
-    return Finding("FORK-02", expected, got, _who_reaps(twice, after), conclusive=_certain(once, twice))
+    return Finding(
+        "FORK-02",
+        expected,
+        got,
+        _who_reaps(twice, after),
+        conclusive=_certain(once, twice),
+        facts=Facts(processes=after),
+    )
 
 
 def _no_more_than_chance(case: Case, more: int) -> Ruling:
@@ -101,7 +109,14 @@ def children_that_end_together_are_reaped(case: Case) -> Ruling:
         zombies=_many(len(left), marked("zombie"), marked("zombies")),
     )
     expected = stated("all of them are reaped once the parent goes on")
-    return Finding("FORK-03", expected, got, _who_reaps(after, left), conclusive=_certain(start, after))
+    return Finding(
+        "FORK-03",
+        expected,
+        got,
+        _who_reaps(after, left),
+        conclusive=_certain(start, after),
+        facts=Facts(processes=left),
+    )
 
 
 def _none_is_left(case: Case, ended: int, start: Snapshot, gone: Snapshot) -> Ruling:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gatecrash.language import joined, marked, stated
+from gatecrash.model.facts import Facts
 from gatecrash.model.scenario import ReceiveDatagrams, SendDatagram
 from gatecrash.model.transcript import DatagramsDropped, Got, Sent, Transcript
 from gatecrash.model.verdicts import Case, Difference, Evidence, Finding, Held, NotExercised, Ruling
@@ -40,7 +41,12 @@ def answer_goes_to_the_sender(case: Case) -> Ruling:
                 got = stated(
                     "{client} got {came}, which {others} had sent", client=client, came=shown(came), others=others[0]
                 )
-                return Finding("DGRAM-02", stated("each answer goes to the client that sent the datagram"), got)
+                return Finding(
+                    "DGRAM-02",
+                    stated("each answer goes to the client that sent the datagram"),
+                    got,
+                    facts=Facts(datagram=came),
+                )
     senders = _senders(transcript)
     if len(senders) < _SEVERAL:
         return NotExercised(stated("fewer than two clients sent datagrams"))
@@ -107,7 +113,13 @@ def answer_comes_from_the_port_asked(case: Case) -> Ruling:
             )
             ports = joined(map(str, sorted(asked)), stated(" or "))
             dropped = stated("a client with a connected socket, a firewall or NAT would have dropped it")
-            return Finding("DGRAM-06", stated("the answer comes from port {ports}", ports=ports), got, (dropped,))
+            return Finding(
+                "DGRAM-06",
+                stated("the answer comes from port {ports}", ports=ports),
+                got,
+                (dropped,),
+                facts=Facts(port=event.source_port),
+            )
     return Held() if answers else _UNANSWERED
 
 

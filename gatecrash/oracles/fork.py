@@ -10,6 +10,7 @@ from itertools import dropwhile, pairwise
 
 from gatecrash.language import joined, marked, stated
 from gatecrash.model import labels
+from gatecrash.model.facts import Facts
 from gatecrash.model.scenario import Scenario, StartOnTerminal
 from gatecrash.model.transcript import ClientSide, Printed, Snapshot, Started, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
@@ -91,7 +92,7 @@ def parent_never_waits_while_others_knock(case: Case) -> Ruling:
         call=waiting[0].call,
         depth=look.listener.depth,
     )
-    return Finding("FORK-04", expected, got, look.where)
+    return Finding("FORK-04", expected, got, look.where, facts=Facts("accept queue"))
 
 
 def _is_accepted(transcript: Transcript, look: Snapshot) -> Ruling:
@@ -137,6 +138,7 @@ def parent_closes_its_copy(case: Case) -> Ruling:
                 expected,
                 got,
                 (stated("it is held by {processes}", processes=_processes(side.holders)), *look.where),
+                facts=Facts("connection"),
             )
     return Held() if at_work(look) else nobody_at_work()
 
@@ -151,7 +153,13 @@ def child_closes_the_listening_socket(case: Case) -> Ruling:
     if not holding:
         return Held() if at_work(look) else nobody_at_work()
     got = stated("process {pid}, which serves a client, has the listening socket open as well", pid=holding[0])
-    return Finding("FORK-06", stated("a child closes its copy of the listening socket"), got, look.where)
+    return Finding(
+        "FORK-06",
+        stated("a child closes its copy of the listening socket"),
+        got,
+        look.where,
+        facts=Facts("listening socket"),
+    )
 
 
 def _asleep(transcript: Transcript, label: str, meant: Callable[[Snapshot, int], bool]) -> Snapshot | NotExercised:
@@ -313,7 +321,13 @@ def _printed_again(shares: Sequence[Sequence[bytes]], repeated: bytes, reason: s
         stated("with client {n}: {lines}", n=n, lines=repr(b"".join(lines))) for n, lines in enumerate(shares, start=1)
     )
     told = (stated(reason),) if reason else ()
-    return Finding("FORK-14", stated("a line that the parent has printed appears once"), got, (*evidence, *told))
+    return Finding(
+        "FORK-14",
+        stated("a line that the parent has printed appears once"),
+        got,
+        (*evidence, *told),
+        facts=Facts("output"),
+    )
 
 
 def _nobody_knows(shares: Sequence[Sequence[bytes]], line: bytes) -> Finding:

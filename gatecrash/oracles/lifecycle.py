@@ -8,6 +8,7 @@ from signal import Signals
 
 from gatecrash.language import joined, marked, stated
 from gatecrash.model import labels
+from gatecrash.model.facts import Facts
 from gatecrash.model.scenario import Close, HalfClose, Reset, Signal
 from gatecrash.model.transcript import Looked, Snapshot, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
@@ -94,7 +95,12 @@ def sigterm_ends_everything(case: Case) -> Ruling:
     got = stated("the first process has gone, process {pid} lives on{listens}", pid=left, listens=listens)
     settled = after.still in ("quiet", "spinning")
     return Finding(
-        "LIFE-03", stated("SIGTERM ends everything the server started"), got, after.where, conclusive=settled
+        "LIFE-03",
+        stated("SIGTERM ends everything the server started"),
+        got,
+        after.where,
+        conclusive=settled,
+        facts=Facts(processes=tuple(live)),
     )
 
 

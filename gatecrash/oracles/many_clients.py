@@ -6,6 +6,7 @@ import re
 
 from gatecrash.language import joined, stated
 from gatecrash.model import labels
+from gatecrash.model.facts import Facts
 from gatecrash.model.transcript import Sent, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
@@ -37,9 +38,11 @@ def answers_are_not_mixed(case: Case) -> Ruling:
     """
     clients = _connected(case.transcript)
     for client in clients:
-        wrong = _of_another(case, client) or _answer_of_another(case, client)
-        if wrong is not None:
-            return Finding("RESP-18", stated("an answer with nothing of another client in it"), wrong)
+        expected = stated("an answer with nothing of another client in it")
+        if (wrong := _of_another(case, client)) is not None:
+            return Finding("RESP-18", expected, wrong)
+        if (wrong := _answer_of_another(case, client)) is not None:
+            return Finding("RESP-18", expected, wrong, facts=Facts("answer"))
     if not _between(case.transcript):
         return NotExercised(stated("no client sent anything between two parts of the request of another one"))
     return of_each(_would_tell(case, client) for client in clients)
@@ -87,7 +90,11 @@ def everybody_of_a_crowd_is_answered(case: Case) -> Ruling:
         "each of {count} clients that come at once gets its own whole answer, or is turned away", count=len(clients)
     )
     for client in clients:
-        wrong = _of_another(case, client) or _another_answer(case, client) or _cut(case, client)
+        wrong = _of_another(case, client)
+        other = None if wrong is not None else _another_answer(case, client)
+        if other is not None:
+            return Finding("RESP-19", expected, other, facts=Facts("answer"))
+        wrong = wrong or _cut(case, client)
         if wrong is not None:
             return Finding("RESP-19", expected, wrong)
         if (finding := _forgotten("RESP-19", case, client, expected)) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gatecrash.language import stated
+from gatecrash.model.facts import Facts
 from gatecrash.model.transcript import Silent
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
@@ -163,6 +164,7 @@ def _out_of_order(case: Case, place: int, got: Answer, requests: tuple[bytes, ..
         "RESP-17",
         wanted,
         stated("answer {number} has {described}{like}", number=place + 1, described=described(got), like=like),
+        facts=Facts("answer"),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gatecrash.language import joined, marked, stated
 from gatecrash.model.contract import Contract
+from gatecrash.model.facts import Facts
 from gatecrash.model.transcript import Flooded, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
@@ -45,7 +46,9 @@ def _as_promised(case: Case, client: str) -> Ruling:
         got = _refusal(case.contract, key, reading.answers[0])
         if got is None:
             return Held()
-        wrong: Ruling = Finding("RESP-30", "", stated("{client} got {got}", client=client, got=got))
+        wrong: Ruling = Finding(
+            "RESP-30", "", stated("{client} got {got}", client=client, got=got), facts=Facts("answer")
+        )
     elif transcript.end(client) is None and transcript.silence(client) is None:
         return _too_much(transcript, client) or no_answer(case, client)
     else:

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from gatecrash.language import stated
 from gatecrash.model import labels
+from gatecrash.model.facts import Facts
 from gatecrash.model.scenario import Close, Reset
 from gatecrash.model.transcript import ClientSide, Connected, HeldAt, Looked, Snapshot, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
@@ -42,7 +43,9 @@ def everybody_in_the_queue_is_served(case: Case) -> Ruling:
     if depth and (missing is not None or not speaks(case.contract)):
         who = stated("{count} clients came", count=len(came)) if missing is None else missing.got
         got = stated("{got}; the kernel still has {depth} in the accept queue", got=who, depth=depth)
-        return Finding("ACC-02", expected, got, rest.where, conclusive=rest.still == "quiet")
+        return Finding(
+            "ACC-02", expected, got, rest.where, conclusive=rest.still == "quiet", facts=Facts("accept queue")
+        )
     if missing is not None:
         return NotExercised(stated("{got}, but nobody is left in the accept queue", got=missing.got))
     if not speaks(case.contract) and (rest.listener is None or rest.still == "restless"):
@@ -134,7 +137,13 @@ def backlog_is_big_enough(case: Case) -> Ruling:
             dropped = stated(
                 "when {full} clients wait, the next one's SYN is dropped, and sent again after a second", full=full
             )
-            return Finding("ACC-04", stated("a backlog of at least {wanted}", wanted=wanted), got, (dropped,))
+            return Finding(
+                "ACC-04",
+                stated("a backlog of at least {wanted}", wanted=wanted),
+                got,
+                (dropped,),
+                facts=Facts("backlog"),
+            )
     return listening_at_rest(looks[-1].snapshot) or Held()
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from gatecrash.language import stated
 from gatecrash.model import labels
+from gatecrash.model.facts import Facts
 from gatecrash.model.scenario import Connect, Scenario, Settle
 from gatecrash.model.transcript import Snapshot, TracedCall, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
@@ -60,7 +61,7 @@ def _descriptors(rule: str, case: Case, expected: str) -> Finding | NotExercised
         "{number} more after {clients} clients more, all of whom have gone", number=sum(grown.values()), clients=clients
     )
     evidence = tuple(line for pid in grown for line in _new_ones(pid, first, second))
-    return Finding(rule, expected, got, evidence)
+    return Finding(rule, expected, got, evidence, facts=Facts("descriptors"))
 
 
 def _new_ones(pid: int, first: Snapshot, second: Snapshot) -> tuple[str, ...]:
@@ -123,7 +124,13 @@ def _threads_that_stay(case: Case, *looks: Snapshot) -> Finding | None:
         number=sum(grown.values()),
         clients=clients,
     )
-    return Finding("RES-03", stated("no more threads after a second crowd of clients than before"), got, looks[1].where)
+    return Finding(
+        "RES-03",
+        stated("no more threads after a second crowd of clients than before"),
+        got,
+        looks[1].where,
+        facts=Facts("threads"),
+    )
 
 
 def _stacks_that_stay(case: Case, first: Snapshot, second: Snapshot) -> Finding | None:
@@ -148,7 +155,7 @@ def _stacks_that_stay(case: Case, first: Snapshot, second: Snapshot) -> Finding 
         )
         for pid in grown
     )
-    return Finding("RES-03", expected, got, evidence)
+    return Finding("RES-03", expected, got, evidence, facts=Facts("threads"))
 
 
 def _both(transcript: Transcript) -> tuple[Snapshot, Snapshot] | NotExercised:

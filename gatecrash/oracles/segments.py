@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gatecrash.language import marked, stated
 from gatecrash.model import labels
+from gatecrash.model.facts import Facts
 from gatecrash.model.scenario import Send
 from gatecrash.model.transcript import Got, Looked, Sent, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
@@ -107,7 +108,8 @@ def _not_too_early(case: Case, client: str) -> Ruling:
         got = stated(
             "{client} got status {status} when {so_far}", client=client, status=answers[0].status, so_far=so_far
         )
-        return Finding("RESP-03", stated("no answer of success before the whole head of the request is there"), got)
+        expected = stated("no answer of success before the whole head of the request is there")
+        return Finding("RESP-03", expected, got, facts=Facts("answer"))
     answers = settled(case, client).answers
     if not answers:
         return no_answer(case, client)

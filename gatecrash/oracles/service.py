@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatecrash.language import joined, stated
+from gatecrash.model.facts import NO_FACTS, Facts
 from gatecrash.model.scenario import Connect, Receive
 from gatecrash.model.transcript import WHY_NOT, NotConnected, NotSent, Sent, ServerEnded, Silent, Transcript
 from gatecrash.model.verdicts import Case, Difference, Evidence, Finding, Held, NotExercised, Ruling
@@ -24,6 +25,7 @@ class Unserved:
     proven: bool = True
     difference: Difference | None = None
     unseen: NotExercised | None = None
+    facts: Facts = NO_FACTS
 
 
 def unserved(case: Case, client: str) -> Unserved | None:
@@ -45,7 +47,7 @@ def unserved(case: Case, client: str) -> Unserved | None:
     if not protocol.served(sent, received, ended=over, alone=alone, unasked=case.plain.get(b"")):
         return what_came(transcript, client)
     strange = protocol.strange(client, sent, received, alone)
-    return None if strange is None else Unserved(client, strange)
+    return None if strange is None else Unserved(client, strange, facts=Facts("answer"))
 
 
 def _was_to_connect(transcript: Transcript, client: str) -> bool:
@@ -89,7 +91,7 @@ def as_finding(rule: str, expected: str, missing: Unserved | None) -> Finding | 
     """The finding that a client was not served, or None."""
     if missing is None or missing.unseen is not None:
         return None
-    return Finding(rule, expected, missing.got, missing.evidence, missing.difference, missing.proven)
+    return Finding(rule, expected, missing.got, missing.evidence, missing.difference, missing.proven, missing.facts)
 
 
 def ruled(rule: str, expected: str, case: Case, clients: tuple[str, ...]) -> Ruling:

@@ -8,6 +8,7 @@ from typing import Literal
 from gatecrash.language import stated
 from gatecrash.model import labels
 from gatecrash.model.contract import Contract
+from gatecrash.model.facts import Facts
 from gatecrash.model.transcript import Snapshot, Started, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
@@ -122,7 +123,12 @@ def address_is_reachable(case: Case) -> Ruling:
                 stated(", or {address} as promised", address=case.contract.address) if case.contract.address else ""
             )
             expected = stated("it listens on 127.0.0.1 or on all addresses{promised}", promised=promised)
-            return Finding("ACC-13", expected, stated("it listens on {address} alone", address=listener.address))
+            return Finding(
+                "ACC-13",
+                expected,
+                stated("it listens on {address} alone", address=listener.address),
+                facts=Facts(address=listener.address),
+            )
     return listening_at_rest(looks[-1].snapshot) or Held()
 
 

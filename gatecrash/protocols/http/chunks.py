@@ -38,7 +38,8 @@ def read_chunks(data: bytes, start: int) -> Chunks:
         if position > len(data):
             return _stopped(data, parts, len(data), stated("a chunk of {size} bytes", size=size))
         if not data.startswith(b"\r\n", position):
-            return _stopped(data, parts, position, stated("CRLF behind a chunk of {size} bytes", size=size))
+            expected = stated("CRLF behind a chunk of {size} bytes", size=size)
+            return _stopped(data, parts, position, expected, cut_off=data[position:] in (b"", b"\r"))
         position += 2
 
 
@@ -47,17 +48,17 @@ def _behind_trailers(data: bytes, parts: list[bytes], position: int) -> Chunks:
         return Chunks(b"".join(parts), position + 2, True, False, None)
     end = data.find(b"\r\n\r\n", position)
     if end < 0:
-        return _stopped(data, parts, position, stated("an empty line behind the last chunk"))
+        return _stopped(data, parts, position, stated("an empty line behind the last chunk"), cut_off=True)
     return Chunks(b"".join(parts), end + 4, True, False, None)
 
 
-def _stopped(data: bytes, parts: list[bytes], position: int, expected: str) -> Chunks:
-    """Reading cannot go on at `position`: because the data ends there, or because it is wrong."""
+def _stopped(data: bytes, parts: list[bytes], position: int, expected: str, *, cut_off: bool | None = None) -> Chunks:
+    """Reading cannot go on at `position`: because the data ends there (`cut_off`), or because it is wrong.
+
+    None: where no line ends in the rest, and that is short, the data ends.
+    """
     rest = data[position:]
-    cut_off = b"\n" not in rest[:4096] and len(rest) < 4096
-    if expected.startswith("CRLF"):
-        cut_off = rest in (b"", b"\r")
-    if expected.startswith("an empty line"):
-        cut_off = True
+    if cut_off is None:
+        cut_off = b"\n" not in rest[:4096] and len(rest) < 4096
     problem = Problem("chunk", position, rest[:40], expected)
     return Chunks(b"".join(parts), len(data), False, cut_off, problem)
