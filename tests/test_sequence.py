@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from gatecrash.diagrams import Arrow, Band, Diagram, Mark, Row, diagram, text_of
+from gatecrash.diagrams.canvas import SeenBefore
+from gatecrash.diagrams.cast import cast_of, child
 from gatecrash.diagrams.rows import Drawing
 from gatecrash.diagrams.shortening import MOST_CHILDREN, MOST_CLIENTS, MOST_ROWS
 from gatecrash.language import stated
@@ -373,3 +375,9 @@ def test_a_server_that_was_ended_for_its_many_processes_says_so() -> None:
     ended = (Connect("B"), [ServerEnded(0, -9, overrun=1025)])
     picture = drawn(transcript(*asked("A", b"x"), ended), Finding("RES-06", "", "it had 1025 processes"))
     assert text_of(the(picture, "died").words) == "ended at 1025 processes"
+
+
+def test_who_is_the_first_process_of_another_look_has_no_lane_of_a_child() -> None:
+    """Of a server that was started again: each look has a first process of its own."""
+    cast = replace(cast_of(transcript()), mains=(6, 7), children=(8,))
+    assert SeenBefore(live={6, 7, 8}, main=7).alive(cast, "child") == (child(8),)

@@ -26,10 +26,11 @@ class SeenBefore:
     threads: dict[int, int] = field(default_factory=dict)
     main: int | None = None
 
-    def alive(self, who: Who, serving: set[int] | None = None) -> tuple[str, ...]:
+    def alive(self, cast: Cast, who: Who, serving: set[int] | None = None) -> tuple[str, ...]:
         """The lanes of the processes an act on `who` is about, as far as they are known."""
         pids = sorted(self.live - {self.main})
-        children = tuple(child(pid) for pid in pids if who != "serving" or pid in (serving or set()))
+        of_them = (pid for pid in pids if who != "serving" or pid in (serving or set()))
+        children = tuple(child(pid) for pid in of_them if pid in cast.children)  # another one may have been the first
         if who == "all":
             return (SERVER, *children)
         return children or (SERVER,)

@@ -81,7 +81,7 @@ class Drawing(Canvas):
 
     @step.register
     def _freeze(self, step: steps.Freeze) -> None:
-        lanes = (SERVER,) if step.who == "parent" else self.known.alive(step.who)
+        lanes = (SERVER,) if step.who == "parent" else self.known.alive(self.cast, step.who)
         self.frozen = lanes
         self.mark(lanes, "frozen", say("frozen (SIGSTOP)"))
 
@@ -116,7 +116,9 @@ class Drawing(Canvas):
 
     @step.register
     def _signal(self, step: steps.Signal) -> None:
-        lanes = (SERVER,) if step.who == "parent" else self.known.alive(step.who, set(self.cast.serves.values()))
+        lanes = (
+            (SERVER,) if step.who == "parent" else self.known.alive(self.cast, step.who, set(self.cast.serves.values()))
+        )
         self.mark(lanes, "signalled", step.name)
         self.known.doing.clear()
 
