@@ -249,14 +249,14 @@ def _stream_protocol(session: Session, found: Discovery) -> Protocol | None:
     return None
 
 
-def _spoken(session: Session, played: Scenario, received: bytes, found: Discovery) -> Protocol:
-    sent = played.sent_by("A")
+def _spoken(session: Session, scenario: Scenario, received: bytes, found: Discovery) -> Protocol:
+    sent = scenario.sent_by("A")
     if received.startswith(b"HTTP"):
         return "http"
     if _alike(sent, received):
         return "echo"
     # What the server always says before is its protocol; what it did not say to its first client is a mistake.
-    if _behind_other_words(sent, received) and _alike(sent, session.play(played, fresh=True).received("A")):
+    if _behind_other_words(sent, received) and _alike(sent, session.play(scenario, fresh=True).received("A")):
         return "echo"
     found.notes.append(say("To a GET request it said {received}.", received=shown(received)) + _hint(sent, received))
     return "none"

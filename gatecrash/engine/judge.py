@@ -39,7 +39,7 @@ class Example:
 def judge(
     session: Session,
     rule: Rule,
-    played: Scenario,
+    scenario: Scenario,
     *,
     build: str = "plain",
     fresh: bool = False,
@@ -53,12 +53,12 @@ def judge(
     """
     # What is answered does not matter to the sanitizers, and the memory suite's rude bytes may get no answer.
     if build == "plain" and rule.area != "memory":
-        session.learn_plain(played)
+        session.learn_plain(scenario)
 
     def play() -> Transcript:
-        return session.play(played, build=build, fresh=True, sure=True)
+        return session.play(scenario, build=build, fresh=True, sure=True)
 
-    transcript = session.play(played, build=build, fresh=fresh, wait_policy=wait_policy, sure=sure)
+    transcript = session.play(scenario, build=build, fresh=fresh, wait_policy=wait_policy, sure=sure)
     others = tuple(broken_invariants(session.case(transcript)))
     if build != "plain" and rule.area != "memory":
         return Example(_said_by_sanitizers(rule, others), transcript, others)

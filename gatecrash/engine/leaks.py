@@ -77,12 +77,12 @@ def many_times(played: Scenario) -> Scenario:
     return scenario(*rounds[:_ROUNDS], once, *rounds[_ROUNDS:], twice)
 
 
-def _confirmed(session: Session, played: Scenario, rules: list[str]) -> Iterator[Leak]:
+def _confirmed(session: Session, scenario: Scenario, rules: list[str]) -> Iterator[Leak]:
     for name in rules:
         rule = load().get(name)
         if verdict_without_trying(rule, session, Prerequisites(session)) is not None:
             continue
-        example = judge(session, rule, played, fresh=True)
+        example = judge(session, rule, scenario, fresh=True)
         if example.finding is not None and example.finding.conclusive:
             session.leak_watch.muted.add(name)
-            yield example.finding, played, example.transcript
+            yield example.finding, scenario, example.transcript

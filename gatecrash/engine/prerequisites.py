@@ -86,9 +86,9 @@ class Prerequisites:
             return broken_here(rule, finding)
         return unproven_here(rule, finding)
 
-    def _probed(self, rule: str, played: Scenario, *, sure: bool = False) -> Finding | None:
+    def _probed(self, rule: str, scenario: Scenario, *, sure: bool = False) -> Finding | None:
         """What is found broken when the rule's probe is played on a fresh server."""
-        return judge(self.session, load().get(rule), played, fresh=True, sure=sure).finding
+        return judge(self.session, load().get(rule), scenario, fresh=True, sure=sure).finding
 
 
 def verdict_without_trying(

@@ -202,7 +202,7 @@ class Session:
 
     def play(
         self,
-        played: Scenario,
+        scenario: Scenario,
         *,
         build: str = "plain",
         fresh: bool = False,
@@ -216,22 +216,22 @@ class Session:
         """
         if time.monotonic() > self.until:
             raise TooSlow(say("there was no time left for it"))
-        if fresh and self._worn and any(isinstance(step, StartOnTakenPort) for step in played.steps):
+        if fresh and self._worn and any(isinstance(step, StartOnTakenPort) for step in scenario.steps):
             self._new_arena()  # or TIME_WAIT might keep us from taking the port
         start = self.fresh if fresh else self.server
-        memory = self._tick_memory.setdefault((build, played.traps), TickMemory())
+        memory = self._tick_memory.setdefault((build, scenario.traps), TickMemory())
         ticks = Ticks(
             memory, "patient" if fresh else wait_policy, linger=min(_LINGER, self.patience / 2) if sure else 0.0
         )
-        return self.play_on(start(build, played.traps), played, ticks)
+        return self.play_on(start(build, scenario.traps), scenario, ticks)
 
-    def play_on(self, server: Server, played: Scenario, ticks: Ticks | None = None) -> Transcript:
+    def play_on(self, server: Server, scenario: Scenario, ticks: Ticks | None = None) -> Transcript:
         """Play a scenario on this server; `ticks` is what is known of its timed waits."""
         player = Player(
             server, self.contract, patience=self.patience, ticks=ticks, own=self.own, most=self.scenario_seconds
         )
         try:
-            transcript = player.play(played)
+            transcript = player.play(scenario)
         except TooSlow:
             self.drop()  # it is in the middle of something
             raise
@@ -253,22 +253,22 @@ class Session:
             plain = {sent: replace(one, moves=self._moved[1].get(sent, one.moves)) for sent, one in plain.items()}
         return Case(self.protocol.owed(transcript), self.contract, plain)
 
-    def learn_plain(self, played: Scenario) -> None:
+    def learn_plain(self, scenario: Scenario) -> None:
         """Make sure the plain answer to everything the clients of this scenario send is known."""
         if self.protocol.has_yardstick:
             if sum(len(plain.received) for plain in self._plain.values()) > _MOST_PLAIN:
                 self._plain.clear()
-            for sent in self._asked_in(played):
+            for sent in self._asked_in(scenario):
                 if sent not in self._plain:
                     self._plain[sent] = self._ask(sent)
 
-    def learn_anew(self, played: Scenario) -> bool:
+    def learn_anew(self, scenario: Scenario) -> bool:
         """Ask everything once more, twice, in its order, on a fresh server; whether the answers are others by now.
 
         What changes from one fresh server to the next, where the same was asked before, changes by itself. What changes
         when it is asked again on the same one was changed by what was asked before.
         """
-        wanted = [sent for sent in self._asked_in(played) if sent in self._plain]
+        wanted = [sent for sent in self._asked_in(scenario) if sent in self._plain]
         self.fresh()
         first = {sent: self._ask(sent) for sent in wanted}
         second = {sent: self._ask(sent) for sent in wanted}
@@ -283,12 +283,12 @@ class Session:
             self._plain[sent] = replace(now, varies=varies, moves=moves[sent] if safe else known.moves)
             self._before[sent] = before
             changed = changed or bool(parted - known.varies)
-        self._moved = (played, moves)
+        self._moved = (scenario, moves)
         return changed
 
-    def _asked_in(self, played: Scenario) -> tuple[bytes, ...]:
+    def _asked_in(self, scenario: Scenario) -> tuple[bytes, ...]:
         """Each single request of those who send several, and what each client sends."""
-        streams = tuple(played.sent.values())
+        streams = tuple(scenario.sent.values())
         single = (request for sent in streams for request in self.protocol.single_requests(sent))
         return tuple(dict.fromkeys([*single, *streams]))
 

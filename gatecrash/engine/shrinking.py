@@ -15,13 +15,13 @@ from gatecrash.model.scenario import Scenario, Send, SendDatagram, Settle, Step,
 _SHORT, _TWO = 8, 2  # bytes: less is not worth a play; segments
 
 
-def fewer_segments(played: Scenario) -> Iterator[Scenario]:
+def fewer_segments(scenario: Scenario) -> Iterator[Scenario]:
     """Where a client sends three segments or more in a row, the same bytes in two."""
-    for first, last in _runs(played.steps):
-        run = [step for step in played.steps[first:last] if isinstance(step, Send)]
+    for first, last in _runs(scenario.steps):
+        run = [step for step in scenario.steps[first:last] if isinstance(step, Send)]
         for cut in dict.fromkeys((1, len(run) - 1, len(run) // 2)):
             two = (_as_one(run[:cut]), _as_one(run[cut:]))
-            yield replace(played, steps=(*played.steps[:first], *two, *played.steps[last:]))
+            yield replace(scenario, steps=(*scenario.steps[:first], *two, *scenario.steps[last:]))
 
 
 def _runs(steps: Sequence[Step]) -> Iterator[tuple[int, int]]:
@@ -38,20 +38,20 @@ def _as_one(run: Sequence[Send]) -> Send:
     return replace(run[-1], data=b"".join(step.data for step in run))
 
 
-def smaller(played: Scenario) -> Iterator[Scenario]:
+def smaller(scenario: Scenario) -> Iterator[Scenario]:
     """Each of its clients alone; then, its payloads cut: by half first, at last by a byte."""
-    if len(played.clients) > 1:
-        yield from (_alone(played, client) for client in played.clients)
-    for at, step in enumerate(played.steps):
+    if len(scenario.clients) > 1:
+        yield from (_alone(scenario, client) for client in scenario.clients)
+    for at, step in enumerate(scenario.steps):
         if isinstance(step, Send | SendDatagram) and len(step.data) > _SHORT:
             size = len(step.data)
             for length in dict.fromkeys((size // 2, size * 3 // 4, size * 7 // 8, size - 1)):
-                yield _with_step(played, at, replace(step, data=step.data[:length]))
+                yield _with_step(scenario, at, replace(step, data=step.data[:length]))
 
 
-def _alone(played: Scenario, client: str) -> Scenario:
+def _alone(scenario: Scenario, client: str) -> Scenario:
     """As client A; of looks with nothing between them the last one is left."""
-    own = [step for step in played.steps if getattr(step, "client", client) == client]
+    own = [step for step in scenario.steps if getattr(step, "client", client) == client]
     behind = [*own[1:], None]
     started = False
     kept: list[Step] = []
@@ -60,8 +60,8 @@ def _alone(played: Scenario, client: str) -> Scenario:
         idle = isinstance(step, Settle) and (not started or isinstance(following, Settle))
         if not idle:
             kept.append(played_by("A", step))
-    return replace(played, steps=tuple(kept))
+    return replace(scenario, steps=tuple(kept))
 
 
-def _with_step(played: Scenario, at: int, step: Step) -> Scenario:
-    return replace(played, steps=(*played.steps[:at], step, *played.steps[at + 1 :]))
+def _with_step(scenario: Scenario, at: int, step: Step) -> Scenario:
+    return replace(scenario, steps=(*scenario.steps[:at], step, *scenario.steps[at + 1 :]))

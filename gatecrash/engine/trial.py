@@ -87,7 +87,7 @@ class Trial:
         self._fresh = False
         self._unstarted = ""  # why it could not be started again
         self._overrun = ""  # why this rule cannot be seen: the server forks without end
-        self._haste: WaitPolicy = "careful" if rule.careful else "hasty"
+        self._wait_policy: WaitPolicy = "careful" if rule.careful else "hasty"
         self._compared_less = False  # an example was let go because what a lone client gets is not what it was
         self.verdict: Verdict | None = None
 
@@ -112,9 +112,9 @@ class Trial:
         probe = None if self.probe is None else self._fitted(self.probe(self.contract))
         by_probe = None if probe is None else self._probed(probe)
 
-        def example(played: Scenario) -> None:
-            if played != probe:  # it was played
-                self._example(played)
+        def example(scenario: Scenario) -> None:
+            if scenario != probe:  # it was played
+                self._example(scenario)
 
         left = limit - (probe is not None)
         try:
@@ -131,9 +131,9 @@ class Trial:
                 self._conclude(self._narrowed(by_probe))
             self.verdict = self.verdict or self._held()
 
-    def _fitted(self, played: Scenario) -> Scenario:
+    def _fitted(self, scenario: Scenario) -> Scenario:
         """As this contract allows it; no input whatever excuses a memory error."""
-        return played if self.rule.area == "memory" else protocol_of(self.contract).fitted(played)
+        return scenario if self.rule.area == "memory" else protocol_of(self.contract).fitted(scenario)
 
     def _probed(self, probe: Scenario) -> RuleBroken | None:
         """Play the first example, and note what it means for the rules that build on this one."""
@@ -179,13 +179,13 @@ class Trial:
 
     # -- one example --------------------------------------------------------------------------------------------
 
-    def _example(self, played: Scenario) -> None:
-        if played in self._broken:
-            raise self._broken[played]
+    def _example(self, scenario: Scenario) -> None:
+        if scenario in self._broken:
+            raise self._broken[scenario]
         if self._overrun or self._out_of_time():
             return
         try:
-            broken = self._seen(played)
+            broken = self._seen(scenario)
         except TooSlow as error:
             self._broken_off = self._broken_off or str(error)
             return
@@ -196,12 +196,12 @@ class Trial:
             return
         if self._shrink_until is None:
             self._shrink_until = time.monotonic() + self.profile.shrink_seconds
-        self._remember(played, broken)
+        self._remember(scenario, broken)
         raise broken
 
-    def _remember(self, played: Scenario, broken: RuleBroken) -> None:
+    def _remember(self, scenario: Scenario, broken: RuleBroken) -> None:
         """Keep it, and the smallest; of the others only as many as there is room for: they can be played again."""
-        self._broken[played] = broken
+        self._broken[scenario] = broken
         while len(self._broken) > 2 and sum(map(_weight, self._broken.values())) > _MOST_KEPT:
             smallest = min(self._broken.values(), key=_size)
             others = [key for key, one in self._broken.items() if one not in (broken, smallest)]
@@ -213,18 +213,18 @@ class Trial:
         spent = (self.session.own.seconds - self._own_before) / self.profile.seconds
         return spent > 1 and (self.examples >= _FEW_EXAMPLES or spent > _FAR_TOO_LONG)
 
-    def _seen(self, played: Scenario) -> RuleBroken | None:
+    def _seen(self, scenario: Scenario) -> RuleBroken | None:
         self.examples += 1
-        example = self._judge(played, fresh=self._fresh, wait_policy=self._haste)
+        example = self._judge(scenario, fresh=self._fresh, wait_policy=self._wait_policy)
         if example.finding is not None and example.transcript.early:
-            example = self._judge(played, fresh=False)
+            example = self._judge(scenario, fresh=False)
             if example.finding is None:  # it only looked broken too early: for this rule, look later from now on
-                self._haste = "careful" if self._haste == "hasty" else "patient"
+                self._wait_policy = "careful" if self._wait_policy == "hasty" else "patient"
         if example.finding is not None:
-            example = self._blamed_afresh(played)
-        return self._noted(example, played)
+            example = self._blamed_afresh(scenario)
+        return self._noted(example, scenario)
 
-    def _noted(self, example: Example, played: Scenario) -> RuleBroken | None:
+    def _noted(self, example: Example, scenario: Scenario) -> RuleBroken | None:
         """Write down what became of one example; returns what is broken for certain."""
         match example.ruling:
             case Held():
@@ -234,44 +234,44 @@ class Trial:
                 self.unexercised.append(unseen)
                 return None
             case finding:
-                return self._noted_finding(finding, example.transcript, played)
+                return self._noted_finding(finding, example.transcript, scenario)
 
-    def _noted_finding(self, finding: Finding, transcript: Transcript, played: Scenario) -> RuleBroken | None:
+    def _noted_finding(self, finding: Finding, transcript: Transcript, scenario: Scenario) -> RuleBroken | None:
         if not finding.conclusive:
             flood = transcript.flooded
             self._flooded = self._flooded or (flood.line() if flood is not None else "")
             self.unproved.append(finding)
             return None
         if finding.rule != self.rule.id:
-            self._note_other(finding, played, transcript)
+            self._note_other(finding, scenario, transcript)
             return None
         self.exercised += 1
-        return RuleBroken(finding, played, transcript)
+        return RuleBroken(finding, scenario, transcript)
 
-    def _blamed_afresh(self, played: Scenario) -> Example:
+    def _blamed_afresh(self, scenario: Scenario) -> Example:
         """What a fresh server shows, watched long enough to blame it; a used one may have to be met by chance."""
-        example = self._judge(played, fresh=True, sure=True)
+        example = self._judge(scenario, fresh=True, sure=True)
         for _ in range(0 if self._fresh else _FRESH_TRIES - 1):
             if example.finding is not None:
                 break
-            example = self._judge(played, fresh=True, sure=True)
+            example = self._judge(scenario, fresh=True, sure=True)
         return example
 
     def _judge(
-        self, played: Scenario, *, fresh: bool, wait_policy: WaitPolicy = "patient", sure: bool = False
+        self, scenario: Scenario, *, fresh: bool, wait_policy: WaitPolicy = "patient", sure: bool = False
     ) -> Example:
         example = judge(
-            self.session, self.rule, played, build=self.build, fresh=fresh, wait_policy=wait_policy, sure=sure
+            self.session, self.rule, scenario, build=self.build, fresh=fresh, wait_policy=wait_policy, sure=sure
         )
         for other in example.others:
-            self._note_other(other, played, example.transcript)
+            self._note_other(other, scenario, example.transcript)
         if self.build == "plain":
             for leak in leaks_of(self.session, example.transcript):
                 self._note_other(*leak)
         self._compared_less = self._compared_less or (example.finding is None and example.changed)
         return example
 
-    def _note_other(self, finding: Finding, played: Scenario, transcript: Transcript) -> None:
+    def _note_other(self, finding: Finding, scenario: Scenario, transcript: Transcript) -> None:
         """An invariant broke under another rule's scenario: reported once under its own rule, then muted."""
         if finding.rule == load().overrun != self.rule.id:
             self._overrun = broken_here(finding.rule, finding)
@@ -280,7 +280,7 @@ class Trial:
                 finding.rule,
                 "fail",
                 finding=finding,
-                scenario=played,
+                scenario=scenario,
                 transcript=transcript.trimmed(),
                 examples=1,
                 exercised=1,
@@ -309,12 +309,12 @@ class Trial:
             confirmed=(shown, self.profile.replays),
         )
 
-    def replay(self, played: Scenario, times: int) -> int:
+    def replay(self, scenario: Scenario, times: int) -> int:
         """Play a scenario on `times` fresh servers; how often the rule was broken."""
         shown = 0
         for _ in range(times):
             try:
-                finding = self._judge(played, fresh=True, sure=True).finding
+                finding = self._judge(scenario, fresh=True, sure=True).finding
             except TargetError:
                 continue
             shown += finding is not None and finding.conclusive and finding.rule == self.rule.id

@@ -170,11 +170,11 @@ def _both(transcript: Transcript) -> tuple[Snapshot, Snapshot] | NotExercised:
     return first, second
 
 
-def _between(played: Scenario) -> int:
+def _between(scenario: Scenario) -> int:
     """How many clients came between the two looks."""
-    called = [step.label if isinstance(step, Settle) else "" for step in played.steps]
+    called = [step.label if isinstance(step, Settle) else "" for step in scenario.steps]
     start, end = called.index(labels.FIRST_CROWD), called.index(labels.SECOND_CROWD)
-    return sum(isinstance(step, Connect) for step in played.steps[start:end])
+    return sum(isinstance(step, Connect) for step in scenario.steps[start:end])
 
 
 @oracle("RES-04")

@@ -154,9 +154,9 @@ class ApplicationProtocol(ABC):
 
     # -- how a scenario, and what came of it, is fitted to it ----------------------------------------------------
 
-    def fitted(self, played: Scenario) -> Scenario:
+    def fitted(self, scenario: Scenario) -> Scenario:
         """The scenario as this protocol allows it."""
-        return played
+        return scenario
 
     def owed(self, transcript: Transcript) -> Transcript:
         """The transcript as if each client had sent the very bytes that it is owed."""

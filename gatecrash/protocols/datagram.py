@@ -111,10 +111,10 @@ class DatagramEcho(ApplicationProtocol):
         """Never: a datagram is whole by itself, and whether another one comes is for silence to decide."""
         return False
 
-    def fitted(self, played: Scenario) -> Scenario:
+    def fitted(self, scenario: Scenario) -> Scenario:
         if self.contract.echo.unit not in ("lines", "upper"):
-            return played
-        return Scenario(tuple(_as_text(step) for step in played.steps))
+            return scenario
+        return Scenario(tuple(_as_text(step) for step in scenario.steps))
 
     def owed(self, transcript: Transcript) -> Transcript:
         return in_upper_case(transcript) if self.contract.echo.unit == "upper" else transcript

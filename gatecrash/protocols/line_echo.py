@@ -21,9 +21,9 @@ _AS_TEXT = bytes(_FILL if byte in _NO_TEXT else byte for byte in range(256))
 class LineEcho(StreamEcho):
     """What comes back is what was sent, a line at a time."""
 
-    def fitted(self, played: Scenario) -> Scenario:
-        steps = list(played.steps)
-        for client in played.clients:
+    def fitted(self, scenario: Scenario) -> Scenario:
+        steps = list(scenario.steps)
+        for client in scenario.clients:
             own = [(at, step) for at, step in enumerate(steps) if getattr(step, "client", None) == client]
             run: list[tuple[int, Send]] = []
             for at, step in [*own, (len(steps), None)]:
