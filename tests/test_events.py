@@ -11,12 +11,12 @@ import pytest
 from gatecrash.engine import worker_pool
 from gatecrash.engine.events import (
     EngineFailed,
-    Event,
     Events,
     Finished,
     Interrupted,
     RuleJudged,
     RuleStarted,
+    RunEvent,
     TargetPrepared,
     WorkerLost,
     listen,
@@ -59,14 +59,14 @@ def passed(rule: str) -> Result:
     return Result(item(rule), (Verdict(rule, "pass"),))
 
 
-def kinds(events: list[Event]) -> list[str]:
+def kinds(events: list[RunEvent]) -> list[str]:
     return [type(event).__name__ for event in events]
 
 
 def test_a_run_prepares_tries_each_rule_and_finishes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     first = (RuleStarted("STREAM-01", "plain"), passed("STREAM-01"))
     second = (RuleStarted("STREAM-02", "plain"), passed("STREAM-02"))
-    heard: list[Event] = []
+    heard: list[RunEvent] = []
     record = listen(a_run(monkeypatch, tmp_path, *first, *second).events(), heard.append)
     judged = ["RuleStarted", "RuleJudged"]
     assert kinds(heard) == ["TargetPrepared", *judged, *judged, "Finished"]
@@ -80,7 +80,7 @@ def test_a_lost_worker_is_told_before_its_rule_and_costs_no_other(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     how = "a worker ended (status -9) while it tried STREAM-01"
-    heard: list[Event] = []
+    heard: list[RunEvent] = []
     run = a_run(monkeypatch, tmp_path, Result(item("STREAM-01"), lost=how), passed("STREAM-02"))
     record = listen(run.events(), heard.append)
     assert heard[1] == WorkerLost("STREAM-01", "plain", how)
@@ -93,7 +93,7 @@ def test_a_lost_worker_is_told_before_its_rule_and_costs_no_other(
 
 
 def test_a_fault_of_ours_is_told_and_is_the_records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    heard: list[Event] = []
+    heard: list[RunEvent] = []
     run = a_run(monkeypatch, tmp_path, Result(item("STREAM-01"), fault="Traceback: a bug"), passed("STREAM-02"))
     record = listen(run.events(), heard.append)
     assert EngineFailed("Traceback: a bug") in heard
@@ -115,11 +115,11 @@ def test_the_first_broken_rule_ends_a_run_that_wants_no_more(monkeypatch: pytest
 
 @pytest.mark.parametrize("met", [TargetPrepared, RuleJudged])
 def test_an_interrupt_that_meets_a_listener_ends_the_run_with_what_is_known(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, met: type[Event]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, met: type[RunEvent]
 ) -> None:
-    heard: list[Event] = []
+    heard: list[RunEvent] = []
 
-    def interrupted(event: Event) -> None:
+    def interrupted(event: RunEvent) -> None:
         heard.append(event)
         if isinstance(event, met):
             raise KeyboardInterrupt
@@ -138,7 +138,7 @@ def test_an_interrupt_that_meets_the_run_itself_is_told_too(monkeypatch: pytest.
 
     run = a_run(monkeypatch, tmp_path)
     monkeypatch.setattr(worker_pool.WorkerPool, "results", results)
-    heard: list[Event] = []
+    heard: list[RunEvent] = []
     assert listen(run.events(), heard.append).summary["pass"] == 1
     assert Interrupted() in heard
 
@@ -152,7 +152,7 @@ def test_a_listener_that_fails_ends_the_stream() -> None:
         finally:
             ended.append("workers")
 
-    def fails(event: Event) -> None:
+    def fails(event: RunEvent) -> None:
         raise OSError("the report cannot be written")
 
     with pytest.raises(OSError, match="cannot be written"):

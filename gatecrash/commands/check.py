@@ -15,7 +15,7 @@ from gatecrash.commands import absolute
 from gatecrash.commands.options import add_contract, add_profile, add_rules
 from gatecrash.commands.points import grading_asked, unused_grading
 from gatecrash.config.scheme import Scheme
-from gatecrash.engine.events import Event, RuleJudged, TargetPrepared, listen
+from gatecrash.engine.events import RuleJudged, RunEvent, TargetPrepared, listen
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.profiles import profile, seconds
 from gatecrash.engine.references import default_target
@@ -145,7 +145,7 @@ class Progress:
         if self.live is not None:
             self.live.stop()
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: RunEvent) -> None:
         """Show what an event says of the target or of rules."""
         match event:
             case TargetPrepared():

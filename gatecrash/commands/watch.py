@@ -15,7 +15,7 @@ from rich.text import Text
 from gatecrash.commands import absolute
 from gatecrash.commands.changes import Changes
 from gatecrash.commands.options import add_contract, add_profile, add_rules
-from gatecrash.engine.events import Event, Events, Finished, Interrupted, RuleJudged, TargetPrepared
+from gatecrash.engine.events import Events, Finished, Interrupted, RuleJudged, RunEvent, TargetPrepared
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.run import Run
 from gatecrash.engine.run_request import RunRequest
@@ -103,7 +103,7 @@ class _LiveBoard:
         self._title = ""
         self._heard: list[Verdict] = []
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: RunEvent) -> None:
         match event:
             case TargetPrepared():
                 self._title = event.prepared.name

@@ -73,12 +73,12 @@ class Finished:
     record: RunRecord
 
 
-Event = TargetPrepared | RuleStarted | RuleJudged | WorkerLost | EngineFailed | Interrupted | Finished
-Events = Generator[Event, None, None]
-Listener = Callable[[Event], None]
+RunEvent = TargetPrepared | RuleStarted | RuleJudged | WorkerLost | EngineFailed | Interrupted | Finished
+Events = Generator[RunEvent, None, None]
+RunListener = Callable[[RunEvent], None]
 
 
-def listen(events: Events, *listeners: Listener) -> RunRecord:
+def listen(events: Events, *listeners: RunListener) -> RunRecord:
     """Tell the listeners of every event, in their order; returns the record that the last one brings.
 
     An interrupt that meets a listener at work is the run's affair all the same: it is told of it, and ends.

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from gatecrash.engine.events import EngineFailed, Event, RuleJudged, TargetPrepared
+from gatecrash.engine.events import EngineFailed, RuleJudged, RunEvent, TargetPrepared
 from gatecrash.engine.run_request import RunRequest
 from gatecrash.errors import GatecrashError, TargetError
 from gatecrash.model.contract import Contract
@@ -25,7 +25,7 @@ class Recorder:
         self._faults: dict[str, None] = {}
         self.started = time.monotonic()
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: RunEvent) -> None:
         """Take one event in."""
         match event:
             case TargetPrepared():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gatecrash.engine.events import EngineFailed, Event, RuleJudged
+from gatecrash.engine.events import EngineFailed, RuleJudged, RunEvent
 from gatecrash.engine.run import Run
 from gatecrash.errors import GatecrashError
 from gatecrash.model.verdicts import Verdict
@@ -35,7 +35,7 @@ class Gatherer:
         self._verdicts: list[Verdict] = []
         self._heard = False
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: RunEvent) -> None:
         """Take one event in."""
         self._heard = True
         if isinstance(event, RuleJudged):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from gatecrash.engine.events import Event, RuleJudged, TargetPrepared
+from gatecrash.engine.events import RuleJudged, RunEvent, TargetPrepared
 from gatecrash.reports.formats import Report
 from gatecrash.results.record import RunRecord
 
@@ -16,7 +16,7 @@ class LiveReports:
         self._reports = tuple(report for report in reports if report.live)
         self._known = known
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: RunEvent) -> None:
         """Write them when the target is known, and after every rule."""
         if self._reports and isinstance(event, TargetPrepared | RuleJudged):
             record = self._known()

@@ -59,9 +59,11 @@ def test_head_is_answered_without_a_body(trial: Trial) -> None:
     trial.verify(pairs.map(lambda both: scenario(_visit("A", both[0]), _visit("B", both[1]))))
 
 
-@pytest.mark.rule("RESP-14", probe=lambda contract: _asked_plainly(contract))
+@pytest.mark.rule("RESP-14", probe=lambda contract: scenario(_visit("A", _to_close(get_request(contract.http.path)))))
 def test_an_announced_close_is_kept(trial: Trial) -> None:
-    trial.verify(_asked(trial.contract))
+    """Half of the clients ask for the end (RFC 9112 9.6); a server may announce it to others, too."""
+    asked_to_close = _requests(trial.contract, _METHODS).map(lambda request: scenario(_visit("A", _to_close(request))))
+    trial.verify(asked_to_close | _asked(trial.contract))
 
 
 @pytest.mark.rule("RESP-23")
@@ -93,6 +95,13 @@ def _requests(contract: Contract, methods: Sequence[str]) -> SearchStrategy[byte
         st.sampled_from(_VERSIONS),
         st.lists(st.sampled_from(_FIELDS), max_size=2, unique=True),
     )
+
+
+def _to_close(request: bytes) -> bytes:
+    """The request with "Connection: close", once."""
+    if b"Connection: close\r\n" in request:
+        return request
+    return request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
 
 
 def _request(method: str, path: str, version: str, fields: Sequence[str]) -> bytes:
