@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatecrash.language import stated
+from gatecrash.language import marked, stated
 
 _LONGEST_LINE = 60  # bytes of a request line that are shown
 _NAMED = {0x0D: "\\r", 0x0A: "\\n", 0x09: "\\t", 0x5C: "\\\\", 0x22: '\\"'}
@@ -31,6 +31,18 @@ def request_line(request: bytes) -> str:
 def size_of(data: bytes) -> str:
     """The size in words: "1 byte", "27 bytes"."""
     return stated("1 byte") if len(data) == 1 else stated("{count} bytes", count=len(data))
+
+
+def duration(seconds: float) -> str:
+    """A length of time in words: "0.5 s", "90 s", "10 minutes", "24 hours", "25 days"."""
+    for size, unit in (
+        (86400, marked("{count:g} days")),
+        (3600, marked("{count:g} hours")),
+        (60, marked("{count:g} minutes")),
+    ):
+        if seconds >= 2 * size and seconds % size == 0:
+            return stated(unit, count=seconds / size)
+    return stated("{count:.3g} s", count=seconds)
 
 
 def safe_text(text: str) -> str:

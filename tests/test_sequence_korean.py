@@ -131,6 +131,8 @@ _SIGHTS: list[Part] = [
     (steps.Settle("busy"), [Looked(0, "busy", look(children=(10,))), Looked(0, "busy", _BUSY)]),
     (steps.Settle("idle"), [Looked(0, "idle", _IDLE), Looked(0, "idle", _FULL), Looked(0, "", look(running=False))]),
     (steps.Settle("rest"), [Looked(0, "rest", look(still="resting"))]),
+    (steps.LetTimePass(90.0), [seen.TimePassed(0, 90.0), seen.TimePassed(0, 1.5, skipped=False)]),
+    (steps.LetTimePass(172800.0), [seen.TimePassed(0, 172800.0), seen.TimePassed(0, 7200.0)]),
     (steps.ReadOutput(), [seen.Printed(0, "", b"hello\n"), seen.Printed(0, "", b"hello\n")]),
     (steps.HalfClose("A"), []),
     (steps.Reset("A"), [seen.Ended(0, "A", "RST")]),

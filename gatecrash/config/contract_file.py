@@ -76,6 +76,9 @@ class _Target(_Table):
     env: dict[str, str] = Field(default={}, description='a table of texts, as in env = { MODE = "test" }')
     port: int | None = Field(default=None, ge=1, le=65535, description=marked("a port from 1 to 65535"))
     address: _Address | None = None
+    horizon: float | None = Field(
+        default=None, ge=1, le=86400, description=marked("seconds of the server's own time, from 1 to 86400")
+    )
 
 
 class _Contract(_Table):
@@ -191,14 +194,14 @@ def _contract(parsed: _File) -> Contract:
     facts: dict[str, Any] = {}
     for part in (parsed.contract, parsed.http, parsed.udp):
         facts |= part.model_dump(exclude_unset=True)
-    facts |= parsed.target.model_dump(include={"port", "address"}, exclude_unset=True, mode="json")
+    facts |= parsed.target.model_dump(include={"port", "address", "horizon"}, exclude_unset=True, mode="json")
     if facts.get("protocol") == "discard":
         facts |= {"protocol": "none", "silence": "promised"}
     return Contract.of(**facts, written=frozenset(facts))
 
 
 def _section(parsed: _File) -> TargetSection:
-    return TargetSection(**parsed.target.model_dump(mode="json"))
+    return TargetSection(**parsed.target.model_dump(exclude={"horizon"}, mode="json"))
 
 
 # -- mistakes -------------------------------------------------------------------------------------------------------
@@ -347,6 +350,11 @@ def _target_lines(contract: Contract, target: TargetSection) -> list[str]:
         *([f"env = {{ {env} }}"] if env else []),
         _line("port", None if contract.takes_port else contract.port, "only if its source fixes one", example=8080),
         *([_line("address", contract.address, "the address it promises to listen on")] if contract.address else []),
+        *(
+            [_line("horizon", contract.horizon, "seconds of its own time that are waited for what it owes")]
+            if contract.horizon != Contract.horizon
+            else []
+        ),
     ]
 
 
@@ -393,13 +401,13 @@ def _udp_lines(contract: Contract) -> list[str]:
     return [_line("max_datagram", contract.datagram.max, "the largest it answers, in bytes")]
 
 
-def _line(key: str, value: str | int | bool | None, meaning: str, *, example: str | int = "") -> str:
+def _line(key: str, value: str | float | bool | None, meaning: str, *, example: str | int = "") -> str:
     """`key = value  # meaning`; commented out, with the example, when there is no value."""
     if value is None:
         return f"# {key} = {_quoted(example)}  # {meaning}"
     return f"{key} = {_quoted(value)}  # {meaning}"
 
 
-def _quoted(value: str | int | bool) -> str:
+def _quoted(value: str | float | bool) -> str:
     """The value as TOML has it; JSON's strings are TOML's, but for DEL."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

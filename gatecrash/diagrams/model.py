@@ -18,7 +18,7 @@ MarkKind = Literal[
     "blocked", "spinning", "zombie", "gone", "died", "silence", "unproven", "queue", "full", "unread", "printed",
     "started", "library", "descriptors", "threads", "holds", "dropped", "misused", "sanitizer",
 ]  # fmt: skip
-BandKind = Literal["look", "folded"]
+BandKind = Literal["look", "time", "folded"]
 PeriodKind = Literal["frozen", "held", "absent", "dead"]
 
 

@@ -7,7 +7,7 @@ import signal
 from gatecrash.language import say, spoken
 from gatecrash.model import steps
 from gatecrash.model import transcript as seen
-from gatecrash.text import size_of
+from gatecrash.text import duration, size_of
 
 
 def planned(step: steps.Fail | steps.Hold | steps.Shorten) -> str:
@@ -57,6 +57,13 @@ def silent(event: seen.Silent) -> str:
     if event.proven:
         return say("nothing more can come: proven")
     return say("nothing came while we waited: not proven")
+
+
+def passed(event: seen.TimePassed) -> str:
+    """How much time has passed, and whose."""
+    if event.skipped:
+        return say("{time} of its own time pass", time=spoken(duration(event.seconds)))
+    return say("{time} pass", time=spoken(duration(event.seconds)))
 
 
 def never_held(event: seen.HeldAt) -> str:

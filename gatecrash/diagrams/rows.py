@@ -49,6 +49,7 @@ class Drawing(Canvas):
     @step.register(steps.ReceiveDatagrams)
     @step.register(steps.AwaitHeld)
     @step.register(steps.Settle)
+    @step.register(steps.LetTimePass)
     @step.register(steps.ReadOutput)
     @step.register(steps.Watch)
     @step.register(steps.Restart)
@@ -239,6 +240,10 @@ class Drawing(Canvas):
     @event.register
     def _looked(self, event: seen.Looked, index: int) -> None:
         looks.draw(self, event)
+
+    @event.register
+    def _time_passed(self, event: seen.TimePassed, index: int) -> None:
+        self.rows.append(Band("time", plain(phrases.passed(event)), step=self.step_number))
 
     @event.register
     def _printed(self, event: seen.Printed, index: int) -> None:

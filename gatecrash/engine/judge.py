@@ -14,6 +14,7 @@ from gatecrash.model.transcript import Transcript
 from gatecrash.model.verdicts import Case, Finding, NotExercised, Ruling
 from gatecrash.oracles import Oracle, oracle_of
 from gatecrash.oracles.invariants import broken_invariants, with_cause
+from gatecrash.oracles.let_go import excused
 from gatecrash.oracles.yardstick import unmeasured
 from gatecrash.rulebook import Rule
 
@@ -77,11 +78,18 @@ def _ruled(
     others: tuple[Finding, ...],
     play: Callable[[], Transcript] | None,
 ) -> Example:
-    oracle = oracle_of(rule.id)
+    oracle = _excusing(oracle_of(rule.id), rule)
     ruling, changed = oracle(session.case(transcript)), False
     if isinstance(ruling, Finding) and play is not None:
         ruling, transcript, changed = _looked_into(session, oracle, transcript, play)
     return Example(_in_full(rule, session.case(transcript), ruling), transcript, others, changed)
+
+
+def _excusing(oracle: Oracle, rule: Rule) -> Oracle:
+    """The oracle; only the rules about time say something of a client that was let go by a time limit."""
+    if rule.area == "time":
+        return oracle
+    return lambda case: excused(oracle(case), case.transcript, case.contract)
 
 
 def _looked_into(

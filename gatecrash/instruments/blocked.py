@@ -42,6 +42,13 @@ def blocked_where(task: Task, census: Census) -> BlockedTask:
     )
 
 
+def waits_on(task: Task) -> tuple[int, ...]:
+    """The numbers of the descriptors a task is on, or watches."""
+    if task.call in ON_A_DESCRIPTOR and task.call not in _EPOLL and task.args:
+        return (task.args[0] & 0xFFFFFFFF,)
+    return _watched(task) or ()
+
+
 def _on(number: int, descriptors: Mapping[int, str]) -> Descriptor:
     return Descriptor(number, _kind(descriptors[number]) if number in descriptors else None)
 

@@ -20,8 +20,9 @@ import math
 import os
 import select
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Container, Hashable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from gatecrash.instruments import procfs
 from gatecrash.instruments.blocked import blocked_where as blocked_where
@@ -68,6 +69,56 @@ class Restless:
 Stillness = Quiet | Resting | Spinning | Restless
 
 
+class Limit(Protocol):
+    """A time limit of the target's own: whose, and how many seconds of its time are left of it."""
+
+    @property
+    def tid(self) -> int: ...
+
+    @property
+    def left(self) -> float: ...
+
+
+class Clock(Protocol):
+    """The target's time in the tester's hand: gatecrash.instruments.clock says more."""
+
+    @property
+    def skipped(self) -> float:
+        """Seconds that the target's clocks are ahead."""
+
+    @property
+    def real_because(self) -> str | None:
+        """Why nothing is skipped for this target any more."""
+
+    def held(self) -> Sequence[Limit]:
+        """Its time limits now, the one that is due first at the beginning."""
+
+    def expire(self, tasks: tuple[Task, ...] | None = None) -> Limit | None:
+        """Move its clocks on to that moment, and let that call end."""
+
+    def advance(self, seconds: float) -> None:
+        """Move its clocks on by so many seconds: as if nobody had run meanwhile, whatever is due by then ends late."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """How much of the target's own time may pass in one wait, in seconds.
+
+    `horizon`: no limit that is due later is let expire. `spare`: a task whose limit is that of a client who is there,
+    and would lose its connection by it; only in the first `spared` seconds is it let expire, as a tick. `least`: a
+    server that wakes by itself, and comes back to where it was, is watched for so long: the tick that comes first may
+    hide a later one. `enough` says that what is waited for has come, `after` is called when a limit has expired and all
+    is still again.
+    """
+
+    horizon: float
+    least: float = 0.0
+    spared: float = 0.0
+    spare: Callable[[Task], bool] = field(default=lambda task: False)
+    enough: Callable[[], bool] = field(default=lambda: False)
+    after: Callable[[], object] = field(default=lambda: None)
+
+
 @dataclass(frozen=True)
 class _Rest:
     """One successful double look: everybody asleep. `runs` counts how often each task was given a CPU."""
@@ -100,6 +151,19 @@ class _Rest:
             for before, now in zip(earlier.tasks, self.tasks, strict=True)
         )
 
+    def recurs(self, expired: Container[int], within: float) -> bool:
+        """Whether every timed wait that ends `within` so many seconds is of a task in `expired`."""
+        return all(task.tid in expired or (task.timed or 0.0) > within for task in self.timed())
+
+    def same_calls(self, earlier: _Rest) -> bool:
+        """Nothing differs from `earlier` but how long timed waits last yet, and how often their tasks have run."""
+        if (self.everyone, self.queues, len(self.tasks)) != (earlier.everyone, earlier.queues, len(earlier.tasks)):
+            return False
+        return all(
+            _same_call(before, now) if now.timed is not None else earlier.runs[now.tid] == self.runs[now.tid]
+            for before, now in zip(earlier.tasks, self.tasks, strict=True)
+        )
+
     def only_reaped(self, earlier: _Rest) -> bool:
         """Nothing differs from `earlier` but that zombies were waited for."""
         gone = earlier.zombies - self.zombies
@@ -117,6 +181,8 @@ def settle(
     spin: float | None = None,
     overlook: float = math.inf,
     own: OwnTime | None = None,
+    clock: Clock | None = None,
+    span: Span | None = None,
 ) -> Stillness:
     """Wait until every task of `census` provably sleeps, at most `patience` (seconds, where it is a number).
 
@@ -126,11 +192,14 @@ def settle(
     that it need not be done again. `spin`: seconds of processor time after which a task counts as spinning, where the
     server is expected to end by itself: then a task's long sleep is watched as long as patience lasts. `overlook`: a
     task that does nothing but sleep, for so many seconds yet, counts as one that waits without a limit. `own`: what is
-    waited out is added to it.
+    waited out is added to it. `clock`: with one, no time limit is waited out: it is let expire, within `span` (as much
+    of the target's own time as there is patience).
     """
     allowed = patience if isinstance(patience, Patience) else Patience(patience)
     settling = _Settling(
-        census, look_at_queues, allowed, pump or (lambda: 0), ticks or Ticks(), overlook, own or OwnTime()
+        *(census, look_at_queues, allowed, pump or (lambda: 0), ticks or Ticks(), overlook, own or OwnTime()),
+        clock=clock if clock is not None and clock.real_because is None else None,
+        span=span or Span(allowed.seconds),
     )
     if spin is not None:
         settling.spin.least, settling.to_the_end = spin, True
@@ -164,6 +233,8 @@ class _Settling:
     ticks: Ticks
     overlook: float = math.inf
     own: OwnTime = field(default_factory=OwnTime)
+    clock: Clock | None = None
+    span: Span = field(default_factory=lambda: Span(0.0))
     to_the_end: bool = False
     nap: float = _FIRST_NAP
     yields: int = 0
@@ -176,6 +247,8 @@ class _Settling:
         rest = self._rest()
         if not isinstance(rest, _Rest):
             return rest
+        if self.clock is not None and wait_out:
+            return self._elapse(rest, self.clock)
         while timed := self._timed(rest):
             if self.ticks.take_for_idle(rest.tasks, len(rest.zombies)):
                 break
@@ -189,6 +262,45 @@ class _Settling:
                 return later
             rest = later
         return Quiet(rest.tasks, rest.queues)
+
+    def _elapse(self, start: _Rest, clock: Clock) -> Stillness:
+        """Let the target's time limits expire one by one, the soonest first, and look again after each.
+
+        Until the next one lies beyond the horizon, or all that may expire has done so and left everything as it was.
+        """
+        rest, since, passed = start, 0.0, 0.0
+        expired: set[int] = set()
+        while not self.span.enough():
+            held = clock.held()
+            if not held or passed + held[0].left > self.span.horizon:
+                break
+            if passed + held[0].left > self.span.spared and self._is_spared(rest, held[0].tid):
+                return self._beside_spared(rest, expired, self.span.horizon - passed)
+            if passed - since >= self.span.least and rest.recurs(expired, self.span.horizon - passed):
+                break
+            if (one := clock.expire(rest.tasks)) is not None:
+                passed += max(one.left, 0.0)
+            elif self.patience.over:  # it ended by itself, again and again
+                return rest.resting()
+            later = self._rest()
+            if not isinstance(later, _Rest):
+                return later
+            same = later.same_calls(start)
+            start, since, expired = (start, since, expired) if same else (later, passed, set())
+            expired |= {one.tid} if same and one is not None else set()
+            rest = later
+            self.span.after()
+        return Quiet(rest.tasks, rest.queues)
+
+    def _is_spared(self, rest: _Rest, tid: int) -> bool:
+        return any(task.tid == tid and self.span.spare(task) for task in rest.tasks)
+
+    def _beside_spared(self, rest: _Rest, expired: Container[int], within: float) -> Stillness:
+        """Quiet when only limits that are spared are left, and what ended before them left all as it was."""
+        others = (task for task in rest.timed() if not self.span.spare(task))
+        if all(task.tid in expired or (task.timed or 0.0) > within for task in others):
+            return Quiet(rest.tasks, rest.queues)
+        return rest.resting()
 
     def _timed(self, rest: _Rest) -> tuple[Task, ...]:
         return tuple(task for task in rest.timed() if seconds_asleep(task) < self.overlook)
@@ -314,6 +426,15 @@ def _same_wait(before: Task, now: Task) -> bool:
     if limit.form == "milliseconds":
         return _close(before.args[at] / 1000, now.args[at] / 1000)
     return _close(before.timed, now.timed)
+
+
+def _same_call(before: Task, now: Task) -> bool:
+    """In the same call on the same things, however long it lasts."""
+    if before.timed is None or (before.tid, before.call) != (now.tid, now.call):
+        return False
+    limit, count = TIME_LIMITS.get(now.call), ARGUMENTS.get(now.call, len(now.args))
+    at = count if limit is None else limit.argument
+    return before.args[:at] + before.args[at + 1 : count] == now.args[:at] + now.args[at + 1 : count]
 
 
 def _close(before: float, now: float) -> bool:

@@ -99,6 +99,7 @@ class Contract:
     chooses_port: bool = False  # it asks for port 0: each start listens on another one
     own_queues: bool = False  # its workers listen on sockets of their own, all on its port (SO_REUSEPORT)
     address: str | None = None  # the address it promises to listen on
+    horizon: float = 120.0  # seconds of its own time for which a wait goes on at most
     #: Its first process ends and the server lives on: after it has asked for its port, before, or nobody knows when.
     background: Background = "no"
     one_shot: bool = False  # it is meant to serve one client and leave

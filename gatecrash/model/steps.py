@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from gatecrash.language import joined, stated
-from gatecrash.text import shown, size_of
+from gatecrash.text import duration, shown, size_of
 
 Until = Literal["message", "announced", "end", "silence"]
 Who = Literal["parent", "child", "serving", "all"]
@@ -361,6 +361,20 @@ class Settle(Step):
 
 
 @dataclass(frozen=True)
+class LetTimePass(Step):
+    """So many `seconds` pass for the server, and nobody does anything; what it does meanwhile is taken as it comes.
+
+    With the clock (gatecrash.instruments.clock) they are skipped; where time is real they are waited, if they are few.
+    """
+
+    kind: ClassVar[str] = "let-time-pass"
+    seconds: float
+
+    def line(self) -> str:
+        return stated("{time} pass for the server", time=duration(self.seconds))
+
+
+@dataclass(frozen=True)
 class ReadOutput(Step):
     """What the server has printed so far (stdout and stderr are a pipe) is read."""
 
@@ -414,5 +428,5 @@ class StartOnTerminal(Step):
 STEPS: tuple[type[Step], ...] = (
     Connect, Send, Receive, HalfClose, Close, Reset, SendDatagram, ReceiveDatagrams, AskWithRequests, Freeze, Thaw,
     Fail, Watch, Hold, AwaitHeld, Release, Shorten, Signal, LimitDescriptors, LiftLimit, SmallBuffers, Settle,
-    ReadOutput, Restart, StartSecond, StartOnTakenPort, StartOnTerminal,
+    LetTimePass, ReadOutput, Restart, StartSecond, StartOnTakenPort, StartOnTerminal,
 )  # fmt: skip

@@ -13,7 +13,7 @@ from gatecrash.model.scenario import Scenario
 from gatecrash.model.snapshot import ClientSide as ClientSide
 from gatecrash.model.snapshot import Snapshot as Snapshot
 from gatecrash.model.snapshot import Still as Still
-from gatecrash.text import shown
+from gatecrash.text import duration, shown
 
 #: What these words of a transcript are called in a sentence.
 WHY_NOT = {"refused": marked("refused"), "queue full": marked("queue full")}
@@ -196,6 +196,19 @@ class Looked(Event):
             if queue is not None
             else stated("nobody listens"),
         )
+
+
+@dataclass(frozen=True)
+class TimePassed(Event):
+    """So many `seconds` passed for the server while it did nothing; `skipped`: its clocks were moved on."""
+
+    seconds: float
+    skipped: bool = True
+
+    def line(self) -> str:
+        if self.skipped:
+            return stated("{time} of the server's own time pass (skipped)", time=duration(self.seconds))
+        return stated("{time} pass", time=duration(self.seconds))
 
 
 @dataclass(frozen=True)
@@ -387,6 +400,15 @@ class Transcript:
     def look(self, label: str) -> Snapshot | None:
         """The look with this label."""
         return next((e.snapshot for e in self.looks() if e.label == label), None)
+
+    @property
+    def skipped(self) -> float:
+        """Seconds of the server's own time that were skipped in all."""
+        return sum(event.seconds for event in self.events if isinstance(event, TimePassed) and event.skipped)
+
+    def passed(self, step: int) -> float:
+        """Seconds that have passed for the server while this step (from 0) was played, skipped or not."""
+        return sum(event.seconds for event in self.events if isinstance(event, TimePassed) and event.step == step)
 
     @property
     def server_ended(self) -> ServerEnded | None:

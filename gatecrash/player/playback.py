@@ -15,6 +15,7 @@ from gatecrash.instruments.patience import OwnTime
 from gatecrash.instruments.ticks import Situation, Ticks, about
 from gatecrash.language import stated
 from gatecrash.model.contract import Contract
+from gatecrash.model.processes import Task
 from gatecrash.model.scenario import (
     AskWithRequests,
     AwaitHeld,
@@ -34,7 +35,7 @@ from gatecrash.model.scenario import (
     Thaw,
     Watch,
 )
-from gatecrash.model.transcript import CallTrace, Ended, Event, Flooded, Got, TracedCall
+from gatecrash.model.transcript import CallTrace, Ended, Event, Flooded, Got, TimePassed, TracedCall
 from gatecrash.player.client import DatagramClient, StreamClient
 from gatecrash.player.observer import Observer
 from gatecrash.player.waiting import Waiter
@@ -53,6 +54,8 @@ _WITHOUT_TRACE = (
 _MOST_FOR_ONE, _MOST_FOR_ALL = 4 << 20, 16 << 20
 #: Bytes that are kept of what a client is sent that nobody asked for: it had its whole answer, and has finished.
 _MOST_UNASKED = 1 << 18
+#: Seconds of the server's own time that are written down at least: a loop that looks round twice a second is no news.
+_A_MOMENT = 0.9
 #: Bytes that each client may have though others have taken all.
 _LEAST_FOR_ONE = 1 << 16
 
@@ -90,6 +93,7 @@ class Stage:
         self.streams: dict[str, StreamClient] = {}
         self.datagrams: dict[str, DatagramClient] = {}
         self.events: list[Event] = []
+        self._skipped = server.clock.skipped if server.clock is not None else 0.0  # as far as it is written down
         self._kept = 0  # bytes that all clients were sent
         self._pieces: list[bytes] = []  # what came behind the last event, and belongs to it
         self.acts: set[Hashable] = set()
@@ -100,7 +104,15 @@ class Stage:
         known = replace(ticks or Ticks(), situation=self.situation, early=False)
         self.own = own or OwnTime()
         self._most, self._own_before = most, self.own.seconds
-        self.waiter = Waiter(server, self.connections, patience=patience, ticks=known, own=self.own)
+        self.waiter = Waiter(
+            *(server, self.connections),
+            patience=patience,
+            ticks=known,
+            own=self.own,
+            horizon=contract.horizon,
+            after=self.take_ends,
+            spare=self.waits_for_somebody,
+        )
         self.observer = Observer(server, self.streams, self.waiter)
 
     def check_time(self) -> None:
@@ -113,12 +125,33 @@ class Stage:
 
     def record(self, event: Event) -> None:
         """Write one event down. What a client gets piece by piece, while nothing else happens, is one event."""
+        self.note_time()
         last = self.events[-1] if self.events else None
         if isinstance(event, Got) and event.source_port is None and isinstance(last, Got) and _joins(last, event):
             self._pieces.append(event.data)
             return
         self.finish_last()
         self.events.append(event)
+
+    def note_time(self, *, all_of_it: bool = False) -> None:
+        """Write down what was skipped of the server's time since the last event; less than counts waits for more."""
+        clock = self.server.clock
+        passed = 0.0 if clock is None else clock.skipped - self._skipped
+        if passed < 0:  # another server has taken its place
+            self._skipped = passed = 0.0
+        if clock is None or passed < (1e-6 if all_of_it else _A_MOMENT):
+            return
+        self._skipped = clock.skipped
+        self.pass_time(TimePassed(self.index, passed))
+
+    def pass_time(self, event: TimePassed) -> None:
+        """Write down that time has passed: one event while nothing else happens."""
+        self.finish_last()
+        last = self.events[-1] if self.events else None
+        if isinstance(last, TimePassed) and (last.step, last.skipped) == (event.step, event.skipped):
+            self.events[-1] = replace(last, seconds=last.seconds + event.seconds)
+        else:
+            self.events.append(event)
 
     def finish_last(self) -> None:
         """Put the pieces of the last event together."""
@@ -176,6 +209,18 @@ class Stage:
             self.record(Ended(self.index, client.name, client.end))
             return True
         return False
+
+    def waits_for_somebody(self, task: Task) -> bool:
+        """Whether a task of the server's waits on the connection of a client who is there."""
+        there = [c.address for c in self.streams.values() if c.open and c.connected and c.end is None]
+        return bool(there) and self.server.waits_for(task, there)
+
+    def take_ends(self) -> None:
+        """Take what is here for clients whose connection the server has ended: nothing that they read moves it now."""
+        for client in self.streams.values():
+            if client.open and client.end is None and client.ended_by_peer():
+                while self.take(client):
+                    pass
 
     def _overflows(self, client: StreamClient) -> bool:
         """Whether no more of what this client is sent is kept: noted once."""

@@ -11,6 +11,7 @@ from gatecrash.model.scenario import (
     Fail,
     Freeze,
     Hold,
+    LetTimePass,
     LiftLimit,
     LimitDescriptors,
     ReadOutput,
@@ -27,7 +28,7 @@ from gatecrash.model.scenario import (
     Watch,
     Who,
 )
-from gatecrash.model.transcript import Event, HeldAt, Looked, Printed
+from gatecrash.model.transcript import Event, HeldAt, Looked, Printed, TimePassed
 from gatecrash.player.playback import Stage, act
 from gatecrash.player.waiting import errno_number
 from gatecrash.target.restarts import Lifecycle
@@ -127,6 +128,16 @@ def _settle(step: Settle, stage: Stage) -> None:
         stage.take(client)
     look = stage.observer.look(still, stacks=step.label in (labels.FIRST_CROWD, labels.SECOND_CROWD))
     stage.record(Looked(stage.index, step.label, look))
+
+
+@act.register
+def _let_time_pass(step: LetTimePass, stage: Stage) -> None:
+    clock = stage.server.clock
+    skipping = clock is not None and clock.real_because is None
+    passed = stage.waiter.let_pass(step.seconds)
+    if not skipping:
+        stage.pass_time(TimePassed(stage.index, passed, skipped=False))
+    stage.note_time(all_of_it=True)
 
 
 @act.register

@@ -7,16 +7,18 @@ import math
 import os
 import select
 import socket
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from gatecrash.errors import UsageError
 from gatecrash.instruments import quiescence
 from gatecrash.instruments.patience import OwnTime, Patience
-from gatecrash.instruments.quiescence import Quiet, Resting, Spinning, Stillness
+from gatecrash.instruments.quiescence import Quiet, Resting, Span, Spinning, Stillness
 from gatecrash.instruments.spinning import SPIN_WINDOW
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.model.blocked import BlockedTask
+from gatecrash.model.processes import Task
 from gatecrash.model.transcript import Still
 from gatecrash.target.interface import Server
 
@@ -25,6 +27,12 @@ _EAGER_LOOKS = 12
 _FIRST_NAP_MS = 1
 _FIRST_PROOF = 0.01
 _LONGEST_PROOF = 0.7
+#: Seconds of the target's own time for which one that wakes by itself is watched, where more is owed to a client.
+_WATCHED = 10.0
+#: Time limits that are let expire one by one when time passes; then the rest of the time passes at once.
+_ONE_BY_ONE = 64
+#: Seconds of the target's own time in which what ends is a loop's tick, and no client's limit.
+_A_TICK = 1.5
 #: Seconds: a thread that sleeps for an hour in a loop is there to keep the program alive, not for its clients.
 _A_LONG_SLEEP = 600.0
 
@@ -74,11 +82,21 @@ class Waiter:
         patience: float,
         ticks: Ticks | None = None,
         own: OwnTime | None = None,
+        horizon: float = 0.0,
+        after: Callable[[], object] = lambda: None,
+        spare: Callable[[Task], bool] = lambda task: False,
     ) -> None:
-        """`own`: what the server takes of its own accord is added to it."""
+        """`own`: what the server takes of its own accord is added to it.
+
+        `horizon`: for how many seconds of the target's own time one wait goes on, where these can be skipped; `after`
+        is called whenever some were. `spare`: whether a task's time limit is that of a client who is there.
+        """
         self.server = server
         self.connections = connections
         self.patience = patience
+        self.horizon = horizon
+        self.after = after
+        self.spare = spare
         self.ticks = ticks or Ticks()
         self.own = own or OwnTime()
 
@@ -93,11 +111,14 @@ class Waiter:
     ) -> Stillness:
         """Wait until the server is still, or `patience` (seconds) runs out; `early`: `ticks` may say that it is.
 
+        No client who is there is let go by a time limit that is skipped for this.
         `spin`: seconds of processor time after which it counts as spinning; `overlook`: seconds of mere sleep that
         count as rest.
         """
         allowed = Patience(self.patience if patience is None else patience)
-        still = self._settle(allowed, wait_out=wait_out, early=early, spin=spin, overlook=overlook)
+        within = self.horizon if patience is None else min(patience, self.horizon)
+        span = replace(self._short_span(), horizon=within, after=self.after)
+        still = self._settle(allowed, wait_out=wait_out, early=early, spin=spin, overlook=overlook, span=span)
         self._note_own(still, allowed.seconds)
         return still
 
@@ -107,7 +128,14 @@ class Waiter:
             self.own.add(min(waited, SPIN_WINDOW) if isinstance(still, Spinning) else waited)
 
     def _settle(
-        self, allowed: Patience, *, wait_out: bool, early: bool, spin: float | None = None, overlook: float = math.inf
+        self,
+        allowed: Patience,
+        *,
+        wait_out: bool,
+        early: bool,
+        spin: float | None = None,
+        overlook: float = math.inf,
+        span: Span | None = None,
     ) -> Stillness:
         return self.server.settle(
             self.connections,
@@ -117,6 +145,7 @@ class Waiter:
             spin=spin,
             overlook=overlook,
             own=self.own,
+            span=span,
         )
 
     def until_readable(self, sock: socket.socket, *, at_once: bool = False, early: bool = False) -> Waited:
@@ -125,7 +154,8 @@ class Waiter:
         `early`: that the server is still may be taken from what is known of its timed waits.
         """
         eager = 0 if at_once else 1
-        return self._wait(lambda: _ready(sock, select.POLLIN, 0), sock, select.POLLIN, eager=eager, early=early)
+        span = self._short_span() if at_once else None
+        return self._wait(lambda: _ready(sock, select.POLLIN, 0), sock, select.POLLIN, eager, early=early, span=span)
 
     def until(
         self,
@@ -137,11 +167,19 @@ class Waiter:
     ) -> Waited:
         """Wait until `ready()`; `sock` becoming readable (or writable) is a reason to look again."""
         events = select.POLLIN | (select.POLLOUT if writable else 0)
-        return self._wait(ready, sock, events, eager=_EAGER_LOOKS, early=early)
+        return self._wait(ready, sock, events, _EAGER_LOOKS, early=early)
 
     def _wait(
-        self, ready: Callable[[], bool], sock: socket.socket | None, events: int, *, eager: int, early: bool = False
+        self,
+        ready: Callable[[], bool],
+        sock: socket.socket | None,
+        events: int,
+        eager: int,
+        *,
+        early: bool = False,
+        span: Span | None = None,
     ) -> Waited:
+        span = replace(span or self._long_span(), enough=ready, after=self.after)
         for _ in range(eager):
             self.server.pump()
             if ready():
@@ -155,8 +193,8 @@ class Waiter:
                 return _REACHED
             part = Patience(max(min(proof, patience.left()), _FIRST_PROOF), patience)
             still = self._settle(part, wait_out=False, early=early, overlook=_A_LONG_SLEEP)
-            if isinstance(still, Resting) and not ready() and still.wakes_in < patience.left():
-                still = self._settle(patience, wait_out=True, early=early, overlook=_A_LONG_SLEEP)
+            if isinstance(still, Resting) and not ready() and self._can_wait(still, patience):
+                still = self._settle(patience, wait_out=True, early=early, overlook=_A_LONG_SLEEP, span=span)
             # The look comes after the proof: what came before its first snapshot is seen, and after it nothing comes.
             if ready():
                 return _REACHED
@@ -164,6 +202,48 @@ class Waiter:
                 self._note_own(still, patience.seconds)
                 return Waited(False, isinstance(still, Quiet), name_of(still), self._where(still))
             nap, proof = min(max(nap * 2, 1), 50), min(proof * 2, _LONGEST_PROOF)
+
+    def _can_wait(self, still: Resting, patience: Patience) -> bool:
+        """Whether the server's time limits can be seen to their end: they are skipped, or patience reaches so far."""
+        return self._skips() or still.wakes_in < patience.left()
+
+    def _skips(self) -> bool:
+        return self.server.clock is not None and self.server.clock.real_because is None
+
+    def _long_span(self) -> Span:
+        """For what is owed: who may be blamed for its silence is watched to the horizon."""
+        return Span(self.horizon, least=self.horizon if self.ticks.linger else min(_WATCHED, self.horizon))
+
+    def _short_span(self) -> Span:
+        """For what is only looked at: whoever is there stays there."""
+        return Span(self.horizon, spared=max(_A_TICK, self.ticks.linger), spare=self.spare)
+
+    def let_pass(self, seconds: float) -> float:
+        """Let so many seconds pass for the server; returns how many did: where time is real, no more than patience."""
+        clock = self.server.clock
+        if clock is None or clock.real_because is not None:
+            return self._wait_for_real(seconds)
+        began, left = clock.skipped, seconds
+        for _ in range(_ONE_BY_ONE):
+            still = self._settle(Patience(self.patience), wait_out=False, early=False)
+            held = clock.held()
+            if not isinstance(still, Quiet | Resting) or not held or held[0].left > left:
+                break
+            clock.expire(still.tasks)
+            self.after()
+            left = seconds - (clock.skipped - began)
+        if isinstance(still, Quiet | Resting) and left > 0:
+            clock.advance(left)
+            self._settle(Patience(self.patience), wait_out=False, early=False)
+            self.after()
+        return clock.skipped - began
+
+    def _wait_for_real(self, seconds: float) -> float:
+        began, until = time.monotonic(), time.monotonic() + min(seconds, self.patience)
+        while (now := time.monotonic()) < until:
+            self._nap(None, 0, max(1, min(50, int((until - now) * 1000))))
+        self.own.add(now - began)
+        return now - began
 
     def _nap(self, sock: socket.socket | None, events: int, milliseconds: int) -> None:
         """Sleep until the socket or a gate has something, at most `milliseconds`."""

@@ -13,7 +13,7 @@ gatecrash.diagrams.Lane), on each lane; inside `seq-head`, `seq-title`, `seq-det
 - `seq-arrow` with `seq-connect|accept|segment|datagram|fin|rst|answer`, perhaps `seq-unread` or `seq-lost`, with
   `data-from` and `data-to`;
 - `seq-mark` with `seq-mark-blocked|held|frozen|zombie|died|silence|...` and `data-lanes` (keys, a blank between);
-- `seq-band` with `seq-look` or `seq-folded`.
+- `seq-band` with `seq-look`, `seq-time` or `seq-folded`.
 Inside rows: `seq-label`, `seq-note`, `seq-wire`, `seq-tip`, `seq-cross`, `seq-dot`; `seq-plate` lies under a fault.
 `seq-bad` is on a row, a lane or a piece of a label that is the fault.
 """
@@ -67,6 +67,7 @@ STYLE = """
 .seq .seq-mark-shortened .seq-dot, .seq .seq-mark-signalled .seq-dot { fill: var(--seq-held, #d4a72c); }
 .seq .seq-mark-zombie .seq-dot, .seq .seq-mark-died .seq-dot { fill: var(--seq-fg, #1f2328); }
 .seq .seq-look line { stroke: var(--seq-line, #b7bfc8); stroke-dasharray: 1 3; }
+.seq .seq-time line { stroke: var(--seq-line, #b7bfc8); stroke-dasharray: 6 6; }
 .seq .seq-band .seq-label { fill: var(--seq-dim, #59636e); font-style: italic; }
 .seq .seq-plate { fill: var(--seq-bad-bg, #ffebe9); }
 .seq .seq-row.seq-bad .seq-label, .seq .seq-row.seq-bad .seq-note { stroke: var(--seq-bad-bg, #ffebe9); }

@@ -18,6 +18,7 @@ from gatecrash.language import marked, say, spoken
 from gatecrash.text import safe_text
 
 _GUTTER = 2
+_ACROSS = {"look": "┄", "time": "╌"}  # what a line across all lanes is drawn with
 _LEAST = 40
 _BAD = "bold red"
 _STYLES = {
@@ -223,8 +224,8 @@ class _Sheet:
         """A line across, with its words in the middle."""
         words = _cut(f" {text_of(row.words)} ", self.width - _GUTTER)
         line = _Line([" "] * self.width, [""] * self.width)
-        if row.kind == "look":
-            line.put(_GUTTER, "┄" * (self.width - _GUTTER), "dim")
+        if row.kind in _ACROSS:
+            line.put(_GUTTER, _ACROSS[row.kind] * (self.width - _GUTTER), "dim")
         else:
             line = self.blank(number)
         line.put(_GUTTER + (self.width - _GUTTER - cell_len(words)) // 2, words, "italic")

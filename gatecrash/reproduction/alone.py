@@ -348,6 +348,9 @@ def act(step, clients, address, wait, server):
         server.signal(step["who"], getattr(signal, step["name"]))
     elif kind == "settle":
         server.settle(step["within"] or wait, step["label"])
+    elif kind == "let-time-pass":
+        say(f"     waiting {step['seconds']:g} seconds")
+        time.sleep(step["seconds"])
     elif kind == "limit-descriptors":
         for pid in server.all():
             server.limits.append((pid, resource.prlimit(pid, resource.RLIMIT_NOFILE)))

@@ -14,6 +14,7 @@ from gatecrash.model.scenario import (
     Connect,
     Freeze,
     HalfClose,
+    LetTimePass,
     LiftLimit,
     LimitDescriptors,
     Receive,
@@ -35,7 +36,7 @@ from gatecrash.text import safe_text
 #: What a plain client, /proc and signals can do. All other steps need the gates, or a server started for the purpose.
 _PLAYABLE = (
     Connect, Send, Receive, HalfClose, Close, Reset, SendDatagram, ReceiveDatagrams, Freeze, Thaw, Signal, Settle,
-    LimitDescriptors, LiftLimit,
+    LimitDescriptors, LiftLimit, LetTimePass,
 )  # fmt: skip
 _MOST_BYTES = 2 * 1024 * 1024
 

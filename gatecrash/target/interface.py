@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 from gatecrash.errors import TargetError
 from gatecrash.instruments.gates import Gates
 from gatecrash.instruments.patience import OwnTime, Patience
-from gatecrash.instruments.quiescence import Stillness
+from gatecrash.instruments.quiescence import Clock, Span, Stillness
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.language import say
 from gatecrash.model.address import Address
@@ -112,6 +112,8 @@ class Server(ABC):
     process: FirstProcess
     census: Processes
     gates: Gates | None
+    #: The hand on its time; None where time is real.
+    clock: Clock | None = None
     #: What is known of how this program starts: one that spins at once is not watched for as long each time.
     starts: Ticks
 
@@ -236,6 +238,7 @@ class Server(ABC):
         spin: float | None = None,
         overlook: float = math.inf,
         own: OwnTime | None = None,
+        span: Span | None = None,
     ) -> Stillness:
         """Wait until it is provably still (gatecrash.instruments.quiescence.settle), at most `patience` (seconds)."""
 
@@ -261,6 +264,10 @@ class Server(ABC):
     @abstractmethod
     def where(self, task: Task) -> BlockedTask:
         """Where a task of it waits. Raises Unavailable where no task is seen."""
+
+    def waits_for(self, task: Task, clients: Iterable[Address]) -> bool:
+        """Whether a task of it waits on a connection of one of these clients."""
+        return False
 
     @abstractmethod
     def footprint(self) -> Footprint | None:

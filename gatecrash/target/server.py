@@ -13,10 +13,11 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 
 from gatecrash.instruments import borrowing, gates, procfs, quiescence
+from gatecrash.instruments.blocked import waits_on
 from gatecrash.instruments.census import Census
 from gatecrash.instruments.gates import Gates
 from gatecrash.instruments.patience import OwnTime, Patience
@@ -190,6 +191,7 @@ class ObservedServer(Server):
         spin: float | None = None,
         overlook: float = math.inf,
         own: OwnTime | None = None,
+        span: quiescence.Span | None = None,
     ) -> quiescence.Stillness:
         return quiescence.settle(
             self.census,
@@ -201,10 +203,18 @@ class ObservedServer(Server):
             spin=spin,
             overlook=overlook,
             own=own,
+            clock=self.clock,
+            span=span,
         )
 
     def where(self, task: Task) -> BlockedTask:
         return quiescence.blocked_where(task, self.census)
+
+    def waits_for(self, task: Task, clients: Iterable[Address]) -> bool:
+        table = self.census.descriptors(task.pid)
+        waited = {table.get(number) for number in waits_on(task)}
+        ends = map(self.connection, clients) if waited else ()
+        return any(end is not None and f"socket:[{end.inode}]" in waited for end in ends)
 
     def footprint(self) -> Footprint:
         pid = self.main_pid

@@ -15,7 +15,7 @@ from typing import Literal
 from gatecrash.errors import TargetError, Unavailable
 from gatecrash.instruments import procfs, queues
 from gatecrash.instruments.patience import OwnTime, Patience
-from gatecrash.instruments.quiescence import Restless, Stillness
+from gatecrash.instruments.quiescence import Restless, Span, Stillness
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.language import say, stated
 from gatecrash.model.address import Address
@@ -180,6 +180,7 @@ class WireOnlyServer(Server):
         spin: float | None = None,
         overlook: float = math.inf,
         own: OwnTime | None = None,
+        span: Span | None = None,
     ) -> Stillness:
         return Restless(())
 

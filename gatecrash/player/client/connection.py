@@ -87,6 +87,12 @@ class StreamClient:
         poller.register(self.sock, select.POLLIN)
         return bool(poller.poll(timeout_ms))
 
+    def ended_by_peer(self) -> bool:
+        """Whether the server's side has ended, so that all it will ever send is here (poll(2), POLLRDHUP)."""
+        poller = select.poll()
+        poller.register(self.sock, select.POLLRDHUP)
+        return bool(poller.poll(0))
+
     def writable(self) -> bool:
         """Whether the kernel has room for more to send."""
         poller = select.poll()

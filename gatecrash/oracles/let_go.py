@@ -1,0 +1,74 @@
+"""Clients that a time limit of the server's has ended while it owed them nothing: no other rule's affair.
+
+A server may end a connection on which nothing was asked, or that has been answered, when it has been idle for long
+enough (RFC 9112 9.5). Where the tester let that time pass, what such a client misses afterwards is nobody's mistake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gatecrash.language import stated, values_of
+from gatecrash.model.contract import Contract
+from gatecrash.model.transcript import Connected, Ended, Got, NotSent, Sent, TimePassed, Transcript
+from gatecrash.model.verdicts import Finding, NotExercised, Ruling
+from gatecrash.protocols import ApplicationProtocol, protocol_of
+from gatecrash.text import duration
+
+
+@dataclass
+class _Line:
+    """One connection, as far as the events have come."""
+
+    idle: float = 0.0  # seconds that have passed since its client did something, or was answered
+    sent: bytes = b""
+    received: bytes = b""
+
+    def owed(self, protocol: ApplicationProtocol) -> bool:
+        """Whether its client waits for something."""
+        return protocol.may_expect(self.sent) and not protocol.complete(self.sent, self.received)
+
+
+def let_go(transcript: Transcript, contract: Contract) -> dict[str, float]:
+    """The clients whose idle connection the server has ended, each with the seconds that it had been idle for."""
+    protocol = protocol_of(contract)
+    lines: dict[str, _Line] = {}
+    gone: dict[str, float] = {}
+    for event in transcript.events:
+        match event:
+            case Connected():
+                lines[event.client] = _Line()
+            case TimePassed():
+                for line in lines.values():
+                    line.idle += event.seconds
+            case Sent() | NotSent() if event.client in lines and event.client not in gone:
+                line = lines[event.client]
+                line.sent += event.data if isinstance(event, Sent) else b""
+                line.idle = 0.0 if isinstance(event, Sent) else line.idle
+            case Got() if event.client in lines:
+                line = lines[event.client]
+                line.idle = 0.0 if line.owed(protocol) else line.idle
+                line.received += event.data
+            case Ended() if event.client in lines:
+                line = lines[event.client]
+                if line.idle > 0 and not line.owed(protocol):
+                    gone[event.client] = line.idle
+    return gone
+
+
+def excused(ruling: Ruling, transcript: Transcript, contract: Contract) -> Ruling:
+    """The ruling; of a client that was let go, and that a finding speaks of, nothing is said."""
+    if not isinstance(ruling, Finding) or not any(isinstance(event, TimePassed) for event in transcript.events):
+        return ruling
+    gone = let_go(transcript, contract)
+    named = (value for text in (ruling.got, *ruling.lines) for _, value in values_of(text))
+    client = next((value for value in named if value in gone), None)
+    if client is None:
+        return ruling
+    return NotExercised(
+        stated(
+            "{client} had been silent for {time} of the server's own time, and was let go",
+            client=client,
+            time=duration(gone[client]),
+        )
+    )

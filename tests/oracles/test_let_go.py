@@ -1,0 +1,70 @@
+"""Clients that a time limit of the server's has ended: of them no rule says that they miss something."""
+
+from __future__ import annotations
+
+from gatecrash.language import stated
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Connect, Receive, Send
+from gatecrash.model.transcript import Connected, Ended, Event, Got, NotSent, Sent, TimePassed, Transcript
+from gatecrash.model.verdicts import Finding, Held, NotExercised
+from gatecrash.oracles.let_go import excused, let_go
+from tests.oracles.played import GET, OK
+from tests.sequences import transcript
+
+HTTP, ECHO = Contract(protocol="http"), Contract(protocol="echo")
+CAME, WAITED, ENDED = Connected(0, "A"), TimePassed(0, 10.0), Ended(0, "A", "FIN")
+MISSING = Finding("RESP-01", "an answer", stated("{client} got not a byte", client="A"))
+
+
+def heard(*events: Event) -> Transcript:
+    return transcript((Connect("A"), list(events)), (Send("A", GET), []), (Receive("A"), []))
+
+
+def said(data: bytes) -> Sent:
+    return Sent(0, "A", data, True, len(data))
+
+
+def test_who_was_silent_and_has_been_ended_was_let_go_after_so_long() -> None:
+    assert let_go(heard(CAME, WAITED, TimePassed(0, 2.5), ENDED), HTTP) == {"A": 12.5}
+
+
+def test_half_a_request_is_owed_nothing() -> None:
+    assert let_go(heard(CAME, said(GET[:9]), WAITED, ENDED), HTTP) == {"A": 10.0}
+
+
+def test_an_answer_that_says_timeout_does_not_hide_it() -> None:
+    timeout = Got(0, "A", b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+    assert let_go(heard(CAME, said(GET[:9]), WAITED, timeout, ENDED), HTTP) == {"A": 10.0}
+
+
+def test_a_kept_connection_that_is_ended_in_the_end_was_let_go() -> None:
+    assert let_go(heard(CAME, said(GET), Got(0, "A", OK), WAITED, ENDED), HTTP) == {"A": 10.0}
+
+
+def test_whoever_waits_for_an_answer_is_not_let_go_but_left_without_one() -> None:
+    assert let_go(heard(CAME, said(GET), WAITED, ENDED), HTTP) == {}
+    assert let_go(heard(CAME, said(b"hello"), WAITED, ENDED), ECHO) == {}
+
+
+def test_an_answer_that_slept_before_it_came_is_an_answer() -> None:
+    assert let_go(heard(CAME, said(GET), WAITED, Got(0, "A", OK), ENDED), HTTP) == {}
+
+
+def test_where_no_time_passed_nobody_was_let_go() -> None:
+    assert let_go(heard(CAME, said(GET[:9]), ENDED), HTTP) == {}
+
+
+def test_a_finding_that_speaks_of_a_client_who_was_let_go_says_nothing() -> None:
+    gone = heard(CAME, WAITED, ENDED, NotSent(0, "A", GET, "EPIPE"))
+    ruling = excused(MISSING, gone, HTTP)
+    assert isinstance(ruling, NotExercised)
+    assert ruling.why == "A had been silent for 10 s of the server's own time, and was let go"
+
+
+def test_a_finding_of_another_client_and_what_held_stay_as_they_are() -> None:
+    gone = heard(CAME, WAITED, ENDED)
+    other = Finding("RESP-01", "an answer", stated("{client} got not a byte", client="B"))
+    assert excused(other, gone, HTTP) is other
+    assert excused(MISSING, heard(CAME, said(GET), WAITED, ENDED), HTTP) is MISSING
+    held = Held()
+    assert excused(held, gone, HTTP) is held
