@@ -11,7 +11,7 @@ from gatecrash.errors import Unavailable
 from gatecrash.instruments import gates
 from gatecrash.model.contract import Concurrency, Contract
 from gatecrash.model.scenario import Connect, Scenario, Settle, scenario
-from gatecrash.model.transcript import Snapshot
+from gatecrash.model.transcript import Ended, Got, Snapshot, Transcript
 from gatecrash.protocols import ask, protocol_of
 
 #: Workers: of a larger pool it does not matter for any rule whether a thread or two do other things.
@@ -103,14 +103,20 @@ def _calls_for_a_client(session: Session, contract: Contract) -> set[str]:
 def _serves_beside_idle_clients(session: Session, contract: Contract, count: int) -> bool:
     """Whether one more is served than there are threads (or workers): then they are not there for a client each."""
     idle = (Connect(f"A{number}") for number in range(count))
-    return bool(session.play(scenario(idle, Settle("with A"), ask("B", contract)), fresh=True).received("B"))
+    return _served_beside(session.play(scenario(idle, Settle("with A"), ask("B", contract)), fresh=True))
+
+
+def _served_beside(transcript: Transcript) -> bool:
+    """Whether B was served while those before it were there: none had been let go by a time limit by then."""
+    first = next((n for n, e in enumerate(transcript.events) if isinstance(e, Got) and e.client == "B"), None)
+    return first is not None and not any(isinstance(event, Ended) for event in transcript.events[:first])
 
 
 def _serves_beside_an_idle_client(session: Session, contract: Contract) -> bool:
     played = scenario(Connect("A"), Settle("with A"), ask("B", contract))
     transcript = session.play(played, fresh=True)
     if transcript.received("B"):
-        return True
+        return _served_beside(transcript)
     look = session.play(scenario(Connect("A"), Settle("with A"), Connect("B"), Settle("both")), fresh=True).look("both")
     side = look.connection("B") if look is not None else None
     return side is not None and side.accepted
