@@ -120,7 +120,7 @@ def test_nothing_that_can_be_seen_is_no_conformance(tmp_path: Path, refused: str
 def test_the_doctor_says_what_is_refused(tmp_path: Path, refused: str) -> None:
     done = on(refused, "doctor", cache=tmp_path)
     said = [line[6:28].rstrip() for line in done.stdout.splitlines() if line.split()[:1] == ["no"]]
-    lacking = {"arena", "census"} if refused == "proc" else {refused}
+    lacking = {"proc": {"arena", "census"}, "gates": {"gates", "clock"}}.get(refused, {refused})
     assert said == [name for name, reason in refused_here().items() if reason is not None or name in lacking]
 
 

@@ -9,12 +9,13 @@ import pytest
 
 from gatecrash.sandbox import seccomp
 from gatecrash.sandbox.seccomp import FAMILIES, MACHINES, build_filter
+from gatecrash.sandbox.vdso import MAGIC
 
 
-def interpret(program: bytes, audit: int, number: int, first: int = 0, second: int = 0, third: int = 0) -> int:
+def interpret(program: bytes, audit: int, number: int, *arguments: int) -> int:
     """What the kernel's BPF machine would return (linux/filter.h)."""
     steps = list(struct.iter_unpack("HBBI", program))
-    data = struct.pack("iIQ6Q", number, audit, 0, first, second, third, 0, 0, 0)
+    data = struct.pack("iIQ6Q", number, audit, 0, *(*arguments, 0, 0, 0, 0, 0, 0)[:6])
     at = accumulator = 0
     while True:
         code, if_true, if_false, value = steps[at]
@@ -23,6 +24,8 @@ def interpret(program: bytes, audit: int, number: int, first: int = 0, second: i
             return int(value)
         if code == seccomp.LOAD:
             (accumulator,) = struct.unpack_from("I", data, value)
+        elif code == seccomp.AND:
+            accumulator &= value
         else:
             hit = accumulator == value if code == seccomp.IF_EQUAL else accumulator & value
             at += if_true if hit else if_false
@@ -41,6 +44,48 @@ def test_the_filter_notifies_for_exactly_its_family(machine: str, family: str, m
     assert interpret(program, audit, calls["sendmsg"], 1024) == seccomp.RET_ALLOW
     assert interpret(program, audit ^ 1, calls[next(iter(notified))], *arguments) == seccomp.RET_ALLOW
     assert interpret(program, audit, 0x40000000 | calls["read"], first) == seccomp.RET_ALLOW  # x32 calls
+
+
+ADDRESS = 0x7FFC00000010
+ABOVE = 0x7FFC00000000  # its lower half is empty
+FUTEX_WAKE, FUTEX_WAIT, FUTEX_WAIT_BITSET, PRIVATE, REALTIME = 1, 0, 9, 128, 256
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize(
+    ("family", "name", "arguments", "told"),
+    [
+        ("timed wait", "poll", (ADDRESS, 1, 30000), True),
+        ("timed wait", "poll", (ADDRESS, 1, 0), False),
+        ("timed wait", "poll", (ADDRESS, 1, -1 & 0xFFFFFFFFFFFFFFFF), False),
+        ("timed wait", "poll", (ADDRESS, 1, 0xFFFFFFFF), False),
+        ("timed wait", "epoll_pwait", (4, ADDRESS, 1, 1), True),
+        ("timed wait", "epoll_pwait", (4, ADDRESS, 1, 0xFFFFFFFF), False),
+        ("timed wait", "ppoll", (ADDRESS, 1, ADDRESS), True),
+        ("timed wait", "ppoll", (ADDRESS, 1, ABOVE), True),
+        ("timed wait", "ppoll", (ADDRESS, 1, 0), False),
+        ("timed wait", "pselect6", (1, ADDRESS, 0, 0, 0), False),
+        ("timed wait", "pselect6", (1, ADDRESS, 0, 0, ADDRESS), True),
+        ("timed wait", "clock_nanosleep", (1, 0, ADDRESS), True),
+        ("timed wait", "futex", (ADDRESS, FUTEX_WAIT | PRIVATE, 0, ADDRESS), True),
+        ("timed wait", "futex", (ADDRESS, FUTEX_WAIT | PRIVATE, 0, 0), False),
+        ("timed wait", "futex", (ADDRESS, FUTEX_WAIT_BITSET | PRIVATE | REALTIME, 0, ADDRESS), True),
+        ("timed wait", "futex", (ADDRESS, FUTEX_WAKE, 1, ADDRESS), False),
+        ("clock read", "clock_gettime", (1, ADDRESS), True),
+        ("clock read", "clock_gettime", (1, ADDRESS, MAGIC), False),
+        ("exec", "execve", (ADDRESS, ADDRESS, ADDRESS), True),
+        ("exec", "execve", (ADDRESS, ADDRESS, ADDRESS, MAGIC), False),
+    ],
+)
+def test_the_clock_is_told_only_of_what_concerns_it(
+    machine: str, family: str, name: str, arguments: tuple[int, ...], told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seccomp, "machine", lambda: MACHINES[machine])
+    audit, calls = MACHINES[machine]
+    if name not in calls:
+        pytest.skip(f"{machine} has no {name}")
+    program = build_filter(frozenset({family}), exempt=1024)
+    assert interpret(program, audit, calls[name], *arguments) == (seccomp.RET_USER_NOTIF if told else seccomp.RET_ALLOW)
 
 
 def test_the_other_kind_of_clone_passes() -> None:

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from gatecrash.errors import GatecrashError
-from gatecrash.instruments import borrowing, gates, procfs
+from gatecrash.instruments import borrowing, clock, gates, procfs
 from gatecrash.instruments.queues import Queues
 from gatecrash.language import say
 from gatecrash.sandbox.arena import Arena
@@ -56,6 +56,12 @@ def capabilities() -> tuple[Capability, ...]:
             say("sends made short, time limits of sockets read (pidfd_getfd)"),
             say("Rules that need a short send are not observable."),
             borrowing.refused(),
+        ),
+        Capability(
+            "clock",
+            say("sleeps and time limits of a target skipped (ptrace)"),
+            say("A target's sleeps and time limits take as long as they take."),
+            _refusal(clock.available),
         ),
         Capability(
             "C compiler",

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Callable
 
 from gatecrash.instruments import procfs, syscalls, waits
 from gatecrash.instruments.procfs import ProcessStatus, field
 from gatecrash.model.processes import ProcessEntry, Task
+
+#: Seconds until a wait ends by the clock a task lives by: process, task, call, arguments, what schedstat said.
+Left = Callable[[int, int, str, tuple[int, ...], bytes], float | None]
 
 _RESTARTED = "restart_syscall"
 _REMEMBERED = 1 << 12
@@ -24,6 +28,7 @@ class Census:
         """Looks below the process `root`, as the caller's /proc numbers it; `known`: see `waits.time_limit`."""
         self.root = root
         self._known = known
+        self._left: Left | None = None
         # What a task slept in before a stop made the kernel restart the call under the name restart_syscall.
         self._calls: dict[int, tuple[str, tuple[int, ...]]] = {}
         # The time limit of a sleep, by thread, what schedstat said and the call: while these stay, so does the sleep.
@@ -31,6 +36,10 @@ class Census:
         #: Zombies all of whose threads have ended. As long as one is listed among its parent's children nothing about
         #: it changes, and it has none itself; a server that never waits would be looked at ever longer.
         self.dead: set[int] = set()
+
+    def live_by(self, left: Left | None) -> None:
+        """From now on `left` says how long each wait has yet (instruments/clock); with None, the kernel's clocks do."""
+        self._left = left
 
     def pids(self) -> tuple[int, ...]:
         """Every descendant, zombies included, in the order found: parents before children."""
@@ -123,6 +132,8 @@ class Census:
         return name, args
 
     def _limit(self, pid: int, tid: int, name: str, args: tuple[int, ...], times: bytes) -> float | None:
+        if self._left is not None:
+            return self._left(pid, tid, name, args, times)
         if times.startswith(_UNCOUNTED):
             return waits.time_limit(pid, name, args, self._known)
         # Not by time alone: a look may read the call before, and the times after, a task moved on.

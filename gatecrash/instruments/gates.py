@@ -14,7 +14,7 @@ import os
 import select
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -23,6 +23,7 @@ from gatecrash.errors import Unavailable, UsageError
 from gatecrash.instruments.borrowing import borrowed_socket
 from gatecrash.instruments.memory import Gone, offered, read_memory
 from gatecrash.instruments.procfs import socket_inode
+from gatecrash.instruments.trapped import CONTINUE, Handler
 from gatecrash.model.calls import HELD, RAN, RELEASED, CallOutcome, failed, shortened
 from gatecrash.sandbox.seccomp import CLONE_THREAD, FAMILIES, LIMIT_OPTIONS, RET_USER_NOTIF, machine
 from gatecrash.sandbox.spawn import SYS_SECCOMP
@@ -31,7 +32,6 @@ from gatecrash.sandbox.spawn import SYS_SECCOMP
 NOTIFICATION = struct.Struct("QIIiIQ6Q")
 RESPONSE = struct.Struct("QqiI")
 NOTIF_RECV, NOTIF_SEND, NOTIF_ID_VALID = 0xC0502100, 0xC0182101, 0x40082102
-RESPONSE_CONTINUE = 1
 
 SECCOMP_GET_ACTION_AVAIL = 2
 
@@ -90,15 +90,19 @@ class Gates:
     A call trapped when the last descriptor of the listener closes fails with ENOSYS (the kernel's rule).
     """
 
-    def __init__(self, fd: int, traps: frozenset[str]) -> None:
-        """`fd` is `Process.gates_fd`, which this object duplicates; `traps` what the target was spawned with."""
+    def __init__(self, fd: int, traps: frozenset[str], handlers: Mapping[str, Handler] | None = None) -> None:
+        """`fd` is `Process.gates_fd`, which this object duplicates; `traps` what the target was spawned with.
+
+        `handlers`: who answers calls that are not the gates' own, `Clock.handlers`; there is one listener for all.
+        """
         self.trace: list[Traced] = []
         #: Seconds the target gave a socket to wait at most, by inode and option; 0: none. With the trap "time limit".
         self.limits: dict[tuple[int, str], float] = {}
         self._fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-        self._traps = traps
+        self._traps = traps & set(FAMILIES)
         self._names = {number: name for name, number in machine().calls.items()}
-        self._family = {name: family for family in sorted(traps) for name in FAMILIES[family]}
+        self._family = {name: family for family in sorted(self._traps) for name in FAMILIES[family]}
+        self._handlers = {machine().calls[name]: one for name, one in (handlers or {}).items()}
         self._plans: list[_Plan] = []
         self._held: list[Call] = []
         self._poll = select.poll()
@@ -156,9 +160,12 @@ class Gates:
 
     def _handle(self, buffer: bytearray) -> None:
         id, tid, _, number, _, _, *args = NOTIFICATION.unpack(buffer)
+        if (handler := self._handlers.get(number)) is not None:
+            handler(id, tid, tuple(args), self._respond)
+            return
         call = self._identify(id, tid, self._names.get(number, "?"), tuple(args))
         if call is None:
-            self._respond(id, flags=RESPONSE_CONTINUE)
+            self._respond(id, flags=CONTINUE)
             return
         for plan in self._plans:
             if plan.wants(call):
@@ -167,7 +174,7 @@ class Gates:
                     self._plans = [each for each in self._plans if each.times > 0]
                     return
                 break
-        self._settle(call, RAN, flags=RESPONSE_CONTINUE)
+        self._settle(call, RAN, flags=CONTINUE)
 
     def _identify(self, id: int, tid: int, name: str, args: tuple[int, ...]) -> Call | None:
         """The call with its family and socket; None for one that nobody asked to see."""
@@ -267,7 +274,7 @@ class Gates:
                 continue
             self._held.remove(each)
             if errno is None:
-                self._settle(each, RELEASED, flags=RESPONSE_CONTINUE)
+                self._settle(each, RELEASED, flags=CONTINUE)
             else:
                 self._fail(each, errno)
 

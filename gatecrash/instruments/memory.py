@@ -33,6 +33,22 @@ def read_memory(tid: int, address: int, size: int) -> bytes:
     return data
 
 
+def write_memory(tid: int, address: int, data: bytes) -> None:
+    """Put `data` at `address` of that task, also where it may only read: the page becomes its own. Raises Gone."""
+    try:
+        descriptor = os.open(f"/proc/{tid}/mem", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise Gone from error
+    try:
+        written = os.pwrite(descriptor, data, address)
+    except (OSError, OverflowError) as error:
+        raise Gone from error
+    finally:
+        os.close(descriptor)
+    if written != len(data):
+        raise Gone
+
+
 def offered(tid: int, name: str, args: tuple[int, ...], *, limit: int) -> bytes:
     """The first bytes, at most `limit`, that a sendto, write, sendmsg or writev is about to send.
 

@@ -39,6 +39,12 @@ def time_limit(pid: int, call: str, args: tuple[int, ...], known: KnownLimit | N
     A span counts from the moment the call began, which is not known here, so the truth may be less. `known` tells of
     sockets where none can be borrowed.
     """
+    limit = own_limit(pid, call, args, known)
+    return sooner(limit, timer_limit(pid)) if call in _WATCHING_CALLS else limit
+
+
+def own_limit(pid: int, call: str, args: tuple[int, ...], known: KnownLimit | None = None) -> float | None:
+    """As `time_limit`, of the call alone: a timer that it watches does not count."""
     if call == "?" or call == "restart_syscall":
         return math.inf
     if len(args) < 6:
@@ -51,11 +57,21 @@ def time_limit(pid: int, call: str, args: tuple[int, ...], known: KnownLimit | N
         form = TimeLimit(2, "deadline" if args[1] & _TIMER_ABSTIME else "timespec")
         return _limit(pid, form, args)
     form_of_call = TIME_LIMITS.get(call)
-    limit = None if form_of_call is None else _limit(pid, form_of_call, args)
-    return _sooner(limit, _timer_limit(pid)) if call in _WATCHING_CALLS else limit
+    return None if form_of_call is None else _limit(pid, form_of_call, args)
 
 
-def _sooner(one: float | None, other: float | None) -> float | None:
+def until_a_deadline(call: str, args: tuple[int, ...]) -> bool:
+    """Whether the limit of a call is a point in time: the kernel's clocks decide, however long it has slept."""
+    if call == "futex":
+        return args[1] & _FUTEX_COMMAND in _FUTEX_DEADLINES
+    if call == "clock_nanosleep":
+        return bool(args[1] & _TIMER_ABSTIME)
+    form = TIME_LIMITS.get(call)
+    return form is not None and form.form == "deadline"
+
+
+def sooner(one: float | None, other: float | None) -> float | None:
+    """The smaller of two limits, where None is none."""
     return one if other is None else other if one is None else min(one, other)
 
 
@@ -76,7 +92,7 @@ def _socket_limit(pid: int, descriptor: int, option: str, known: KnownLimit | No
     return seconds + fraction / 1e6 or None
 
 
-def _timer_limit(pid: int) -> float | None:
+def timer_limit(pid: int) -> float | None:
     """Until the first armed timerfd of a process expires; a poll or an epoll set may watch it (timerfd_create(2))."""
     soonest: float | None = None
     try:
@@ -85,7 +101,7 @@ def _timer_limit(pid: int) -> float | None:
                 if os.readlink(entry.path) == "anon_inode:[timerfd]":
                     found = _IT_VALUE.search(procfs.read(f"/proc/{pid}/fdinfo/{entry.name}"))
                     left = int(found[1]) + int(found[2]) / 1e9 if found else 0.0
-                    soonest = _sooner(soonest, left or None)
+                    soonest = sooner(soonest, left or None)
     except OSError:  # the process is gone, or closed a descriptor: then it runs and the look is void anyway
         pass
     return soonest

@@ -28,7 +28,7 @@ from gatecrash.errors import EngineFault, TargetError, Unavailable
 from gatecrash.language import say
 from gatecrash.sandbox.broker import MESSAGE_SIZE, NETLINK_SOCK_DIAG
 from gatecrash.sandbox.process import Process
-from gatecrash.sandbox.seccomp import build_filter
+from gatecrash.sandbox.seccomp import CLOCK_FAMILIES, build_filter
 
 ArenaKind = Literal["namespace", "loopback"]
 
@@ -222,14 +222,15 @@ class Arena:
         `terminal`, a pseudo-terminal) for stdout and stderr. `argv[0]` without a slash is looked up in env's PATH; a
         relative one counts from `cwd`.
         `traps` are families of system calls for `Gates`; the target stands still in its first such call until
-        `Gates.pump`. Raises TargetError when it cannot be started, Unavailable when the machine has no seccomp
-        listener, or no pseudo-terminal.
+        `Gates.pump`. With one of the clock's, its clocks can be put ahead (`instruments/clock`). Raises TargetError
+        when it cannot be started, Unavailable when the machine has no seccomp listener, or no pseudo-terminal.
         """
         folder = str((cwd or Path()).resolve())
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         nofile = min(nofile, hard)
         report_fd = max(3, min(nofile, hard - 1))  # beyond anything the target will open itself
         code = build_filter(traps, exempt=report_fd) if traps else b""
+        clock = not traps.isdisjoint(CLOCK_FAMILIES)
         try:
             answer, descriptors = self._ask(
                 "spawn",
@@ -239,6 +240,7 @@ class Arena:
                 nofile=nofile,
                 report_fd=report_fd,
                 filter=code.hex(),
+                clock=clock,
                 typed=typed,
                 terminal=terminal,
             )
@@ -252,7 +254,7 @@ class Arena:
         if failure := answer.get("failure"):
             raise _launch_failure(argv[0], folder, failure["stage"], failure["errno"])
         gates_fd = descriptors[1] if traps else None
-        process = Process(self._ask, answer["serial"], answer["pid"], descriptors[0], gates_fd)
+        process = Process(self._ask, answer["serial"], answer["pid"], descriptors[0], gates_fd, answer["clock"])
         self._processes.add(process)
         return process
 

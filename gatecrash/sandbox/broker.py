@@ -1,6 +1,6 @@
 """The process inside an arena: starts targets, buries them, hands out sockets, drains their output.
 
-`arena.py` runs `main` in an interpreter of its own, without site-packages; this file and the four it imports need the
+`arena.py` runs `main` in an interpreter of its own, without site-packages; this file and those it imports need the
 standard library only. In a namespace arena it is pid 1: when it dies the kernel kills everything else. On the shared
 loopback it is a child subreaper, so orphans come back to it and can be killed too. It answers one request at a time on
 a SOCK_SEQPACKET socket (JSON, descriptors by SCM_RIGHTS) and never speaks first after its greeting. End of file on that
@@ -24,6 +24,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from gatecrash.sandbox import tracing, vdso
 from gatecrash.sandbox.namespaces import (
     become_subreaper,
     children_by_asking,
@@ -156,10 +157,12 @@ class Broker:
         target = self.targets[self.serial] = SpawnedTarget(pid, stdin_write, out_read)
         self.poll.register(out_read, select.POLLIN)
         with hear:
-            failure, listener = self.hear_report(hear)
+            failure, untraced, listener = self.hear_report(hear)
         if failure is None:
-            self.give([os.pidfd_open(pid), *listener])
-            self.reply({"serial": self.serial}, speak_for=pid)
+            pidfd = os.pidfd_open(pid)
+            refused = (untraced or self.set_clock(target)) if launch.clock else None
+            self.give([pidfd, *listener])
+            self.reply({"serial": self.serial, "clock": refused}, speak_for=pid)
         else:
             os.kill(pid, signal.SIGKILL)
             target.status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -169,9 +172,30 @@ class Broker:
             self.reply({"failure": failure})
         self.forget_old()
 
-    def hear_report(self, hear: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
-        """The child's listener, then its failure or the end of file that a successful exec makes."""
+    def set_clock(self, target: SpawnedTarget) -> str | None:
+        """A traced child has been executed and stops: give it its clocks and let it run; why that is refused."""
+        pid, status = os.waitpid(target.pid, 0)
+        if not os.WIFSTOPPED(status):
+            self.bury(pid, status)
+            return None
+        try:
+            tracing.set_clock_ahead(pid)
+        except vdso.NoStub as missing:
+            return str(missing)
+        except OSError as error:
+            return f"ptrace: {error.strerror}"
+        finally:
+            with contextlib.suppress(OSError):  # killed meanwhile
+                tracing.ptrace(tracing.DETACH, pid)
+        return None
+
+    def hear_report(self, hear: socket.socket) -> tuple[dict[str, Any] | None, str | None, list[int]]:
+        """The child's failure, or None after the end of file of a successful exec; why it is not traced; its listener.
+
+        It may say first that it cannot be traced, then comes the listener, then the end.
+        """
         listener: list[int] = []
+        untraced: str | None = None
         poll = select.poll()
         poll.register(hear, select.POLLIN)
         poll.register(self.control, 0)  # 0: only its hang-up
@@ -181,10 +205,11 @@ class Broker:
             data, received, _, _ = socket.recv_fds(hear, 4096, 1, socket.MSG_CMSG_CLOEXEC)
             listener += received
             if not data:
-                return None, listener
+                return None, untraced, listener
             message = json.loads(data)
-            if message:
-                return message, listener
+            untraced = message.get("clock", untraced)
+            if "stage" in message:
+                return message, untraced, listener
 
     def drain(self, target: SpawnedTarget, rounds: int = 1) -> None:
         """Read a target's output; at its end, stop watching for more."""

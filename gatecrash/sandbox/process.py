@@ -45,11 +45,23 @@ class Asking(Protocol):
 class Process:
     """A target's first process. Made by `Arena.spawn`; valid until the arena is closed."""
 
-    def __init__(self, ask: Asking, serial: int, pid: int, pidfd: int, gates_fd: int | None) -> None:
-        """Takes over `pidfd` and `gates_fd` (the seccomp listener, when traps were asked for)."""
+    def __init__(
+        self,
+        ask: Asking,
+        serial: int,
+        pid: int,
+        pidfd: int,
+        gates_fd: int | None,
+        clock_refused: str | None = None,
+    ) -> None:
+        """Takes over `pidfd` and `gates_fd` (the seccomp listener, when traps were asked for).
+
+        `clock_refused`: why its clocks cannot be put ahead, where that was asked for.
+        """
         self.pid = pid
         self.pidfd = pidfd
         self.gates_fd = gates_fd
+        self.clock_refused = clock_refused
         self._ask = ask
         self._serial = serial
         self._status: int | None = None

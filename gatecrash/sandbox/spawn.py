@@ -14,9 +14,10 @@ import resource
 import signal
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from gatecrash.sandbox import tracing, vdso
 from gatecrash.sandbox.namespaces import checked, libc, write_file
 
 KEPT = 64 * 1024  # bytes of output kept at each end
@@ -26,6 +27,7 @@ PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 SECCOMP_SET_MODE_FILTER = 1
 SECCOMP_NEW_LISTENER, SECCOMP_WAIT_KILLABLE_RECV = 1 << 3, 1 << 5
 SYS_SECCOMP = {"x86_64": 317, "aarch64": 277}
+SYS_EXECVE = {"x86_64": 59, "aarch64": 221}
 
 
 class Spawn:
@@ -42,6 +44,8 @@ class Spawn:
         # The filter lets sendmsg on exactly this descriptor pass: the way out for the listener.
         self.report_fd: int = request["report_fd"]
         self.die_with_broker = die_with_broker
+        #: Whether its clocks are to be such that they can be put ahead: then it stops once it has been executed.
+        self.clock: bool = request["clock"]
 
     def run(self, stdin: int, stdout: int, report: socket.socket) -> NoReturn:
         """In the forked child: become the target. Never returns; a failure is told on `report`."""
@@ -52,6 +56,8 @@ class Spawn:
             self.reset_inheritance()
             stage = "chdir"
             os.chdir(self.cwd)
+            if self.clock:
+                self.be_traced()
             stage = "seccomp"
             if self.filter:
                 self.install_filter()
@@ -68,14 +74,24 @@ class Spawn:
     def execute(self) -> NoReturn:
         """Like execvp(3): the first candidate there is; a refused one matters only when no other is found."""
         problem = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        execve = _marked_execve(self.argv, self.env) if self.clock else os.execve
         for path in self.candidates:
             try:
-                os.execve(path, self.argv, self.env)
+                execve(path, self.argv, self.env)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except PermissionError as error:
                 problem = error
         raise problem
+
+    def be_traced(self) -> None:
+        """By the broker, until the program has its clocks; where that is refused, say so and go on without."""
+        try:
+            tracing.ptrace(tracing.TRACEME, 0)
+        except OSError as error:
+            tell = socket.socket(fileno=self.report_fd)
+            tell.sendmsg([json.dumps({"clock": f"ptrace: {error.strerror}"}).encode()])
+            tell.detach()
 
     def take_descriptors(self, stdin: int, stdout: int, report: int) -> None:
         """0, 1, 2 and the report socket (close-on-exec); everything else closed."""
@@ -122,6 +138,21 @@ class Spawn:
         out = socket.socket(fileno=self.report_fd)
         out.sendmsg([b"{}"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", listener))])
         out.detach()  # exec closes both
+
+
+def _marked_execve(argv: list[str], env: Mapping[str, str]) -> Callable[[str, list[str], Mapping[str, str]], None]:
+    """execve(2) with the mark that a filter lets pass; made beforehand, so that nothing is left to do but the call."""
+    number = SYS_EXECVE[os.uname().machine]
+    words = (ctypes.c_char_p * (len(argv) + 1))(*map(os.fsencode, argv), None)
+    settings = (ctypes.c_char_p * (len(env) + 1))(*(os.fsencode(f"{name}={env[name]}") for name in env), None)
+    call = libc.syscall
+
+    def execve(path: str, _argv: list[str], _env: Mapping[str, str]) -> None:
+        call(number, os.fsencode(path), words, settings, ctypes.c_ulong(vdso.MAGIC))
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+    return execve
 
 
 def candidates(program: str, path: str) -> list[str]:

@@ -1,0 +1,37 @@
+"""What each call with a time limit returns when its time is up, and what it leaves in the caller's memory."""
+
+from __future__ import annotations
+
+import errno
+
+_NOTHING_READY = ("poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2")
+_SLEPT = ("nanosleep", "clock_nanosleep")
+_TIMED_OUT = ("futex", "futex_wait", "futex_waitv", "mq_timedsend", "mq_timedreceive")
+_NOTHING_CAME = (
+    *("rt_sigtimedwait", "semtimedop"),
+    *("read", "readv", "recvfrom", "recvmsg", "accept", "accept4"),
+    *("write", "writev", "sendto", "sendmsg"),
+)
+
+#: The value in the register: 0, or the negated errno.
+ANSWERS: dict[str, int] = {
+    **dict.fromkeys((*_NOTHING_READY, *_SLEPT), 0),
+    **dict.fromkeys(_TIMED_OUT, -errno.ETIMEDOUT),
+    **dict.fromkeys(_NOTHING_CAME, -errno.EAGAIN),
+    "connect": -errno.EINPROGRESS,
+}
+
+#: Those that may have moved a part of their bytes: interrupted, they return how many, as they do when time is up.
+PARTIAL = frozenset({"write", "writev", "sendto", "sendmsg", "recvfrom", "recvmsg"})
+
+_TIME_AT = {"select": 4, "pselect6": 4, "ppoll": 2}  # where the kernel writes the time that is left
+_TIME_SIZE = 16
+
+
+def emptied(call: str, args: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Address and size of what is all zeros then: the sets of a select, and the time that was left."""
+    found = [(args[_TIME_AT[call]], _TIME_SIZE)] if call in _TIME_AT else []
+    if call in ("select", "pselect6"):
+        size = ((args[0] & 0xFFFFFFFF) + 63) // 64 * 8
+        found += [(address, size) for address in args[1:4] if address]
+    return found

@@ -1,0 +1,115 @@
+"""Makes one wait end as if its time were up: the task is interrupted, and finds the answer in its register.
+
+What happened first counts: a task that somebody woke, or that a signal waits for, is let go untouched. A call that is
+interrupted has returned one of the kernel's own codes, which no program ever sees (linux/errno.h).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import signal
+from collections.abc import Callable
+
+from gatecrash.instruments import procfs
+from gatecrash.instruments.clock.answers import ANSWERS, PARTIAL, emptied
+from gatecrash.instruments.memory import Gone, write_memory
+from gatecrash.instruments.syscalls import NAMES
+from gatecrash.model.processes import Task
+from gatecrash.sandbox import tracing
+
+# ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK. Not ERESTARTSYS (512): a call that has not begun yet returns
+# it, being trapped, and none with a limit does.
+_INTERRUPTED = frozenset({-errno.EINTR, -513, -514, -516})
+_WITHIN = 2.0  # seconds a task that slept may need to stop
+_NO_CALL = (1 << 64) - 1
+
+
+class Expiry:
+    """Ends waits. One thread only: a tracer is a thread (ptrace(2))."""
+
+    def __init__(self) -> None:
+        self._unstopped: set[int] = set()
+
+    def expire(self, task: Task, go_on: Callable[[], None]) -> bool:
+        """Whether the task was still in its wait; then `go_on` is called while it stands, before it is let go.
+
+        Raises OSError where tracing is refused.
+        """
+        self.let_late_ones_go()
+        if not self._stop(task.tid):
+            return False
+        try:
+            return self._answered(task, go_on)
+        except ProcessLookupError:  # killed meanwhile
+            return False
+        finally:
+            _let_go(task.tid)
+
+    def _stop(self, tid: int) -> bool:
+        try:
+            tracing.ptrace(tracing.SEIZE, tid)
+            tracing.ptrace(tracing.INTERRUPT, tid)
+        except ProcessLookupError:
+            return False
+        status = tracing.stopped(tid, within=_WITHIN)
+        if status is None:
+            self._unstopped.add(tid)
+            return False
+        if status & 0xFF != 0x7F:  # it has ended
+            return False
+        if tracing.event(status) == tracing.EVENT_STOP:
+            return True
+        _let_go(tid, status >> 8 & 0xFF)  # a signal of its own came first
+        return False
+
+    def _answered(self, task: Task, go_on: Callable[[], None]) -> bool:
+        state = tracing.registers(task.tid)
+        result = ctypes.c_longlong(state.rax).value
+        if NAMES.get(state.orig_rax) not in (task.call, "restart_syscall") or _signal_waits(task):
+            return False
+        if task.call in PARTIAL and result > 0:
+            go_on()
+            return True
+        if result not in _INTERRUPTED:
+            return False
+        go_on()
+        for address, size in emptied(task.call, task.args):
+            _zero(task.tid, address, size)
+        state.rax = ANSWERS[task.call] & (1 << 64) - 1
+        state.orig_rax = _NO_CALL  # nothing to begin again
+        tracing.set_registers(task.tid, state)
+        return True
+
+    def let_late_ones_go(self) -> None:
+        """Those that did not stop in time, once they have."""
+        for tid in list(self._unstopped):
+            if (status := tracing.stopped(tid, within=0.0)) is not None:
+                self._unstopped.discard(tid)
+                if status & 0xFF == 0x7F:
+                    _let_go(tid, 0 if tracing.event(status) else status >> 8 & 0xFF)
+
+
+def _let_go(tid: int, number: int = 0) -> None:
+    try:
+        tracing.ptrace(tracing.DETACH, tid, 0, number)
+    except ProcessLookupError:
+        return
+
+
+def _signal_waits(task: Task) -> bool:
+    """A signal that is neither blocked nor ignored: it interrupts the call, whatever we do."""
+    status = procfs.read(f"/proc/{task.pid}/task/{task.tid}/status")
+    if not status:
+        return True
+    masks = (procfs.field(status, title) for title in (b"\nSigPnd:\t", b"\nShdPnd:\t", b"\nSigBlk:\t", b"\nSigIgn:\t"))
+    own, shared, blocked, ignored = (int(mask, 16) for mask in masks)
+    return bool((own | shared) & ~blocked & ~ignored & ~(1 << signal.SIGCONT - 1))
+
+
+def _zero(tid: int, address: int, size: int) -> None:
+    """The kernel forgives memory that cannot be written, too."""
+    try:
+        write_memory(tid, address, bytes(size))
+    except Gone:
+        return

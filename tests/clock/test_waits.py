@@ -1,0 +1,111 @@
+"""Every call that waits with a limit: its time is up when the tester says so, and the program's clock agrees."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.clock.conftest import Start
+
+PREAMBLE = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+static int pair[2], epfd;
+static fd_set reads, writes;
+static struct timespec thirty = {30, 0};
+static struct timespec now(clockid_t which) { struct timespec t; clock_gettime(which, &t); return t; }
+static struct timespec later(clockid_t which) { struct timespec t = now(which); t.tv_sec += 30; return t; }
+static void limit(int option) {
+    struct timeval tv = {30, 0};
+    if (setsockopt(pair[0], SOL_SOCKET, option, &tv, sizeof tv)) perror("setsockopt");
+}
+static void fill(void) { char b[4096]; while (send(pair[0], b, sizeof b, MSG_DONTWAIT) > 0); }
+"""
+
+MAIN = r"""
+int main(void) {
+    static char buffer[1 << 20];
+    struct pollfd polled = {0, POLLIN, 7};
+    struct epoll_event event = {.events = EPOLLIN};
+    (void)buffer; (void)polled; (void)event;
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) return 1;
+    polled.fd = pair[0];
+    epfd = epoll_create1(0);
+    epoll_ctl(epfd, EPOLL_CTL_ADD, pair[0], &event);
+    FD_SET(pair[0], &reads);
+    struct timespec began = now(CLOCK_MONOTONIC);
+    errno = 0;
+    long result = %s;
+    const char *why = errno ? strerrorname_np(errno) : "-";
+    struct timespec ended = now(CLOCK_MONOTONIC);
+    double passed = ended.tv_sec - began.tv_sec + (ended.tv_nsec - began.tv_nsec) / 1e9;
+    printf("%%ld %%s, %%.0f s\n", result, why, passed);
+    %s
+    return 0;
+}
+"""
+
+CALLS = {
+    "poll": ("poll(&polled, 1, 30000)", "0 -"),
+    "poll of nothing": ("poll(NULL, 0, 30000)", "0 -"),
+    "ppoll": ("ppoll(&polled, 1, &thirty, NULL)", "0 -"),
+    "select": ("select(pair[0] + 1, &reads, &writes, NULL, &(struct timeval){30, 0})", "0 -"),
+    "pselect": ("pselect(pair[0] + 1, &reads, NULL, NULL, &thirty, NULL)", "0 -"),
+    "epoll_wait": ("epoll_wait(epfd, &event, 1, 30000)", "0 -"),
+    "epoll_pwait": ("epoll_pwait(epfd, &event, 1, 30000, &(sigset_t){0})", "0 -"),
+    "epoll_pwait2": ("epoll_pwait2(epfd, &event, 1, &thirty, NULL)", "0 -"),
+    "sleep": ("sleep(30)", "0 -"),
+    "usleep": ("usleep(30000000)", "0 -"),
+    "nanosleep": ("syscall(SYS_nanosleep, &thirty, NULL)", "0 -"),
+    "clock_nanosleep": ("clock_nanosleep(CLOCK_MONOTONIC, 0, &thirty, NULL)", "0 -"),
+    "clock_nanosleep until": (
+        "clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &(struct timespec[]){later(CLOCK_REALTIME)}[0], NULL)",
+        "0 -",
+    ),
+    "recv": ("(limit(SO_RCVTIMEO), recv(pair[0], buffer, 9, 0))", "-1 EAGAIN"),
+    "read": ("(limit(SO_RCVTIMEO), read(pair[0], buffer, 9))", "-1 EAGAIN"),
+    "recvmsg": (
+        "(limit(SO_RCVTIMEO), recvmsg(pair[0], &(struct msghdr){.msg_iovlen = 0}, 0))",
+        "-1 EAGAIN",
+    ),
+    "send": ("(limit(SO_SNDTIMEO), fill(), send(pair[0], buffer, sizeof buffer, 0))", "-1 EAGAIN"),
+    "write": ("(limit(SO_SNDTIMEO), fill(), write(pair[0], buffer, sizeof buffer))", "-1 EAGAIN"),
+    "sigtimedwait": ("sigtimedwait(&(sigset_t){{1 << 9}}, NULL, &thirty)", "-1 EAGAIN"),
+    "semtimedop": (
+        "semtimedop(semget(IPC_PRIVATE, 1, 0600), &(struct sembuf){0, -1, 0}, 1, &thirty)",
+        "-1 EAGAIN",
+    ),
+    "pthread_cond_timedwait": (
+        "({static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER; static pthread_cond_t c = PTHREAD_COND_INITIALIZER;"
+        "struct timespec t = later(CLOCK_REALTIME); pthread_mutex_lock(&m); pthread_cond_timedwait(&c, &m, &t);})",
+        "110 -",
+    ),
+    "sem_timedwait": (
+        "({static sem_t s; struct timespec t = later(CLOCK_REALTIME); sem_timedwait(&s, &t);})",
+        "-1 ETIMEDOUT",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("beginnings", ["trapped", "seen"])
+def test_thirty_seconds_pass_at_a_word(start: Start, name: str, beginnings: str) -> None:
+    call, answer = CALLS[name]
+    traps = frozenset({"clock read", "exec"} | ({"timed wait"} if beginnings == "trapped" else set()))
+    target = start(c=PREAMBLE + MAIN % (call, ""), traps=traps, flags=("-pthread",))
+    assert target.run() == f"{answer}, 30 s\n"
+    assert len(target.expired) == 1
+    assert 29 < target.clock.skipped <= 30
