@@ -94,7 +94,7 @@ def _all_else(session: Session, found: Discovery, source_text: str) -> None:
     if not session.remote:
         _in_the_background(session, found)
         model, workers = model_of(session, found.contract)
-        _learn(session, found, concurrency=model, workers=workers)
+        _learn(session, found, concurrency=model, workers=workers, has_limits=session.saw_limits)
 
 
 def _learn(session: Session, found: Discovery, **facts: object) -> None:

@@ -65,7 +65,9 @@ class Session:
         #: When no more is to be played at all (time.monotonic): TooSlow after that.
         self.until = math.inf
         self._server: Server | None = None
-        self._key: tuple[str, frozenset[str]] | None = None
+        self._key: tuple[str, frozenset[str], bool] | None = None
+        #: Whether the target was seen to sleep, or to wait with a time limit.
+        self.saw_limits = False
         self._plain: dict[bytes, Plain] = {}
         #: The scenario that was asked anew last, and what its requests change in one another's answers.
         self._moved: tuple[Scenario | None, Mapping[bytes, frozenset[Aspect]]] = (None, {})
@@ -114,8 +116,10 @@ class Session:
             return self.contract.port
         return _free_port(self.arena) if self.arena.kind == "loopback" else ASKED_PORT
 
-    def fresh(self, build: str = "plain", traps: frozenset[str] = frozenset()) -> Server:
+    def fresh(self, build: str = "plain", traps: frozenset[str] = frozenset(), *, timed: bool = False) -> Server:
         """A newly started server. Raises TargetError when it does not come to listen.
+
+        Its time is in our hand where it has limits of its own, as far as is known, or when `timed`.
 
         Connections of the server before may linger in TIME_WAIT and hold the port against a server without
         SO_REUSEADDR, which then does not listen, or somewhere else if it does not look at what bind says. That is one
@@ -123,11 +127,11 @@ class Session:
         """
         self.drop()
         self._left_spinning = False
-        server = self._start(build, traps)
+        server = self._start(build, traps, timed=timed)
         server.wait_until_listening()
         if not self._where_it_was(server) and self._worn and self.arena.kind == "namespace":
             self._new_arena()
-            server = self._start(build, traps)
+            server = self._start(build, traps, timed=timed)
             server.wait_until_listening()
         self._worn = True
         if not server.sockets.ports:
@@ -149,10 +153,11 @@ class Session:
         self._worn = True
         return self._start("plain", traps)
 
-    def _start(self, build: str, traps: frozenset[str]) -> Server:
-        server = self._make(self.launches[build], traps)
+    def _start(self, build: str, traps: frozenset[str], *, timed: bool = False) -> Server:
+        timed = timed or self.contract.has_limits
+        server = self._make(self.launches[build], traps, timed=timed)
         server.starts = self._starts.setdefault(build, Ticks(wait_policy="hasty"))
-        self._server, self._key = server, (build, traps)
+        self._server, self._key = server, (build, traps, timed)
         return server
 
     def _new_arena(self) -> None:
@@ -166,20 +171,21 @@ class Session:
         self.shelter.enter(arena)
         return arena
 
-    def _make(self, launch: Launch, traps: frozenset[str]) -> Server:
+    def _make(self, launch: Launch, traps: frozenset[str], *, timed: bool) -> Server:
         if isinstance(self.arena, Wire):
             return RemoteServer(self.arena, launch, datagram=self.protocol.connectionless)
         launch = self.shelter.launch(launch)
         if self.remote:
             return UnseenServer(self.arena, launch, port=self.port())
         launch = replace(launch, typed=self.contract.waits_for_words)
-        return ObservedServer(self.arena, launch, port=self.port(), traps=traps)
+        return ObservedServer(self.arena, launch, port=self.port(), traps=traps, timed=timed)
 
-    def server(self, build: str = "plain", traps: frozenset[str] = frozenset()) -> Server:
+    def server(self, build: str = "plain", traps: frozenset[str] = frozenset(), *, timed: bool = False) -> Server:
         """The running server, started when there is none of this kind."""
-        fit = self._key == (build, traps) and not self._left_spinning
+        kind = (build, traps, timed or self.contract.has_limits)
+        fit = self._key == kind and not self._left_spinning
         if self._server is None or not fit or not self._server.serving():
-            return self.fresh(build, traps)
+            return self.fresh(build, traps, timed=timed)
         return self._server
 
     @property
@@ -223,7 +229,8 @@ class Session:
         ticks = Ticks(
             memory, "patient" if fresh else wait_policy, linger=min(_LINGER, self.patience / 2) if sure else 0.0
         )
-        return self.play_on(start(build, scenario.traps), scenario, ticks)
+        server = start(build, scenario.traps, timed=scenario.lets_time_pass)
+        return self.play_on(server, scenario, ticks)
 
     def play_on(self, server: Server, scenario: Scenario, ticks: Ticks | None = None) -> Transcript:
         """Play a scenario on this server; `ticks` is what is known of its timed waits."""
@@ -240,6 +247,7 @@ class Session:
                 player.server.stop()
                 if player.server.arena is not server.arena:
                     player.server.arena.close()
+        self.saw_limits = self.saw_limits or (player.server.clock is not None and player.server.clock.used)
         if player.spoiled:
             self.drop()
         self._left_spinning = _spins(transcript)

@@ -20,7 +20,7 @@ import math
 import os
 import select
 import time
-from collections.abc import Callable, Container, Hashable, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -79,7 +79,7 @@ class Limit(Protocol):
     def left(self) -> float: ...
 
 
-class Clock(Protocol):
+class TargetClock(Protocol):
     """The target's time in the tester's hand: gatecrash.instruments.clock says more."""
 
     @property
@@ -90,10 +90,14 @@ class Clock(Protocol):
     def real_because(self) -> str | None:
         """Why nothing is skipped for this target any more."""
 
-    def held(self) -> Sequence[Limit]:
+    @property
+    def used(self) -> bool:
+        """Whether a wait of the target's with a time limit has been seen."""
+
+    def held(self, tasks: Iterable[Task] | None = None) -> Sequence[Limit]:
         """Its time limits now, the one that is due first at the beginning."""
 
-    def expire(self, tasks: tuple[Task, ...] | None = None) -> Limit | None:
+    def expire(self, tasks: Iterable[Task] | None = None) -> Limit | None:
         """Move its clocks on to that moment, and let that call end."""
 
     def advance(self, seconds: float) -> None:
@@ -151,10 +155,6 @@ class _Rest:
             for before, now in zip(earlier.tasks, self.tasks, strict=True)
         )
 
-    def recurs(self, expired: Container[int], within: float) -> bool:
-        """Whether every timed wait that ends `within` so many seconds is of a task in `expired`."""
-        return all(task.tid in expired or (task.timed or 0.0) > within for task in self.timed())
-
     def same_calls(self, earlier: _Rest) -> bool:
         """Nothing differs from `earlier` but how long timed waits last yet, and how often their tasks have run."""
         if (self.everyone, self.queues, len(self.tasks)) != (earlier.everyone, earlier.queues, len(earlier.tasks)):
@@ -181,7 +181,7 @@ def settle(
     spin: float | None = None,
     overlook: float = math.inf,
     own: OwnTime | None = None,
-    clock: Clock | None = None,
+    clock: TargetClock | None = None,
     span: Span | None = None,
 ) -> Stillness:
     """Wait until every task of `census` provably sleeps, at most `patience` (seconds, where it is a number).
@@ -233,7 +233,7 @@ class _Settling:
     ticks: Ticks
     overlook: float = math.inf
     own: OwnTime = field(default_factory=OwnTime)
-    clock: Clock | None = None
+    clock: TargetClock | None = None
     span: Span = field(default_factory=lambda: Span(0.0))
     to_the_end: bool = False
     nap: float = _FIRST_NAP
@@ -263,7 +263,7 @@ class _Settling:
             rest = later
         return Quiet(rest.tasks, rest.queues)
 
-    def _elapse(self, start: _Rest, clock: Clock) -> Stillness:
+    def _elapse(self, start: _Rest, clock: TargetClock) -> Stillness:
         """Let the target's time limits expire one by one, the soonest first, and look again after each.
 
         Until the next one lies beyond the horizon, or all that may expire has done so and left everything as it was.
@@ -271,13 +271,13 @@ class _Settling:
         rest, since, passed = start, 0.0, 0.0
         expired: set[int] = set()
         while not self.span.enough():
-            held = clock.held()
+            held = clock.held(rest.tasks)
             if not held or passed + held[0].left > self.span.horizon:
                 break
-            if passed + held[0].left > self.span.spared and self._is_spared(rest, held[0].tid):
-                return self._beside_spared(rest, expired, self.span.horizon - passed)
-            if passed - since >= self.span.least and rest.recurs(expired, self.span.horizon - passed):
+            if passed - since >= self.span.least and self._recurs(rest, expired, passed):
                 break
+            if self._is_spared(rest, held[0].tid, passed):
+                return rest.resting()
             if (one := clock.expire(rest.tasks)) is not None:
                 passed += max(one.left, 0.0)
             elif self.patience.over:  # it ended by itself, again and again
@@ -292,15 +292,21 @@ class _Settling:
             self.span.after()
         return Quiet(rest.tasks, rest.queues)
 
-    def _is_spared(self, rest: _Rest, tid: int) -> bool:
-        return any(task.tid == tid and self.span.spare(task) for task in rest.tasks)
+    def _is_spared(self, rest: _Rest, tid: int, passed: float) -> bool:
+        """Whether this task's limit is a client's who is there, and no tick."""
+        return any(
+            task.tid == tid and passed + (task.timed or 0.0) > self.span.spared and self.span.spare(task)
+            for task in rest.timed()
+        )
 
-    def _beside_spared(self, rest: _Rest, expired: Container[int], within: float) -> Stillness:
-        """Quiet when only limits that are spared are left, and what ended before them left all as it was."""
-        others = (task for task in rest.timed() if not self.span.spare(task))
-        if all(task.tid in expired or (task.timed or 0.0) > within for task in others):
-            return Quiet(rest.tasks, rest.queues)
-        return rest.resting()
+    def _recurs(self, rest: _Rest, expired: Container[int], passed: float) -> bool:
+        """Whether every wait that is let expire has ended once, and the task is back in it."""
+        return all(
+            task.tid in expired
+            or passed + (task.timed or 0.0) > self.span.horizon
+            or self._is_spared(rest, task.tid, passed)
+            for task in rest.timed()
+        )
 
     def _timed(self, rest: _Rest) -> tuple[Task, ...]:
         return tuple(task for task in rest.timed() if seconds_asleep(task) < self.overlook)

@@ -104,6 +104,7 @@ class Contract:
     background: Background = "no"
     one_shot: bool = False  # it is meant to serve one client and leave
     child_closes_listener: bool = True
+    has_limits: bool = True  # it sleeps, or waits with a time limit
     handles_signals: bool = False  # the parent has handlers installed (SigCgt)
     waits_for_words: bool = False  # it reads its standard input before it answers: empty lines are typed for it
     source: Literal["c", "python", "other"] = "other"

@@ -125,6 +125,11 @@ class Scenario:
         named = {step.call for step in self.steps if isinstance(step, Fail | Hold | Watch)}
         return frozenset(named | ({"send"} if any(isinstance(s, Shorten) for s in self.steps) else set()))
 
+    @property
+    def lets_time_pass(self) -> bool:
+        """Whether the server's own time passes in it."""
+        return any(isinstance(step, LetTimePass) for step in self.steps)
+
     def sent_by(self, client: str) -> bytes:
         """All bytes `client` sends in this scenario."""
         return self.sent.get(client, b"")

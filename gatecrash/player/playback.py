@@ -55,7 +55,7 @@ _MOST_FOR_ONE, _MOST_FOR_ALL = 4 << 20, 16 << 20
 #: Bytes that are kept of what a client is sent that nobody asked for: it had its whole answer, and has finished.
 _MOST_UNASKED = 1 << 18
 #: Seconds of the server's own time that are written down at least: a loop that looks round twice a second is no news.
-_A_MOMENT = 0.9
+_A_MOMENT = 1.6
 #: Bytes that each client may have though others have taken all.
 _LEAST_FOR_ONE = 1 << 16
 

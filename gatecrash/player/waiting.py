@@ -154,8 +154,7 @@ class Waiter:
         `early`: that the server is still may be taken from what is known of its timed waits.
         """
         eager = 0 if at_once else 1
-        span = self._short_span() if at_once else None
-        return self._wait(lambda: _ready(sock, select.POLLIN, 0), sock, select.POLLIN, eager, early=early, span=span)
+        return self._wait(lambda: _ready(sock, select.POLLIN, 0), sock, select.POLLIN, eager, early=early or at_once)
 
     def until(
         self,
@@ -177,9 +176,8 @@ class Waiter:
         eager: int,
         *,
         early: bool = False,
-        span: Span | None = None,
     ) -> Waited:
-        span = replace(span or self._long_span(), enough=ready, after=self.after)
+        span = replace(self._short_span() if early else self._long_span(), enough=ready, after=self.after)
         for _ in range(eager):
             self.server.pump()
             if ready():
@@ -226,8 +224,10 @@ class Waiter:
         began, left = clock.skipped, seconds
         for _ in range(_ONE_BY_ONE):
             still = self._settle(Patience(self.patience), wait_out=False, early=False)
-            held = clock.held()
-            if not isinstance(still, Quiet | Resting) or not held or held[0].left > left:
+            if not isinstance(still, Quiet | Resting):
+                break
+            held = clock.held(still.tasks)
+            if not held or held[0].left > left:
                 break
             clock.expire(still.tasks)
             self.after()

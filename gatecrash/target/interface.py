@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 from gatecrash.errors import TargetError
 from gatecrash.instruments.gates import Gates
 from gatecrash.instruments.patience import OwnTime, Patience
-from gatecrash.instruments.quiescence import Clock, Span, Stillness
+from gatecrash.instruments.quiescence import Span, Stillness, TargetClock
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.language import say
 from gatecrash.model.address import Address
@@ -113,7 +113,7 @@ class Server(ABC):
     census: Processes
     gates: Gates | None
     #: The hand on its time; None where time is real.
-    clock: Clock | None = None
+    clock: TargetClock | None = None
     #: What is known of how this program starts: one that spins at once is not watched for as long each time.
     starts: Ticks
 

@@ -16,9 +16,10 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 
-from gatecrash.instruments import borrowing, gates, procfs, quiescence
+from gatecrash.instruments import borrowing, clock, gates, procfs, quiescence
 from gatecrash.instruments.blocked import waits_on
 from gatecrash.instruments.census import Census
+from gatecrash.instruments.clock import CLOCK_TRAPS, Clock
 from gatecrash.instruments.gates import Gates
 from gatecrash.instruments.patience import OwnTime, Patience
 from gatecrash.instruments.queues import Queues
@@ -51,7 +52,10 @@ class ObservedServer(Server):
     process: Process
     census: Census
 
-    def __init__(self, arena: Arena, launch: Launch, *, port: int, traps: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, arena: Arena, launch: Launch, *, port: int, traps: frozenset[str] = frozenset(), timed: bool = False
+    ) -> None:
+        """Started with these traps; `timed`: with its time in the tester's hand, where this machine allows it."""
         self.arena = arena
         self.launch = launch
         self.asked_port = port
@@ -61,8 +65,12 @@ class ObservedServer(Server):
         told = borrowing.refused() is not None and gates.available() is None
         self.census = Census(arena.broker_pid, self._limit_of if told else None)
         self.strangers = frozenset(self.census.pids())  # processes of another instance in the same arena
-        self.process = start(arena, launch, port, traps | {"time limit"} if told else traps)
-        self.gates = Gates(self.process.gates_fd, traps) if self.process.gates_fd is not None else None
+        self.timed = timed and clock.available() is None
+        own = (CLOCK_TRAPS if self.timed else frozenset()) | ({"time limit"} if told else frozenset())
+        self.process = start(arena, launch, port, traps | own)
+        self.clock = Clock(self.census, self.process) if self.timed else None
+        handlers = self.clock.handlers if self.clock is not None else None
+        self.gates = Gates(self.process.gates_fd, traps, handlers) if self.process.gates_fd is not None else None
         self.sockets = Sockets((), ())
         self.main_pid = self.process.pid
         self._from_the_start: frozenset[int] = frozenset()  # who held its socket when it was found
@@ -322,7 +330,7 @@ class ObservedServer(Server):
         return Arena.open(kind=self.arena.kind)
 
     def another(self, launch: Launch, arena: Arena | None = None) -> ObservedServer:
-        return ObservedServer(arena or self.arena, launch, port=self.asked_port, traps=self.traps)
+        return ObservedServer(arena or self.arena, launch, port=self.asked_port, traps=self.traps, timed=self.timed)
 
     def discard(self) -> None:
         """End this instance and spare another one in the same arena."""
@@ -338,6 +346,7 @@ class ObservedServer(Server):
 
     def _let_go(self) -> None:
         """Give the descriptors back, once its processes are dead: gates that go first let calls fail (ENOSYS)."""
+        self.clock = None
         if self.gates is not None:
             self.gates.close()
             self.gates = None

@@ -21,7 +21,7 @@ from gatecrash.sandbox.process import Process
 from gatecrash.sandbox.seccomp import CLOCK_FAMILIES
 
 #: What a target has to be spawned with, beside the traps of the gates.
-CLOCK_TRAPS = frozenset(CLOCK_FAMILIES)
+CLOCK_TRAPS = frozenset(CLOCK_FAMILIES) - {"timed wait"}
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,15 @@ class Clock:
     def skipped(self) -> float:
         """Seconds that the target's clocks are ahead."""
         return self._ahead_ns / 1e9
+
+    @property
+    def used(self) -> bool:
+        """Whether a wait of the target's with a time limit has been seen."""
+        return self._dues.used
+
+    def advance(self, seconds: float) -> None:
+        """Put the clock ahead: as if nobody had run meanwhile. Waits that are due by then end late."""
+        self._skip(seconds)
 
     def _now(self) -> float:
         return (time.monotonic_ns() + self._ahead_ns) / 1e9

@@ -43,12 +43,15 @@ class Dues:
         self._skipped = skipped
         self._limits = known
         self._waits: dict[int, _Wait] = {}
+        #: Whether a wait with a limit has been seen.
+        self.used = False
 
     def begins(self, tid: int, call: str, args: tuple[int, ...]) -> None:
         """A trapped call goes into the kernel now."""
         if len(self._waits) > _REMEMBERED:
             self._waits.clear()
         self._waits[tid] = _Wait(call, args, self._now())
+        self.used = True
 
     def left(self, pid: int, tid: int, call: str, args: tuple[int, ...], seen: bytes) -> float | None:
         """Seconds until the call that a sleeping task is in ends by itself; None: never, inf: nobody knows."""
@@ -60,6 +63,7 @@ class Dues:
             self._waits[tid] = wait
         if not wait.known:
             wait.due, wait.known = self._due(pid, wait), True
+            self.used = self.used or wait.due is not None
         return None if wait.due is None else max(0.0, wait.due - self._now())
 
     def again(self, tid: int, call: str, args: tuple[int, ...]) -> float | None:
