@@ -100,6 +100,9 @@ class TargetClock(Protocol):
     def expire(self, tasks: Iterable[Task] | None = None) -> Limit | None:
         """Move its clocks on to that moment, and let that call end."""
 
+    def stopped(self, pids: Iterable[int]) -> None:
+        """These processes have been stopped by us: what that does to their calls is undone."""
+
     def advance(self, seconds: float) -> None:
         """Move its clocks on by so many seconds: as if nobody had run meanwhile, whatever is due by then ends late."""
 

@@ -16,6 +16,7 @@ from gatecrash.sandbox.namespaces import checked
 TRACEME, PEEKDATA, POKEDATA, DETACH, GETREGS, SETREGS = 0, 2, 5, 17, 12, 13
 SEIZE, INTERRUPT = 0x4206, 0x4207
 EVENT_EXEC, EVENT_STOP = 4, 128
+NO_CALL = (1 << 64) - 1  # in orig_rax: there is no call to begin again (arch/x86/kernel/signal.c)
 OPTION_TRACE_EXEC = 1 << EVENT_EXEC
 WALL = 0x40000000  # __WALL: threads that are not children, too (waitpid(2))
 _AT_SYSINFO_EHDR = 33
@@ -40,6 +41,7 @@ class Registers(ctypes.Structure):
     )
     rax: int
     orig_rax: int
+    rip: int
     cs: int
     rsp: int
 

@@ -303,6 +303,8 @@ class ObservedServer(Server):
             if all(states.get(pid, "X") in ("T", "t", "Z", "X") for pid in pids):
                 break
             os.sched_yield()
+        if self.clock is not None:
+            self.clock.stopped(pids)
         return pids
 
     def limit_descriptors(self, spare: int) -> tuple[int, int] | None:

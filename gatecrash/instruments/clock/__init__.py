@@ -15,6 +15,7 @@ some other way (rdtsc), or waits in a way that is not known here, is found, and 
 | `expiry.py` | makes one wait end, as if its time were up |
 | `answers.py` | what each call returns then: one line a call |
 | `offsets.py` | puts the clocks of processes ahead |
+| `stopped.py` | undoes what a stop does to calls on sockets |
 | `calls.py` | what the filter hands over: waits that begin, clocks read past the vDSO, programs executed |
 """
 

@@ -13,6 +13,7 @@ from gatecrash.instruments.clock.calls import clock_read, executed
 from gatecrash.instruments.clock.dues import Dues
 from gatecrash.instruments.clock.expiry import Expiry
 from gatecrash.instruments.clock.offsets import put_ahead
+from gatecrash.instruments.clock.stopped import begin_again
 from gatecrash.instruments.trapped import CONTINUE, Handler, Respond
 from gatecrash.instruments.waits import KnownLimit
 from gatecrash.language import stated
@@ -81,6 +82,13 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Put the clock ahead: as if nobody had run meanwhile. Waits that are due by then end late."""
         self._skip(seconds)
+
+    def stopped(self, pids: Iterable[int]) -> None:
+        """Processes have been stopped by us: what that does to their calls on sockets is undone (stopped.py)."""
+        if self.real_because is None:
+            for task in self._census.tasks():
+                if task.pid in pids and task.state == "T":
+                    begin_again(task.tid)
 
     def _now(self) -> float:
         return (time.monotonic_ns() + self._ahead_ns) / 1e9

@@ -22,7 +22,6 @@ from gatecrash.sandbox import tracing
 # it, being trapped, and none with a limit does.
 _INTERRUPTED = frozenset({-errno.EINTR, -513, -514, -516})
 _WITHIN = 2.0  # seconds a task that slept may need to stop
-_NO_CALL = (1 << 64) - 1
 
 
 class Expiry:
@@ -77,7 +76,7 @@ class Expiry:
         for address, size in emptied(task.call, task.args):
             _zero(task.tid, address, size)
         state.rax = ANSWERS[task.call] & (1 << 64) - 1
-        state.orig_rax = _NO_CALL  # nothing to begin again
+        state.orig_rax = tracing.NO_CALL
         tracing.set_registers(task.tid, state)
         return True
 
