@@ -14,7 +14,7 @@ import os
 import select
 import socket
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -23,7 +23,7 @@ from gatecrash.errors import Unavailable, UsageError
 from gatecrash.instruments.borrowing import borrowed_socket
 from gatecrash.instruments.memory import Gone, offered, read_memory
 from gatecrash.instruments.procfs import socket_inode
-from gatecrash.instruments.trapped import CONTINUE, Handler
+from gatecrash.instruments.trapped import CONTINUE, Sharer
 from gatecrash.model.calls import HELD, RAN, RELEASED, CallOutcome, failed, shortened
 from gatecrash.sandbox.seccomp import CLONE_THREAD, FAMILIES, LIMIT_OPTIONS, RET_USER_NOTIF, machine
 from gatecrash.sandbox.spawn import SYS_SECCOMP
@@ -90,10 +90,10 @@ class Gates:
     A call trapped when the last descriptor of the listener closes fails with ENOSYS (the kernel's rule).
     """
 
-    def __init__(self, fd: int, traps: frozenset[str], handlers: Mapping[str, Handler] | None = None) -> None:
+    def __init__(self, fd: int, traps: frozenset[str], clock: Sharer | None = None) -> None:
         """`fd` is `Process.gates_fd`, which this object duplicates; `traps` what the target was spawned with.
 
-        `handlers`: who answers calls that are not the gates' own, `Clock.handlers`; there is one listener for all.
+        `clock` has its calls handed over, for there is one listener for all of them.
         """
         self.trace: list[Traced] = []
         #: Seconds the target gave a socket to wait at most, by inode and option; 0: none. With the trap "time limit".
@@ -102,7 +102,8 @@ class Gates:
         self._traps = traps & set(FAMILIES)
         self._names = {number: name for name, number in machine().calls.items()}
         self._family = {name: family for family in sorted(self._traps) for name in FAMILIES[family]}
-        self._handlers = {machine().calls[name]: one for name, one in (handlers or {}).items()}
+        self._handlers = {machine().calls[name]: one for name, one in (clock.handlers if clock else {}).items()}
+        self._clock = clock
         self._plans: list[_Plan] = []
         self._held: list[Call] = []
         self._poll = select.poll()
@@ -141,7 +142,7 @@ class Gates:
     # --- Handling -----------------------------------------------------------------------------------------------
 
     def pump(self) -> int:
-        """Handle every call waiting now, by the plans in force; how many those were. Never blocks."""
+        """Handle every call waiting now, by the plans in force, and what the clock has due; how many. Never blocks."""
         handled = 0
         while handled < PUMP_LIMIT and self._waiting():
             buffer = bytearray(NOTIFICATION.size)  # the kernel wants zeros
@@ -153,7 +154,7 @@ class Gates:
                 continue  # its process died or took a signal first
             handled += 1
             self._handle(buffer)
-        return handled
+        return handled if self._clock is None else handled + self._clock.catch_up()
 
     def _waiting(self) -> bool:
         return any(event & select.POLLIN for _, event in self._poll.poll(0))

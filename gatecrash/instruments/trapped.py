@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 CONTINUE = 1  # SECCOMP_USER_NOTIF_FLAG_CONTINUE: the call runs as if untouched
@@ -16,3 +16,14 @@ class Respond(Protocol):
 
 #: Gets a call's id, its task as the tester sees it, its arguments; answers, or sees to it that it is answered.
 Handler = Callable[[int, int, tuple[int, ...], Respond], None]
+
+
+class Sharer(Protocol):
+    """Who has trapped calls of a target answered beside the gates: its clock."""
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """By the name of the call."""
+
+    def catch_up(self) -> int:
+        """Do what is due by now; how much that was. Asked whenever the gates are pumped."""

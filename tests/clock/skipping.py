@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -21,11 +22,12 @@ class Skipping:
     """One program and its clock."""
 
     def __init__(self, arena: Arena, argv: list[str], traps: frozenset[str], env: Mapping[str, str]) -> None:
+        self.arena = arena
         self.census = Census(arena.broker_pid)
         self.process: Process = arena.spawn(argv, env=env, traps=traps)
         self.clock = Clock(self.census, self.process)
         assert self.process.gates_fd is not None
-        self.gates = Gates(self.process.gates_fd, traps, self.clock.handlers)
+        self.gates = Gates(self.process.gates_fd, traps, self.clock)
         self.expired: list[Held] = []
 
     def settle(self, patience: float = GENEROUS) -> Stillness:
@@ -64,6 +66,12 @@ class Skipping:
 
     def says(self, line: str) -> None:
         self.until(lambda: line in self.said(), f"it says {line!r}")
+
+    def connect(self) -> socket.socket:
+        """A client of the server whose port it has said first."""
+        client = self.arena.tcp()
+        client.connect(("127.0.0.1", int(self.said().split()[0])))
+        return client
 
     def close(self) -> None:
         self.gates.close()

@@ -21,6 +21,8 @@ from gatecrash.model.processes import Task
 from gatecrash.sandbox.process import Process
 from gatecrash.sandbox.seccomp import CLOCK_FAMILIES
 
+_CATCH_UP = 0.02  # seconds between two looks for limits that have passed while nobody skipped anything
+
 #: What a target has to be spawned with, beside the traps of the gates.
 CLOCK_TRAPS = frozenset(CLOCK_FAMILIES) - {"timed wait"}
 
@@ -47,6 +49,7 @@ class Clock:
         self._ahead_ns = 0
         self._dues = Dues(self._now, lambda: self.skipped, known)
         self._expiry = Expiry()
+        self._next_look = 0.0
         census.live_by(self._dues.left)
 
     # --- What the gates hand over ---------------------------------------------------------------------------------
@@ -123,13 +126,25 @@ class Clock:
         timed = self._timed(tasks)
         if self.real_because is not None or not timed:
             return None
-        left, task = timed[0]
+        return self._expire(*timed[0])
+
+    def _expire(self, left: float, task: Task) -> Held | None:
         try:
             expired = self._expiry.expire(task, lambda: self._skip(left))
         except OSError as error:
             self.real_because = stated("its waits cannot be ended: {reason}", reason=error.strerror or str(error))
             return None
         return Held(task.pid, task.tid, task.call, left) if expired else None
+
+    def catch_up(self) -> int:
+        """Let those go whose moment has come by itself; how many.
+
+        The kernel counts from where its own clocks are: what was skipped since a wait began, it would wait in addition.
+        """
+        if not self._ahead_ns or self.real_because is not None or (now := time.monotonic()) < self._next_look:
+            return 0
+        self._next_look = now + _CATCH_UP
+        return sum(left == 0.0 and self._expire(left, task) is not None for left, task in self._timed(None))
 
     def _skip(self, seconds: float) -> None:
         if seconds <= 0:

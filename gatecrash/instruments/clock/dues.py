@@ -15,6 +15,7 @@ from gatecrash.instruments.syscalls import ARGUMENTS
 
 _REMEMBERED = 1 << 12
 _ALL = 6
+_UNCOUNTED = b"0 0 0"  # schedstat of a kernel without CONFIG_SCHED_INFO: one sleep looks like the next
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Dues:
     def left(self, pid: int, tid: int, call: str, args: tuple[int, ...], seen: bytes) -> float | None:
         """Seconds until the call that a sleeping task is in ends by itself; None: never, inf: nobody knows."""
         wait = self._waits.get(tid)
-        if wait is None or not wait.is_in(call, args, seen):
+        if wait is None or not wait.is_in(call, args, seen) or wait.seen.startswith(_UNCOUNTED):
             wait = _Wait(call, args, self._now(), seen)
             if len(self._waits) > _REMEMBERED:
                 self._waits.clear()
