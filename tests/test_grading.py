@@ -122,7 +122,7 @@ def test_a_file_without_the_table_has_no_scheme(tmp_path: Path) -> None:
         (
             "[grading.areas]\nacept = 2",
             'line 3: areas.acept = 2; there is no such area. Did you mean "accept"? The areas are accept, fork, '
-            "response, stream, datagram, lifecycle, memory.",
+            "response, stream, datagram, lifecycle, time, memory.",
         ),
         (
             "[grading.levels]\nMUTS = 2",

@@ -20,12 +20,14 @@ from gatecrash.target.wire_only import UNSEEN
 #: Instruments that only prove a silence: without them a rule is still judged by what comes over the wire. A rule that
 #: asks for queues alone judges what the kernel says of them.
 _DISPENSABLE = frozenset({"queues", "quiescence"})
+#: Why no time is skipped: the instrument that does it is not there yet.
+_NO_CLOCK: str | None = "no time can be skipped yet"
 
 
 @cache
 def missing_here() -> dict[str, str]:
     """The instruments this machine refuses although it shows sockets and processes, each with the reason."""
-    reasons = {"gates": gates.available(), "borrowed sockets": borrowing.refused()}
+    reasons = {"gates": gates.available(), "borrowed sockets": borrowing.refused(), "clock": _NO_CLOCK}
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 

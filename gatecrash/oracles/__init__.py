@@ -12,7 +12,8 @@ Oracle = Callable[[Case], Ruling]
 _ORACLES: dict[str, Oracle] = {}
 _AREAS = (
     "accept", "queue", "startup", "fork", "children", "response", "framing", "segments", "persistence", "bodies",
-    "many_clients", "library", "promises", "stream", "datagram", "lifecycle", "survival", "resources", "memory",
+    "many_clients", "library", "promises", "stream", "datagram", "lifecycle", "survival", "resources", "time_at_rest",
+    "memory",
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ _INSTRUMENTS = {
     "census": "census (processes and descriptors, from /proc)",
     "quiescence": "the proof that the server has come to rest",
     "arena": "an arena (it starts the server itself)",
+    "clock": "the clock (the server's own time is skipped)",
 }
 
 

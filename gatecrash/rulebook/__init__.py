@@ -30,7 +30,7 @@ __all__ = [
     "load",
 ]
 
-AREAS = ("accept", "fork", "response", "stream", "datagram", "lifecycle", "memory")
+AREAS = ("accept", "fork", "response", "stream", "datagram", "lifecycle", "time", "memory")
 
 
 class Rulebook:

@@ -13,7 +13,7 @@ from gatecrash.rulebook.applies import NEEDS, Applies
 Level = Literal["MUST", "SHOULD", "MAY"]
 #: The fields that are prose, and are also in other languages.
 TEXTS = ("title", "statement", "why", "how")
-INSTRUMENTS = ("gates", "queues", "census", "quiescence", "arena", "borrowed sockets")
+INSTRUMENTS = ("gates", "queues", "census", "quiescence", "arena", "borrowed sockets", "clock")
 #: By what a stand-alone script shows that a rule is broken (reproduction/alone.py).
 SCRIPTS = ("answers", "form", "zombies", "processes", "descriptors", "end")
 _OPTIONAL = frozenset({"mistakes", "script", "careful", "overrun"})
@@ -24,6 +24,7 @@ PREFIXES = {
     "stream": ("STREAM",),
     "datagram": ("DGRAM",),
     "lifecycle": ("LIFE", "RES"),
+    "time": ("TIME",),
     "memory": ("MEM",),
 }
 

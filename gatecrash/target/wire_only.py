@@ -29,7 +29,7 @@ from gatecrash.target.interface import PATIENCE_TO_LISTEN, Footprint, Network, S
 from gatecrash.target.starting import start
 
 #: What cannot be seen of a running server, by the instruments' names.
-UNSEEN = ("arena", "borrowed sockets", "census", "gates", "quiescence", "queues")
+UNSEEN = ("arena", "borrowed sockets", "census", "clock", "gates", "quiescence", "queues")
 REASON = stated("the target runs already, so only its wire is seen; give Gatecrash the program to start it itself")
 _TRIAL_SECONDS = 2.0
 _SECONDS_BETWEEN_TRIALS = 0.02

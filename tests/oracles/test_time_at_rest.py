@@ -1,0 +1,62 @@
+"""A long rest, on transcripts made by hand: who comes after it is served, is not, or it did not come to that."""
+
+from __future__ import annotations
+
+import pytest
+
+from gatecrash.model.scenario import LetTimePass
+from gatecrash.model.transcript import Event, NotConnected, ServerEnded, TimePassed, Transcript
+from gatecrash.model.verdicts import Finding, NotExercised
+from tests.oracles.played import Word, asks, closes, played, ruled, word
+from tests.sequences import Part, nothing
+
+DAY = 86400.0
+GONE = ServerEnded(0, 1, "poll: Success")
+
+
+def passes(seconds: float, *events: Event, of: float = DAY) -> Part:
+    return LetTimePass(of), list(events) or [TimePassed(0, seconds)]
+
+
+def rested(*between: Part, late: bytes | None = None, ends: ServerEnded | None = None) -> Transcript:
+    behind = asks("B") if late is None else asks("B", late)
+    return played(asks("A"), closes("A"), *between, behind, ends=ends)
+
+
+REFUSED: list[Part] = [(asks("B")[0][0], [NotConnected(0, "B", "refused")]), asks("B", b"")[2]]
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        pytest.param(rested(passes(DAY)), "held", id="who comes after a day is served"),
+        pytest.param(rested(passes(DAY), late=b""), "broken", id="who comes after a day gets nothing"),
+        pytest.param(rested(passes(5)), "not exercised", id="time is real"),
+        pytest.param(rested(passes(5), late=b""), "not exercised", id="time is real, and B gets nothing"),
+        pytest.param(played(asks("A"), asks("B")), "not exercised", id="no time passes"),
+        pytest.param(played(asks("A", b""), passes(DAY), asks("B")), "not exercised", id="nobody is served before"),
+        pytest.param(played(asks("A"), passes(DAY)), "not exercised", id="nobody comes after it"),
+        pytest.param(nothing(), "not exercised", id="nothing happens"),
+        pytest.param(played(asks("A"), passes(3600, TimePassed(0, 3600), GONE), REFUSED), "broken", id="it leaves"),
+        pytest.param(
+            played(asks("A"), closes("A"), (closes("A")[0], [GONE]), passes(DAY), REFUSED),
+            "not exercised",
+            id="it had left before",
+        ),
+    ],
+)
+def test_a_long_rest_changes_nothing(made: Transcript, expected: Word) -> None:
+    assert word(ruled("TIME-12", made)) == expected
+
+
+def test_what_is_told_says_how_long_it_rested_and_how_it_ended() -> None:
+    ruling = ruled("TIME-12", played(asks("A"), passes(3600, TimePassed(0, 3600), GONE), REFUSED))
+    assert isinstance(ruling, Finding)
+    assert ruling.expected == "a server that was asked nothing for 24 hours is there and serves"
+    assert ruling.got == "after 24 hours at rest: B could not connect (refused); the server exited with status 1"
+
+
+def test_time_that_is_not_waited_for_is_named() -> None:
+    ruling = ruled("TIME-12", rested(passes(5)))
+    assert isinstance(ruling, NotExercised)
+    assert ruling.why == "its time is real here, and 24 hours of it are not waited for"
