@@ -10,8 +10,9 @@ from gatecrash.model.transcript import Transcript
 from gatecrash.model.verdicts import Case, Finding, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.passing import time_was_real
-from gatecrash.oracles.service import first_unserved, ruled
-from gatecrash.oracles.unseen import not_served_first, server_gone
+from gatecrash.oracles.service import Unserved, as_ruling, ruled, unserved, what_came
+from gatecrash.oracles.unseen import nobody_came, not_served_first, server_gone
+from gatecrash.protocols import protocol_of
 from gatecrash.text import duration
 
 
@@ -26,9 +27,9 @@ def served_after_a_long_rest(case: Case) -> Ruling:
         return NotExercised(stated("no time was let pass"))
     step, seconds = rest
     early, late = _clients(case.transcript, step)
-    before = first_unserved(case, early)
+    before = next((client for client in early if _missing(case, client) is not None), None)
     if before is not None:
-        return not_served_first(before.client)
+        return not_served_first(before)
     ended = case.transcript.server_ended
     if ended is not None and ended.step < step:
         return server_gone(case.transcript)
@@ -36,10 +37,24 @@ def served_after_a_long_rest(case: Case) -> Ruling:
     if ended is None and real is not None:
         return real
     expected = stated("a server that was asked nothing for {time} is there and serves", time=duration(seconds))
-    ruling = ruled("TIME-12", expected, case, late)
+    ruling = _ruled(case, late, expected)
     if not isinstance(ruling, Finding):
         return ruling
     return replace(ruling, got=stated("after {time} at rest: {got}", time=duration(seconds), got=ruling.got))
+
+
+def _ruled(case: Case, clients: tuple[str, ...], expected: str) -> Ruling:
+    if not protocol_of(case.contract).connectionless:
+        return ruled("TIME-12", expected, case, clients)
+    missing = next((missing for client in clients if (missing := _missing(case, client)) is not None), None)
+    return as_ruling("TIME-12", expected, missing) if clients else nobody_came()
+
+
+def _missing(case: Case, client: str) -> Unserved | None:
+    """None for a client that was served; of datagrams each is whole by itself."""
+    if not protocol_of(case.contract).connectionless:
+        return unserved(case, client)
+    return None if case.transcript.datagrams(client) else what_came(case.transcript, client)
 
 
 def _rest(transcript: Transcript) -> tuple[int, float] | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gatecrash.model.scenario import LetTimePass
-from gatecrash.model.transcript import Event, NotConnected, ServerEnded, TimePassed, Transcript
+from gatecrash.model.scenario import LetTimePass, ReceiveDatagrams, SendDatagram
+from gatecrash.model.transcript import Event, Got, NotConnected, Sent, ServerEnded, TimePassed, Transcript
 from gatecrash.model.verdicts import Finding, NotExercised
-from tests.oracles.played import Word, asks, closes, played, ruled, word
+from tests.oracles.played import Word, asks, closes, played, ruled, silence, word
 from tests.sequences import Part, nothing
 
 DAY = 86400.0
@@ -60,3 +60,13 @@ def test_time_that_is_not_waited_for_is_named() -> None:
     ruling = ruled("TIME-12", rested(passes(5)))
     assert isinstance(ruling, NotExercised)
     assert ruling.why == "its time is real here, and 24 hours of it are not waited for"
+
+
+def test_datagrams_are_asked_after_a_rest_too() -> None:
+    def asked(client: str, *came: Event) -> list[Part]:
+        sent = Sent(0, client, b"hello", None, None, port=9157)
+        return [(SendDatagram(client, b"hello"), [sent]), (ReceiveDatagrams(client), list(came))]
+
+    back, gone = Got(0, "A", b"hello"), silence("B")
+    assert word(ruled("TIME-12", played(asked("A", back), passes(DAY), asked("B", gone)), "udp")) == "broken"
+    assert word(ruled("TIME-12", played(asked("A", back), passes(DAY), asked("B", Got(0, "B", b"x"))), "udp")) == "held"
