@@ -68,9 +68,8 @@ class ObservedServer(Server):
         self.timed = timed and clock.available() is None
         own = (CLOCK_TRAPS if self.timed else frozenset()) | ({"time limit"} if told else frozenset())
         self.process = start(arena, launch, port, traps | own)
-        self.clock = Clock(self.census, self.process) if self.timed else None
-        handlers = self.clock.handlers if self.clock is not None else None
-        self.gates = Gates(self.process.gates_fd, traps, handlers) if self.process.gates_fd is not None else None
+        self.clock = hand = Clock(self.census, self.process) if self.timed else None
+        self.gates = Gates(self.process.gates_fd, traps, hand) if self.process.gates_fd is not None else None
         self.sockets = Sockets((), ())
         self.main_pid = self.process.pid
         self._from_the_start: frozenset[int] = frozenset()  # who held its socket when it was found
