@@ -46,11 +46,12 @@ def judge(
     fresh: bool = False,
     wait_policy: WaitPolicy = "patient",
     sure: bool = False,
+    real: float | None = None,
 ) -> Example:
     """Play a scenario on the running server, or on a `fresh` one, and ask the rule's oracle.
 
     `sure`: somebody may be blamed, so the server is watched for longer, and what rests on a comparison is looked into
-    before it is believed. Raises TargetError when no server starts.
+    before it is believed. `real`: see Session.play. Raises TargetError when no server starts.
     """
     # What is answered does not matter to the sanitizers, and the memory suite's rude bytes may get no answer.
     if build == "plain" and rule.area != "memory":
@@ -59,11 +60,11 @@ def judge(
     def play() -> Transcript:
         return session.play(scenario, build=build, fresh=True, sure=True)
 
-    transcript = session.play(scenario, build=build, fresh=fresh, wait_policy=wait_policy, sure=sure)
+    transcript = session.play(scenario, build=build, fresh=fresh, wait_policy=wait_policy, sure=sure, real=real)
     others = tuple(broken_invariants(session.case(transcript)))
     if build != "plain" and rule.area != "memory":
         return Example(_said_by_sanitizers(rule, others), transcript, others)
-    return _ruled(session, rule, transcript, others, play if sure else None)
+    return _ruled(session, rule, transcript, others, play if sure and real is None else None)
 
 
 def _said_by_sanitizers(rule: Rule, others: tuple[Finding, ...]) -> Ruling:

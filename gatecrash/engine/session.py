@@ -116,10 +116,10 @@ class Session:
             return self.contract.port
         return _free_port(self.arena) if self.arena.kind == "loopback" else ASKED_PORT
 
-    def fresh(self, build: str = "plain", traps: frozenset[str] = frozenset(), *, timed: bool = False) -> Server:
+    def fresh(self, build: str = "plain", traps: frozenset[str] = frozenset(), *, timed: bool | None = None) -> Server:
         """A newly started server. Raises TargetError when it does not come to listen.
 
-        Its time is in our hand where it has limits of its own, as far as is known, or when `timed`.
+        `timed`: whether its time is in our hand; where nothing is said, if it is known to have limits of its own.
 
         Connections of the server before may linger in TIME_WAIT and hold the port against a server without
         SO_REUSEADDR, which then does not listen, or somewhere else if it does not look at what bind says. That is one
@@ -153,8 +153,8 @@ class Session:
         self._worn = True
         return self._start("plain", traps)
 
-    def _start(self, build: str, traps: frozenset[str], *, timed: bool = False) -> Server:
-        timed = timed or self.contract.has_limits
+    def _start(self, build: str, traps: frozenset[str], *, timed: bool | None = None) -> Server:
+        timed = self.contract.has_limits if timed is None else timed
         server = self._make(self.launches[build], traps, timed=timed)
         server.starts = self._starts.setdefault(build, Ticks(wait_policy="hasty"))
         self._server, self._key = server, (build, traps, timed)
@@ -180,9 +180,9 @@ class Session:
         launch = replace(launch, typed=self.contract.waits_for_words)
         return ObservedServer(self.arena, launch, port=self.port(), traps=traps, timed=timed)
 
-    def server(self, build: str = "plain", traps: frozenset[str] = frozenset(), *, timed: bool = False) -> Server:
+    def server(self, build: str = "plain", traps: frozenset[str] = frozenset(), *, timed: bool | None = None) -> Server:
         """The running server, started when there is none of this kind."""
-        kind = (build, traps, timed or self.contract.has_limits)
+        kind = (build, traps, self.contract.has_limits if timed is None else timed)
         fit = self._key == kind and not self._left_spinning
         if self._server is None or not fit or not self._server.serving():
             return self.fresh(build, traps, timed=timed)
@@ -214,10 +214,13 @@ class Session:
         fresh: bool = False,
         wait_policy: WaitPolicy = "patient",
         sure: bool = False,
+        real: float | None = None,
     ) -> Transcript:
         """Play a scenario on the running (or a fresh) server; on a fresh one no look is early, whatever `wait_policy`.
 
         `sure`: somebody may be blamed for what is seen, so a server that wakes by itself is watched for longer.
+        `real`: nothing of its time is skipped, and so many seconds more are waited for what comes.
+
         Raises TargetError when a fresh one does not start, TooSlow.
         """
         if time.monotonic() > self.until:
@@ -229,13 +232,20 @@ class Session:
         ticks = Ticks(
             memory, "patient" if fresh else wait_policy, linger=min(_LINGER, self.patience / 2) if sure else 0.0
         )
-        server = start(build, scenario.traps, timed=scenario.lets_time_pass)
-        return self.play_on(server, scenario, ticks)
+        timed = False if real is not None else True if scenario.lets_time_pass else None
+        server = start(build, scenario.traps, timed=timed)
+        return self.play_on(server, scenario, ticks, longer=real or 0.0)
 
-    def play_on(self, server: Server, scenario: Scenario, ticks: Ticks | None = None) -> Transcript:
-        """Play a scenario on this server; `ticks` is what is known of its timed waits."""
+    def play_on(
+        self, server: Server, scenario: Scenario, ticks: Ticks | None = None, *, longer: float = 0.0
+    ) -> Transcript:
+        """Play a scenario on this server; `ticks`: what is known of its timed waits; `longer`: seconds more to wait."""
         player = Player(
-            server, self.contract, patience=self.patience, ticks=ticks, own=self.own, most=self.scenario_seconds
+            *(server, self.contract),
+            patience=self.patience + longer,
+            ticks=ticks,
+            own=self.own,
+            most=self.scenario_seconds + 2 * longer,
         )
         try:
             transcript = player.play(scenario)

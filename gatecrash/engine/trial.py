@@ -30,6 +30,7 @@ from gatecrash.model.transcript import Got, Transcript
 from gatecrash.model.verdicts import Finding, Held, NotExercised, Verdict, broken_here, unproven_here
 from gatecrash.protocols import plain_request, protocol_of
 from gatecrash.rulebook import Rule, load
+from gatecrash.text import duration
 
 _FRESH_TRIES = 3
 #: Examples that are played though time is up; but not of a server so slow that they take many times what there is.
@@ -37,6 +38,9 @@ _FEW_EXAMPLES, _FAR_TOO_LONG = 3, 5
 
 #: Bytes of what clients got, in all the failures that are remembered.
 _MOST_KEPT = 32 << 20
+#: Seconds of the server's own time: what rests on more of them being skipped is not played in real time.
+_SKIPPED_AT_MOST = 15.0
+_REAL_TRIES = 2  # what depends on luck, too, has a second chance to show
 _NOT_ALWAYS_THE_SAME = stated("what a lone client gets did not stay the same, so only what did was compared")
 
 
@@ -290,7 +294,13 @@ class Trial:
     # -- what came of it ----------------------------------------------------------------------------------------
 
     def _failed(self, broken: RuleBroken) -> Verdict:
-        shown = self.replay(broken.scenario, self.profile.replays)
+        skipped = broken.transcript.skipped
+        in_real_time = 0 < skipped <= _SKIPPED_AT_MOST and self.profile.replays > 1
+        shown = self.replay(broken.scenario, self.profile.replays - in_real_time)
+        if in_real_time and shown:
+            if not self._shows_in_real_time(broken.scenario, skipped):
+                return self._only_skipped(broken)
+            shown += 1
         never = shown == 0
         if never and self.hides:  # nobody is to be hidden behind what comes and goes before it was seen once more
             self.hides = None
@@ -307,6 +317,31 @@ class Trial:
             scenario=broken.scenario,
             transcript=broken.transcript.trimmed(),
             confirmed=(shown, self.profile.replays),
+            in_real_time=in_real_time,
+        )
+
+    def _shows_in_real_time(self, scenario: Scenario, skipped: float) -> bool:
+        """Whether the rule is broken, as far as patience can tell, when nothing of the server's time is skipped."""
+        for _ in range(_REAL_TRIES):
+            with suppress(TargetError, TooSlow):
+                played = judge(self.session, self.rule, scenario, build=self.build, fresh=True, sure=True, real=skipped)
+                if played.finding is not None and played.finding.rule == self.rule.id:
+                    return True
+        return False
+
+    def _only_skipped(self, broken: RuleBroken) -> Verdict:
+        """What shows only where time is skipped may be the skipping's fault: nobody is blamed for it, or hidden."""
+        self.hides = None
+        return self._verdict(
+            "inconclusive",
+            reason=stated(
+                "{got}: seen while {time} of its own time were skipped, and not when they passed in real time",
+                got=broken.finding.got,
+                time=duration(broken.transcript.skipped),
+            ),
+            finding=broken.finding,
+            scenario=broken.scenario,
+            transcript=broken.transcript.trimmed(),
         )
 
     def replay(self, scenario: Scenario, times: int) -> int:

@@ -346,6 +346,7 @@ class Transcript:
     events: tuple[Event, ...]
     output: str = ""
     sent: dict[str, bytes] = field(default_factory=dict)
+    skipped: float = 0.0  # seconds of the server's own time, in all: events tell where, but for what is no news
     early: bool = False  # a look was taken before a timed wait had ended (gatecrash.instruments.ticks)
 
     def trimmed(self) -> Transcript:
@@ -400,11 +401,6 @@ class Transcript:
     def look(self, label: str) -> Snapshot | None:
         """The look with this label."""
         return next((e.snapshot for e in self.looks() if e.label == label), None)
-
-    @property
-    def skipped(self) -> float:
-        """Seconds of the server's own time that were skipped in all."""
-        return sum(event.seconds for event in self.events if isinstance(event, TimePassed) and event.skipped)
 
     def passed(self, step: int) -> float:
         """Seconds that have passed for the server while this step (from 0) was played, skipped or not."""

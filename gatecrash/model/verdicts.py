@@ -118,6 +118,8 @@ class Verdict:
     scenario: Scenario | None = None
     transcript: Transcript | None = None
     confirmed: tuple[int, int] | None = None
+    #: One of the replays was made in real time, though the server's own time had been skipped before.
+    in_real_time: bool = False
     examples: int = 0
     #: In how many of the examples the rule was put to the test.
     exercised: int = 0
@@ -162,6 +164,7 @@ class Verdict:
             "scenario": None if self.scenario is None else self.scenario.to_json(),
             "transcript": None if self.transcript is None else saved_transcript.to_json(self.transcript),
             "confirmed": None if self.confirmed is None else list(self.confirmed),
+            "in_real_time": self.in_real_time,
             "examples": self.examples,
             "exercised": self.exercised,
             "seconds": self.seconds,

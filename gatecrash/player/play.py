@@ -61,6 +61,7 @@ class Player:
             stage.let_go()
             self.server, self.spoiled = stage.server, stage.spoiled
         stage.events.extend(observer.reports(stage.index))
+        skipped = stage.skipped_in_all()
         sent = {name: bytes(client.sent) for name, client in stage.streams.items()}
         events, early = tuple(stage.events), stage.waiter.ticks.early
-        return Transcript(scenario, events, output=observer.output, sent=sent, early=early)
+        return Transcript(scenario, events, output=observer.output, sent=sent, skipped=skipped, early=early)

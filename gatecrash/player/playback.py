@@ -94,6 +94,7 @@ class Stage:
         self.datagrams: dict[str, DatagramClient] = {}
         self.events: list[Event] = []
         self._skipped = server.clock.skipped if server.clock is not None else 0.0  # as far as it is written down
+        self.skipped = 0.0  # in this scenario
         self._kept = 0  # bytes that all clients were sent
         self._pieces: list[bytes] = []  # what came behind the last event, and belongs to it
         self.acts: set[Hashable] = set()
@@ -136,13 +137,21 @@ class Stage:
     def note_time(self, *, all_of_it: bool = False) -> None:
         """Write down what was skipped of the server's time since the last event; less than counts waits for more."""
         clock = self.server.clock
-        passed = 0.0 if clock is None else clock.skipped - self._skipped
-        if passed < 0:  # another server has taken its place
-            self._skipped = passed = 0.0
-        if clock is None or passed < (1e-6 if all_of_it else _A_MOMENT):
+        if clock is None:
+            return
+        if clock.skipped < self._skipped:  # another server has taken its place
+            self._skipped = 0.0
+        passed = clock.skipped - self._skipped
+        if passed < (1e-6 if all_of_it else _A_MOMENT):
             return
         self._skipped = clock.skipped
+        self.skipped += passed
         self.pass_time(TimePassed(self.index, passed))
+
+    def skipped_in_all(self) -> float:
+        """Seconds of the server's time that were skipped in this scenario, those included that no event tells of."""
+        clock = self.server.clock
+        return self.skipped + (max(0.0, clock.skipped - self._skipped) if clock is not None else 0.0)
 
     def pass_time(self, event: TimePassed) -> None:
         """Write down that time has passed: one event while nothing else happens."""

@@ -223,20 +223,22 @@ class Waiter:
             return self._wait_for_real(seconds)
         began, left = clock.skipped, seconds
         for _ in range(_ONE_BY_ONE):
-            still = self._settle(Patience(self.patience), wait_out=False, early=False)
-            if not isinstance(still, Quiet | Resting):
-                break
-            held = clock.held(still.tasks)
+            still = self._come_to_rest()
+            held = clock.held(still.tasks) if isinstance(still, Quiet | Resting) else ()
             if not held or held[0].left > left:
                 break
             clock.expire(still.tasks)
-            self.after()
             left = seconds - (clock.skipped - began)
-        if isinstance(still, Quiet | Resting) and left > 0:
+        if isinstance(self._come_to_rest(), Quiet | Resting) and left > 0:
             clock.advance(left)
-            self._settle(Patience(self.patience), wait_out=False, early=False)
-            self.after()
+            self._come_to_rest()
         return clock.skipped - began
+
+    def _come_to_rest(self) -> Stillness:
+        """Wait until all sleep, however soon they wake, and note what has come of it."""
+        still = self._settle(Patience(self.patience), wait_out=False, early=False)
+        self.after()
+        return still
 
     def _wait_for_real(self, seconds: float) -> float:
         began, until = time.monotonic(), time.monotonic() + min(seconds, self.patience)

@@ -310,7 +310,7 @@ def _failure(judgement: JudgedRule, row: TableRow, record: RunRecord) -> Failure
         diagram=_diagram(verdict),
         transcript=_transcript(verdict),
         sanitized=verdict.build != "plain",
-        confirmed="" if verdict.confirmed is None else spoken(words.confirmed(verdict.confirmed)),
+        confirmed=spoken(words.confirmed(verdict)),
         replay=_replay(rule.id, record.named),
         script=_script(verdict, rule, record),
         script_name=f"{rule.id.lower().replace('-', '_')}.py",

@@ -107,7 +107,7 @@ def told(mark: GradedRule, hidden: frozenset[str] = frozenset(), limit: int = MO
         steps = [f"{number:2}. {line}" for number, line in folded_lines(verdict.scenario.steps)]
         lines += ["The smallest client that shows it:", *_some(steps)]
     if verdict.confirmed is not None:
-        lines.append(f"Replayed on fresh servers: {confirmed(verdict.confirmed)}")
+        lines.append(f"Replayed on fresh servers: {confirmed(verdict)}")
     if verdict.outcome == "fail":
         lines.append(f"Read about it: gatecrash explain {mark.rule.id}")
     return bounded("\n".join(lines), limit)

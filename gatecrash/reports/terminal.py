@@ -145,9 +145,7 @@ def failure(console: Console, judgement: JudgedRule, contract: Contract, replay_
     _mistakes(console, rule.likeliest(verdict.seen), contract)
     console.print()
     if verdict.confirmed is not None:
-        console.print(
-            Text.assemble(say("Replayed on fresh servers: "), (spoken(words.confirmed(verdict.confirmed)), "bold"))
-        )
+        console.print(Text.assemble(say("Replayed on fresh servers: "), (spoken(words.confirmed(verdict)), "bold")))
     console.print(
         Text.assemble(
             say("See it again: "), (safe_text(f"gatecrash replay {rule.id} {replay_target}".rstrip()), "cyan")

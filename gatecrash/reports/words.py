@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from gatecrash.language import joined, marked, stated
 from gatecrash.model.contract import Contract
-from gatecrash.model.verdicts import Outcome
+from gatecrash.model.verdicts import Outcome, Verdict
 from gatecrash.protocols import protocol_of
 from gatecrash.results import exit_codes
 from gatecrash.results.exit_codes import ExitCode
@@ -93,9 +93,15 @@ def counts(record: RunRecord) -> str:
     return joined(words)
 
 
-def confirmed(times: tuple[int, int]) -> str:
-    """How often a failure was seen again: "always (3/3)", "2 of 3"."""
-    shown, played = times
+def confirmed(verdict: Verdict) -> str:
+    """How often a failure was seen again: "always (3/3)", "2 of 3"; "" where it was not tried again."""
+    if verdict.confirmed is None:
+        return ""
+    shown, played = verdict.confirmed
+    if verdict.in_real_time:
+        if shown == played:
+            return stated("always ({shown}/{played}, one in real time)", shown=shown, played=played)
+        return stated("{shown} of {played}, one in real time", shown=shown, played=played)
     if shown == played:
         return stated("always ({shown}/{played})", shown=shown, played=played)
     return stated("{shown} of {played}", shown=shown, played=played)

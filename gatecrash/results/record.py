@@ -143,6 +143,7 @@ def _row(judgement: JudgedRule) -> dict[str, Any]:
         "evidence": evidence or None,
         "scenario": None if verdict.scenario is None else verdict.scenario.to_json(),
         "confirmed": None if verdict.confirmed is None else list(verdict.confirmed),
+        "confirmed_in_real_time": verdict.in_real_time,
         "examples": verdict.examples,
         "exercised": verdict.exercised,
         "seconds": round(verdict.seconds, 3),

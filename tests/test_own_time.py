@@ -1,0 +1,143 @@
+"""A server with sleeps and limits of its own is judged in its own time: skipped, said so, and played once for real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gatecrash.engine.preparation import OpenTarget, SessionPool
+from gatecrash.engine.profiles import profile
+from gatecrash.engine.properties import properties
+from gatecrash.engine.suite_run import try_property
+from gatecrash.model.scenario import Connect, LetTimePass, Receive, Send, Settle, scenario
+from gatecrash.model.transcript import Ended, Got, Silent, TimePassed, Transcript
+from gatecrash.model.verdicts import Verdict
+from gatecrash.reports.words import confirmed
+from tests.needs import need
+
+SERVER = """
+import os, select, signal, socket, sys, threading, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+def answer(client, body=b"hello\\n", length=None):
+    length = len(body) if length is None else length
+    client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n" % length + body)
+
+def heard(client):
+    data = b""
+    while b"\\r\\n\\r\\n" not in data:
+        more = client.recv(4096)
+        if not more:
+            sys.exit()
+        data += more
+    return data
+
+def serve(client):
+BODY
+
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=64)
+while True:
+    client, _ = listener.accept()
+    if os.fork() == 0:
+        listener.close()
+        try:
+            serve(client)
+        except (socket.timeout, ConnectionError):
+            pass
+        client.close()
+        os._exit(0)
+    client.close()
+"""
+SLEEPS = "    heard(client); time.sleep(2); answer(client)"
+HANGS_UP = "    client.settimeout(10); heard(client); answer(client)"
+TOO_LONG = "    heard(client); time.sleep(2); answer(client, length=9)"
+#: /proc/uptime tells how long it has really slept.
+SEES_THROUGH = """
+    heard(client)
+    began = float(open("/proc/uptime").read().split()[0])
+    time.sleep(2)
+    real = float(open("/proc/uptime").read().split()[0]) - began > 1
+    answer(client, length=None if real else 9)
+"""
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[SessionPool]:
+    need("clock")
+    (tmp_path / "run").mkdir()
+    with SessionPool(tmp_path / "run", sanitized=False) as opened:
+        yield opened
+
+
+def opened(pool: SessionPool, body: str) -> OpenTarget:
+    source = pool.folder.parent / "server.py"
+    source.write_text(SERVER.replace("BODY", body))
+    target = pool.open(str(source))
+    assert target is not None
+    return target
+
+
+def verdict(target: OpenTarget, rule: str) -> Verdict:
+    one = next(one for one in properties() if one.rule == rule)
+    return next(v for v in try_property(one, target, "plain", profile("quick")) if v.rule == rule)
+
+
+def kinds(transcript: Transcript, *wanted: type) -> list[type]:
+    return [type(event) for event in transcript.events if isinstance(event, wanted)]
+
+
+def test_an_answer_that_sleeps_comes_when_its_sleep_is_skipped(pool: SessionPool) -> None:
+    target = opened(pool, SLEEPS)
+    assert target.session.contract.has_limits
+    played = target.session.play(scenario(Connect("A"), Send("A", GET), Receive("A", "end")))
+    assert kinds(played, TimePassed, Got, Ended) == [TimePassed, Got, Ended]
+    assert played.received("A").endswith(b"hello\n")
+    assert 1.9 < played.skipped < 2.5
+
+
+def test_a_server_without_any_is_not_started_with_the_clock(pool: SessionPool) -> None:
+    target = opened(pool, "    heard(client); answer(client)")
+    assert not target.session.contract.has_limits
+    assert target.session.server().clock is None
+
+
+def test_a_limit_of_its_own_ends_half_a_request_when_something_is_waited_for(pool: SessionPool) -> None:
+    played = opened(pool, HANGS_UP).session.play(scenario(Connect("A"), Send("A", GET[:9]), Receive("A")))
+    assert kinds(played, TimePassed, Silent, Ended) == [TimePassed, Ended]
+    assert 9.5 < played.skipped < 11
+
+
+def test_whoever_is_there_is_not_let_go_by_a_look(pool: SessionPool) -> None:
+    played = opened(pool, HANGS_UP).session.play(
+        scenario(Connect("A"), Send("A", GET[:9]), Settle("there"), Send("A", GET[9:]), Receive("A"))
+    )
+    look = played.look("there")
+    assert look is not None
+    assert look.connection("A") is not None
+    assert played.received("A").endswith(b"hello\n")
+
+
+def test_time_passes_when_a_step_lets_it_and_ends_are_told_where_they_came(pool: SessionPool) -> None:
+    played = opened(pool, HANGS_UP).session.play(scenario(Connect("A"), LetTimePass(90.0), Connect("B")))
+    told = [event for event in played.events if isinstance(event, TimePassed | Ended)]
+    assert [type(event) for event in told] == [TimePassed, Ended, TimePassed]
+    assert isinstance(told[0], TimePassed)
+    assert isinstance(told[2], TimePassed)
+    assert 9.5 < told[0].seconds < 11
+    assert played.passed(1) == pytest.approx(90.0, abs=0.5)
+
+
+def test_what_rests_on_skipped_time_is_played_once_in_real_time(pool: SessionPool) -> None:
+    found = verdict(opened(pool, TOO_LONG), "RESP-07")
+    assert found.outcome == "fail"
+    assert found.in_real_time
+    assert confirmed(found) == "always (3/3, one in real time)"
+
+
+def test_what_shows_only_where_time_is_skipped_is_no_failure(pool: SessionPool) -> None:
+    found = verdict(opened(pool, SEES_THROUGH), "RESP-07")
+    assert found.outcome == "inconclusive"
+    assert "not when they passed in real time" in found.reason
