@@ -224,7 +224,9 @@ class Waiter:
         began, left = clock.skipped, seconds
         for _ in range(_ONE_BY_ONE):
             still = self._come_to_rest()
-            held = clock.held(still.tasks) if isinstance(still, Quiet | Resting) else ()
+            if not isinstance(still, Quiet | Resting):
+                break
+            held = clock.held(still.tasks)
             if not held or held[0].left > left:
                 break
             clock.expire(still.tasks)
