@@ -1,6 +1,7 @@
 """The exit codes: each from the record of a run, without running one."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ MUST, SHOULD = failure("FORK-02"), failure("ACC-04")
 HELD = Verdict("ACC-01", "pass")
 LATE = Verdict("ACC-03", "inconclusive", "not tried: time", late=True)
 UNPROVEN = Verdict("ACC-01", "inconclusive", "patience ran out")
+UNREPEATED = replace(MUST, outcome="inconclusive")
 MUTE = Contract.of(protocol="none", silence="seen")
 
 RECORDS: list[tuple[str, RunRecord, ExitCode, ExitCode]] = [
@@ -38,6 +40,12 @@ RECORDS: list[tuple[str, RunRecord, ExitCode, ExitCode]] = [
     ),
     ("there was no more time", record_of(HELD, LATE), ExitCode.TOO_LITTLE_SEEN, ExitCode.TOO_LITTLE_SEEN),
     ("a basic rule is unproven", record_of(UNPROVEN), ExitCode.TOO_LITTLE_SEEN, ExitCode.TOO_LITTLE_SEEN),
+    (
+        "a MUST was broken, and not again",
+        record_of(HELD, UNREPEATED),
+        ExitCode.TOO_LITTLE_SEEN,
+        ExitCode.TOO_LITTLE_SEEN,
+    ),
     ("nothing was judged", record_of(), ExitCode.TOO_LITTLE_SEEN, ExitCode.TOO_LITTLE_SEEN),
     ("it is mute", record_of(HELD, contract=MUTE), ExitCode.TOO_LITTLE_SEEN, ExitCode.TOO_LITTLE_SEEN),
     ("its user ended the run", record_of(MUST, interrupted=True), ExitCode.INTERRUPTED, ExitCode.INTERRUPTED),

@@ -29,6 +29,8 @@ from gatecrash.model.scenario import (
     Scenario,
     Send,
     Settle,
+    Step,
+    played_by,
     scenario,
 )
 from gatecrash.model.verdicts import Verdict
@@ -157,6 +159,72 @@ def test_what_others_did_before_is_not_blamed_on_a_scenario(tmp_path: Path) -> N
         trial.verify(st.binary(min_size=1, max_size=30).map(echoes))
     assert trial.verdict is not None
     assert trial.verdict.outcome == "pass"
+
+
+# -- a server that wears out ------------------------------------------------------------------------------------------
+
+
+STOPS_AFTER_FOUR_ODD_ONES = """
+odd = 0
+def serve(client):
+    global odd
+    while odd == 4:
+        signal.pause()
+    while data := client.recv(4096):
+        client.sendall(data)
+        odd += data[:1] == b"!"
+    client.close()
+main(serve)
+"""
+WRITTEN = Contract(protocol="echo", written=frozenset({"protocol"}))
+
+
+def leaves_after(count: int) -> str:
+    return LEAVES_AFTER_FIVE.replace("served == 5", f"served == {count}")
+
+
+def tried_all(session: Session, rule: str, scenario: Scenario, examples: int) -> Trial:
+    """The trial of a rule whose examples differ in nothing but what their last client is called."""
+    trial = Trial(load().get(rule), session, replace(FEW, examples=examples))
+    last = st.integers(1, 10_000).map(lambda number: visit_of(f"L{number}", b"hello\n"))
+    with suppress(RuleBroken):
+        trial.verify(last.map(lambda steps: Scenario((*scenario.steps, *steps))))
+    return trial
+
+
+def visit_of(client: str, payload: bytes) -> tuple[Step, ...]:
+    return tuple(played_by(client, step) for step in echoes(payload).steps)
+
+
+@pytest.mark.parametrize("served", [150, 151], ids=["between two scenarios", "in the middle of one"])
+def test_a_server_that_leaves_after_many_clients_breaks_that_rule_and_no_other(tmp_path: Path, served: int) -> None:
+    with discovered_session_of(tmp_path, leaves_after(served), WRITTEN) as session:
+        trial = tried_all(session, "STREAM-01", echoes(b"hello\n"), 100)
+    assert trial.verdict is not None
+    assert trial.verdict.outcome == "pass"
+    (worn,) = trial.others.values()
+    assert (worn.rule, worn.outcome) == ("LIFE-04", "fail")
+    assert worn.finding is not None
+    assert worn.finding.got.startswith(f"{served} clients were served, then C{served + 1} ")
+
+
+def test_the_rule_about_many_clients_shows_the_crowd_that_was_too_large(tmp_path: Path) -> None:
+    with discovered_session_of(tmp_path, leaves_after(150), WRITTEN) as session:
+        visits = [step for number in range(100) for step in visit_of(f"V{number}", b"hello\n")]
+        trial = tried_all(session, "LIFE-04", Scenario(tuple(visits)), 3)
+    assert trial.verdict is not None
+    assert (trial.verdict.outcome, trial.verdict.confirmed) == ("fail", (3, 3))
+
+
+def test_a_server_that_stopped_in_front_of_us_is_not_said_to_keep_the_rule(tmp_path: Path) -> None:
+    """Four clients together stop it, of which no scenario has more than one: no fresh server shows that."""
+    with discovered_session_of(tmp_path, STOPS_AFTER_FOUR_ODD_ONES, WRITTEN) as session:
+        trial = tried_all(session, "STREAM-01", echoes(b"!\n"), 20)
+    assert trial.verdict is not None
+    assert trial.verdict.outcome == "inconclusive"
+    assert trial.verdict.reason.startswith("not a byte came back to L")
+    assert trial.verdict.reason.endswith(": seen on a server that then served nobody more, but on no fresh one")
+    assert trial.others == {}
 
 
 def test_a_verdict_that_rests_on_time_alone_is_inconclusive(tmp_path: Path) -> None:

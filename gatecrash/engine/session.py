@@ -18,7 +18,7 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
 from gatecrash.model.scenario import Connect, Receive, Scenario, StartOnTakenPort, optional_send, scenario
 from gatecrash.model.transcript import Silent, Transcript
-from gatecrash.model.verdicts import Aspect, Case, Plain
+from gatecrash.model.verdicts import Aspect, Case, Finding, Plain
 from gatecrash.player.play import Player
 from gatecrash.protocols import ApplicationProtocol, protocol_of
 from gatecrash.sandbox.arena import Arena
@@ -59,6 +59,11 @@ class Session:
         if self.remote:
             self.patience = min(patience, WIRE_PATIENCE)
         self.leak_watch = LeakWatch()
+        #: What a crowd has shown of a server that wears out (gatecrash.engine.wear), and how often that is looked into.
+        self.worn: tuple[Finding, Scenario, Transcript] | None = None
+        self.wear_patience = 2
+        #: The clients that the running server has met, and those of the last one that was gone when it was to go on.
+        self.met = self.outlived = 0
         #: What the target took of its own accord until now, and how much of it one scenario may cost (TooSlow).
         self.own = OwnTime()
         self.scenario_seconds = math.inf
@@ -157,7 +162,7 @@ class Session:
         timed = self.contract.has_limits if timed is None else timed
         server = self._make(self.launches[build], traps, timed=timed)
         server.starts = self._starts.setdefault(build, Ticks(wait_policy="hasty"))
-        self._server, self._key = server, (build, traps, timed)
+        self._server, self._key, self.met = server, (build, traps, timed), 0
         return server
 
     def _new_arena(self) -> None:
@@ -184,7 +189,10 @@ class Session:
         """The running server, started when there is none of this kind."""
         kind = (build, traps, self.contract.has_limits if timed is None else timed)
         fit = self._key == kind and not self._left_spinning
-        if self._server is None or not fit or not self._server.serving():
+        serving = self._server is not None and self._server.serving()
+        if self._server is not None and not serving and build == "plain":
+            self.outlived = self.met
+        if self._server is None or not fit or not serving:
             return self.fresh(build, traps, timed=timed)
         return self._server
 
@@ -228,13 +236,20 @@ class Session:
         if fresh and self._worn and any(isinstance(step, StartOnTakenPort) for step in scenario.steps):
             self._new_arena()  # or TIME_WAIT might keep us from taking the port
         start = self.fresh if fresh else self.server
-        memory = self._tick_memory.setdefault((build, scenario.traps), TickMemory())
-        ticks = Ticks(
-            memory, "patient" if fresh else wait_policy, linger=min(_LINGER, self.patience / 2) if sure else 0.0
-        )
+        ticks = self._ticks((build, scenario.traps), "patient" if fresh else wait_policy, sure=sure)
         timed = False if real is not None else True if scenario.lets_time_pass else None
         server = start(build, scenario.traps, timed=timed)
         return self.play_on(server, scenario, ticks, longer=real or 0.0)
+
+    def play_on_running(self, scenario: Scenario) -> Transcript | None:
+        """Play a scenario on the server that runs as it was left, surely; None when there is none."""
+        if self._server is None or self._key is None or not self._server.serving():
+            return None
+        return self.play_on(self._server, scenario, self._ticks(self._key[:2], "patient", sure=True))
+
+    def _ticks(self, key: tuple[str, frozenset[str]], wait_policy: WaitPolicy, *, sure: bool) -> Ticks:
+        linger = min(_LINGER, self.patience / 2) if sure else 0.0
+        return Ticks(self._tick_memory.setdefault(key, TickMemory()), wait_policy, linger=linger)
 
     def play_on(
         self, server: Server, scenario: Scenario, ticks: Ticks | None = None, *, longer: float = 0.0
@@ -261,6 +276,7 @@ class Session:
         if player.spoiled:
             self.drop()
         self._left_spinning = _spins(transcript)
+        self.met += len(scenario.clients)
         return transcript
 
     def case(self, transcript: Transcript) -> Case:

@@ -21,6 +21,7 @@ from gatecrash.engine.profiles import Profile
 from gatecrash.engine.properties import Probe
 from gatecrash.engine.session import Session
 from gatecrash.engine.shrinking import fewer_segments, smaller
+from gatecrash.engine.wear import stopped_serving, worn_by_clients
 from gatecrash.errors import TargetError, TooSlow
 from gatecrash.instruments.ticks import WaitPolicy
 from gatecrash.language import stated
@@ -92,6 +93,7 @@ class Trial:
         self._unstarted = ""  # why it could not be started again
         self._overrun = ""  # why this rule cannot be seen: the server forks without end
         self._wait_policy: WaitPolicy = "careful" if rule.careful else "hasty"
+        self._unrepeated: Finding | None = None  # what was seen of a server that then served nobody more
         self._compared_less = False  # an example was let go because what a lone client gets is not what it was
         self.verdict: Verdict | None = None
 
@@ -201,6 +203,7 @@ class Trial:
         if self._shrink_until is None:
             self._shrink_until = time.monotonic() + self.profile.shrink_seconds
         self._remember(scenario, broken)
+        self._remember(broken.scenario, broken)  # another one where a server wears out
         raise broken
 
     def _remember(self, scenario: Scenario, broken: RuleBroken) -> None:
@@ -224,9 +227,37 @@ class Trial:
             example = self._judge(scenario, fresh=False)
             if example.finding is None:  # it only looked broken too early: for this rule, look later from now on
                 self._wait_policy = "careful" if self._wait_policy == "hasty" else "patient"
-        if example.finding is not None:
+        outlived, self.session.outlived = self.session.outlived, 0
+        if outlived and (worn := self._noted_wear(outlived)) is not None:
+            return worn
+        suspected = example.finding
+        if suspected is not None:
+            met, stopped = self.session.met, self._stopped(example)
             example = self._blamed_afresh(scenario)
+            if stopped and example.finding is None:
+                worn = self._noted_wear(met)
+                if worn is not None:
+                    return worn
+                self._unrepeated = self._unrepeated or (suspected if self.session.worn is None else None)
         return self._noted(example, scenario)
+
+    def _stopped(self, suspected: Example) -> bool:
+        """Whether the server that is suspected had met others, and has for certain stopped serving altogether."""
+        finding, transcript = suspected.finding, suspected.transcript
+        used = self.build == "plain" and self.session.met > len(transcript.scenario.clients)
+        return used and finding is not None and finding.conclusive and stopped_serving(self.session, transcript)
+
+    def _noted_wear(self, met: int) -> RuleBroken | None:
+        """A server that had met others has stopped serving, or ended: what so many clients do to a fresh one."""
+        worn = worn_by_clients(self.session, met)
+        if worn is None:
+            return None
+        finding, crowd, transcript = worn
+        if finding.rule == self.rule.id:
+            self.exercised += 1
+            return RuleBroken(finding, crowd, transcript)
+        self._note_other(finding, crowd, transcript)
+        return None
 
     def _noted(self, example: Example, scenario: Scenario) -> RuleBroken | None:
         """Write down what became of one example; returns what is broken for certain."""
@@ -372,6 +403,15 @@ class Trial:
                 "inconclusive",
                 reason=stated("{got}, but patience ran out before it was proven", got=finding.got),
                 finding=finding,
+            )
+        if self._unrepeated is not None:
+            return self._verdict(
+                "inconclusive",
+                reason=stated(
+                    "{got}: seen on a server that then served nobody more, but on no fresh one",
+                    got=self._unrepeated.got,
+                ),
+                finding=self._unrepeated,
             )
         if not self.exercised:
             return self._never_exercised()

@@ -66,6 +66,9 @@ def closing(record: RunRecord, *, strict: bool) -> str:
     if code == ExitCode.TOO_LITTLE_SEEN and record.unproven:
         rules = ", ".join(j.rule.id for j in record.unproven)
         return stated("was not judged: that it accepts and answers was not proven ({rules})", rules=rules)
+    if code == ExitCode.TOO_LITTLE_SEEN and record.unrepeated:
+        rules = ", ".join(j.rule.id for j in record.unrepeated)
+        return stated("was not judged: it broke a rule in front of us, but not again ({rules})", rules=rules)
     if code == ExitCode.TOO_LITTLE_SEEN and record.mute:
         return stated('was not judged: it answered nothing, and no contract promises that (protocol = "discard")')
     if code == ExitCode.CONFORMS and record.summary["not_observable"]:

@@ -41,7 +41,7 @@ def of_record(record: RunRecord, *, strict: bool) -> ExitCode:
     if "MUST" in new or (strict and ("SHOULD" in new or record.fixed)):
         return ExitCode.BROKEN
     nothing = not record.broken and not record.summary["pass"]
-    if record.untried or record.unproven or record.mute or nothing:
+    if record.untried or record.unproven or record.unrepeated or record.mute or nothing:
         return ExitCode.TOO_LITTLE_SEEN
     return ExitCode.CONFORMS
 

@@ -72,6 +72,12 @@ class RunRecord:
         return tuple(j for j in basic if j.verdict.outcome in ("inconclusive", "not_observable"))
 
     @property
+    def unrepeated(self) -> tuple[JudgedRule, ...]:
+        """The MUSTs that were seen broken for certain, though not again: who broke them is not said to conform."""
+        seen = [j for j in self.judgements if j.verdict.outcome == "inconclusive" and j.verdict.finding is not None]
+        return tuple(j for j in seen if j.rule.level == "MUST" and j.verdict.finding.conclusive)  # type: ignore[union-attr]
+
+    @property
     def mute(self) -> bool:
         """Whether it answers nothing though no contract promises silence: then it was not seen to do anything right."""
         protocol = protocol_of(self.prepared.contract)

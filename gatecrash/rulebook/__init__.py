@@ -42,6 +42,7 @@ class Rulebook:
         self.rules: tuple[Rule, ...] = tuple(rule for area in self.areas for rule in area.rules)
         self._by_id = {rule.id: rule for rule in self.rules}
         self._overrun = next((rule.id for rule in self.rules if rule.overrun), "")
+        self._endurance = next((rule.id for rule in self.rules if rule.endurance), "")
         if len(self._by_id) != len(self.rules):
             twice = sorted({rule.id for rule in self.rules if sum(r.id == rule.id for r in self.rules) > 1})
             raise EngineFault(f"The rulebook has more than one rule {', '.join(twice)}; rename one of them.")
@@ -78,6 +79,11 @@ class Rulebook:
     def overrun(self) -> str:
         """The rule whose breaker is ended in the middle of whatever it does: nothing else can be seen of it."""
         return self._overrun
+
+    @property
+    def endurance(self) -> str:
+        """The rule that a server breaks which serves nobody any more when it has met many clients."""
+        return self._endurance
 
     def prerequisites(self, rule: Rule, contract: Contract) -> tuple[Rule, ...]:
         """The rules that must hold before `rule` can be judged for this contract; those that do not apply fall out."""

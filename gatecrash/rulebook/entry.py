@@ -16,7 +16,7 @@ TEXTS = ("title", "statement", "why", "how")
 INSTRUMENTS = ("gates", "queues", "census", "quiescence", "arena", "borrowed sockets", "clock")
 #: By what a stand-alone script shows that a rule is broken (reproduction/alone.py).
 SCRIPTS = ("answers", "form", "zombies", "processes", "descriptors", "end")
-_OPTIONAL = frozenset({"mistakes", "script", "careful", "overrun"})
+_OPTIONAL = frozenset({"mistakes", "script", "careful", "overrun", "endurance"})
 PREFIXES = {
     "accept": ("ACC",),
     "fork": ("FORK",),
@@ -49,6 +49,7 @@ class Rule:
     `script`: by what a stand-alone script shows it broken, one of SCRIPTS; "" where Gatecrash's proofs are needed.
     `careful`: what two looks found is compared, the later one made while more was known, so none may be early.
     `overrun`: who breaks it has so many processes that it is ended at once, so that nothing else can be seen of it.
+    `endurance`: it is broken by a server that serves nobody any more when it has met many clients.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Rule:
     script: str = ""
     careful: bool = False
     overrun: bool = False
+    endurance: bool = False
 
     def likeliest(self, seen: str) -> tuple[Mistake, ...]:
         """The mistakes, those first whose signs are in what was seen of the server."""
@@ -137,6 +139,7 @@ def _rule(row: dict[str, Any], area: str, file: str) -> Rule:
         script=_script(row, where),
         careful=_flag(row, "careful", where),
         overrun=_flag(row, "overrun", where),
+        endurance=_flag(row, "endurance", where),
     )
 
 
