@@ -100,12 +100,21 @@ def test_a_replay_fails_when_the_rule_is_broken_again() -> None:
     assert [of_replay(times) for times in (0, 1, 3)] == [ExitCode.CONFORMS, ExitCode.BROKEN, ExitCode.BROKEN]
 
 
-@pytest.mark.parametrize("code", pytest.ExitCode)
-@pytest.mark.parametrize("strict", [True, False])
-@pytest.mark.parametrize("fixed", [True, False])
-def test_pytest_keeps_its_code_but_for_a_baseline_that_must_shrink(code: int, strict: bool, fixed: bool) -> None:
-    shrink = strict and fixed and code == pytest.ExitCode.OK
-    assert of_tests(code, fixed=fixed, strict=strict) == (pytest.ExitCode.TESTS_FAILED if shrink else code)
+@pytest.mark.parametrize(("record", "code", "strict"), [row[1:] for row in RECORDS], ids=[row[0] for row in RECORDS])
+def test_pytest_ends_as_check_does(record: RunRecord, code: ExitCode, strict: ExitCode) -> None:
+    assert of_tests(pytest.ExitCode.OK, record, strict=False) == code
+    assert of_tests(pytest.ExitCode.OK, record, strict=True) == strict
+
+
+@pytest.mark.parametrize("record", [record_of(HELD), record_of(HELD, LATE)], ids=["it conforms", "no more time"])
+def test_a_test_that_failed_is_a_failed_test_though_no_rule_is_broken(record: RunRecord) -> None:
+    assert of_tests(pytest.ExitCode.TESTS_FAILED, record, strict=True) == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize("code", [code for code in pytest.ExitCode if code not in (0, 1)])
+@pytest.mark.parametrize("record", [record_of(HELD), record_of(MUST)], ids=["it conforms", "a MUST is broken"])
+def test_what_else_pytest_ends_with_is_its_own(code: int, record: RunRecord) -> None:
+    assert of_tests(code, record, strict=True) == code
 
 
 def test_the_readme_names_every_exit_code_and_no_other() -> None:

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 from gatecrash.paths import tree_root
+from gatecrash.results.exit_codes import ExitCode
 from tests.test_pytest_side import COLLECT, SERVER, run_pytest
 
+FORKS = tree_root() / "servers" / "python" / "echo_fork.py"
 FAULTY = tree_root() / "servers" / "faulty" / "never_reaps.py"
 QUICKLY = ("--only=FORK-02,FORK-01", "--profile=glance", "-q", "-p", "no:cacheprovider")
 
@@ -33,10 +35,39 @@ def test_a_target_that_does_not_build_is_an_error_in_the_report(tmp_path: Path) 
     (tmp_path / "broken.py").write_text("def :\n")
     report = "--gatecrash-report=json=run.json"
     done = run_pytest(tmp_path, f"--target={tmp_path / 'broken.py'}", *QUICKLY, report)
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.returncode == ExitCode.NOT_STARTED, done.stdout + done.stderr
     saved = json.loads((tmp_path / "run.json").read_text())
     assert "is not Python" in saved["error"]
     assert saved["fault"] is None
+
+
+KILLED = """
+import os, signal
+def pytest_runtest_call(item):
+    if "PYTEST_XDIST_WORKER" in os.environ and "finished_children" in item.name:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_worker_that_is_killed_costs_the_rule_it_tried_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "killed.py").write_text(KILLED)
+    report = "--gatecrash-report=json=run.json"
+    done = run_pytest(tmp_path, f"--target={FORKS}", *QUICKLY, "-n2", "-rs", report, "-p", "killed", plugins=tmp_path)
+    saved = json.loads((tmp_path / "run.json").read_text())
+    told = {row["rule"]: (row["verdict"], row["evidence"]) for row in saved["verdicts"]}
+    reason = "nothing is known of it: a worker of pytest ended while it tried FORK-02"
+    assert told == {"FORK-01": ("pass", None), "FORK-02": ("inconclusive", {"reason": reason})}
+    assert (saved["fault"], saved["interrupted"]) == (None, False)
+    assert "FORK-02 inconclusive: a worker of pytest ended while it tried FORK-02" in done.stdout
+    assert done.returncode == ExitCode.CONFORMS, done.stdout + done.stderr
+
+
+def test_where_too_little_was_seen_pytest_says_so_too(tmp_path: Path) -> None:
+    (tmp_path / "killed.py").write_text(KILLED)
+    done = run_pytest(
+        tmp_path, f"--target={FORKS}", "--only=FORK-02", *QUICKLY[1:], "-n2", "-p", "killed", plugins=tmp_path
+    )
+    assert done.returncode == ExitCode.TOO_LITTLE_SEEN, done.stdout + done.stderr
 
 
 def test_a_baseline_that_cannot_be_is_refused_before_anything_runs(tmp_path: Path) -> None:

@@ -25,10 +25,13 @@ def pytest_addoption(parser):
 """
 
 
-def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """pytest as typed in `folder`, with Gatecrash's entry point, whether or not this environment has it on record."""
+def run_pytest(folder: Path, *arguments: str, plugins: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """pytest as typed in `folder`, with Gatecrash's entry point, whether or not this environment has it on record.
+
+    `plugins`: a folder of modules that `-p` can name.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    environment["PYTHONPATH"] = str(tree_root())
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, (tree_root(), *((plugins,) if plugins else ()))))
     command = [sys.executable, "-P", "-m", "pytest", "-p", "gatecrash.pytest_plugin.entry", *arguments]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False

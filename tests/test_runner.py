@@ -15,6 +15,7 @@ from gatecrash.engine import worker_pool as runner
 from gatecrash.engine.preparation import OpenTarget, SessionPool
 from gatecrash.engine.profiles import Profile, profile
 from gatecrash.engine.properties import Property, properties
+from gatecrash.engine.run import lost
 from gatecrash.engine.worker_pool import Result, WorkerPool, work_items
 from gatecrash.model.verdicts import Verdict
 from gatecrash.paths import tree_root
@@ -126,3 +127,9 @@ def test_an_interrupted_run_says_what_is_known(tmp_path: Path) -> None:
     saved = json.loads(report.read_text())
     assert saved["interrupted"] is True
     assert saved["summary"]["fail"] >= 1
+
+
+def test_a_worker_lost_on_a_second_build_costs_only_a_rule_that_is_judged_there() -> None:
+    assert lost("ACC-02", "sanitized", "a worker ended") == ()
+    assert [one.outcome for one in lost("MEM-01", "sanitized", "a worker ended")] == ["inconclusive"]
+    assert [one.outcome for one in lost("ACC-02", "plain", "a worker ended")] == ["inconclusive"]

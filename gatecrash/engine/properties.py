@@ -23,9 +23,13 @@ Probe = Callable[[Contract], Scenario]
 
 @dataclass(frozen=True)
 class Property:
-    """One test of a suite and the rule it tries. `probe` makes its first example, where other rules build on it."""
+    """One test of a suite and the rule it tries. `probe` makes its first example, where other rules build on it.
+
+    `place`: its suite and file, as in "fork/test_reaping".
+    """
 
     rule: str
+    place: str
     name: str
     run: Callable[[Any], None]  # of a Trial
     probe: Probe | None = None
@@ -40,7 +44,7 @@ def properties() -> tuple[Property, ...]:
     root = tree_root()
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
-    found = [one for path in sorted((root / "suites").rglob("test_*.py")) for one in _properties_of(_load(path))]
+    found = [one for path in sorted((root / "suites").rglob("test_*.py")) for one in _properties_of(path)]
     place = {rule.id: number for number, rule in enumerate(load().in_order())}
     return tuple(sorted(found, key=lambda one: place[one.rule]))
 
@@ -71,15 +75,16 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
-def _properties_of(module: ModuleType) -> list[Property]:
-    return [_property(module, name, value) for name, value in vars(module).items() if name.startswith("test_")]
+def _properties_of(path: Path) -> list[Property]:
+    module, place = _load(path), f"{path.parent.name}/{path.stem}"
+    return [_property(module, place, name, value) for name, value in vars(module).items() if name.startswith("test_")]
 
 
-def _property(module: ModuleType, name: str, value: Any) -> Property:
+def _property(module: ModuleType, place: str, name: str, value: Any) -> Property:
     marks = [mark for mark in getattr(value, "pytestmark", []) if mark.name == "rule"]
     if len(marks) != 1:
         raise EngineFault(f"{module.__name__}.{name} needs exactly one @pytest.mark.rule(...)")
     rule = marks[0].args[0]
     if rule not in {one.id for one in load().rules}:
         raise EngineFault(f"{module.__name__}.{name} tries {rule}, and gatecrash/rulebook/ has no such rule")
-    return Property(rule, name, value, marks[0].kwargs.get("probe"))
+    return Property(rule, place, name, value, marks[0].kwargs.get("probe"))

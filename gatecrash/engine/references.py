@@ -12,6 +12,7 @@ from gatecrash.rulebook import Rule
 from gatecrash.target.compilers import find_compiler
 
 _SOURCES = {".c", ".cc", ".cpp", ".cxx"}
+_SANITIZED = "+sanitized"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,12 @@ def judged_targets(named: str | None, rule: Rule, *, sanitized: bool) -> list[Ju
 
 def _builds(target: str, id: str, *, sanitized: bool) -> list[Judged]:
     plain = Judged(id, target, "plain")
-    return [plain, Judged(f"{id}+sanitized", target, "sanitized")] if sanitized else [plain]
+    return [plain, Judged(id + _SANITIZED, target, "sanitized")] if sanitized else [plain]
+
+
+def build_of(test: str) -> str:
+    """The build that a test is about, by its node id, which ends with the id of its parameter."""
+    return "sanitized" if test.endswith(f"{_SANITIZED}]") else "plain"
 
 
 def _may_apply(stem: str, rule: Rule) -> bool:

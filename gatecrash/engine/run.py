@@ -140,10 +140,14 @@ def _troubles(result: Result) -> Iterator[WorkerLost | EngineFailed]:
 def _verdicts_of(result: Result, contract: Contract, seconds: float) -> tuple[Verdict, ...]:
     if result.late:
         return _not_tried(result, contract, seconds)
-    if result.lost:
-        reason = stated("nothing is known of it: {how}", how=result.lost)
-        return (Verdict(result.item.rule, "inconclusive", reason, build=result.item.build),)
-    return result.verdicts
+    return lost(result.item.rule, result.item.build, result.lost) if result.lost else result.verdicts
+
+
+def lost(rule: str, build: str, how: str) -> tuple[Verdict, ...]:
+    """The verdict of a rule whose worker ended, `how` in a sentence; a second build had nothing new to say of it."""
+    if build != "plain" and load().get(rule).area != "memory":
+        return ()
+    return (Verdict(rule, "inconclusive", stated("nothing is known of it: {how}", how=how), build=build),)
 
 
 def _left_out(work: list[WorkItem], said: set[str], contract: Contract, reason: str) -> Iterator[RuleJudged]:

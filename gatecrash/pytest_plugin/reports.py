@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from gatecrash.engine.events import EngineFailed, RuleJudged, RunEvent
-from gatecrash.engine.run import Run
+from gatecrash.engine.events import EngineFailed, RuleJudged, RunEvent, WorkerLost
+from gatecrash.engine.properties import properties
+from gatecrash.engine.references import build_of
+from gatecrash.engine.run import Run, lost
 from gatecrash.errors import GatecrashError
 from gatecrash.model.verdicts import Verdict
 from gatecrash.reports.formats import Report
@@ -47,15 +50,28 @@ class Gatherer:
         for event in events_of(report):
             self.hear(event)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """A worker of pytest-xdist that died costs the rule it was trying its verdict, and nobody broke that rule."""
+        tried = _rule_tried_in(crashitem)
+        if tried is None:
+            return
+        build, how = build_of(crashitem), f"a worker of pytest ended while it tried {tried}"
+        self.hear(WorkerLost(tried, build, how))
+        verdicts = lost(tried, build, how)
+        self.hear(RuleJudged(tried, build, verdicts))
+        report.outcome = "skipped"
+        report.longrepr = (crashitem.partition("::")[0], 0, f"Skipped: {tried} inconclusive: {how}")
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the reports; under --strict-rules, a baseline that must shrink fails the run."""
-        if self._heard:
-            record = self.record(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
-            for report in self.reports:
-                report.write(record)
-        strict, fixed = self.run.request.strict, bool(self._fixed())
-        code = exit_codes.of_tests(exitstatus, fixed=fixed, strict=strict)
+        """Write the reports, and end as `gatecrash check` does."""
+        if not self._heard:
+            return
+        record = self.record(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+        for report in self.reports:
+            report.write(record)
+        code = exit_codes.of_tests(exitstatus, record, strict=self.run.request.strict)
         if code != exitstatus:
             session.exitstatus = code
 
@@ -77,6 +93,14 @@ class Gatherer:
     def _fixed(self) -> list[str]:
         judged = judgements(self._verdicts, self.run.request.rules)
         return [one.rule for one in (self.run.request.baseline or Baseline()).fixed(j.verdict for j in judged)]
+
+
+def _rule_tried_in(test: str) -> str | None:
+    """The rule of a suite's test, by its node id; None for a test that is none of the suites'."""
+    file, _, name = test.partition("::")
+    place = "/".join(Path(file).with_suffix("").parts[-2:])
+    name = name.partition("[")[0]
+    return next((one.rule for one in properties() if (one.place, one.name) == (place, name)), None)
 
 
 def events_of(report: pytest.TestReport) -> Iterator[EngineFailed | RuleJudged]:

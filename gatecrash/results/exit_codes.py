@@ -85,9 +85,14 @@ def of_error(error: BaseException) -> ExitCode:
             return ExitCode.OUR_FAULT
 
 
-def of_tests(code: int, *, fixed: bool, strict: bool) -> int:
-    """pytest's own code of a session; under --strict-rules a baseline that must shrink fails tests that passed.
+def of_tests(code: int, record: RunRecord, *, strict: bool) -> int:
+    """The code of a session of pytest that ends with `code`, and of whose target this is the record.
 
-    pytest's codes for passed and failed tests are CONFORMS and BROKEN; its others (usage, no tests) stay its own.
+    It is the record's, as `gatecrash check` would end: pytest's own says nothing of a target that did not start, or of
+    which too little was seen. pytest's codes for passed and failed tests are CONFORMS and BROKEN; its others (usage,
+    interrupted) stay its own, and a test that failed though no rule is broken is still a failed test.
     """
-    return ExitCode.BROKEN if code == ExitCode.CONFORMS and strict and fixed else code
+    ours = of_record(record, strict=strict)
+    if code not in (ExitCode.CONFORMS, ExitCode.BROKEN):
+        return code
+    return code if code == ExitCode.BROKEN and ours in (ExitCode.CONFORMS, ExitCode.TOO_LITTLE_SEEN) else ours
