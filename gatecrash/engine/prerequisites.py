@@ -9,7 +9,7 @@ from gatecrash.engine.judge import judge
 from gatecrash.engine.properties import property_of
 from gatecrash.engine.session import Session
 from gatecrash.errors import TargetError, Unavailable
-from gatecrash.instruments import borrowing, gates
+from gatecrash.instruments import borrowing, clock, gates
 from gatecrash.language import stated
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.verdicts import Finding, Verdict, broken_here, unproven_here
@@ -20,14 +20,12 @@ from gatecrash.target.wire_only import UNSEEN
 #: Instruments that only prove a silence: without them a rule is still judged by what comes over the wire. A rule that
 #: asks for queues alone judges what the kernel says of them.
 _DISPENSABLE = frozenset({"queues", "quiescence"})
-#: Why no time is skipped: the instrument that does it is not there yet.
-_NO_CLOCK: str | None = "no time can be skipped yet"
 
 
 @cache
 def missing_here() -> dict[str, str]:
     """The instruments this machine refuses although it shows sockets and processes, each with the reason."""
-    reasons = {"gates": gates.available(), "borrowed sockets": borrowing.refused(), "clock": _NO_CLOCK}
+    reasons = {"gates": gates.available(), "borrowed sockets": borrowing.refused(), "clock": clock.available()}
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
