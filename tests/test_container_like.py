@@ -25,7 +25,11 @@ from tests.needs import need
 ROOT = tree_root()
 NOBODY = 65534
 INSTRUMENTS = [f"tests/test_{name}.py" for name in ("arena", "gates", "borrowing", "census", "quiescence", "target")]
-SUITES = ["suites", "-k", "c-http_fork] or python-udp_echo]"]
+#: A glance: each rule of these two servers is looked for as long as a user would elsewhere, on this very machine; here
+#: the question is what a container does to it, which two examples show as twenty do.
+SUITES = ["suites", "--profile=glance", "-k", "c-http_fork] or python-udp_echo]"]
+#: What environment variables name: nobody may write into those of whoever runs the tests.
+_FOLDERS = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "PYTHONPYCACHEPREFIX", "HYPOTHESIS_STORAGE_DIRECTORY")
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Somebody:
         """`python ARGUMENTS` on a machine like a container."""
         here = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         here.pop("PYTHONDONTWRITEBYTECODE", None)
-        own = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME", "PYTHONPYCACHEPREFIX"), str(self.folder))
+        own = dict.fromkeys(_FOLDERS, str(self.folder))
         environment = {**here, **own, "PYTHONPATH": _path()}
         command = [self.python, "-m", "tests.container_like", self.python, *arguments]
         done: subprocess.CompletedProcess[str] = subprocess.run(

@@ -46,7 +46,12 @@ _MOST_REPLACED = 8
 _MOST_WORDS = 6000  # characters of a fault that are shown
 
 
-_HOME = "hypothesis"
+def _home_of_hypothesis(folder: Path) -> Path:
+    """Where Hypothesis keeps what it reads of sources: where its user says, else in the run's own folder.
+
+    Its own default is a folder where the user is.
+    """
+    return Path(os.environ.get("HYPOTHESIS_STORAGE_DIRECTORY") or folder / "hypothesis")
 
 
 def warm_up(folder: Path) -> None:
@@ -59,7 +64,7 @@ def warm_up(folder: Path) -> None:
     def nothing(_: bool) -> None:
         pass
 
-    set_hypothesis_home_dir(folder / _HOME)
+    set_hypothesis_home_dir(_home_of_hypothesis(folder))
     try:
         nothing()
     finally:
@@ -266,7 +271,7 @@ class WorkerPool:
         for other in others:
             other.close()
         _print_to(log)
-        set_hypothesis_home_dir(self._folder / _HOME)  # or it would make one where the user is
+        set_hypothesis_home_dir(_home_of_hypothesis(self._folder))
         try:
             with self._open() as session_pool:
                 try:
