@@ -34,8 +34,9 @@ from gatecrash.sandbox.process import Process
 from gatecrash.target.interface import PATIENCE_TO_LISTEN, Footprint, Server, Sockets
 from gatecrash.target.starting import start
 
-_POLL_MS = 1
-_LOOKS_BEFORE_PROOF = 25
+#: A compiled server listens within three looks or four; one that needs an interpreter is looked for ever less often.
+_LOOKS_AT_EACH_NAP, _LONGEST_NAP_MS = 4, 8
+_LOOKS_BEFORE_PROOF = 12
 _SECONDS_TO_SET_UP = 0.5
 _PAUSES = (signal.SIGSTOP, signal.SIGCONT)
 #: Where a process is that waits for its next client.
@@ -98,7 +99,7 @@ class ObservedServer(Server):
             ended = self.process.exit_status() is not None and not self.census.pids()
             if ended or (looks % _LOOKS_BEFORE_PROOF == 0 and self._asleep_for_good()):
                 return self.find_sockets()
-            self._pause()
+            self._pause(min(1 + looks // _LOOKS_AT_EACH_NAP, _LONGEST_NAP_MS))
         return False
 
     def _asleep_for_good(self) -> bool:
@@ -148,13 +149,14 @@ class ObservedServer(Server):
     def _holders(self) -> frozenset[int]:
         return frozenset(pid for inode in self.inodes for pid in self.census.holders(inode))
 
-    def _pause(self) -> None:
+    def _pause(self, milliseconds: int) -> None:
+        """Sleep, less long if it ends or stands at a gate."""
         poller = select.poll()
         if self.process.exit_status() is None:
             poller.register(self.process.pidfd, select.POLLIN)
         if self.gates is not None:
             poller.register(self.gates.fileno(), select.POLLIN)
-        poller.poll(_POLL_MS)
+        poller.poll(milliseconds)
 
     # -- what it is ---------------------------------------------------------------------------------------------
 
