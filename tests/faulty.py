@@ -65,12 +65,14 @@ def verdicts_on(
 
     The rules it is expected to break are tried with the profile "matrix", all others with the profile `others`; a
     mere glance plays only the simplest scenario of rules in other areas than those (of all, where the server is slow
-    to start), and leaves the sanitized build out, unless it is expected to show something. `only`: one area is tried.
+    to start, and one after the other on the same server), and leaves the sanitized build out, unless it is expected to
+    show something. `only`: one area is tried.
     `contract`: the text of its gatecrash.toml.
     `then` is called with what came of it while the built programs are still there.
     """
     found: list[Verdict] = []
-    slow = path.suffix == ".py"  # an interpreter starts for each server: a second look at each costs minutes in all
+    # An interpreter starts for each server: a second look at each, or a server for each rule, costs minutes in all.
+    slow = path.suffix == ".py"
     sanitized = others != "glance" or any(rule.startswith("MEM") for rule in expected)
     with (
         tempfile.TemporaryDirectory(prefix="gatecrash-") as folder,
@@ -83,6 +85,7 @@ def verdicts_on(
                     opened,
                     build,
                     partial(_profile_of, build=build, expected=expected, others=others, only=only, slow=slow),
+                    own_server=lambda rule: rule.id in expected or not slow or others != "glance",
                 )
         verdicts = merge(found)
         then(session_pool.prepare(str(path)), verdicts)

@@ -14,14 +14,20 @@ from gatecrash.model.verdicts import Verdict
 from gatecrash.rulebook import Rule, load
 
 
-def try_property(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
-    """Every verdict that comes of one property on one build of a target."""
+def try_property(
+    one: Property, opened: OpenTarget, build: str, tried: Profile, *, own_server: bool = True
+) -> tuple[Verdict, ...]:
+    """Every verdict that comes of one property on one build of a target.
+
+    Without `own_server` it goes on with the server that the rule before has left, if that still serves.
+    """
     rule = load().get(one.rule)
     opened.session.scenario_seconds = tried.scenario_seconds
     given = verdict_without_trying(rule, opened.session, opened.prerequisites, build)
     if given is not None:
         return (given,)
-    opened.session.drop()  # what an earlier rule did to a server is none of this one's affair
+    if own_server:
+        opened.session.drop()  # what an earlier rule did to a server is none of this one's affair
     trial = Trial(rule, opened.session, tried, build=build, probe=one.probe)
     with suppress(RuleBroken):
         one.run(trial)
@@ -29,13 +35,19 @@ def try_property(one: Property, opened: OpenTarget, build: str, tried: Profile) 
     return (*trial.others.values(), *own)
 
 
-def try_all(opened: OpenTarget, build: str, profile_of: Callable[[Rule], Profile | None]) -> list[Verdict]:
-    """Every verdict on one build; rules whose profile is None are left out."""
+def try_all(
+    opened: OpenTarget,
+    build: str,
+    profile_of: Callable[[Rule], Profile | None],
+    own_server: Callable[[Rule], bool] = lambda rule: True,
+) -> list[Verdict]:
+    """Every verdict on one build; rules whose profile is None are left out. `own_server`: see `try_property`."""
     verdicts: list[Verdict] = []
     for one in properties():
-        tried = profile_of(load().get(one.rule))
+        rule = load().get(one.rule)
+        tried = profile_of(rule)
         if tried is not None:
-            new = try_property(one, opened, build, tried)
+            new = try_property(one, opened, build, tried, own_server=own_server(rule))
             opened.prerequisites.learn(hidden_behind(new))
             verdicts += new
     return verdicts
