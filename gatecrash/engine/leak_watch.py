@@ -5,6 +5,7 @@ Growth is a suspicion only, even when the server has come to rest: pools fill. g
 
 from __future__ import annotations
 
+from gatecrash.instruments.quiescence import Span
 from gatecrash.target.interface import Footprint, Server
 
 #: Suspicious growth: more than what one ordinary crowd leaves behind for a moment.
@@ -12,6 +13,7 @@ _SLACK = 12
 #: A server that keeps everything is suspected again and again: this often it is looked into.
 _MOST_SUSPICIONS = 4
 _REST = 3.0  # seconds in which a server is to come to rest before its growth is taken seriously
+_REST_BY_ITS_CLOCK = 120.0  # the same by its own clock, where that can be skipped: a minute for whoever tidies up each
 
 
 class LeakWatch:
@@ -34,7 +36,7 @@ class LeakWatch:
         if not _much_more(now, self._before):
             return False
         # A crowd has just gone, and who reaps or closes by the clock has had no time yet.
-        server.settle(lambda: None, patience=_REST)
+        server.settle(lambda: None, patience=_REST, span=Span(_REST_BY_ITS_CLOCK))
         now = server.footprint()
         if now is None or not _much_more(now, self._before):
             return False

@@ -168,7 +168,7 @@ def _on_terminal(step: StartOnTerminal, stage: Stage) -> None:
 
 def _another_life(stage: Stage, live: Callable[[Lifecycle], Event]) -> None:
     stage.spoiled = True
-    life = Lifecycle(stage.server, patience=stage.patience)
+    life = Lifecycle(stage.server, patience=stage.patience, horizon=stage.contract.horizon)
     stage.record(live(life))
     if life.server is not stage.server:
         stage.server = life.server

@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 from gatecrash.errors import TargetError
 from gatecrash.instruments.gates import Gates
 from gatecrash.instruments.patience import OwnTime, Patience
-from gatecrash.instruments.quiescence import Span, Stillness, TargetClock
+from gatecrash.instruments.quiescence import Resting, Span, Stillness, TargetClock
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.language import say
 from gatecrash.model.address import Address
@@ -29,6 +29,8 @@ from gatecrash.sandbox.process import Output
 
 #: The first listener must appear within this many seconds (real servers were seen to listen 2 s late).
 PATIENCE_TO_LISTEN = 8.0
+#: The same in seconds of its own time, where that can be skipped: it may try for a minute to get its port.
+PATIENCE_TO_LISTEN_BY_ITS_CLOCK = 90.0
 
 
 class Network(Protocol):
@@ -260,6 +262,12 @@ class Server(ABC):
             return self.gates.planned if self.gates is not None else 0
 
         return look
+
+    def let_expire(self, still: Stillness, most: float) -> bool:
+        """Whether the soonest limit of a server that rests was let expire: until `most` seconds are skipped in all."""
+        if self.clock is None or not isinstance(still, Resting) or self.clock.skipped > most:
+            return False
+        return self.clock.expire(still.tasks) is not None
 
     @abstractmethod
     def where(self, task: Task) -> BlockedTask:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Literal
 
 from gatecrash.errors import Unavailable
-from gatecrash.instruments.quiescence import Quiet, Stillness
+from gatecrash.instruments.quiescence import Quiet, Span, Stillness
 from gatecrash.language import stated
 from gatecrash.model.transcript import Started
 from gatecrash.sandbox.arena import Arena
@@ -22,12 +22,14 @@ _A_LOOK = 0.1  # seconds to prove a starting server quiet before it is looked fo
 class Lifecycle:
     """Starts and stops servers in one arena; `server` is the one that stands at the end."""
 
-    def __init__(self, server: Server, *, patience: float) -> None:
+    def __init__(self, server: Server, *, patience: float, horizon: float) -> None:
+        """`patience`: seconds of ours; `horizon`: seconds of the server's own time, where that can be skipped."""
         self.server = server
         self.patience = patience
+        self.horizon = horizon
 
     def _settle(self) -> Stillness:
-        return self.server.settle(lambda: None, patience=self.patience)
+        return self.server.settle(lambda: None, patience=self.patience, span=Span(self.horizon))
 
     def restart(self, step: int) -> Started:
         """SIGTERM, wait for the end (SIGKILL the main process if it provably stays), start on the same port."""
@@ -104,6 +106,7 @@ class Lifecycle:
             still = new.settle(look, patience=_A_LOOK, wait_out=False)
             if isinstance(still, Quiet):
                 return True
+            new.let_expire(still, self.horizon)
             if time.monotonic() > deadline:
                 return False
         return True

@@ -31,7 +31,7 @@ from gatecrash.model.processes import Task
 from gatecrash.model.sockets import Connection, DatagramSocket, Listener
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.process import Process
-from gatecrash.target.interface import PATIENCE_TO_LISTEN, Footprint, Server, Sockets
+from gatecrash.target.interface import PATIENCE_TO_LISTEN, PATIENCE_TO_LISTEN_BY_ITS_CLOCK, Footprint, Server, Sockets
 from gatecrash.target.starting import start
 
 #: A compiled server listens within three looks or four; one that needs an interpreter is looked for ever less often.
@@ -104,7 +104,9 @@ class ObservedServer(Server):
 
     def _asleep_for_good(self) -> bool:
         """Whether it waits for something that will not come: a server that listens later sleeps with a time limit."""
-        return isinstance(self._come_to_rest(0.005), quiescence.Quiet)
+        still = self._come_to_rest(0.005)
+        self.let_expire(still, PATIENCE_TO_LISTEN_BY_ITS_CLOCK)
+        return isinstance(still, quiescence.Quiet)
 
     def _come_to_rest(self, patience: float) -> quiescence.Stillness:
         return quiescence.settle(
