@@ -311,11 +311,18 @@ class ObservedServer(Server):
         return pids
 
     def limit_descriptors(self, spare: int) -> tuple[int, int] | None:
-        """Lower the parent's soft RLIMIT_NOFILE to what it has open plus `spare`; the limit as it was, None if gone."""
-        highest = max(self.census.descriptors(self.main_pid), default=2)
+        """Lower the soft RLIMIT_NOFILE of who accepts to what each has open plus `spare`; the parent's limit as it was.
+
+        Those are the parent and whoever held its listening socket before a client came. None: the parent is gone.
+        """
+        limits = {pid: self._limited(pid, spare) for pid in {self.main_pid, *self._from_the_start}}
+        return limits[self.main_pid]
+
+    def _limited(self, pid: int, spare: int) -> tuple[int, int] | None:
+        highest = max(self.census.descriptors(pid), default=2)
         try:
-            old = resource.prlimit(self.main_pid, resource.RLIMIT_NOFILE)
-            resource.prlimit(self.main_pid, resource.RLIMIT_NOFILE, (highest + 1 + spare, old[1]))
+            old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1 + spare, old[1]))
         except ProcessLookupError:
             return None
         return old
