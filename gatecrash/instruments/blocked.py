@@ -22,7 +22,7 @@ _KINDS = frozenset({"socket", "pipe", "anon_inode"})
 
 def blocked_where(task: Task, census: Census) -> BlockedTask:
     """Which process is blocked in which call on which descriptor."""
-    name = procfs.read(f"/proc/{task.pid}/comm").decode("utf-8", "backslashreplace").strip()
+    name = procfs.name_of(task.pid)
     if task.state == "R" or task.call == "running":
         return BlockedTask(task.pid, task.tid, name, "running")
     watched = _watched(task)

@@ -120,6 +120,11 @@ def is_ending(pid: int) -> bool:
     return fields[0] in (b"Z", b"X") or bool(int(fields[_FLAGS_FIELD]) & _PF_EXITING)
 
 
+def name_of(pid: int) -> str:
+    """The name of the program that a process runs, empty when it is gone (proc(5), comm)."""
+    return read(f"/proc/{pid}/comm").decode("utf-8", "backslashreplace").strip()
+
+
 def started(pid: int, tid: int) -> float | None:
     """When a thread was started, in seconds since the machine was (CLOCK_BOOTTIME); None when it is gone."""
     fields = read(f"/proc/{pid}/task/{tid}/stat").rpartition(b")")[2].split()

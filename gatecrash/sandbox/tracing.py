@@ -22,7 +22,7 @@ WALL = 0x40000000  # __WALL: threads that are not children, too (waitpid(2))
 _AT_SYSINFO_EHDR = 33
 _CODE_64 = 0x33  # the code segment of a 64-bit program on x86_64
 _MOST_WORDS = 1 << 16
-_NAP = 0.0002  # seconds
+_NAP, _LONGEST_NAP = 0.00002, 0.001  # seconds
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.restype = ctypes.c_long
@@ -71,7 +71,7 @@ def stopped(tid: int, *, within: float, group: int = 0) -> int | None:
     `group`: the number of its process, under which a thread goes on that executes another program.
     """
     deadline = time.monotonic() + within
-    rounds = 0
+    nap = _NAP
     while True:
         for number in (tid, group) if group and group != tid else (tid,):
             try:
@@ -82,11 +82,8 @@ def stopped(tid: int, *, within: float, group: int = 0) -> int | None:
                 return status
         if time.monotonic() > deadline:
             return None
-        rounds += 1
-        if rounds > 50:
-            time.sleep(_NAP)
-        else:
-            os.sched_yield()
+        time.sleep(nap)  # on a busy machine who yields waits longer than who sleeps
+        nap = min(nap * 1.5, _LONGEST_NAP)
 
 
 def event(status: int) -> int:

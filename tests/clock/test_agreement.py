@@ -324,3 +324,49 @@ def test_a_program_whose_clock_cannot_be_set_is_named_and_its_time_is_real(start
     assert target.skip() is not None
     assert target.clock.real_because == f"the clock of sleep (process {target.process.pid}) cannot be set"
     assert target.clock.expire() is None
+
+
+COUNTING = r"""
+#include <poll.h>
+#include <stdio.h>
+#include <time.h>
+#include <x86intrin.h>
+static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + t.tv_nsec / 1e9; }
+int main(void) {
+    double began = now(), rate;
+    unsigned long long zero = __rdtsc();
+    while (now() < began + 0.02) continue;
+    rate = (__rdtsc() - zero) / (now() - began);
+    for (;;) {
+        double left = 60 - (__rdtsc() - zero) / rate;
+        if (left <= 0) return 0;
+        poll(NULL, 0, left * 1000);
+    }
+}
+"""
+
+
+def test_a_program_that_counts_time_by_its_processor_is_found_and_its_time_is_real(start: Start) -> None:
+    target = start(c=COUNTING)
+    for _ in range(50):
+        if target.clock.real_because is not None:
+            break
+        target.skip()
+    assert target.clock.real_because is not None
+    assert "program (process" in target.clock.real_because
+    assert "asks again for the wait that it was just given" in target.clock.real_because
+    assert target.clock.expire() is None
+    assert isinstance(target.settle(), Resting)
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        pytest.param("time.sleep(10)", id="a tick"),
+        pytest.param("time.sleep(max(0, began + 10 * number + 10 - time.monotonic()))", id="a tick without drift"),
+        pytest.param("select.select([], [], [], 10 - number / 10)", id="less each time"),
+    ],
+)
+def test_who_waits_again_and_again_for_its_own_reasons_is_believed(start: Start, loop: str) -> None:
+    code = f"import select, time\nbegan = time.monotonic()\nfor number in range(30):\n    {loop}\nprint('done')\n"
+    assert start(py=code).run() == "done\n"

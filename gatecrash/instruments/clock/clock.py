@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from gatecrash.instruments import procfs
 from gatecrash.instruments.census import Census
 from gatecrash.instruments.clock.answers import ANSWERS
 from gatecrash.instruments.clock.calls import clock_read, executed
+from gatecrash.instruments.clock.disagreement import Disbelief
 from gatecrash.instruments.clock.dues import Dues
 from gatecrash.instruments.clock.expiry import Expiry
-from gatecrash.instruments.clock.offsets import put_ahead
+from gatecrash.instruments.clock.offsets import Offsets
 from gatecrash.instruments.clock.stopped import begin_again
 from gatecrash.instruments.trapped import CONTINUE, Handler, Respond
 from gatecrash.instruments.waits import KnownLimit
@@ -21,6 +23,7 @@ from gatecrash.model.processes import Task
 from gatecrash.sandbox.process import Process
 from gatecrash.sandbox.seccomp import CLOCK_FAMILIES
 
+_RING = "io_uring_enter"
 _CATCH_UP = 0.02  # seconds between two looks for limits that have passed while nobody skipped anything
 
 #: What a target has to be spawned with, beside the traps of the gates.
@@ -49,6 +52,8 @@ class Clock:
         self._ahead_ns = 0
         self._dues = Dues(self._now, lambda: self.skipped, known)
         self._expiry = Expiry()
+        self._offsets = Offsets()
+        self._disbelief = Disbelief()
         self._next_look = 0.0
         census.live_by(self._dues.left)
 
@@ -123,8 +128,16 @@ class Clock:
 
         None when it is not waiting any more, or nobody is, or time is real for this target.
         """
+        tasks = self._census.tasks() if tasks is None else tuple(tasks)
         timed = self._timed(tasks)
         if self.real_because is not None or not timed:
+            return None
+        if ring := next((task for task in tasks if task.call == _RING), None):
+            self.real_because = stated(
+                "{program} (process {pid}) waits with io_uring, whose time limits cannot be seen",
+                program=procfs.name_of(ring.pid),
+                pid=ring.pid,
+            )
             return None
         return self._expire(*timed[0])
 
@@ -134,7 +147,21 @@ class Clock:
         except OSError as error:
             self.real_because = stated("its waits cannot be ended: {reason}", reason=error.strerror or str(error))
             return None
-        return Held(task.pid, task.tid, task.call, left) if expired else None
+        if not expired:
+            return None
+        self._note(task)
+        return Held(task.pid, task.tid, task.call, left)
+
+    def _note(self, task: Task) -> None:
+        """That a task was given its wait; who asks for the same one again reads another clock."""
+        asked = self._dues.asked(task.tid)
+        if asked is not None and self._disbelief.given(task.tid, task.call, *asked):
+            self.real_because = stated(
+                "{program} (process {pid}) asks again for the wait that it was just given: "
+                "it reads a clock that cannot be set",
+                program=procfs.name_of(task.pid),
+                pid=task.pid,
+            )
 
     def catch_up(self) -> int:
         """Let those go whose moment has come by itself; how many.
@@ -151,4 +178,4 @@ class Clock:
             return
         self._ahead_ns += math.ceil(seconds * 1e9)
         living = [pid for pid in self._census.pids() if pid not in self._census.dead]
-        self.real_because = put_ahead(living, self._ahead_ns)
+        self.real_because = self._offsets.put_ahead(living, self._ahead_ns)

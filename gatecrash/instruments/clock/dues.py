@@ -7,8 +7,9 @@ know, when it was first seen in its sleep, so that its end is late rather than e
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gatecrash.instruments import waits
 from gatecrash.instruments.syscalls import ARGUMENTS
@@ -28,6 +29,8 @@ class _Wait:
     seen: bytes = b""
     known: bool = False
     due: float | None = None
+    span: float | None = None
+    real: float = field(default_factory=time.monotonic)
 
     def is_in(self, call: str, args: tuple[int, ...], seen: bytes) -> bool:
         count = ARGUMENTS.get(call, _ALL)
@@ -74,10 +77,16 @@ class Dues:
             return None
         return max(0.0, wait.due - self._now())
 
+    def asked(self, tid: int) -> tuple[float, float] | None:
+        """For how long the call of a task was asked to wait, and since when (real time); None: until a moment."""
+        wait = self._waits.get(tid)
+        return None if wait is None or wait.span is None else (wait.span, wait.real)
+
     def _due(self, pid: int, wait: _Wait) -> float | None:
         limit = waits.own_limit(pid, wait.call, wait.args, self._limits)
         if limit is None or limit == math.inf:
             return limit
         if waits.until_a_deadline(wait.call, wait.args):  # which the kernel, who knows nothing of us, has further off
             return self._now() + limit - self._skipped()
+        wait.span = limit
         return wait.began + limit

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterable
 
 from gatecrash.instruments import procfs
-from gatecrash.instruments.memory import Gone, read_memory, write_memory
 from gatecrash.language import stated
 from gatecrash.sandbox import vdso
 
@@ -14,21 +14,42 @@ _AT_SYSINFO_EHDR = 33
 _VECTOR = struct.Struct("<QQ")
 
 
-def put_ahead(pids: Iterable[int], ahead_ns: int) -> str | None:
-    """Set the clocks of these processes; a sentence about the first whose clock cannot be set, None when all are."""
-    content = vdso.totals(ahead_ns)
-    for pid in pids:
-        place = _place(pid)
-        try:
-            if place and read_memory(pid, place, len(vdso.MARK)) == vdso.MARK:
-                write_memory(pid, place, content)
-                continue
-        except Gone:
-            pass
-        if not procfs.is_ending(pid):
-            name = procfs.read(f"/proc/{pid}/comm").decode("utf-8", "backslashreplace").strip()
-            return stated("the clock of {program} (process {pid}) cannot be set", program=name, pid=pid)
-    return None
+class Offsets:
+    """Where the totals of each process stand, so that they are looked up once for each program."""
+
+    def __init__(self) -> None:
+        self._places: dict[int, int] = {}
+
+    def put_ahead(self, pids: Iterable[int], ahead_ns: int) -> str | None:
+        """Set the clocks of these processes; a sentence about the first whose clock cannot be, None when all are."""
+        content = vdso.totals(ahead_ns)
+        places: dict[int, int] = {}
+        for pid in pids:
+            place = self._places.get(pid, 0)
+            if not (place and _written(pid, place, content)):
+                place = _place(pid)
+                if not (place and _written(pid, place, content)) and not procfs.is_ending(pid):
+                    program = procfs.name_of(pid)
+                    return stated("the clock of {program} (process {pid}) cannot be set", program=program, pid=pid)
+            places[pid] = place
+        self._places = places
+        return None
+
+
+def _written(pid: int, place: int, content: bytes) -> bool:
+    """Whether the mark stood there, as it does in a program that was prepared, and the new totals do now."""
+    try:
+        descriptor = os.open(f"/proc/{pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if os.pread(descriptor, len(vdso.MARK), place) != vdso.MARK:
+            return False
+        return os.pwrite(descriptor, content, place) == len(content)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def _place(pid: int) -> int:
