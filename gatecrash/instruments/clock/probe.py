@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from functools import cache
 
 from gatecrash.instruments import gates
+from gatecrash.language import say
 from gatecrash.sandbox import vdso
 from gatecrash.sandbox.arena import Arena
+
+#: A trapped execve(2) must not be interrupted when the task is traced: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV.
+_NEEDED = (5, 19)
 
 
 @cache
@@ -15,6 +21,10 @@ def available() -> str | None:
     """None when a target's time can be skipped here, else the reason why it is real."""
     if (refused := gates.available()) is not None:
         return refused
+    if _version() < _NEEDED:
+        return say(
+            "it needs Linux {needed}, and this is {found}", needed=".".join(map(str, _NEEDED)), found=os.uname().release
+        )
     try:
         vdso.patches()
     except vdso.NoStub as missing:
@@ -26,3 +36,8 @@ def available() -> str | None:
         finally:
             arena.clear()
             process.close()
+
+
+def _version() -> tuple[int, ...]:
+    numbers = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return tuple(map(int, numbers.groups())) if numbers else ()
