@@ -22,6 +22,7 @@ WALL = 0x40000000  # __WALL: threads that are not children, too (waitpid(2))
 _AT_SYSINFO_EHDR = 33
 _CODE_64 = 0x33  # the code segment of a 64-bit program on x86_64
 _MOST_WORDS = 1 << 16
+_CALL_SIZE = 2  # bytes of the instruction that makes a call
 _NAP, _LONGEST_NAP = 0.00002, 0.001  # seconds
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -39,7 +40,13 @@ class Registers(ctypes.Structure):
             *("orig_rax", "rip", "cs", "eflags", "rsp", "ss", "fs_base", "gs_base", "ds", "es", "fs", "gs"),
         )
     )
+    r10: int
+    r9: int
+    r8: int
     rax: int
+    rdx: int
+    rsi: int
+    rdi: int
     orig_rax: int
     rip: int
     cs: int
@@ -63,6 +70,18 @@ def registers(tid: int) -> Registers:
 def set_registers(tid: int, to: Registers) -> None:
     """Write them back."""
     ptrace(SETREGS, tid, 0, ctypes.addressof(to))
+
+
+def arguments(state: Registers) -> tuple[int, ...]:
+    """Those of the call that a task is in."""
+    return (state.rdi, state.rsi, state.rdx, state.r10, state.r8, state.r9)
+
+
+def call_again(tid: int, state: Registers) -> None:
+    """Have a stopped task make the call once more that its stop has ended."""
+    state.rax, state.rip = state.orig_rax, state.rip - _CALL_SIZE
+    state.orig_rax = NO_CALL
+    set_registers(tid, state)
 
 
 def stopped(tid: int, *, within: float, group: int = 0) -> int | None:

@@ -83,6 +83,16 @@ CALLS = {
     ),
     "send": ("(limit(SO_SNDTIMEO), fill(), send(pair[0], buffer, sizeof buffer, 0))", "-1 EAGAIN"),
     "write": ("(limit(SO_SNDTIMEO), fill(), write(pair[0], buffer, sizeof buffer))", "-1 EAGAIN"),
+    "send a part": ("(limit(SO_SNDTIMEO), send(pair[0], buffer, sizeof buffer, 0) > 4096)", "1 -"),
+    "recv all": (
+        "(limit(SO_RCVTIMEO), send(pair[1], buffer, 5, 0), recv(pair[0], buffer, 9, MSG_WAITALL))",
+        "5 -",
+    ),
+    "accept": (
+        "(close(pair[0]), pair[0] = socket(AF_INET, SOCK_STREAM, 0), listen(pair[0], 5), limit(SO_RCVTIMEO),"
+        " accept(pair[0], NULL, NULL))",
+        "-1 EAGAIN",
+    ),
     "sigtimedwait": ("sigtimedwait(&(sigset_t){{1 << 9}}, NULL, &thirty)", "-1 EAGAIN"),
     "semtimedop": (
         "semtimedop(semget(IPC_PRIVATE, 1, 0600), &(struct sembuf){0, -1, 0}, 1, &thirty)",

@@ -21,9 +21,6 @@ ANSWERS: dict[str, int] = {
     "connect": -errno.EINPROGRESS,
 }
 
-#: Those that may have moved a part of their bytes: interrupted, they return how many, as they do when time is up.
-PARTIAL = frozenset({"write", "writev", "sendto", "sendmsg", "recvfrom", "recvmsg"})
-
 _TIME_AT = {"select": 4, "pselect6": 4, "ppoll": 2}  # where the kernel writes the time that is left
 _TIME_SIZE = 16
 
@@ -35,3 +32,16 @@ def emptied(call: str, args: tuple[int, ...]) -> list[tuple[int, int]]:
         size = ((args[0] & 0xFFFFFFFF) + 63) // 64 * 8
         found += [(address, size) for address in args[1:4] if address]
     return found
+
+
+_SENDS = frozenset({"write", "writev", "sendto", "sendmsg"})
+_COUNTED = frozenset({"write", "sendto"})  # whose third argument is how many bytes are offered
+_FLAGS_AT = {"recvfrom": 3, "recvmsg": 2}
+_MSG_WAITALL = 0x100
+
+
+def cut_short(call: str, args: tuple[int, ...], result: int) -> bool:
+    """Whether a call has moved a part of its bytes: it returns how many, interrupted or when its time is up."""
+    if call in _SENDS:
+        return result > 0 and (call not in _COUNTED or result < args[2])
+    return call in _FLAGS_AT and result > 0 and bool(args[_FLAGS_AT[call]] & _MSG_WAITALL)

@@ -12,9 +12,9 @@ import signal
 from collections.abc import Callable
 
 from gatecrash.instruments import procfs
-from gatecrash.instruments.clock.answers import ANSWERS, PARTIAL, emptied
+from gatecrash.instruments.clock.answers import ANSWERS, cut_short, emptied
 from gatecrash.instruments.memory import Gone, write_memory
-from gatecrash.instruments.syscalls import NAMES
+from gatecrash.instruments.syscalls import ARGUMENTS, NAMES
 from gatecrash.model.processes import Task
 from gatecrash.sandbox import tracing
 
@@ -36,7 +36,7 @@ class Expiry:
         Raises OSError where tracing is refused.
         """
         self.let_late_ones_go()
-        if not self._stop(task.tid):
+        if _has_run(task) or not self._stop(task.tid):
             return False
         try:
             return self._answered(task, go_on)
@@ -65,20 +65,22 @@ class Expiry:
     def _answered(self, task: Task, go_on: Callable[[], None]) -> bool:
         state = tracing.registers(task.tid)
         result = ctypes.c_longlong(state.rax).value
-        if NAMES.get(state.orig_rax) not in (task.call, "restart_syscall") or _signal_waits(task):
+        if _signal_waits(task):
             return False
-        if task.call in PARTIAL and result > 0:
+        if _is_in(task, state) and cut_short(task.call, task.args, result):
             go_on()
             return True
-        if result not in _INTERRUPTED:
-            return False
-        go_on()
-        for address, size in emptied(task.call, task.args):
-            _zero(task.tid, address, size)
-        state.rax = ANSWERS[task.call] & (1 << 64) - 1
-        state.orig_rax = tracing.NO_CALL
-        tracing.set_registers(task.tid, state)
-        return True
+        if _is_in(task, state) and result in _INTERRUPTED:
+            go_on()
+            for address, size in emptied(task.call, task.args):
+                _zero(task.tid, address, size)
+            state.rax = ANSWERS[task.call] & (1 << 64) - 1
+            state.orig_rax = tracing.NO_CALL
+            tracing.set_registers(task.tid, state)
+            return True
+        if result == -errno.EINTR and state.orig_rax != tracing.NO_CALL:
+            tracing.call_again(task.tid, state)  # another call by now, which only we have interrupted
+        return False
 
     def let_late_ones_go(self) -> None:
         """Those that did not stop in time, once they have."""
@@ -87,6 +89,20 @@ class Expiry:
                 self._unstopped.discard(tid)
                 if status & 0xFF == 0x7F:
                     _let_go(tid, 0 if tracing.event(status) else status >> 8 & 0xFF)
+
+
+def _has_run(task: Task) -> bool:
+    """Whether a task was given a CPU since it was looked at (schedstat, proc(5))."""
+    times = procfs.read(f"/proc/{task.pid}/task/{task.tid}/schedstat").split()
+    return len(times) < 2 or (int(times[0]), int(times[1])) != (task.cpu_ns, task.wait_ns)
+
+
+def _is_in(task: Task, state: tracing.Registers) -> bool:
+    """Whether a stopped task is in the call that it was seen in."""
+    if NAMES.get(state.orig_rax) not in (task.call, "restart_syscall"):
+        return False
+    count = ARGUMENTS.get(task.call, len(task.args))
+    return tracing.arguments(state)[:count] == task.args[:count]
 
 
 def _let_go(tid: int, number: int = 0) -> None:

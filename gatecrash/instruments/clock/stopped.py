@@ -17,7 +17,6 @@ _ON_SOCKETS = frozenset(
     ("accept", "accept4", "read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg", "connect")
 )
 _WITHIN = 1.0  # seconds in which a task that is stopped already says so
-_CALL_SIZE = 2  # bytes of the instruction that makes a call
 
 
 def begin_again(tid: int) -> bool:
@@ -42,9 +41,7 @@ def _given_back(tid: int) -> bool:
     state = tracing.registers(tid)
     if ctypes.c_longlong(state.rax).value != -errno.EINTR or NAMES.get(state.orig_rax) not in _ON_SOCKETS:
         return False
-    state.rax, state.rip = state.orig_rax, state.rip - _CALL_SIZE
-    state.orig_rax = tracing.NO_CALL
-    tracing.set_registers(tid, state)
+    tracing.call_again(tid, state)
     return True
 
 
