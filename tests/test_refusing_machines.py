@@ -109,11 +109,19 @@ def test_what_is_broken_on_the_wire_is_still_found(tmp_path: Path, refused: str)
     assert "fail" in {verdict for verdict, _ in verdicts.values()}
 
 
-@pytest.mark.parametrize("refused", sorted(set(MACHINES) - {"proc"}))
+@pytest.mark.parametrize("refused", sorted(set(MACHINES) - {"proc", "clock"}))
 def test_nothing_that_can_be_seen_is_no_conformance(tmp_path: Path, refused: str) -> None:
     done, _ = checked(tmp_path, refused, "python/http_iterative.py", "ACC-07")
     assert done.returncode == 5
     assert "was not judged" in done.stdout
+
+
+def test_where_time_cannot_be_skipped_it_is_real_and_all_else_is_judged(tmp_path: Path) -> None:
+    done, verdicts = checked(tmp_path, "clock", "python/http_iterative.py", "ACC-07,RESP-01")
+    assert done.returncode == 0, done.stdout
+    assert {rule: verdict for rule, (verdict, _) in verdicts.items()} == {"ACC-07": "pass", "RESP-01": "pass"}
+    said = on("clock", "doctor", cache=tmp_path).stdout.splitlines()
+    assert "ptrace: Operation not permitted" in said[next(n for n, line in enumerate(said) if "clock" in line) + 1]
 
 
 @pytest.mark.parametrize("refused", MACHINES)
