@@ -55,14 +55,25 @@ def answer_goes_to_the_sender(case: Case) -> Ruling:
 
 @oracle("DGRAM-03")
 def empty_datagram_is_a_datagram(case: Case) -> Ruling:
-    """An empty datagram has no empty answer, or the server answers no more after it."""
+    """An empty datagram has no empty answer, or the server answers no more after it.
+
+    Where an earlier empty one was answered, and another datagram after it, what is missing later is not for its length.
+    """
     ruling = _all_exact(
         case, "DGRAM-03", stated("an empty datagram is answered by an empty one, and the server goes on")
     )
+    lost = isinstance(ruling, Finding) and ruling.difference is None and case.transcript.server_ended is None
+    if lost and _empty_one_was_served(case.transcript):
+        return affair_of("DGRAM-07", stated("an empty datagram was answered, and a later one was not"))
     sent = [event.data for event in case.transcript.events if isinstance(event, Sent)]
     if isinstance(ruling, Held) and not any(sent[sent.index(b"") + 1 :] if b"" in sent else ()):
         return NotExercised(stated("no empty datagram was sent with another one behind it"))
     return ruling
+
+
+def _empty_one_was_served(transcript: Transcript) -> bool:
+    answers = [event.data for event in transcript.events if isinstance(event, Got)]
+    return b"" in answers[:-1]
 
 
 @oracle("DGRAM-04")

@@ -85,6 +85,11 @@ def test_an_answer_goes_to_its_sender(made: Transcript, expected: Word) -> None:
         pytest.param(played(exchange("A", b""), exchange("B", b"x")), "held", id="it is answered, and so is the next"),
         pytest.param(played(exchange("A", b"", silence("A")), exchange("B", b"x")), "broken", id="it is not answered"),
         pytest.param(played(exchange("A", b""), exchange("B", b"x", silence("B"))), "broken", id="the next one is not"),
+        pytest.param(
+            played(exchange("A", b""), exchange("A", b"x"), exchange("B", b"", silence("B"))),
+            "not exercised",
+            id="a later one is lost, as another might have been",
+        ),
         pytest.param(played(exchange("B", b"x"), exchange("A", b"")), "not exercised", id="nothing comes behind it"),
         pytest.param(played(exchange("A", b"x"), exchange("B", b"x")), "not exercised", id="none is empty"),
     ],
