@@ -21,7 +21,7 @@ from gatecrash.engine.profiles import Profile
 from gatecrash.engine.properties import Probe
 from gatecrash.engine.session import Session
 from gatecrash.engine.shrinking import fewer_segments, smaller
-from gatecrash.engine.wear import stopped_serving, worn_by_clients
+from gatecrash.engine.wear import MANY, stopped_serving, worn_by_clients
 from gatecrash.errors import TargetError, TooSlow
 from gatecrash.instruments.ticks import WaitPolicy
 from gatecrash.language import stated
@@ -228,7 +228,7 @@ class Trial:
             if example.finding is None:  # it only looked broken too early: for this rule, look later from now on
                 self._wait_policy = "careful" if self._wait_policy == "hasty" else "patient"
         outlived, self.session.outlived = self.session.outlived, 0
-        if outlived and (worn := self._noted_wear(outlived)) is not None:
+        if outlived > MANY and (worn := self._noted_wear(outlived)) is not None:
             return worn
         suspected = example.finding
         if suspected is not None:

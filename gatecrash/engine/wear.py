@@ -19,9 +19,9 @@ from gatecrash.oracles.service import unserved
 from gatecrash.protocols import visit
 from gatecrash.rulebook import load
 
-#: Of fewer clients the rule's own property tells.
-_FEW = 100
-_MOST = 500  # clients of a crowd: each takes its time
+#: Clients: of fewer the rule's own property tells.
+MANY = 100
+_MOST = 500  # in a crowd: each takes its time
 _ONE_MORE = "Z"
 
 Worn = tuple[Finding, Scenario, Transcript]
@@ -44,9 +44,9 @@ def worn_by_clients(session: Session, met: int) -> Worn | None:
 
     None: every one of them was served, or the rule about many clients does not apply or cannot be seen.
     """
-    if session.worn is None and session.wear_patience and met > _FEW:
+    if session.worn is None and session.wear_patience:
         session.wear_patience -= 1
-        session.worn = _visited(session, min(2 * met, _MOST))
+        session.worn = _visited(session, min(max(2 * met, MANY), _MOST))
     return session.worn
 
 
