@@ -62,7 +62,7 @@ def test_a_targets_words_in_a_reason_reach_the_terminal_escaped_and_are_no_marku
 
 def test_the_header_prints_the_notes_of_discovery() -> None:
     console = Console(file=io.StringIO(), soft_wrap=True, highlight=False)
-    note = "It accepted a connection and answered nothing; it is judged as the HTTP server it is taken for."
+    note = "It let a client connect and answered nothing; it is judged as the HTTP server it is taken for."
     prepared = Prepared("server.c", Contract(), {}, notes=(note,), address="127.0.0.1:9157", arena="namespace")
     terminal.header(console, prepared, {})
     assert isinstance(console.file, io.StringIO)

@@ -20,7 +20,7 @@ from gatecrash.engine.worker_pool import Result, WorkerPool, WorkItem, work_item
 from gatecrash.model.contract import Contract, Protocol, Silence
 from gatecrash.model.launch import Launch
 from gatecrash.model.prepared import Prepared
-from gatecrash.model.verdicts import Finding, Verdict
+from gatecrash.model.verdicts import Finding, Verdict, merge
 from gatecrash.paths import tree_root
 from gatecrash.reports.words import closing, counts
 from gatecrash.results import exit_codes
@@ -207,3 +207,12 @@ def test_a_time_that_no_run_can_have_is_refused(text: str, capsys: pytest.Captur
 def test_a_mute_server_is_told_what_promises_silence() -> None:
     record = record_of(Verdict("ACC-01", "pass"), contract=Contract.of(protocol="none", silence="seen"))
     assert 'no contract promises that (protocol = "discard")' in closing(record, strict=False)
+
+
+def test_why_nothing_was_seen_is_told_by_the_build_that_could_have_shown_it() -> None:
+    """The plain build only says that it takes the sanitizers; with them, something else stood in the way."""
+    plain = Verdict("MEM-01", "not_observable", "only a build with the sanitizers shows it")
+    behind = Verdict("MEM-01", "not_observable", "ACC-01 is broken", build="sanitized")
+    held = Verdict("MEM-01", "pass", exercised=1, build="sanitized")
+    assert merge([plain, behind]) == merge([behind, plain]) == {"MEM-01": behind}
+    assert merge([plain, held]) == {"MEM-01": held}

@@ -193,13 +193,13 @@ def _protocol(session: Session, found: Discovery, source_text: str) -> None:
         if protocol == "none":
             found.notes.append(
                 say(
-                    "It accepted a connection and answered nothing, and its source names no protocol: the rules of an "
+                    "It let a client connect and answered nothing, and its source names no protocol: the rules of an "
                     "answer's content do not apply. If it is to answer, write protocol under [contract]."
                 )
             )
             _learn(session, found, protocol=protocol, silence="seen")
             return
-        nothing = say("took a datagram and") if server.datagram else say("accepted a connection and")
+        nothing = say("took a datagram and") if server.datagram else say("let a client connect and")
         found.notes.append(
             say(
                 "It {nothing} answered nothing; it is judged as the {spoken} server it is taken for.",

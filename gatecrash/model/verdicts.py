@@ -239,5 +239,7 @@ def merge(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
 
 
 def _rank(verdict: Verdict) -> tuple[int, int, int, int]:
+    """Why nothing was seen is told by the build that shows more: the plain one may say that it takes another one."""
     length = len(verdict.scenario.steps) if verdict.scenario is not None else 0
-    return (PRECEDENCE.index(verdict.outcome), verdict.build != "plain", length, -verdict.examples)
+    other = (verdict.build != "plain") != (verdict.outcome == "not_observable")
+    return (PRECEDENCE.index(verdict.outcome), other, length, -verdict.examples)
