@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gatecrash.language import joined, marked, stated
-from gatecrash.model.contract import Contract
+from gatecrash.model.contract import PROTOCOLS, Contract
 
 PROTOCOL_NAMES: Final = {
     "http": "HTTP",
@@ -15,6 +15,11 @@ PROTOCOL_NAMES: Final = {
     "udp": "UDP echo",
     "greeting": marked("a greeting that the server sends first"),
     "none": marked("a TCP protocol Gatecrash does not know"),
+}
+#: What an entry may write for several at once. A protocol that is added is in them, or it is one of datagrams.
+PROTOCOL_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "any": PROTOCOLS,
+    "tcp": tuple(name for name in PROTOCOLS if name != "udp"),
 }
 MODEL_NAMES: Final = {
     "iterative": marked("iterative"),

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast, get_args
 from gatecrash.errors import EngineFault
 from gatecrash.language import spoken
 from gatecrash.model.contract import MODELS, PROTOCOLS
-from gatecrash.rulebook.applies import NEEDS, Applies
+from gatecrash.rulebook.applies import NEEDS, PROTOCOL_GROUPS, Applies
 
 Level = Literal["MUST", "SHOULD", "MAY"]
 #: The fields that are prose, and are also in other languages.
@@ -161,10 +161,16 @@ def _applies(row: dict[str, Any], where: str) -> Applies:
     where = f"{where}, applies"
     _only(row, {"protocols", "models", "needs"}, where)
     return Applies(
-        protocols=_words(row, "protocols", where, PROTOCOLS),
+        protocols=_protocols(row, where),
         models=_words(row, "models", where, MODELS),
         needs=_words(row, "needs", where, tuple(NEEDS)),
     )
+
+
+def _protocols(row: dict[str, Any], where: str) -> tuple[str, ...]:
+    """The protocols' names; a group stands for those that are in it."""
+    words = _words(row, "protocols", where, (*PROTOCOLS, *PROTOCOL_GROUPS))
+    return tuple(dict.fromkeys(name for word in words for name in PROTOCOL_GROUPS.get(word, (word,))))
 
 
 def _mistake(row: dict[str, Any], where: str) -> Mistake:

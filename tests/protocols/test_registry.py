@@ -23,7 +23,7 @@ from gatecrash.protocols.registry import PROTOCOLS
 from gatecrash.protocols.unknown import UnknownProtocol
 from gatecrash.protocols.upper_echo import UpperEcho
 from gatecrash.rulebook import load
-from gatecrash.rulebook.applies import PROTOCOL_NAMES
+from gatecrash.rulebook.applies import PROTOCOL_GROUPS, PROTOCOL_NAMES
 
 _VARIANTS: dict[str, tuple[Contract, type[ApplicationProtocol]]] = {
     "http": (Contract(protocol="http"), Http),
@@ -48,6 +48,11 @@ def test_what_a_contract_promises_is_found(contract: Contract, kind: type[Applic
 
 def test_every_protocol_has_its_class_and_its_name_in_the_rulebook() -> None:
     assert set(PROTOCOLS) == set(get_args(model.Protocol)) == set(PROTOCOL_NAMES)
+
+
+def test_the_group_tcp_is_every_protocol_with_connections() -> None:
+    assert PROTOCOL_GROUPS["tcp"] == tuple(name for name in PROTOCOLS if not PROTOCOLS[name].connectionless)
+    assert set(PROTOCOL_GROUPS["any"]) == set(PROTOCOLS)
 
 
 @pytest.mark.parametrize("kind", PROTOCOLS.values(), ids=PROTOCOLS)
