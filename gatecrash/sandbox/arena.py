@@ -11,10 +11,8 @@ import contextlib
 import json
 import os
 import resource
-import select
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import weakref
@@ -27,14 +25,12 @@ from typing import Any, Literal, NamedTuple, Self
 from gatecrash.errors import EngineFault, TargetError, Unavailable
 from gatecrash.language import say
 from gatecrash.sandbox.broker import MESSAGE_SIZE, NETLINK_SOCK_DIAG
+from gatecrash.sandbox.brokers import start_broker
 from gatecrash.sandbox.process import Process
 from gatecrash.sandbox.seccomp import CLOCK_FAMILIES, build_filter
 
 ArenaKind = Literal["namespace", "loopback"]
 
-# The package's folder comes last on the path: the standard library's names win. Importing keeps the byte code.
-BROKER = "import sys; sys.path.append(sys.argv[3]); from gatecrash.sandbox.broker import main; main()"
-PACKAGE = str(Path(__file__).resolve().parents[2])
 BROKER_DIED = "The arena's broker process died or does not answer. Please report this with the command you ran."
 ANSWER_TIME = 30.0  # seconds a loaded machine may need to start an interpreter or a target
 CLOSING_TIME = 10.0  # seconds the kernel may need to kill everything
@@ -75,14 +71,7 @@ class Arena:
         # The broker names pids through the kernel, which translates them (unix(7), SO_PASSCRED).
         self._control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         with theirs:
-            self._broker = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", BROKER, kind, str(theirs.fileno()), PACKAGE],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # the terminal's Ctrl-C is for the tester
-            )
+            self._broker = start_broker(kind, theirs)
         self.broker_pid = self._broker.pid  # until the greeting tells which process inside speaks
         try:
             self._greet()
@@ -285,21 +274,12 @@ class Arena:
         self._await_broker()
 
     def _await_broker(self) -> None:
-        """Popen.wait with a timeout polls with sleeps; a pidfd is readable at once (pidfd_open(2))."""
-        if self._broker.poll() is None:
-            ending = os.pidfd_open(self._broker.pid)
-            try:
-                poll = select.poll()
-                poll.register(ending, select.POLLIN)
-                ended = poll.poll(CLOSING_TIME * 1000)
-            finally:
-                os.close(ending)
-            if not ended:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self.broker_pid, signal.SIGKILL)
-            self._broker.wait()
-            if not ended:
-                raise EngineFault(f"The arena's broker (process {self._broker.pid}) did not end when told to.")
+        if self._broker.wait(CLOSING_TIME):
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.broker_pid, signal.SIGKILL)
+        self._broker.wait(CLOSING_TIME)
+        raise EngineFault(f"The arena's broker (process {self._broker.pid}) did not end when told to.")
 
     def __enter__(self) -> Self:
         """Nothing more to do: it is open."""

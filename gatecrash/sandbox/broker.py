@@ -1,6 +1,6 @@
 """The process inside an arena: starts targets, buries them, hands out sockets, drains their output.
 
-`arena.py` runs `main` in an interpreter of its own, without site-packages; this file and those it imports need the
+`fork_server.py` runs it, in an interpreter of its own, without site-packages; this file and those it imports need the
 standard library only. In a namespace arena it is pid 1: when it dies the kernel kills everything else. On the shared
 loopback it is a child subreaper, so orphans come back to it and can be killed too. It answers one request at a time on
 a SOCK_SEQPACKET socket (JSON, descriptors by SCM_RIGHTS) and never speaks first after its greeting. End of file on that
@@ -18,7 +18,6 @@ import select
 import signal
 import socket
 import struct
-import sys
 import termios
 import time
 from collections.abc import Mapping
@@ -377,10 +376,8 @@ def terminal() -> tuple[int, int]:
     return ours, theirs
 
 
-def main() -> None:
-    """Enter the arena named by the first argument and serve on the descriptor named by the second."""
-    kind, control = sys.argv[1], socket.socket(fileno=int(sys.argv[2]))
-    control.set_inheritable(False)
+def run(kind: str, control: socket.socket) -> None:
+    """Enter an arena of this kind, and serve there until the tester is gone."""
     os.chdir("/")
     try:
         if kind == "namespace":

@@ -1,0 +1,58 @@
+"""The process that brokers are forked from: it has imported what they need, which takes ten times as long as a fork.
+
+`brokers.py` runs `main` in an interpreter of its own, without site-packages: standard library only, as in `broker.py`.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import sys
+
+from gatecrash.sandbox import broker
+
+MESSAGE_SIZE = 64
+
+
+def main() -> None:
+    """Fork a broker for each order that comes by the descriptor of the first argument, until the tester is gone.
+
+    An order is the kind of arena with the broker's socket; the answer its pid with a descriptor that is readable when
+    it has ended (pidfd_open(2)).
+    """
+    orders = socket.socket(fileno=int(sys.argv[1]))
+    orders.set_inheritable(False)
+    os.chdir("/")
+    gc.freeze()  # a collection in a fork would write to every page, and so have it copied
+    while True:
+        kind, received, _, _ = socket.recv_fds(orders, MESSAGE_SIZE, 1, socket.MSG_CMSG_CLOEXEC)
+        bury()
+        if not received:
+            return
+        pid = os.fork()
+        if pid == 0:
+            orders.close()
+            become(kind.decode(), received[0])
+        os.close(received[0])
+        ending = os.pidfd_open(pid)
+        socket.send_fds(orders, [b"%d" % pid], [ending])
+        os.close(ending)
+
+
+def become(kind: str, control: int) -> None:
+    """In the forked child: the broker. Never returns."""
+    try:
+        os.setsid()  # the terminal's Ctrl-C is for the tester
+        broker.run(kind, socket.socket(fileno=control))
+    finally:
+        os._exit(0)
+
+
+def bury() -> None:
+    """Take leave of the brokers that have ended; what they used is counted as ours then (getrusage(2))."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return
