@@ -141,3 +141,13 @@ def test_what_shows_only_where_time_is_skipped_is_no_failure(pool: SessionPool) 
     found = verdict(opened(pool, SEES_THROUGH), "RESP-07")
     assert found.outcome == "inconclusive"
     assert "not when they passed in real time" in found.reason
+
+
+def test_where_time_is_real_the_report_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatecrash.instruments.clock.available", lambda: "ptrace: not permitted")
+    (tmp_path / "run").mkdir()
+    with SessionPool(tmp_path / "run", sanitized=False) as opened_here:
+        target = opened(opened_here, HANGS_UP)
+        assert target.session.server().clock is None
+        said = [note for note in target.prepared.notes if "in real time" in note]
+    assert [note.partition(": ")[2] for note in said] == ["ptrace: not permitted."]

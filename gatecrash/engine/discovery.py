@@ -14,6 +14,7 @@ from gatecrash.engine.background import background_of
 from gatecrash.engine.concurrency import model_of
 from gatecrash.engine.session import Session
 from gatecrash.errors import TooSlow
+from gatecrash.instruments import clock
 from gatecrash.language import say, spoken
 from gatecrash.model.contract import Contract, Protocol
 from gatecrash.model.launch import Launch
@@ -95,6 +96,16 @@ def _all_else(session: Session, found: Discovery, source_text: str) -> None:
         _in_the_background(session, found)
         model, workers = model_of(session, found.contract)
         _learn(session, found, concurrency=model, workers=workers, has_limits=session.saw_limits)
+        _time(session, found)
+
+
+def _time(session: Session, found: Discovery) -> None:
+    """What a reader has to know where time is real for a server that uses it."""
+    refused = session.real_because or clock.available()
+    if session.saw_limits and refused is not None:
+        found.notes.append(
+            say("It sleeps, or waits with time limits of its own, and they pass in real time: {why}.", why=refused)
+        )
 
 
 def _learn(session: Session, found: Discovery, **facts: object) -> None:

@@ -73,6 +73,8 @@ class Session:
         self._key: tuple[str, frozenset[str], bool] | None = None
         #: Whether the target was seen to sleep, or to wait with a time limit.
         self.saw_limits = False
+        #: Why its time is real, though it was to be skipped.
+        self.real_because: str | None = None
         self._plain: dict[bytes, Plain] = {}
         #: The scenario that was asked anew last, and what its requests change in one another's answers.
         self._moved: tuple[Scenario | None, Mapping[bytes, frozenset[Aspect]]] = (None, {})
@@ -272,12 +274,19 @@ class Session:
                 player.server.stop()
                 if player.server.arena is not server.arena:
                     player.server.arena.close()
-        self.saw_limits = self.saw_limits or (player.server.clock is not None and player.server.clock.used)
+        self._note_time(player.server, transcript)
         if player.spoiled:
             self.drop()
         self._left_spinning = _spins(transcript)
         self.met += len(scenario.clients)
         return transcript
+
+    def _note_time(self, server: Server, transcript: Transcript) -> None:
+        asleep = (task for look in transcript.looks() for task in look.snapshot.tasks)
+        self.saw_limits = self.saw_limits or any(task.timed is not None for task in asleep)
+        if server.clock is not None:
+            self.saw_limits = self.saw_limits or server.clock.used
+            self.real_because = self.real_because or server.clock.real_because
 
     def case(self, transcript: Transcript) -> Case:
         """What an oracle needs: the transcript and the plain answers to what its clients sent."""
