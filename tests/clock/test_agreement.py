@@ -25,8 +25,6 @@ static const struct { const char *name; clockid_t id; } clocks[] = {
     {"PROCESS_CPUTIME_ID", CLOCK_PROCESS_CPUTIME_ID}, {"THREAD_CPUTIME_ID", CLOCK_THREAD_CPUTIME_ID},
 };
 enum { COUNT = sizeof clocks / sizeof clocks[0] };
-/* A loaded machine adds to a hundred seconds what it takes to read all these clocks. */
-static const char *passed(double s) { return s >= 99.9 && s < 150 ? "100" : s >= 0 && s < 50 ? "0" : "wrong"; }
 static double seconds(struct timespec t) { return t.tv_sec + t.tv_nsec / 1e9; }
 static void read_all(double *to) {
     struct timespec t;
@@ -41,8 +39,8 @@ int main(void) {
     read_all(before);
     sleep(100);
     read_all(after);
-    for (int i = 0; i < COUNT; i++) printf("%s %s\n", clocks[i].name, passed(after[i] - before[i]));
-    printf("gettimeofday %s\n", passed(after[COUNT] - before[COUNT]));
+    for (int i = 0; i < COUNT; i++) printf("%s %.0f\n", clocks[i].name, after[i] - before[i]);
+    printf("gettimeofday %.0f\n", after[COUNT] - before[COUNT]);
     time_t t, u = TIME(&t);
     printf("time %s, %d\n", after[COUNT + 1] - before[COUNT + 1] < 100 ? "too early" : "well", t == u);
     struct timespec late;

@@ -72,10 +72,11 @@ _READINGS: dict[str, Callable[[int, tuple[int, ...], int], int | None]] = {
 }
 
 
-def executed(ahead_ns: Callable[[], int]) -> Handler:
+def executed(ahead_ns: Callable[[], int], too_late: Callable[[int], None]) -> Handler:
     """A program is about to be executed: give it clocks, as they are by now, before its first instruction.
 
-    Where that fails its clocks are found not to be set at the next skip (offsets.py).
+    Where that fails its clocks are found not to be set at the next skip (offsets.py). `too_late` is told of a task that
+    has not stopped in time, and will.
     """
 
     def handle(id: int, tid: int, args: tuple[int, ...], respond: Respond) -> None:
@@ -88,7 +89,10 @@ def executed(ahead_ns: Callable[[], int]) -> Handler:
             return
         respond(id, flags=CONTINUE)
         status = tracing.stopped(tid, within=_WITHIN, group=group)
-        if status is None or not os.WIFSTOPPED(status & 0xFFFF):
+        if status is None:
+            too_late(tid)
+            return
+        if not os.WIFSTOPPED(status & 0xFFFF):
             return
         stopped = group if tracing.event(status) == tracing.EVENT_EXEC else tid
         number = 0 if tracing.event(status) else os.WSTOPSIG(status & 0xFFFF)

@@ -64,7 +64,11 @@ class Clock:
         """Who answers each trapped call, by its name."""
         begins = {name: self._begins(name) for name in CLOCK_FAMILIES["timed wait"]}
         reads = {name: clock_read(name, lambda: self._ahead_ns) for name in CLOCK_FAMILIES["clock read"]}
-        return begins | reads | dict.fromkeys(CLOCK_FAMILIES["exec"], executed(lambda: self._ahead_ns))
+        return (
+            begins
+            | reads
+            | dict.fromkeys(CLOCK_FAMILIES["exec"], executed(lambda: self._ahead_ns, self._expiry.too_late))
+        )
 
     def _begins(self, name: str) -> Handler:
         begins = self._dues.begins
@@ -168,6 +172,7 @@ class Clock:
 
         The kernel counts from where its own clocks are: what was skipped since a wait began, it would wait in addition.
         """
+        self._expiry.let_late_ones_go()
         if not self._ahead_ns or self.real_because is not None or (now := time.monotonic()) < self._next_look:
             return 0
         self._next_look = now + _CATCH_UP

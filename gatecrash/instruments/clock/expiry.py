@@ -53,7 +53,7 @@ class Expiry:
             return False
         status = tracing.stopped(tid, within=_WITHIN)
         if status is None:
-            self._unstopped.add(tid)
+            self.too_late(tid)
             return False
         if status & 0xFF != 0x7F:  # it has ended
             return False
@@ -81,6 +81,10 @@ class Expiry:
         if result == -errno.EINTR and state.orig_rax != tracing.NO_CALL:
             tracing.call_again(task.tid, state)  # another call by now, which only we have interrupted
         return False
+
+    def too_late(self, tid: int) -> None:
+        """A task that is to stop has not yet: it is let go when it does."""
+        self._unstopped.add(tid)
 
     def let_late_ones_go(self) -> None:
         """Those that did not stop in time, once they have."""
