@@ -15,20 +15,20 @@ from gatecrash.rulebook import Rule, load
 
 
 def try_property(
-    one: Property, opened: OpenTarget, build: str, tried: Profile, *, own_server: bool = True
+    one: Property, opened: OpenTarget, build: str, profile: Profile, *, own_server: bool = True
 ) -> tuple[Verdict, ...]:
     """Every verdict that comes of one property on one build of a target.
 
     Without `own_server` it goes on with the server that the rule before has left, if that still serves.
     """
     rule = load().get(one.rule)
-    opened.session.scenario_seconds = tried.scenario_seconds
+    opened.session.scenario_seconds = profile.scenario_seconds
     given = verdict_without_trying(rule, opened.session, opened.prerequisites, build)
     if given is not None:
         return (given,)
     if own_server:
         opened.session.drop()  # what an earlier rule did to a server is none of this one's affair
-    trial = Trial(rule, opened.session, tried, build=build, probe=one.probe)
+    trial = Trial(rule, opened.session, profile, build=build, probe=one.probe)
     with suppress(RuleBroken):
         one.run(trial)
     own = () if trial.verdict is None else (trial.verdict,)
@@ -45,9 +45,9 @@ def try_all(
     verdicts: list[Verdict] = []
     for one in properties():
         rule = load().get(one.rule)
-        tried = profile_of(rule)
-        if tried is not None:
-            new = try_property(one, opened, build, tried, own_server=own_server(rule))
+        profile = profile_of(rule)
+        if profile is not None:
+            new = try_property(one, opened, build, profile, own_server=own_server(rule))
             opened.prerequisites.learn(hidden_behind(new))
             verdicts += new
     return verdicts

@@ -140,13 +140,13 @@ class WorkerPool:
     """`jobs` workers for one target. Leaving the block ends them and what they started."""
 
     def __init__(
-        self, folder: Path, open_session_pool: Callable[[], SessionPool], target: str, tried: Profile, *, jobs: int
+        self, folder: Path, open_session_pool: Callable[[], SessionPool], target: str, profile: Profile, *, jobs: int
     ) -> None:
         """`folder` is the run's own: the workers' logs go there."""
         self._folder = folder
         self._open = open_session_pool
         self._target = target
-        self._tried = tried
+        self._profile = profile
         self._jobs = jobs
         self._workers: list[_Worker] = []
         self._hidden: dict[str, str] = {}  # behind each rule that was tried, as its probe told
@@ -297,7 +297,7 @@ class WorkerPool:
             if opened is None:
                 return Result(item)
             opened.prerequisites.learn(hidden)
-            return Result(item, try_property(properties()[item.index], opened, item.build, self._tried))
+            return Result(item, try_property(properties()[item.index], opened, item.build, self._profile))
         except Exception:  # noqa: BLE001 - whatever fails in one item is told, and the others go on
             return Result(item, fault=traceback.format_exc()[-_MOST_WORDS:])
 
