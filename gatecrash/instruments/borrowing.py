@@ -1,7 +1,7 @@
 """Our own copies of a target's sockets (pidfd_getfd(2)), where there are some to be had, for a block and no longer.
 
-A send is made short through one, and a socket's own time limit is read through one. A container's usual profile refuses
-the call to whoever has no CAP_SYS_PTRACE.
+A send is made short through one, and a socket's own time limit is read through one; timers are moved through one, too.
+A container's usual profile refuses the call to whoever has no CAP_SYS_PTRACE.
 
 A copy that stays changes what is judged: a pipe whose writing end the tester holds has no end for its reader, a socket
 that is closed by the target sends no FIN. So there is no way to a copy but through a context manager.
@@ -40,6 +40,25 @@ def borrowed_socket(pid: int, descriptor: int) -> Iterator[socket.socket]:
             yield ours
         finally:
             ours.detach()
+
+
+@contextmanager
+def borrowed_timer(pid: int, descriptor: int) -> Iterator[int]:
+    """As `borrowed_socket`, of a timer that is a descriptor (timerfd_create(2))."""
+    if not is_timer(f"/proc/{pid}/fd/{descriptor}"):
+        raise Gone(f"descriptor {descriptor} of process {pid} is no timer")
+    with _copied(pid, descriptor) as copy:
+        if not is_timer(f"/proc/self/fd/{copy}"):
+            raise Gone(f"descriptor {descriptor} of process {pid} is no timer")
+        yield copy
+
+
+def is_timer(path: str) -> bool:
+    """Whether a link below /proc/PID/fd is one to a timer."""
+    try:
+        return os.readlink(path) == "anon_inode:[timerfd]"
+    except OSError:
+        return False
 
 
 @cache

@@ -109,6 +109,11 @@ def threads(pid: int) -> tuple[int, ...]:
         raise
 
 
+def process_of(tid: int) -> int:
+    """The process of a thread; 0 when it is gone."""
+    return int(field(read(f"/proc/{tid}/status"), b"\nTgid:\t") or b"0")
+
+
 def is_ending(pid: int) -> bool:
     """Whether a process is on its way out, or gone (proc(5): the flags of PID/stat).
 

@@ -11,7 +11,8 @@ sleep in the second says that nobody had woken it until then. So at the moment t
 was asleep, and only a task, a time limit or the tester could have woken one. Without a time limit nothing will
 happen any more: silence is then a fact, not a timeout.
 
-Blind spots: alarm(2), setitimer(2), timer_create(2) and a time limit given to io_uring: all invisible in /proc.
+Blind spots: alarm(2), setitimer(2) and timer_create(2), invisible in /proc, where no clock (instruments/clock) knows of
+them; and a time limit given to io_uring.
 """
 
 from __future__ import annotations
@@ -70,10 +71,19 @@ Stillness = Quiet | Resting | Spinning | Restless
 
 
 class Limit(Protocol):
-    """A time limit of the target's own: whose, and how many seconds of its time are left of it."""
+    """A time limit of the target's own: whose, and how many seconds of its time are left of it.
+
+    `timer`: which of the timers of its process it is, None for a call that a task sleeps in.
+    """
+
+    @property
+    def pid(self) -> int: ...
 
     @property
     def tid(self) -> int: ...
+
+    @property
+    def timer(self) -> int | None: ...
 
     @property
     def left(self) -> float: ...
@@ -158,12 +168,16 @@ class _Rest:
             for before, now in zip(earlier.tasks, self.tasks, strict=True)
         )
 
-    def same_calls(self, earlier: _Rest) -> bool:
-        """Nothing differs from `earlier` but how long timed waits last yet, and how often their tasks have run."""
+    def same_calls(self, earlier: _Rest, woken: int | None) -> bool:
+        """Nothing differs from `earlier` but how long timed waits last yet, and how often their tasks have run.
+
+        And how often those of the process `woken` have, which a timer had something to do.
+        """
         if (self.everyone, self.queues, len(self.tasks)) != (earlier.everyone, earlier.queues, len(earlier.tasks)):
             return False
         return all(
-            _same_call(before, now) if now.timed is not None else earlier.runs[now.tid] == self.runs[now.tid]
+            earlier.runs[now.tid] == self.runs[now.tid]
+            or ((now.timed is not None or now.pid == woken) and _same_call(before, now))
             for before, now in zip(earlier.tasks, self.tasks, strict=True)
         )
 
@@ -202,6 +216,7 @@ def settle(
     settling = _Settling(
         *(census, look_at_queues, allowed, pump or (lambda: 0), ticks or Ticks(), overlook, own or OwnTime()),
         clock=clock if clock is not None and clock.real_because is None else None,
+        limits=clock,
         span=span or Span(allowed.seconds),
     )
     if spin is not None:
@@ -237,6 +252,7 @@ class _Settling:
     overlook: float = math.inf
     own: OwnTime = field(default_factory=OwnTime)
     clock: TargetClock | None = None
+    limits: TargetClock | None = None
     span: Span = field(default_factory=lambda: Span(0.0))
     to_the_end: bool = False
     nap: float = _FIRST_NAP
@@ -252,6 +268,17 @@ class _Settling:
             return rest
         if self.clock is not None and wait_out:
             return self._elapse(rest, self.clock)
+        return self._but_for_timers(self._wait_for_real(rest, wait_out))
+
+    def _but_for_timers(self, still: Stillness) -> Stillness:
+        """What no task sleeps for may come, too."""
+        if self.limits is None or not isinstance(still, Quiet | Resting):
+            return still
+        left = min((one.left for one in self.limits.held(still.tasks) if one.timer is not None), default=math.inf)
+        soonest = min(left, still.wakes_in) if isinstance(still, Resting) else left
+        return Resting(still.tasks, soonest) if left < math.inf else still
+
+    def _wait_for_real(self, rest: _Rest, wait_out: bool) -> Stillness:
         while timed := self._timed(rest):
             if self.ticks.take_for_idle(rest.tasks, len(rest.zombies)):
                 break
@@ -272,14 +299,15 @@ class _Settling:
         Until the next one lies beyond the horizon, or all that may expire has done so and left everything as it was.
         """
         rest, since, passed = start, 0.0, 0.0
-        expired: set[int] = set()
+        expired: set[Hashable] = set()
         while not self.span.enough():
             held = clock.held(rest.tasks)
             if not held or passed + held[0].left > self.span.horizon:
                 break
-            if passed - since >= self.span.least and self._recurs(rest, expired, passed):
+            timers = [one for one in held if one.timer is not None]
+            if passed - since >= self.span.least and self._recurs(rest, timers, expired, passed):
                 break
-            if self._is_spared(rest, held[0].tid, passed):
+            if self._is_spared(rest, held[0], passed):
                 return rest.resting()
             if (one := clock.expire(rest.tasks)) is not None:
                 passed += max(one.left, 0.0)
@@ -288,27 +316,32 @@ class _Settling:
             later = self._rest()
             if not isinstance(later, _Rest):
                 return later
-            same = later.same_calls(start)
-            start, since, expired = (start, since, expired) if same else (later, passed, set())
-            expired |= {one.tid} if same and one is not None else set()
+            if not later.same_calls(rest, one.pid if one is not None and one.timer is not None else None):
+                since, expired = passed, set()
+            elif one is not None:
+                expired.add(_name(one))
             rest = later
             self.span.after()
         return Quiet(rest.tasks, rest.queues)
 
-    def _is_spared(self, rest: _Rest, tid: int, passed: float) -> bool:
-        """Whether this task's limit is a client's who is there, and no tick."""
-        return any(
-            task.tid == tid and passed + (task.timed or 0.0) > self.span.spared and self.span.spare(task)
-            for task in rest.timed()
-        )
+    def _is_spared(self, rest: _Rest, limit: Limit, passed: float) -> bool:
+        """Whether this limit is a client's who is there, and no tick; a timer is that of all that its process does."""
+        if limit.timer is None:
+            return any(task.tid == limit.tid and self._spares(task, passed) for task in rest.timed())
+        mine = (task for task in rest.tasks if task.pid == limit.pid)
+        return passed + limit.left > self.span.spared and any(map(self.span.spare, mine))
 
-    def _recurs(self, rest: _Rest, expired: Container[int], passed: float) -> bool:
-        """Whether every wait that is let expire has ended once, and the task is back in it."""
+    def _spares(self, task: Task, passed: float) -> bool:
+        return passed + (task.timed or 0.0) > self.span.spared and self.span.spare(task)
+
+    def _recurs(self, rest: _Rest, timers: Iterable[Limit], expired: Container[Hashable], passed: float) -> bool:
+        """Whether every wait that is let expire has ended once, and the task is back in it; every timer likewise."""
         return all(
-            task.tid in expired
-            or passed + (task.timed or 0.0) > self.span.horizon
-            or self._is_spared(rest, task.tid, passed)
+            task.tid in expired or passed + (task.timed or 0.0) > self.span.horizon or self._spares(task, passed)
             for task in rest.timed()
+        ) and all(
+            _name(timer) in expired or passed + timer.left > self.span.horizon or self._is_spared(rest, timer, passed)
+            for timer in timers
         )
 
     def _timed(self, rest: _Rest) -> tuple[Task, ...]:
@@ -439,11 +472,15 @@ def _same_wait(before: Task, now: Task) -> bool:
 
 def _same_call(before: Task, now: Task) -> bool:
     """In the same call on the same things, however long it lasts."""
-    if before.timed is None or (before.tid, before.call) != (now.tid, now.call):
+    if (before.tid, before.call, before.timed is None) != (now.tid, now.call, now.timed is None):
         return False
     limit, count = TIME_LIMITS.get(now.call), ARGUMENTS.get(now.call, len(now.args))
     at = count if limit is None else limit.argument
     return before.args[:at] + before.args[at + 1 : count] == now.args[:at] + now.args[at + 1 : count]
+
+
+def _name(limit: Limit) -> Hashable:
+    return limit.tid if limit.timer is None else (limit.pid, limit.timer)
 
 
 def _close(before: float, now: float) -> bool:

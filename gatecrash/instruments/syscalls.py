@@ -132,12 +132,14 @@ TIME_LIMITS = {
 """futex and clock_nanosleep are missing: another argument says whether theirs is a span or a deadline.
 recvmmsg is missing on purpose: its limit is only looked at after a datagram came (recvmmsg(2), BUGS)."""
 
-#: How many arguments a call that may have a time limit takes; behind them the kernel shows what registers hold.
+#: How many arguments a call takes that may have a time limit, or that a timer interrupts; behind them the kernel shows
+#: what registers hold.
 ARGUMENTS = {
-    **dict.fromkeys(("nanosleep",), 2),
+    "pause": 0,
+    **dict.fromkeys(("nanosleep", "rt_sigsuspend"), 2),
     **dict.fromkeys(("poll", "read", "readv", "write", "writev", "accept", "recvmsg", "sendmsg", "connect"), 3),
-    **dict.fromkeys(("epoll_wait", "accept4", "clock_nanosleep", "rt_sigtimedwait"), 4),
-    **dict.fromkeys(("select", "ppoll"), 5),
+    **dict.fromkeys(("epoll_wait", "accept4", "clock_nanosleep", "rt_sigtimedwait", "wait4"), 4),
+    **dict.fromkeys(("select", "ppoll", "waitid"), 5),
 }
 
 ON_A_DESCRIPTOR = frozenset(

@@ -94,17 +94,22 @@ def _socket_limit(pid: int, descriptor: int, option: str, known: KnownLimit | No
 
 def timer_limit(pid: int) -> float | None:
     """Until the first armed timerfd of a process expires; a poll or an epoll set may watch it (timerfd_create(2))."""
-    soonest: float | None = None
+    return min((left for _, left in armed_timerfds(pid)), default=None)
+
+
+def armed_timerfds(pid: int) -> list[tuple[int, float]]:
+    """The timerfds of a process that are armed, by their descriptors, each with the seconds until it expires."""
+    found: list[tuple[int, float]] = []
     try:
         with os.scandir(f"/proc/{pid}/fd") as numbers:
             for entry in numbers:
-                if os.readlink(entry.path) == "anon_inode:[timerfd]":
-                    found = _IT_VALUE.search(procfs.read(f"/proc/{pid}/fdinfo/{entry.name}"))
-                    left = int(found[1]) + int(found[2]) / 1e9 if found else 0.0
-                    soonest = sooner(soonest, left or None)
+                if borrowing.is_timer(entry.path):
+                    value = _IT_VALUE.search(procfs.read(f"/proc/{pid}/fdinfo/{entry.name}"))
+                    if value is not None and (left := int(value[1]) + int(value[2]) / 1e9):
+                        found.append((int(entry.name), left))
     except OSError:  # the process is gone, or closed a descriptor: then it runs and the look is void anyway
         pass
-    return soonest
+    return found
 
 
 def _limit(pid: int, limit: TimeLimit, args: tuple[int, ...]) -> float | None:

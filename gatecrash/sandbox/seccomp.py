@@ -31,6 +31,8 @@ MACHINES = {
             "poll": 7, "select": 23, "nanosleep": 35, "execve": 59, "gettimeofday": 96, "rt_sigtimedwait": 128,
             "time": 201, "futex": 202, "semtimedop": 220, "clock_gettime": 228, "clock_nanosleep": 230,
             "epoll_wait": 232, "pselect6": 270, "ppoll": 271, "epoll_pwait": 281, "execveat": 322, "epoll_pwait2": 441,
+            "getitimer": 36, "alarm": 37, "setitimer": 38, "io_getevents": 208, "timer_settime": 223,
+            "timer_gettime": 224, "timerfd_create": 283, "timerfd_settime": 286, "io_pgetevents": 333,
         },
     ),
     "aarch64": Machine(
@@ -43,6 +45,8 @@ MACHINES = {
             "epoll_pwait": 22, "pselect6": 72, "ppoll": 73, "futex": 98, "nanosleep": 101, "clock_gettime": 113,
             "clock_nanosleep": 115, "rt_sigtimedwait": 137, "gettimeofday": 169, "semtimedop": 192, "execve": 221,
             "execveat": 281, "epoll_pwait2": 441,
+            "io_getevents": 4, "timerfd_create": 85, "timerfd_settime": 86, "getitimer": 102, "setitimer": 103,
+            "timer_gettime": 108, "timer_settime": 110, "io_pgetevents": 292,
         },
     ),
 }  # fmt: skip
@@ -66,7 +70,11 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 CLOCK_FAMILIES: dict[str, tuple[str, ...]] = {
     "timed wait": (
         *("poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2"),
-        *("nanosleep", "clock_nanosleep", "futex", "rt_sigtimedwait", "semtimedop"),
+        *("nanosleep", "clock_nanosleep", "futex", "rt_sigtimedwait", "semtimedop", "io_getevents", "io_pgetevents"),
+    ),
+    "timer": (
+        *("alarm", "setitimer", "getitimer", "timer_settime", "timer_gettime"),
+        *("timerfd_create", "timerfd_settime"),  # of the second only what is not zero, a moment: TFD_TIMER_ABSTIME
     ),
     "clock read": ("clock_gettime", "gettimeofday", "time"),
     "exec": ("execve", "execveat"),
@@ -103,6 +111,9 @@ TESTS: dict[str, Milliseconds | Pointer | Unless] = {
     "pselect6": Pointer(4),
     "rt_sigtimedwait": Pointer(2),
     "semtimedop": Pointer(3),
+    "io_getevents": Pointer(4),
+    "io_pgetevents": Pointer(4),
+    "timerfd_settime": Pointer(1),
     "clock_gettime": Unless(2, MAGIC),  # the stub's own (vdso.py)
     "gettimeofday": Unless(2, MAGIC),
     "execve": Unless(3, MAGIC),  # the one that makes the target: nobody is there yet to let it go

@@ -31,7 +31,9 @@ class Skipping:
         self.expired: list[Held] = []
 
     def settle(self, patience: float = GENEROUS) -> Stillness:
-        return settle(self.census, lambda: None, patience=patience, pump=self.gates.pump, wait_out=False)
+        return settle(
+            *(self.census, lambda: None), patience=patience, pump=self.gates.pump, wait_out=False, clock=self.clock
+        )
 
     def skip(self) -> Held | None:
         """Wait until nothing else can happen, then let the soonest limit expire."""

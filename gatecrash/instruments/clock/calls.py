@@ -80,7 +80,7 @@ def executed(ahead_ns: Callable[[], int], too_late: Callable[[int], None]) -> Ha
     """
 
     def handle(id: int, tid: int, args: tuple[int, ...], respond: Respond) -> None:
-        group = int(procfs.field(procfs.read(f"/proc/{tid}/status"), b"\nTgid:\t") or b"0")
+        group = procfs.process_of(tid)
         try:
             tracing.ptrace(tracing.SEIZE, tid, 0, tracing.OPTION_TRACE_EXEC)
             tracing.ptrace(tracing.INTERRUPT, tid)  # so that it stops, too, when there is no such program

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from gatecrash.instruments import procfs
 from gatecrash.instruments.census import Census
@@ -16,6 +17,8 @@ from gatecrash.instruments.clock.dues import Dues
 from gatecrash.instruments.clock.expiry import Expiry
 from gatecrash.instruments.clock.offsets import Offsets
 from gatecrash.instruments.clock.stopped import begin_again
+from gatecrash.instruments.clock.timerfds import TimerDescriptors
+from gatecrash.instruments.clock.timers import Timers
 from gatecrash.instruments.trapped import CONTINUE, Handler, Respond
 from gatecrash.instruments.waits import KnownLimit
 from gatecrash.language import stated
@@ -30,14 +33,22 @@ _CATCH_UP = 0.02  # seconds between two looks for limits that have passed while 
 CLOCK_TRAPS = frozenset(CLOCK_FAMILIES) - {"timed wait"}
 
 
+#: Makes one come, and says whether it did; calls what it is given when the clock is to go on.
+_Ending = Callable[[Callable[[], None]], bool]
+
+
 @dataclass(frozen=True)
 class Held:
-    """A task that waits for a moment of its clock, `left` seconds away; 0 when that has come."""
+    """A task that waits for a moment of its clock, `left` seconds away; 0 when that has come.
+
+    Or a timer of its process, with the call that set it: `timer` is its number there, None for a task that sleeps.
+    """
 
     pid: int
     tid: int
     call: str
     left: float
+    timer: int | None = None
 
 
 class Clock:
@@ -54,6 +65,8 @@ class Clock:
         self._expiry = Expiry()
         self._offsets = Offsets()
         self._disbelief = Disbelief()
+        self._timers = Timers(lambda: self._ahead_ns)
+        self._descriptors = TimerDescriptors(lambda: self._ahead_ns)
         self._next_look = 0.0
         census.live_by(self._dues.left)
 
@@ -64,11 +77,8 @@ class Clock:
         """Who answers each trapped call, by its name."""
         begins = {name: self._begins(name) for name in CLOCK_FAMILIES["timed wait"]}
         reads = {name: clock_read(name, lambda: self._ahead_ns) for name in CLOCK_FAMILIES["clock read"]}
-        return (
-            begins
-            | reads
-            | dict.fromkeys(CLOCK_FAMILIES["exec"], executed(lambda: self._ahead_ns, self._expiry.too_late))
-        )
+        exec = dict.fromkeys(CLOCK_FAMILIES["exec"], executed(lambda: self._ahead_ns, self._expiry.too_late))
+        return {**begins, **reads, **exec, **self._timers.handlers, **self._descriptors.handlers}
 
     def _begins(self, name: str) -> Handler:
         begins = self._dues.begins
@@ -88,8 +98,8 @@ class Clock:
 
     @property
     def used(self) -> bool:
-        """Whether a wait of the target's with a time limit has been seen."""
-        return self._dues.used
+        """Whether a wait of the target's with a time limit, or a timer, has been seen."""
+        return self._dues.used or self._timers.used or self._descriptors.used
 
     def advance(self, seconds: float) -> None:
         """Put the clock ahead: as if nobody had run meanwhile. Waits that are due by then end late."""
@@ -106,12 +116,26 @@ class Clock:
         return (time.monotonic_ns() + self._ahead_ns) / 1e9
 
     def held(self, tasks: Iterable[Task] | None = None) -> tuple[Held, ...]:
-        """Who waits for a moment of the target's clock, the soonest first; of these tasks, or after a new look."""
-        return tuple(Held(task.pid, task.tid, task.call, left) for left, task in self._timed(tasks))
+        """Who waits for a moment of the target's clock, the soonest first; of these tasks, or after a new look.
+
+        Its timers are among them, whoever's tasks these are.
+        """
+        return tuple(held for held, _ in self._coming(tasks))
 
     def soonest(self) -> float | None:
         """Seconds until the first of them, None when nobody waits for the clock."""
         return next((one.left for one in self.held()), None)
+
+    def _coming(self, tasks: Iterable[Task] | None) -> list[tuple[Held, _Ending]]:
+        """The soonest first, each with what makes it come."""
+        found = [(Held(task.pid, task.tid, task.call, left), self._of_task(task)) for left, task in self._timed(tasks)]
+        for left, timer in self._timers.coming():
+            held = Held(timer.pid, timer.pid, timer.call, left, timer.number)
+            found.append((held, partial(self._timers.expire, timer)))
+        if self._descriptors.used:
+            for left, pid, number in self._descriptors.coming(self._living()):
+                found.append((Held(pid, pid, "timerfd_settime", left, number), _by_going_on))
+        return sorted(found, key=lambda one: (one[0].left, one[0].tid))
 
     def _timed(self, tasks: Iterable[Task] | None) -> list[tuple[float, Task]]:
         found: list[tuple[float, Task]] = []
@@ -121,7 +145,7 @@ class Clock:
             left = self._left(task)
             if left is not None and left < math.inf:
                 found.append((left, task))
-        return sorted(found, key=lambda one: (one[0], one[1].tid))
+        return found
 
     def _left(self, task: Task) -> float | None:
         """As of now: since the look that `task` is of, the clock may have gone on."""
@@ -133,8 +157,8 @@ class Clock:
         None when it is not waiting any more, or nobody is, or time is real for this target.
         """
         tasks = self._census.tasks() if tasks is None else tuple(tasks)
-        timed = self._timed(tasks)
-        if self.real_because is not None or not timed:
+        coming = self._coming(tasks)
+        if self.real_because is not None or not coming:
             return None
         if ring := next((task for task in tasks if task.call == _RING), None):
             self.real_because = stated(
@@ -143,18 +167,24 @@ class Clock:
                 pid=ring.pid,
             )
             return None
-        return self._expire(*timed[0])
+        return self._expire(*coming[0])
 
-    def _expire(self, left: float, task: Task) -> Held | None:
+    def _expire(self, held: Held, ending: _Ending) -> Held | None:
         try:
-            expired = self._expiry.expire(task, lambda: self._skip(left))
+            expired = ending(lambda: self._skip(held.left))
         except OSError as error:
-            self.real_because = stated("its waits cannot be ended: {reason}", reason=error.strerror or str(error))
+            self._cannot(error)
             return None
-        if not expired:
-            return None
-        self._note(task)
-        return Held(task.pid, task.tid, task.call, left)
+        return held if expired else None
+
+    def _of_task(self, task: Task) -> _Ending:
+        def end(go_on: Callable[[], None]) -> bool:
+            if not self._expiry.expire(task, go_on):
+                return False
+            self._note(task)
+            return True
+
+        return end
 
     def _note(self, task: Task) -> None:
         """That a task was given its wait; who asks for the same one again reads another clock."""
@@ -167,20 +197,52 @@ class Clock:
                 pid=task.pid,
             )
 
+    def _cannot(self, error: OSError) -> None:
+        self.real_because = stated("its waits cannot be ended: {reason}", reason=error.strerror or str(error))
+
     def catch_up(self) -> int:
         """Let those go whose moment has come by itself; how many.
 
         The kernel counts from where its own clocks are: what was skipped since a wait began, it would wait in addition.
         """
         self._expiry.let_late_ones_go()
+        came = self._timers_that_are_due()
         if not self._ahead_ns or self.real_because is not None or (now := time.monotonic()) < self._next_look:
-            return 0
+            return came
         self._next_look = now + _CATCH_UP
-        return sum(left == 0.0 and self._expire(left, task) is not None for left, task in self._timed(None))
+        late = [
+            (Held(task.pid, task.tid, task.call, left), self._of_task(task))
+            for left, task in self._timed(None)
+            if left == 0.0
+        ]
+        return came + sum(self._expire(held, ending) is not None for held, ending in late)
+
+    def _timers_that_are_due(self) -> int:
+        """Sent by us, they come by themselves in nobody else's way, whether time is real or not."""
+        try:
+            came = self._timers.catch_up()
+        except OSError as error:
+            self._cannot(error)
+            return 0
+        if self._timers.unlisted and self.real_because is None:
+            self.real_because = stated("this kernel does not tell which timers there are (/proc/PID/timers)")
+        return came
 
     def _skip(self, seconds: float) -> None:
         if seconds <= 0:
             return
-        self._ahead_ns += math.ceil(seconds * 1e9)
-        living = [pid for pid in self._census.pids() if pid not in self._census.dead]
+        nanoseconds = math.ceil(seconds * 1e9)
+        self._ahead_ns += nanoseconds
+        living = self._living()
         self.real_because = self._offsets.put_ahead(living, self._ahead_ns)
+        if self.real_because is None:
+            self.real_because = self._descriptors.move_on(living, nanoseconds)
+
+    def _living(self) -> list[int]:
+        return [pid for pid in self._census.pids() if pid not in self._census.dead]
+
+
+def _by_going_on(go_on: Callable[[], None]) -> bool:
+    """What is the kernel's and is moved with the clocks."""
+    go_on()
+    return True
