@@ -84,6 +84,7 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "sendmmsg": (307, 269),
     "io_uring_enter": (426, 426),
     "clone3": (435, 435),
+    "io_pgetevents": (333, 292),
     "epoll_pwait2": (441, 441),
     "futex_waitv": (449, 449),
     "futex_wait": (455, 455),
@@ -124,6 +125,7 @@ TIME_LIMITS = {
     "rt_sigtimedwait": TimeLimit(2, "timespec"),
     "semtimedop": TimeLimit(3, "timespec"),
     "io_getevents": TimeLimit(4, "timespec"),
+    "io_pgetevents": TimeLimit(4, "timespec"),
     "mq_timedsend": TimeLimit(4, "deadline"),
     "mq_timedreceive": TimeLimit(4, "deadline"),
     "futex_waitv": TimeLimit(3, "deadline"),
@@ -139,7 +141,7 @@ ARGUMENTS = {
     **dict.fromkeys(("nanosleep", "rt_sigsuspend"), 2),
     **dict.fromkeys(("poll", "read", "readv", "write", "writev", "accept", "recvmsg", "sendmsg", "connect"), 3),
     **dict.fromkeys(("epoll_wait", "accept4", "clock_nanosleep", "rt_sigtimedwait", "wait4"), 4),
-    **dict.fromkeys(("select", "ppoll", "waitid"), 5),
+    **dict.fromkeys(("select", "ppoll", "waitid", "io_getevents", "recvmmsg", "mq_timedsend", "mq_timedreceive"), 5),
 }
 
 ON_A_DESCRIPTOR = frozenset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import re
@@ -24,10 +25,13 @@ _WATCHING_CALLS = frozenset(
     {"poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2"},
 )
 _SOCKET_LIMITS = {
-    **dict.fromkeys(("accept", "accept4", "read", "readv", "recvfrom", "recvmsg"), "SO_RCVTIMEO"),
+    **dict.fromkeys(("accept", "accept4", "read", "readv", "recvfrom", "recvmsg", "recvmmsg"), "SO_RCVTIMEO"),
     **dict.fromkeys(("write", "writev", "sendto", "sendmsg", "connect"), "SO_SNDTIMEO"),
 }
-_YEAR_2001 = 1_000_000_000  # seconds: a deadline beyond it is on the wall clock, not on the monotonic one
+_FUTEX_LOCK_PI, _FUTEX_CLOCK_REALTIME = 6, 256
+_CLOCK_AT = {"clock_nanosleep": 0, "futex_waitv": 4, "futex_wait": 5}  # which argument names the clock
+#: What goes on while all sleep; the others count processor time.
+_CLOCKS = frozenset({0, 1, 7, 8, 9, 11})
 
 #: What is known of a socket's own time limit by its inode and the option's name: seconds, or None without a limit.
 KnownLimit = Callable[[int, str], float | None]
@@ -55,9 +59,19 @@ def own_limit(pid: int, call: str, args: tuple[int, ...], known: KnownLimit | No
         return _futex_limit(pid, args)
     if call == "clock_nanosleep":
         form = TimeLimit(2, "deadline" if args[1] & _TIMER_ABSTIME else "timespec")
-        return _limit(pid, form, args)
+        return _limit(pid, form, args, _clock_of(call, args))
     form_of_call = TIME_LIMITS.get(call)
-    return None if form_of_call is None else _limit(pid, form_of_call, args)
+    return None if form_of_call is None else _limit(pid, form_of_call, args, _clock_of(call, args))
+
+
+def _clock_of(call: str, args: tuple[int, ...]) -> int:
+    """By which clock a call waits: clock_gettime(2)."""
+    if call == "futex":
+        realtime = args[1] & _FUTEX_CLOCK_REALTIME or args[1] & _FUTEX_COMMAND == _FUTEX_LOCK_PI
+        return time.CLOCK_REALTIME if realtime else time.CLOCK_MONOTONIC
+    if call in _CLOCK_AT:
+        return ctypes.c_int(args[_CLOCK_AT[call]] & 0xFFFFFFFF).value
+    return time.CLOCK_REALTIME if call in ("mq_timedsend", "mq_timedreceive") else time.CLOCK_MONOTONIC
 
 
 def until_a_deadline(call: str, args: tuple[int, ...]) -> bool:
@@ -112,7 +126,7 @@ def armed_timerfds(pid: int) -> list[tuple[int, float]]:
     return found
 
 
-def _limit(pid: int, limit: TimeLimit, args: tuple[int, ...]) -> float | None:
+def _limit(pid: int, limit: TimeLimit, args: tuple[int, ...], clock: int = time.CLOCK_MONOTONIC) -> float | None:
     value = args[limit.argument]
     if limit.form == "milliseconds":
         signed = (value & 0xFFFFFFFF) - ((value & 0x80000000) << 1)
@@ -120,7 +134,7 @@ def _limit(pid: int, limit: TimeLimit, args: tuple[int, ...]) -> float | None:
     if value == 0:
         return None
     read = procfs.memory(pid, value, _PAIR.size)
-    if read is None:
+    if read is None or clock not in _CLOCKS:
         return math.inf
     seconds: int
     fraction: int
@@ -130,7 +144,7 @@ def _limit(pid: int, limit: TimeLimit, args: tuple[int, ...]) -> float | None:
     total = float(seconds) + fraction / 1e9
     if limit.form == "timespec":
         return total
-    return max(0.0, total - (time.time() if seconds > _YEAR_2001 else time.monotonic()))
+    return max(0.0, total - time.clock_gettime(clock))
 
 
 def _futex_limit(pid: int, args: tuple[int, ...]) -> float | None:
@@ -138,5 +152,5 @@ def _futex_limit(pid: int, args: tuple[int, ...]) -> float | None:
     if command in _FUTEX_SPANS:
         return _limit(pid, TimeLimit(3, "timespec"), args)
     if command in _FUTEX_DEADLINES:
-        return _limit(pid, TimeLimit(3, "deadline"), args)
+        return _limit(pid, TimeLimit(3, "deadline"), args, _clock_of("futex", args))
     return None

@@ -9,6 +9,9 @@ from tests.clock.conftest import Start
 PREAMBLE = r"""
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -21,6 +24,7 @@ PREAMBLE = r"""
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 static int pair[2], epfd;
@@ -31,6 +35,21 @@ static struct timespec later(clockid_t which) { struct timespec t = now(which); 
 static void limit(int option) {
     struct timeval tv = {30, 0};
     if (setsockopt(pair[0], SOL_SOCKET, option, &tv, sizeof tv)) perror("setsockopt");
+}
+static int listener(void) {
+    close(pair[0]);
+    pair[0] = socket(AF_INET, SOCK_STREAM, 0);
+    if (listen(pair[0], 5)) perror("listen");
+    return pair[0];
+}
+static mqd_t queue(void) {
+    struct mq_attr attributes = {.mq_maxmsg = 1, .mq_msgsize = 8};
+    char name[40];
+    snprintf(name, sizeof name, "/gatecrash-test-%d-%ld", getpid(), now(CLOCK_REALTIME).tv_nsec);
+    mqd_t opened = mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, &attributes);
+    if (opened == (mqd_t)-1) perror("mq_open");
+    mq_unlink(name);
+    return opened;
 }
 static void fill(void) { char b[4096]; while (send(pair[0], b, sizeof b, MSG_DONTWAIT) > 0); }
 """
@@ -75,6 +94,13 @@ CALLS = {
         "clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &(struct timespec[]){later(CLOCK_REALTIME)}[0], NULL)",
         "0 -",
     ),
+    **{
+        f"clock_nanosleep until by {clock}": (
+            f"clock_nanosleep(CLOCK_{clock}, TIMER_ABSTIME, &(struct timespec[]){{later(CLOCK_{clock})}}[0], NULL)",
+            "0 -",
+        )
+        for clock in ("MONOTONIC", "BOOTTIME", "TAI")
+    },
     "recv": ("(limit(SO_RCVTIMEO), recv(pair[0], buffer, 9, 0))", "-1 EAGAIN"),
     "read": ("(limit(SO_RCVTIMEO), read(pair[0], buffer, 9))", "-1 EAGAIN"),
     "recvmsg": (
@@ -88,10 +114,24 @@ CALLS = {
         "(limit(SO_RCVTIMEO), send(pair[1], buffer, 5, 0), recv(pair[0], buffer, 9, MSG_WAITALL))",
         "5 -",
     ),
-    "accept": (
-        "(close(pair[0]), pair[0] = socket(AF_INET, SOCK_STREAM, 0), listen(pair[0], 5), limit(SO_RCVTIMEO),"
-        " accept(pair[0], NULL, NULL))",
-        "-1 EAGAIN",
+    "accept": ("(listener(), limit(SO_RCVTIMEO), accept(pair[0], NULL, NULL))", "-1 EAGAIN"),
+    "accept4": ("(listener(), limit(SO_RCVTIMEO), accept4(pair[0], NULL, NULL, SOCK_CLOEXEC))", "-1 EAGAIN"),
+    "readv": ("(limit(SO_RCVTIMEO), readv(pair[0], &(struct iovec){buffer, 9}, 1))", "-1 EAGAIN"),
+    "writev": ("(limit(SO_SNDTIMEO), fill(), writev(pair[0], &(struct iovec){buffer, sizeof buffer}, 1))", "-1 EAGAIN"),
+    "recvmmsg": ("(limit(SO_RCVTIMEO), recvmmsg(pair[0], (struct mmsghdr[2]){0}, 2, 0, NULL))", "-1 EAGAIN"),
+    "mq_timedreceive": (
+        "mq_timedreceive(queue(), buffer, 8, NULL, &(struct timespec[]){later(CLOCK_REALTIME)}[0])",
+        "-1 ETIMEDOUT",
+    ),
+    "mq_timedsend": (
+        "({mqd_t q = queue(); mq_send(q, buffer, 8, 0);"
+        "mq_timedsend(q, buffer, 8, 0, &(struct timespec[]){later(CLOCK_REALTIME)}[0]);})",
+        "-1 ETIMEDOUT",
+    ),
+    "io_getevents": (
+        "({aio_context_t c = 0; struct io_event e; syscall(SYS_io_setup, 1, &c);"
+        "syscall(SYS_io_getevents, c, 1, 1, &e, &thirty);})",
+        "0 -",
     ),
     "sigtimedwait": ("sigtimedwait(&(sigset_t){{1 << 9}}, NULL, &thirty)", "-1 EAGAIN"),
     "semtimedop": (
@@ -101,6 +141,17 @@ CALLS = {
     "pthread_cond_timedwait": (
         "({static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER; static pthread_cond_t c = PTHREAD_COND_INITIALIZER;"
         "struct timespec t = later(CLOCK_REALTIME); pthread_mutex_lock(&m); pthread_cond_timedwait(&c, &m, &t);})",
+        "110 -",
+    ),
+    "pthread_cond_clockwait": (
+        "({static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER; static pthread_cond_t c = PTHREAD_COND_INITIALIZER;"
+        "struct timespec t = later(CLOCK_MONOTONIC); pthread_mutex_lock(&m);"
+        "pthread_cond_clockwait(&c, &m, CLOCK_MONOTONIC, &t);})",
+        "110 -",
+    ),
+    "pthread_mutex_timedlock": (
+        "({static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER; struct timespec t = later(CLOCK_REALTIME);"
+        "pthread_mutex_lock(&m); pthread_mutex_timedlock(&m, &t);})",
         "110 -",
     ),
     "sem_timedwait": (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 
 _NOTHING_READY = ("poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2")
-_SLEPT = ("nanosleep", "clock_nanosleep")
+_SLEPT = ("nanosleep", "clock_nanosleep", "io_getevents", "io_pgetevents")
 _TIMED_OUT = ("futex", "futex_wait", "futex_waitv", "mq_timedsend", "mq_timedreceive")
 _NOTHING_CAME = (
     *("rt_sigtimedwait", "semtimedop"),
-    *("read", "readv", "recvfrom", "recvmsg", "accept", "accept4"),
+    *("read", "readv", "recvfrom", "recvmsg", "recvmmsg", "accept", "accept4"),
     *("write", "writev", "sendto", "sendmsg"),
 )
 
@@ -44,4 +44,6 @@ def cut_short(call: str, args: tuple[int, ...], result: int) -> bool:
     """Whether a call has moved a part of its bytes: it returns how many, interrupted or when its time is up."""
     if call in _SENDS:
         return result > 0 and (call not in _COUNTED or result < args[2])
+    if call == "recvmmsg":
+        return result > 0
     return call in _FLAGS_AT and result > 0 and bool(args[_FLAGS_AT[call]] & _MSG_WAITALL)

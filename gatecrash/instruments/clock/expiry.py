@@ -19,8 +19,9 @@ from gatecrash.model.processes import Task
 from gatecrash.sandbox import tracing
 
 # ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK. Not ERESTARTSYS (512): a call that has not begun yet returns
-# it, being trapped, and none with a limit does.
+# it, being trapped, and none with a limit does but those on message queues, which nobody traps.
 _INTERRUPTED = frozenset({-errno.EINTR, -513, -514, -516})
+_RESTARTED = {"mq_timedsend": -512, "mq_timedreceive": -512}
 _WITHIN = 2.0  # seconds a task that slept may need to stop
 
 
@@ -70,7 +71,7 @@ class Expiry:
         if _is_in(task, state) and cut_short(task.call, task.args, result):
             go_on()
             return True
-        if _is_in(task, state) and result in _INTERRUPTED:
+        if _is_in(task, state) and (result in _INTERRUPTED or result == _RESTARTED.get(task.call)):
             go_on()
             for address, size in emptied(task.call, task.args):
                 _zero(task.tid, address, size)
