@@ -35,6 +35,10 @@ _FULL = Contract.of(
     handles_signals=True,
     says=20,
     source="c",
+    idle_limit=30.0,
+    silent_limit=30.0,
+    half_limit=30.0,
+    kept_limit=30.0,
 )
 
 

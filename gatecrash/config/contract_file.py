@@ -91,6 +91,9 @@ class _Contract(_Table):
     echo: Echo | None = Field(default=None, description=", ".join(f'"{word}"' for word in get_args(Echo)))
     workers: int | None = Field(default=None, ge=1, le=1024, description=marked("a whole number from 1 to 1024"))
     min_backlog: int | None = Field(default=None, ge=0, le=65535, description=marked("a whole number from 0 to 65535"))
+    idle_limit: float | None = Field(
+        default=None, ge=1, le=86400, description=marked("seconds of the server's own time, from 1 to 86400")
+    )
     one_shot: _YesNo | None = None
     child_closes_listener: _YesNo | None = None
 
@@ -374,6 +377,11 @@ def _contract_lines(contract: Contract) -> list[str]:
         _line("concurrency", model, " | ".join(get_args(Concurrency)), example="fork"),
         *([_line("workers", contract.workers, "processes that accept")] if contract.workers else []),
         _line("min_backlog", contract.min_backlog, "the smallest backlog that is enough"),
+        *(
+            [_line("idle_limit", contract.idle_limit, "seconds after which a client that does nothing is let go")]
+            if contract.idle_limit
+            else []
+        ),
         *([_line("one_shot", True, "it serves one client and leaves")] if contract.one_shot else []),
         *(
             []

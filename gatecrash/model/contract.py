@@ -94,6 +94,7 @@ class Contract:
     concurrency: Concurrency = "unknown"
     workers: int | None = None  # prefork: processes that accept
     min_backlog: int = 5
+    idle_limit: float | None = None  # seconds after which a client that does nothing is let go at the latest
     port: int | None = None  # the port it promises; None: the one it is given
     takes_port: bool = False  # it listens on the port it is given
     chooses_port: bool = False  # it asks for port 0: each start listens on another one
@@ -105,6 +106,10 @@ class Contract:
     one_shot: bool = False  # it is meant to serve one client and leave
     child_closes_listener: bool = True
     has_limits: bool = True  # it sleeps, or waits with a time limit
+    #: Seconds after which a client was seen to be let go that said nothing, half a request, or nothing more.
+    silent_limit: float | None = None
+    half_limit: float | None = None
+    kept_limit: float | None = None
     handles_signals: bool = False  # the parent has handlers installed (SigCgt)
     waits_for_words: bool = False  # it reads its standard input before it answers: empty lines are typed for it
     source: Literal["c", "python", "other"] = "other"
@@ -114,6 +119,11 @@ class Contract:
     greeting: GreetingPromises = GreetingPromises()
     unknown: UnknownPromises = UnknownPromises()
     written: frozenset[str] = frozenset()
+
+    @property
+    def lets_go(self) -> bool:
+        """Whether a time limit of its own was seen to end a client."""
+        return any(limit is not None for limit in (self.silent_limit, self.half_limit, self.kept_limit))
 
     @classmethod
     def of(cls, **promises: Any) -> Contract:

@@ -83,3 +83,8 @@ def has_finished(client: str) -> str:
 def has_left(client: str) -> str:
     """This client has closed its connection."""
     return f"{client} has left"
+
+
+def had_its_time(client: str) -> str:
+    """This client has done nothing while the server's own time went by."""
+    return f"{client} had its time"

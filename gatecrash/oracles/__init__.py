@@ -13,7 +13,7 @@ _ORACLES: dict[str, Oracle] = {}
 _AREAS = (
     "accept", "queue", "startup", "fork", "children", "response", "framing", "segments", "persistence", "bodies",
     "many_clients", "library", "promises", "stream", "datagram", "lifecycle", "survival", "resources", "time_at_rest",
-    "memory",
+    "time_limits", "time_slow", "time_harm", "memory",
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatecrash.language import stated
 from gatecrash.model.scenario import LetTimePass
-from gatecrash.model.transcript import Transcript
+from gatecrash.model.transcript import TimePassed, Transcript
 from gatecrash.model.verdicts import NotExercised
 from gatecrash.text import duration
 
@@ -18,8 +18,18 @@ def time_was_real(transcript: Transcript) -> NotExercised | None:
     Where a server's time cannot be skipped, it is waited for as long as anybody's patience, and no longer.
     """
     for number, step in enumerate(transcript.scenario.steps):
-        if isinstance(step, LetTimePass) and transcript.passed(number) < _NEARLY * step.seconds:
-            return NotExercised(
-                stated("its time is real here, and {time} of it are not waited for", time=duration(step.seconds))
-            )
+        if not isinstance(step, LetTimePass) or transcript.passed(number) >= _NEARLY * step.seconds:
+            continue
+        time = duration(step.seconds)
+        if any(isinstance(e, TimePassed) and e.step == number and not e.skipped for e in transcript.events):
+            return NotExercised(stated("its time is real here, and {time} of it are not waited for", time=time))
+        return NotExercised(
+            stated("{time} did not pass, for the server did not come to rest", time=time), unproven=True
+        )
     return None
+
+
+def no_limit_seen(transcript: Transcript) -> NotExercised:
+    """Nobody was let go: whether the server has a limit at all nobody asks, save where its contract promises one."""
+    longest = max((s.seconds for s in transcript.scenario.steps if isinstance(s, LetTimePass)), default=0.0)
+    return NotExercised(stated("no time limit of the server's ended anybody in {time}", time=duration(longest)))

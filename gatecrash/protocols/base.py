@@ -104,6 +104,11 @@ class ApplicationProtocol(ABC):
         """Whether the server ends the connection by itself, at once, when it has answered."""
         return False
 
+    @property
+    def keeps_connections(self) -> bool:
+        """Whether a client that has been answered is still connected, and may ask again."""
+        return self.speaks and not self.closes_behind_its_answer
+
     @abstractmethod
     def complete(self, sent: bytes, received: bytes) -> bool:
         """Whether `received` is all that `sent` asked for, by the protocol's own framing (an end of stream apart)."""

@@ -21,6 +21,9 @@ _AS_TEXT = bytes(_FILL if byte in _NO_TEXT else byte for byte in range(256))
 class LineEcho(StreamEcho):
     """What comes back is what was sent, a line at a time."""
 
+    def may_expect(self, sent: bytes) -> bool:
+        return sent.endswith(_NEWLINE)
+
     def fitted(self, scenario: Scenario) -> Scenario:
         steps = list(scenario.steps)
         for client in scenario.clients:

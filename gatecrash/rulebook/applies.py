@@ -86,6 +86,17 @@ NEEDS: Final[Mapping[str, Need]] = {
         lambda c: c.background != "before",
         marked("it goes into the background before it asks for its port: whoever started it waits for nothing"),
     ),
+    "lets_go": Need(
+        lambda c: c.lets_go, marked("no time limit of its own was seen to end a client that does nothing (10 minutes)")
+    ),
+    "has_halves": Need(
+        lambda c: c.protocol == "http" or c.echo.unit in ("lines", "upper"),
+        marked("any bytes are a whole request to it"),
+    ),
+    "idle_limit": Need(
+        lambda c: c.idle_limit is not None,
+        marked("it promises no time limit for clients that do nothing; write idle_limit in gatecrash.toml"),
+    ),
     "takes_port": Need(lambda c: c.takes_port, marked("it does not listen on the port it is given")),
     "handles_signals": Need(
         lambda c: c.handles_signals, marked("it installs no signal handler, so nothing can interrupt a call")

@@ -18,6 +18,10 @@ def passes(seconds: float, *events: Event, of: float = DAY) -> Part:
     return LetTimePass(of), list(events) or [TimePassed(0, seconds)]
 
 
+def real(seconds: float) -> Part:
+    return passes(seconds, TimePassed(0, seconds, skipped=False))
+
+
 def rested(*between: Part, late: bytes | None = None, ends: ServerEnded | None = None) -> Transcript:
     behind = asks("B") if late is None else asks("B", late)
     return played(asks("A"), closes("A"), *between, behind, ends=ends)
@@ -31,8 +35,9 @@ REFUSED: list[Part] = [(asks("B")[0][0], [NotConnected(0, "B", "refused")]), ask
     [
         pytest.param(rested(passes(DAY)), "held", id="who comes after a day is served"),
         pytest.param(rested(passes(DAY), late=b""), "broken", id="who comes after a day gets nothing"),
-        pytest.param(rested(passes(5)), "not exercised", id="time is real"),
-        pytest.param(rested(passes(5), late=b""), "not exercised", id="time is real, and B gets nothing"),
+        pytest.param(rested(real(5)), "not exercised", id="time is real"),
+        pytest.param(rested(passes(5)), "not proven", id="it did not come to rest"),
+        pytest.param(rested(real(5), late=b""), "not exercised", id="time is real, and B gets nothing"),
         pytest.param(played(asks("A"), asks("B")), "not exercised", id="no time passes"),
         pytest.param(played(asks("A", b""), passes(DAY), asks("B")), "not exercised", id="nobody is served before"),
         pytest.param(played(asks("A"), passes(DAY)), "not exercised", id="nobody comes after it"),
@@ -57,7 +62,7 @@ def test_what_is_told_says_how_long_it_rested_and_how_it_ended() -> None:
 
 
 def test_time_that_is_not_waited_for_is_named() -> None:
-    ruling = ruled("TIME-12", rested(passes(5)))
+    ruling = ruled("TIME-12", rested(real(5)))
     assert isinstance(ruling, NotExercised)
     assert ruling.why == "its time is real here, and 24 hours of it are not waited for"
 

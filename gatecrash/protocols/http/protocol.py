@@ -53,6 +53,10 @@ class Http(ApplicationProtocol):
     def closes_behind_its_answer(self) -> bool:
         return self.contract.http.closes
 
+    @property
+    def keeps_connections(self) -> bool:
+        return self.contract.http.persistent
+
     def complete(self, sent: bytes, received: bytes) -> bool:
         return complete(sent, received)
 

@@ -1,0 +1,123 @@
+"""What a time limit does besides ending one connection: nothing to others, and nothing of it stays behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from gatecrash.language import marked, stated
+from gatecrash.model import labels
+from gatecrash.model.facts import About, Facts
+from gatecrash.model.scenario import Receive
+from gatecrash.model.snapshot import Snapshot
+from gatecrash.model.transcript import Connected, Ended, Transcript
+from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
+from gatecrash.oracles import oracle
+from gatecrash.oracles.children import unreaped
+from gatecrash.oracles.let_go import let_go
+from gatecrash.oracles.passing import no_limit_seen, time_was_real
+from gatecrash.oracles.service import as_ruling, unserved
+from gatecrash.oracles.unseen import nobody_came, server_gone, still
+from gatecrash.text import duration
+
+_FEWEST = 4  # of a kind that stay behind: one or two may be a pool's own, or a log file
+
+
+@oracle("TIME-04")
+def limit_ends_one_connection(case: Case) -> Ruling:
+    """Who was there, and active, when the first client was let go is answered, and so is who came after that."""
+    transcript = case.transcript
+    first, others = _first_and_others(transcript)
+    gone = let_go(transcript, case.contract)
+    if first not in gone:
+        return time_was_real(transcript) or no_limit_seen(transcript)
+    moment = next(event.step for event in transcript.of(first) if isinstance(event, Ended))
+    there = [name for name in others if _span(transcript, name)[0] < moment <= _span(transcript, name)[1]]
+    late = [name for name in others if _span(transcript, name)[0] > moment][:1]
+    if not there and not late:
+        return nobody_came()
+    expected = stated("a time limit ends the connection that it is for, and nobody else's")
+    for name in (*there, *late):
+        ruling = as_ruling("TIME-04", expected, unserved(case, name))
+        if isinstance(ruling, Finding):
+            return _told(ruling, first, gone[first], late=name in late)
+        if isinstance(ruling, NotExercised):
+            return ruling
+    return Held()
+
+
+def _first_and_others(transcript: Transcript) -> tuple[str, tuple[str, ...]]:
+    """The one that waits for ever, and those that wait for an answer."""
+    first, *_ = transcript.scenario.clients or ("",)
+    asking = {step.client for step in transcript.scenario.steps if isinstance(step, Receive)}
+    return first, tuple(name for name in transcript.scenario.clients if name in asking and name != first)
+
+
+def _span(transcript: Transcript, client: str) -> tuple[int, int]:
+    """The steps with which this client comes, and has its answer."""
+    own = [n for n, step in enumerate(transcript.scenario.steps) if getattr(step, "client", "") == client]
+    reads = [n for n in own if isinstance(transcript.scenario.steps[n], Receive)]
+    return own[0], reads[-1]
+
+
+def _told(finding: Finding, first: str, idle: float, *, late: bool) -> Finding:
+    values = {"client": first, "time": duration(idle), "got": finding.got}
+    if late:
+        return replace(finding, got=stated("{client} was let go after {time}; then {got}", **values))
+    return replace(finding, got=stated("when {client} was let go after {time}, {got}", **values))
+
+
+@oracle("TIME-05")
+def limit_leaves_nothing_behind(case: Case) -> Ruling:
+    """After as many clients again were let go no more is open, started or unreaped than after the first ones."""
+    transcript = case.transcript
+    crowd = _second_crowd(transcript)
+    gone = let_go(transcript, case.contract)
+    if not any(name in gone for name in crowd):
+        return time_was_real(transcript) or no_limit_seen(transcript)
+    left = next((name for name in crowd if name not in gone), None)
+    if left is not None:
+        return NotExercised(stated("{client} was not let go, though others were", client=left))
+    first, second = still(transcript, labels.FIRST_CROWD), still(transcript, labels.SECOND_CROWD)
+    if isinstance(first, NotExercised):
+        return first
+    if isinstance(second, NotExercised):
+        return second
+    if not (first.running and second.running) or first.main != second.main:
+        return server_gone(transcript)
+    return _left_behind(first, second, len(crowd)) or Held()
+
+
+def _second_crowd(transcript: Transcript) -> tuple[str, ...]:
+    """The connected clients that came behind the first look."""
+    look = next((e.step for e in transcript.looks() if e.label == labels.FIRST_CROWD), None)
+    came = [event for event in transcript.events if isinstance(event, Connected)]
+    return tuple(event.client for event in came if look is not None and event.step > look)
+
+
+def _left_behind(first: Snapshot, second: Snapshot, count: int) -> Finding | None:
+    """The first kind of thing of which there is one more for every client that was let go."""
+    for more, what, about in _kinds(first, second):
+        if more >= max(count, _FEWEST):
+            got = stated("{more} after {count} clients more were let go", more=stated(what, number=more), count=count)
+            expected = stated("a client that is let go leaves nothing behind")
+            return Finding("TIME-05", expected, got, second.where, facts=Facts(about, unreaped(second)))
+    return None
+
+
+def _kinds(first: Snapshot, second: Snapshot) -> tuple[tuple[int, str, About | None], ...]:
+    """How many more there are of each kind of thing that a client costs."""
+    threads = [[(p.pid, p.threads) for p in look.processes if p.pid in look.live] for look in (first, second)]
+    return (
+        (len(unreaped(second)) - len(unreaped(first)), marked("{number} zombies more"), None),
+        (len(second.live) - len(first.live), marked("{number} processes more"), None),
+        (_grown(first.descriptors, second.descriptors), marked("{number} descriptors more"), "descriptors"),
+        (_grown(*threads), marked("{number} threads more"), "threads"),
+        (_grown(first.stacks, second.stacks), marked("{number} stacks of ended threads more"), "threads"),
+    )
+
+
+def _grown(first: Iterable[tuple[int, int]], second: Iterable[tuple[int, int]]) -> int:
+    """By how much the counts of the processes that were there before have grown."""
+    before = dict(first)
+    return sum(max(0, count - before[pid]) for pid, count in second if pid in before)

@@ -1,0 +1,43 @@
+"""A slow client, on transcripts made by hand: served like the quick one, cut off, or it did not come to that."""
+
+from __future__ import annotations
+
+import pytest
+
+from gatecrash.model.scenario import LetTimePass, Receive
+from gatecrash.model.transcript import ServerEnded, TimePassed, Transcript
+from gatecrash.model.verdicts import Finding
+from tests.oracles.played import GET, OK, Word, closes, comes, ends, gets, played, ruled, sends, word
+from tests.sequences import Part, nothing
+
+PAUSE: Part = (LetTimePass(1.5), [TimePassed(0, 1.5)])
+REAL: Part = (LetTimePass(1.5), [TimePassed(0, 0.5, skipped=False)])
+QUICK: list[Part] = [comes("A"), sends("A", GET[:9]), sends("A", GET[9:]), gets("A", OK), closes("A")]
+CUT_OFF: Part = (Receive("B"), [ends("B")])
+
+
+def slow(last: Part, *, pause: Part = PAUSE, first: list[Part] = QUICK, gone: ServerEnded | None = None) -> Transcript:
+    return played(first, comes("B"), sends("B", GET[:9]), pause, sends("B", GET[9:]), last, ends=gone)
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        pytest.param(slow(gets("B", OK)), "held", id="it is served"),
+        pytest.param(slow(CUT_OFF), "broken", id="it is cut off"),
+        pytest.param(slow(gets("B", OK), pause=REAL), "not exercised", id="time is real"),
+        pytest.param(slow(gets("B", OK), first=[comes("A"), closes("A")]), "not exercised", id="A is not served"),
+        pytest.param(slow(CUT_OFF, gone=ServerEnded(0, -14)), "not exercised", id="all of the server is ended"),
+        pytest.param(played(QUICK, comes("B"), sends("B", GET), gets("B", OK)), "not exercised", id="no time passes"),
+        pytest.param(played(QUICK, comes("B"), sends("B", GET), PAUSE, gets("B", OK)), "not exercised", id="one piece"),
+        pytest.param(nothing(), "not exercised", id="nothing happens"),
+    ],
+)
+def test_a_slow_client_is_served(made: Transcript, expected: Word) -> None:
+    assert word(ruled("TIME-03", made)) == expected
+
+
+def test_how_slow_it_was_is_told() -> None:
+    ruling = ruled("TIME-03", slow(CUT_OFF))
+    assert isinstance(ruling, Finding)
+    assert ruling.got.endswith("it had sent a piece every 1.5 s, for 1.5 s in all")
