@@ -264,8 +264,14 @@ class Server(ABC):
         return look
 
     def let_expire(self, still: Stillness, most: float) -> bool:
-        """Whether the soonest limit of a server that rests was let expire: until `most` seconds are skipped in all."""
-        if self.clock is None or not isinstance(still, Resting) or self.clock.skipped > most:
+        """Whether the soonest limit of a server that rests was let expire: `most` seconds are skipped in all.
+
+        One that listens by now waits for clients, and its limits are none of the start's.
+        """
+        if self.clock is None or not isinstance(still, Resting) or self.find_sockets():
+            return False
+        held = self.clock.held(still.tasks)
+        if not held or self.clock.skipped + held[0].left > most:
             return False
         return self.clock.expire(still.tasks) is not None
 
