@@ -1,0 +1,126 @@
+"""Waiting where time is real: a time limit of the target's is waited out once, and what came of it is remembered.
+
+All that guesses is here, and in ticks.py: whether a limit that ended for nothing does so again, for how long a server
+that wakes by itself is watched, which sleeps are too long to matter. Where time can be skipped (elapsing.py)
+nothing of it is needed.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field, replace
+
+from gatecrash.instruments import procfs
+from gatecrash.instruments.looking import Watch, sleep
+from gatecrash.instruments.patience import OwnTime
+from gatecrash.instruments.rest import Rest
+from gatecrash.instruments.stillness import Quiet, Resting, Restless, Spinning, Stillness, TargetClock
+from gatecrash.instruments.ticks import State, Ticks, descriptors
+from gatecrash.model.processes import Task
+
+_NAP, _SHORTEST_NAP = 0.01, 0.0002  # seconds
+_JITTER = 0.005  # seconds by which a limit may end late
+
+
+class _Lesson:
+    """What is learned from waiting a rest out, when nothing was done: the state it began in."""
+
+    def __init__(self, ticks: Ticks, start: Rest) -> None:
+        self.ticks = ticks
+        self.state = self._state(start)
+        self.descriptors = descriptors(start.tasks)
+
+    def _state(self, rest: Rest) -> State:
+        return self.ticks.state(rest.tasks, len(rest.zombies))
+
+    def learn(self, end: Rest, *, idle: bool) -> None:
+        """The wait has ended, for nothing or for reaping zombies (`idle`); were descriptors opened, or closed?"""
+        now = self._state(end)
+        as_before = replace(now, zombies=self.state.zombies) == self.state
+        self.ticks.memory.learn(self.state, idle=idle and as_before and descriptors(end.tasks) == self.descriptors)
+
+
+@dataclass
+class RealTime:
+    """Waits the limits of one target out. `clock`: where one knows of timers, though none is skipped."""
+
+    watch: Watch
+    ticks: Ticks
+    overlook: float = math.inf
+    own: OwnTime = field(default_factory=OwnTime)
+    clock: TargetClock | None = None
+    to_the_end: bool = False
+
+    def from_rest(self, rest: Rest, *, wait_out: bool) -> Stillness:
+        """What the server comes to from this rest; without `wait_out`, Resting at once where a limit will end it."""
+        return self._but_for_timers(self._wait(rest, wait_out))
+
+    def _but_for_timers(self, still: Stillness) -> Stillness:
+        """What no task sleeps for may come, too."""
+        if self.clock is None or not isinstance(still, Quiet | Resting):
+            return still
+        left = min((one.left for one in self.clock.held(still.tasks) if one.timer is not None), default=math.inf)
+        soonest = min(left, still.wakes_in) if isinstance(still, Resting) else left
+        return Resting(still.tasks, soonest) if left < math.inf else still
+
+    def _wait(self, rest: Rest, wait_out: bool) -> Stillness:
+        while timed := self._timed(rest):
+            if self.ticks.take_for_idle(rest.tasks, len(rest.zombies)):
+                break
+            longest, left = max(task.timed or 0.0 for task in timed), self.watch.patience.left()
+            if not wait_out or left < 0 or (longest > left and not self.to_the_end):
+                return rest.resting()
+            began = time.monotonic()
+            later = self._wait_out(rest) if longest <= left else self._after_a_nap()
+            self.own.add(time.monotonic() - began)
+            if isinstance(later, Quiet | Resting | Spinning | Restless):
+                return later
+            rest = later
+        return Quiet(rest.tasks, rest.queues)
+
+    def _timed(self, rest: Rest) -> tuple[Task, ...]:
+        return tuple(task for task in rest.timed() if seconds_asleep(task) < self.overlook)
+
+    def _after_a_nap(self) -> Rest | Stillness:
+        """What a moment brings, where one task sleeps for long and others may be about to end the process."""
+        sleep(_NAP)
+        return self.watch.rest()
+
+    def _wait_out(self, start: Rest) -> Rest | Stillness:
+        """Quiet when all timed waits of `start` ended once and nothing else changed; else the changed rest.
+
+        A run alone is no end: whatever a socket's peer acknowledges wakes the task that polls it, for nothing.
+        """
+        began = time.monotonic()
+        ends = {task.tid: began + (task.timed or 0.0) + _JITTER for task in self._timed(start)}
+        waiting = set(ends)
+        shortest = min(task.timed or 0.0 for task in self._timed(start))
+        lesson = _Lesson(self.ticks, start)
+        while True:
+            sleep(min(max(shortest / 10, _SHORTEST_NAP), _NAP))
+            rest = self.watch.rest()
+            if not isinstance(rest, Rest):
+                return rest
+            if not rest.same_but_timed(start):
+                if any(rest.runs.get(task.tid) != start.runs[task.tid] for task in start.timed()):
+                    lesson.learn(rest, idle=rest.only_reaped(start))
+                return rest
+            now = time.monotonic()
+            waiting = {tid for tid in waiting if rest.runs[tid] == start.runs[tid] or now < ends[tid]}
+            if not waiting and now - began >= self.ticks.linger:
+                lesson.learn(rest, idle=True)
+                return Quiet(rest.tasks, rest.queues)
+            if self.watch.patience.over:
+                return rest.resting()
+
+
+def seconds_asleep(task: Task) -> float:
+    """For how long yet, at least, a task only sleeps (nanosleep(2)): its limit less the time since it was started.
+
+    0 for a task in any other call: what waits for something, however long, may be woken by it.
+    """
+    if task.timed is None or task.call not in ("nanosleep", "clock_nanosleep"):
+        return 0.0
+    started = procfs.started(task.pid, task.tid)
+    return 0.0 if started is None else task.timed - (time.clock_gettime(time.CLOCK_BOOTTIME) - started)

@@ -1,0 +1,102 @@
+"""What a wait for a server to be still comes to, and how much of its own time may pass in one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gatecrash.instruments.spinning import Spinning as Spinning
+from gatecrash.model.processes import Task
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """Proven: nothing more happens without a new stimulus."""
+
+    tasks: tuple[Task, ...]
+    queues: Hashable
+
+
+@dataclass(frozen=True)
+class Resting:
+    """Asleep, but a timed wait will end by itself, within `wakes_in` seconds at the latest (inf: unknown)."""
+
+    tasks: tuple[Task, ...]
+    wakes_in: float
+
+
+@dataclass(frozen=True)
+class Restless:
+    """Patience ran out while tasks still ran: proves nothing."""
+
+    tasks: tuple[Task, ...]
+
+
+Stillness = Quiet | Resting | Spinning | Restless
+
+
+class Limit(Protocol):
+    """A time limit of the target's own: whose, and how many seconds of its time are left of it.
+
+    `timer`: which of the timers of its process it is, None for a call that a task sleeps in.
+    """
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def tid(self) -> int: ...
+
+    @property
+    def timer(self) -> int | None: ...
+
+    @property
+    def left(self) -> float: ...
+
+
+class TargetClock(Protocol):
+    """The target's time in the tester's hand: gatecrash.instruments.clock says more."""
+
+    @property
+    def skipped(self) -> float:
+        """Seconds that the target's clocks are ahead."""
+
+    @property
+    def real_because(self) -> str | None:
+        """Why nothing is skipped for this target any more."""
+
+    @property
+    def used(self) -> bool:
+        """Whether a wait of the target's with a time limit has been seen."""
+
+    def held(self, tasks: Iterable[Task] | None = None) -> Sequence[Limit]:
+        """Its time limits now, the one that is due first at the beginning."""
+
+    def expire(self, tasks: Iterable[Task] | None = None) -> Limit | None:
+        """Move its clocks on to that moment, and let that call end."""
+
+    def stopped(self, pids: Iterable[int]) -> None:
+        """These processes have been stopped by us: what that does to their calls is undone."""
+
+    def advance(self, seconds: float) -> None:
+        """Move its clocks on by so many seconds: as if nobody had run meanwhile, whatever is due by then ends late."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """How much of the target's own time may pass in one wait, in seconds.
+
+    `horizon`: no limit that is due later is let expire. `spare`: a task whose limit is that of a client who is there,
+    and would lose its connection by it; only in the first `spared` seconds is it let expire, as a tick. `least`: a
+    server that wakes by itself, and comes back to where it was, is watched for so long: the tick that comes first may
+    hide a later one. `enough` says that what is waited for has come, `after` is called when a limit has expired and all
+    is still again.
+    """
+
+    horizon: float
+    least: float = 0.0
+    spared: float = 0.0
+    spare: Callable[[Task], bool] = field(default=lambda task: False)
+    enough: Callable[[], bool] = field(default=lambda: False)
+    after: Callable[[], object] = field(default=lambda: None)
