@@ -86,6 +86,7 @@ def test_a_sleep_that_is_waited_out_is_the_targets_own_time(nursery: Nursery) ->
     assert own.seconds >= 0.1
 
 
+@pytest.mark.usefixtures("real_time")
 def test_a_scenario_in_which_the_server_sleeps_too_long_is_broken_off(tmp_path: Path) -> None:
     body = """
     def serve(client):

@@ -101,6 +101,7 @@ def test_a_busy_machine_takes_no_examples(tmp_path: Path, monkeypatch: pytest.Mo
     assert (trial.verdict.outcome, trial.verdict.examples) == ("pass", FEW.examples)
 
 
+@pytest.mark.usefixtures("real_time")
 def test_a_server_that_sleeps_long_is_played_fewer_examples(tmp_path: Path) -> None:
     body = ECHO.replace("client.sendall(data)", "time.sleep(0.3), client.sendall(data)")
     with discovered_session_of(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
@@ -111,6 +112,7 @@ def test_a_server_that_sleeps_long_is_played_fewer_examples(tmp_path: Path) -> N
     assert trial.verdict.examples < 10
 
 
+@pytest.mark.usefixtures("real_time")
 def test_a_scenario_that_takes_too_long_is_not_tried(tmp_path: Path) -> None:
     body = ECHO.replace("client.sendall(data)", "time.sleep(0.3), client.sendall(data)")
     with discovered_session_of(tmp_path, body, Contract(protocol="echo", written=frozenset({"protocol"}))) as session:
@@ -227,6 +229,7 @@ def test_a_server_that_stopped_in_front_of_us_is_not_said_to_keep_the_rule(tmp_p
     assert trial.others == {}
 
 
+@pytest.mark.usefixtures("real_time")
 def test_a_verdict_that_rests_on_time_alone_is_inconclusive(tmp_path: Path) -> None:
     body = "def serve(client): client.recv(9); time.sleep(60)\nmain(serve)\n"
     contract = Contract(protocol="echo", written=frozenset({"protocol"}))

@@ -5,6 +5,8 @@ Growth is a suspicion only, even when the server has come to rest: pools fill. g
 
 from __future__ import annotations
 
+from weakref import ref
+
 from gatecrash.instruments.quiescence import Span
 from gatecrash.target.interface import Footprint, Server
 
@@ -22,7 +24,7 @@ class LeakWatch:
     def __init__(self) -> None:
         self.muted: set[str] = set()
         self.patience = _MOST_SUSPICIONS
-        self._server: Server | None = None
+        self._server: ref[Server] | None = None  # one that has gone is to give its descriptors back
         self._before = Footprint(0, 0)
 
     def suspects(self, server: Server | None) -> bool:
@@ -30,8 +32,8 @@ class LeakWatch:
         now = server.footprint() if server is not None else None
         if server is None or now is None:
             return False
-        if server is not self._server:
-            self._server, self._before = server, now
+        if self._server is None or server is not self._server():
+            self._server, self._before = ref(server), now
             return False
         if not _much_more(now, self._before):
             return False
