@@ -22,12 +22,19 @@ def arena() -> Iterator[Arena]:
 
 @pytest.fixture
 def start(arena: Arena, tmp_path: Path) -> Iterator[Start]:
-    """Starts `c="..."`, a program in C, or `py="..."`, one in Python."""
+    """Starts `c="..."`, a program in C, `py="..."`, one in Python, or what `argv` says."""
     made: list[Skipping] = []
 
-    def make(*, c: str = "", py: str = "", traps: frozenset[str] = EVERYTHING, flags: tuple[str, ...] = ()) -> Skipping:
-        argv = [compiled(tmp_path, c, *flags)] if c else python(py)
-        made.append(Skipping(arena, argv, traps, {"PATH": "/usr/bin:/bin"}))
+    def make(
+        *,
+        c: str = "",
+        py: str = "",
+        argv: tuple[str, ...] = (),
+        traps: frozenset[str] = EVERYTHING,
+        flags: tuple[str, ...] = (),
+    ) -> Skipping:
+        words = list(argv) or ([compiled(tmp_path, c, *flags)] if c else python(py))
+        made.append(Skipping(arena, words, traps, {"PATH": "/usr/bin:/bin"}))
         return made[-1]
 
     yield make

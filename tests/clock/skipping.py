@@ -45,9 +45,9 @@ class Skipping:
             self.expired.append(held)
         return held
 
-    def run(self, *, most: int = 400) -> str:
+    def run(self, *, most: int = 400, within: float = GENEROUS) -> str:
         """Skip until it has ended; what it printed."""
-        deadline = time.monotonic() + GENEROUS
+        deadline = time.monotonic() + within
         while self.process.exit_status() is None:
             assert time.monotonic() < deadline, (self.said(), self.census.tasks(), self.clock.real_because)
             assert len(self.expired) < most, (self.expired[-5:], self.said())

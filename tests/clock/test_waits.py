@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from tests.clock.conftest import Start
@@ -170,3 +174,34 @@ def test_thirty_seconds_pass_at_a_word(start: Start, name: str, beginnings: str)
     assert target.run() == f"{answer}, 30 s\n"
     assert len(target.expired) == 1
     assert 29 < target.clock.skipped <= 30
+
+
+JAVA = """
+public class Sleeps {
+    public static void main(String[] arguments) throws Exception {
+        long began = System.nanoTime();
+        Thread.sleep(30000);
+        System.out.println("slept " + (System.nanoTime() - began) / 1000000000);
+        try (java.net.ServerSocket server = new java.net.ServerSocket(0)) {
+            server.setSoTimeout(30000);
+            server.accept();
+        } catch (java.net.SocketTimeoutException late) {
+            System.out.println("waited " + (System.nanoTime() - began) / 1000000000);
+        }
+        System.exit(0);
+    }
+}
+"""
+
+
+def test_thirty_seconds_pass_in_java(start: Start, tmp_path: Path) -> None:
+    """Its own threads wake often meanwhile, each by a limit of its own."""
+    if shutil.which("java") is None or shutil.which("javac") is None:
+        pytest.skip("needs Java")
+    source = tmp_path / "Sleeps.java"
+    source.write_text(JAVA)
+    subprocess.run(["javac", "-d", tmp_path, source], check=True, timeout=100)
+    java = ("java", "-Xint", "-XX:+UseSerialGC", "-Xshare:auto", "-cp", str(tmp_path), "Sleeps")
+    target = start(argv=java)
+    assert target.run(most=10_000, within=120).splitlines() == ["slept 30", "waited 60"]
+    assert target.clock.skipped < 70
