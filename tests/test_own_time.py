@@ -52,6 +52,9 @@ while True:
 """
 SLEEPS = "    heard(client); time.sleep(2); answer(client)"
 HANGS_UP = "    client.settimeout(10); heard(client); answer(client)"
+RINGS = "    signal.alarm(10); heard(client); signal.alarm(0); answer(client)"
+#: A limit on a call, and one that no call is asleep in.
+LIMITS = {"settimeout": HANGS_UP, "alarm": RINGS}
 TOO_LONG = "    heard(client); time.sleep(2); answer(client, length=9)"
 #: /proc/uptime tells how long it has really slept.
 SEES_THROUGH = """
@@ -104,14 +107,16 @@ def test_a_server_without_any_is_not_started_with_the_clock(pool: SessionPool) -
     assert target.session.server().clock is None
 
 
-def test_a_limit_of_its_own_ends_half_a_request_when_something_is_waited_for(pool: SessionPool) -> None:
-    played = opened(pool, HANGS_UP).session.play(scenario(Connect("A"), Send("A", GET[:9]), Receive("A")))
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_limit_of_its_own_ends_half_a_request_when_something_is_waited_for(pool: SessionPool, limit: str) -> None:
+    played = opened(pool, LIMITS[limit]).session.play(scenario(Connect("A"), Send("A", GET[:9]), Receive("A")))
     assert kinds(played, TimePassed, Silent, Ended) == [TimePassed, Ended]
     assert 9.5 < played.skipped < 11
 
 
-def test_whoever_is_there_is_not_let_go_by_a_look(pool: SessionPool) -> None:
-    played = opened(pool, HANGS_UP).session.play(
+@pytest.mark.parametrize("limit", LIMITS)
+def test_whoever_is_there_is_not_let_go_by_a_look(pool: SessionPool, limit: str) -> None:
+    played = opened(pool, LIMITS[limit]).session.play(
         scenario(Connect("A"), Send("A", GET[:9]), Settle("there"), Send("A", GET[9:]), Receive("A"))
     )
     look = played.look("there")
@@ -120,8 +125,9 @@ def test_whoever_is_there_is_not_let_go_by_a_look(pool: SessionPool) -> None:
     assert played.received("A").endswith(b"hello\n")
 
 
-def test_time_passes_when_a_step_lets_it_and_ends_are_told_where_they_came(pool: SessionPool) -> None:
-    played = opened(pool, HANGS_UP).session.play(scenario(Connect("A"), LetTimePass(90.0), Connect("B")))
+@pytest.mark.parametrize("limit", LIMITS)
+def test_time_passes_when_a_step_lets_it_and_ends_are_told_where_they_came(pool: SessionPool, limit: str) -> None:
+    played = opened(pool, LIMITS[limit]).session.play(scenario(Connect("A"), LetTimePass(90.0), Connect("B")))
     told = [event for event in played.events if isinstance(event, TimePassed | Ended)]
     assert [type(event) for event in told] == [TimePassed, Ended, TimePassed]
     assert isinstance(told[0], TimePassed)
