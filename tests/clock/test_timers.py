@@ -137,6 +137,12 @@ static inline struct itimerspec until(clockid_t clock, long later, long interval
 }
 static inline long left(struct itimerspec s) { return s.it_value.tv_sec + (s.it_value.tv_nsec >= 500000000); }
 static inline uint64_t ticks(int fd) { uint64_t n = 0; return read(fd, &n, sizeof n) == sizeof n ? n : 0; }
+static inline void *waits(void *nothing) {
+    while (!rang) pause();
+    SAY("%d", (int)rang);
+    exit(0);
+    return nothing;
+}
 static inline void handle(int number) {
     if (sigaction(number, &(struct sigaction){.sa_handler = ring}, NULL)) exit(9);
 }
@@ -186,6 +192,12 @@ POSIX = {
         "struct itimerspec s = spec(30, 0); timer_settime(t, 0, &s, NULL); sleep(20); timer_gettime(t, &s);"
         "SAY(\"left %ld\", left(s));",
         "left 10 at 20\n",
+    ),
+    "of a program whose first thread has ended": (
+        "pthread_t other; timer_t t; handle(SIGALRM); pthread_create(&other, NULL, waits, NULL);"
+        "struct itimerspec s = spec(30, 0); timer_create(CLOCK_MONOTONIC, NULL, &t);"
+        "timer_settime(t, 0, &s, NULL); pthread_exit(NULL);",
+        "1 at 30\n",
     ),
     "what the kernel refuses": (
         "struct itimerspec s = {0}; long r = syscall(SYS_timer_settime, 99, 0, &s, NULL);"
@@ -326,9 +338,35 @@ def test_a_timer_is_no_rest_for_ever(start: Start) -> None:
     assert target.clock.used
 
 
-def test_a_timer_that_only_ticks_is_seen_to_come_once(start: Start) -> None:
-    target = start(py=TICKING + AND)
+TICKS = {
+    "setitimer": {"py": TICKING + AND},
+    "alarm again and again": {
+        "py": "import signal\nsignal.signal(signal.SIGALRM, lambda *_: signal.alarm(30))\nsignal.alarm(30)\n" + AND
+    },
+    "timerfd": {
+        "c": PREAMBLE
+        + MAIN
+        % (
+            TIMERFD % "CLOCK_MONOTONIC"
+            + "s = spec(30, 30); timerfd_settime(fd, 0, &s, NULL); int e = epoll_create1(0);"
+            + "struct epoll_event v = {.events = EPOLLIN}; epoll_ctl(e, EPOLL_CTL_ADD, fd, &v); puts(\"ready\");"
+            + "fflush(stdout); while (epoll_wait(e, &v, 1, -1) == 1) ticks(fd);"
+        )
+    },
+    "a thread for each": {
+        "c": PREAMBLE
+        + CALLED_BACK.replace("SAY(\"called with %d\", v.sival_int)", "(void)v").replace(
+            "sleep(60)", 'puts("ready"); fflush(stdout); for (;;) pause()'
+        ).replace("spec(30, 20)", "spec(30, 30)").replace("return 0;", "")
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TICKS)
+def test_a_timer_that_only_ticks_is_seen_to_come_once(start: Start, name: str) -> None:
+    target = start(**TICKS[name], flags=STRICT)
     target.says("ready")
+    target.settle()
     still = settle(target.census, lambda: None, pump=target.gates.pump, clock=target.clock, span=Span(3600.0))
     assert isinstance(still, Quiet)
     assert 29 < target.clock.skipped <= 30

@@ -27,13 +27,19 @@ class Offsets:
         for pid in pids:
             place = self._places.get(pid, 0)
             if not (place and _written(pid, place, content)):
-                place = _place(pid)
-                if not (place and _written(pid, place, content)) and not procfs.is_ending(pid):
+                task = _with_memory(pid)
+                place = _place(task)
+                if not (place and _written(task, place, content)) and not procfs.is_ending(task):
                     program = procfs.name_of(pid)
                     return stated("the clock of {program} (process {pid}) cannot be set", program=program, pid=pid)
             places[pid] = place
         self._places = places
         return None
+
+
+def _with_memory(pid: int) -> int:
+    """The task by which the memory of a process is had: a first thread that has ended has none (pthread_exit(3))."""
+    return max(procfs.threads(pid), default=pid) if procfs.is_ending(pid) else pid
 
 
 def _written(pid: int, place: int, content: bytes) -> bool:

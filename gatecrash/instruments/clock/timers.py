@@ -208,7 +208,11 @@ def _told(tid: int, address: int, setting: Setting, unit: int = 1, *, needed: bo
 
 
 def _is_there(timer: Timer) -> bool:
-    if procfs.is_ending(timer.pid) or procfs.started(timer.pid, timer.pid) != timer.born:
+    if procfs.started(timer.pid, timer.pid) != timer.born:
+        return False
+    if (
+        procfs.is_ending(timer.pid) and len(procfs.threads(timer.pid)) <= 1
+    ):  # its first thread may end before the others
         return False
     return timer.number == _ALARM or timer.number in (_listed(timer.pid) or {})
 
