@@ -55,6 +55,11 @@ class ApplicationProtocol(ABC):
         return self.plain_request
 
     @property
+    def wordy_request(self) -> bytes:
+        """A plain request of many short lines, where it may have them: each may have a time limit of its own."""
+        return self.plain_request
+
+    @property
     def large_request(self) -> bytes | None:
         """A request for the largest answer that is known; None where an answer is as large as what was sent."""
         return None

@@ -12,6 +12,8 @@ from gatecrash.text import shown, size_of
 #: 64 bytes that end a line: who echoes lines or small records answers it too, and one small buffer holds it.
 ECHO_PAYLOAD = b"gatecrash says hello and would like to have this line back now.\n"
 
+_LINES = 12
+
 DifferenceKind = Literal["missing", "changed", "extra"]
 
 
@@ -81,6 +83,10 @@ class StreamEcho(ApplicationProtocol):
     @property
     def plain_request(self) -> bytes:
         return ECHO_PAYLOAD
+
+    @property
+    def wordy_request(self) -> bytes:
+        return b"".join(b"gatecrash knocks, line %d\n" % number for number in range(_LINES))
 
     def complete(self, sent: bytes, received: bytes) -> bool:
         return complete(sent, received)

@@ -33,7 +33,7 @@ _CROWDS, _ONE_BY_ONE = (20, 40, 100), 4
 @pytest.mark.rule("TIME-04")
 def test_a_limit_ends_one_connection(trial: Trial) -> None:
     begun = st.sampled_from(beginnings(trial.contract))
-    trial.verify(st.builds(_another_comes, st.just(trial.contract), begun, st.sampled_from(_COMES)), examples=5)
+    trial.verify(st.builds(_another_comes, st.just(trial.contract), begun, st.sampled_from(_COMES)), examples=4)
 
 
 @pytest.mark.rule("TIME-05")
@@ -41,7 +41,7 @@ def test_a_limit_leaves_nothing_behind(trial: Trial) -> None:
     together = trial.contract.concurrency in CONCURRENT_MODELS
     counts = st.sampled_from(_CROWDS if together else (_ONE_BY_ONE,))
     begun = st.sampled_from(beginnings(trial.contract))
-    trial.verify(st.builds(_twice, counts, begun, st.just(together)), examples=4)
+    trial.verify(st.builds(_twice, counts, begun, st.just(together)), examples=3)
 
 
 def _another_comes(contract: Contract, begun: bytes, part: float) -> Scenario:

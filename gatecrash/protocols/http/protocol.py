@@ -17,6 +17,8 @@ from gatecrash.protocols.http.reading import (
 )
 from gatecrash.protocols.http.requests import LAST, get_request, post_request
 
+#: Fewer fields than a browser sends.
+_LINES = 12
 #: Methods that ask for no change (RFC 9110 9.2.1).
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
@@ -35,6 +37,11 @@ class Http(ApplicationProtocol):
     @property
     def last_request(self) -> bytes:
         return get_request(self.contract.http.path, extra=LAST)
+
+    @property
+    def wordy_request(self) -> bytes:
+        fields = b"".join(b"X-Gatecrash-%d: knocks\r\n" % number for number in range(_LINES))
+        return get_request(self.contract.http.path, extra=fields)
 
     @property
     def large_request(self) -> bytes:
