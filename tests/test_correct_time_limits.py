@@ -1,0 +1,168 @@
+"""Correct servers with time limits of their own: discovery sees them, and no rule about time blames them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from gatecrash.engine.discovery import discover
+from gatecrash.model.contract import Contract
+from gatecrash.model.launch import Launch
+from tests.faulty import blamed, verdicts_on
+from tests.needs import need
+
+LIMIT_OF_EACH_RECV = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 20
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "6")
+        self.end_headers()
+        self.wfile.write(b"hello\\n" if self.command == "GET" else b"")
+    do_HEAD = do_GET
+    def log_message(self, *args):
+        pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+LIMIT_OF_EACH_LINE = """
+import asyncio, sys
+async def serve(reader, writer):
+    try:
+        while line := await asyncio.wait_for(reader.readline(), 10):
+            writer.write(line)
+            await writer.drain()
+    except (TimeoutError, asyncio.TimeoutError, ConnectionError, ValueError):
+        pass
+    writer.close()
+async def main():
+    async with await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[1])) as server:
+        await server.serve_forever()
+asyncio.run(main())
+"""
+REAPER = """
+import socket, sys, threading, time
+last, lock = {}, threading.Lock()
+def reap():
+    while True:
+        time.sleep(1)
+        with lock:
+            for connection in [one for one, at in last.items() if time.monotonic() - at > 12]:
+                connection.shutdown(socket.SHUT_RDWR)
+                del last[connection]
+def serve(connection):
+    with connection:
+        try:
+            while data := connection.recv(4096):
+                with lock:
+                    last[connection] = time.monotonic()
+                connection.sendall(data)
+        except OSError:
+            pass
+        with lock:
+            last.pop(connection, None)
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128)
+threading.Thread(target=reap, daemon=True).start()
+while True:
+    connection, _ = listener.accept()
+    with lock:
+        last[connection] = time.monotonic()
+    threading.Thread(target=serve, args=(connection,), daemon=True).start()
+"""
+TICKS_ARE_COUNTED = """
+import select, socket, sys
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128)
+idle = {}
+while True:
+    ready, _, _ = select.select([listener, *idle], [], [], 0.5)
+    for one in ready:
+        if one is listener:
+            idle[listener.accept()[0]] = 0
+            continue
+        try:
+            data = one.recv(65536)
+            one.sendall(data)
+            idle[one] = 0
+        except OSError:
+            data = b""
+        if not data:
+            one.close()
+            del idle[one]
+    for one in [one for one in idle if not ready]:
+        idle[one] += 1
+        if idle[one] >= 40:
+            one.close()
+            del idle[one]
+"""
+ONE_AFTER_THE_OTHER = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128)
+while True:
+    with listener.accept()[0] as connection:
+        connection.settimeout(8)
+        try:
+            while data := connection.recv(4096):
+                connection.sendall(data)
+        except OSError:
+            pass
+"""
+FORKS = """
+import os, signal, socket, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128)
+while True:
+    connection, _ = listener.accept()
+    if os.fork() == 0:
+        listener.close()
+        connection.settimeout(25)
+        try:
+            while data := connection.recv(4096):
+                connection.sendall(data)
+        except OSError:
+            pass
+        os._exit(0)
+    connection.close()
+"""
+NO_LIMIT = ONE_AFTER_THE_OTHER.replace("        connection.settimeout(8)\n", "")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(LIMIT_OF_EACH_RECV, id="a limit for each recv"),
+        pytest.param(LIMIT_OF_EACH_LINE, id="a limit for each line"),
+        pytest.param(REAPER, id="a thread that looks round every second"),
+        pytest.param(TICKS_ARE_COUNTED, id="ticks of half a second are counted"),
+        pytest.param(ONE_AFTER_THE_OTHER, id="one client after the other"),
+        pytest.param(FORKS, id="a limit in the child"),
+        pytest.param(NO_LIMIT, id="no limit"),
+    ],
+)
+def test_nobody_is_blamed_for_a_time_limit_as_such(source: str, tmp_path: Path) -> None:
+    need("clock")
+    (tmp_path / "server.py").write_text(source)
+    verdicts = verdicts_on(tmp_path / "server.py", frozenset(), only="time")
+    assert blamed(verdicts) == frozenset()
+    judged = {rule for rule in ("TIME-01", "TIME-04", "TIME-05") if verdicts[rule].outcome == "pass"}
+    assert judged == (set() if source is NO_LIMIT else {"TIME-01", "TIME-04", "TIME-05"}), verdicts
+
+
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [
+        pytest.param(LIMIT_OF_EACH_RECV, [20, 20, 20], id="all kinds of clients"),
+        pytest.param(ONE_AFTER_THE_OTHER, [8, None, 8], id="any bytes are a whole request"),
+        pytest.param(NO_LIMIT, [None, None, None], id="no limit"),
+    ],
+)
+def test_discovery_sees_who_is_let_go_and_when(source: str, seen: list[float | None], tmp_path: Path) -> None:
+    need("clock")
+    (tmp_path / "server.py").write_text(source)
+    launch = Launch((sys.executable, str(tmp_path / "server.py"), "{port}"), tmp_path)
+    contract = discover(launch, Contract(), source).contract
+    limits = (contract.silent_limit, contract.half_limit, contract.kept_limit)
+    assert [None if limit is None else round(limit) for limit in limits] == seen
+    assert contract.lets_go == any(seen)
