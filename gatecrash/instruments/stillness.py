@@ -39,7 +39,8 @@ Stillness = Quiet | Resting | Spinning | Restless
 class Limit(Protocol):
     """A time limit of the target's own: whose, and how many seconds of its time are left of it.
 
-    `timer`: which of the timers of its process it is, None for a call that a task sleeps in.
+    `timer`: which of the timers of its process it is, None for a call that a task sleeps in. `whole`: how many seconds
+    it is in all, None where that is not known.
     """
 
     @property
@@ -50,6 +51,9 @@ class Limit(Protocol):
 
     @property
     def timer(self) -> int | None: ...
+
+    @property
+    def whole(self) -> float | None: ...
 
     @property
     def left(self) -> float: ...

@@ -200,10 +200,15 @@ class Looked(Event):
 
 @dataclass(frozen=True)
 class TimePassed(Event):
-    """So many `seconds` passed for the server while it did nothing; `skipped`: its clocks were moved on."""
+    """So many `seconds` passed for the server while it did nothing; `skipped`: its clocks were moved on.
+
+    `wakes`: how often a second, by its own clock, the task of it that woke most often did so for a limit of its own;
+    counted where a step let the time pass.
+    """
 
     seconds: float
     skipped: bool = True
+    wakes: float = 0.0
 
     def line(self) -> str:
         if self.skipped:
@@ -381,6 +386,10 @@ class Transcript:
         """How the server ended this connection, if it did."""
         return next((e.how for e in self.events if isinstance(e, Ended) and e.client == client), None)
 
+    def ended_at(self, client: str) -> int | None:
+        """The step in which the server's end of this connection was seen; None while it was not."""
+        return next((e.step for e in self.events if isinstance(e, Ended) and e.client == client), None)
+
     def silence(self, client: str) -> Silent | None:
         """The last silence of this client."""
         return next((e for e in reversed(self.events) if isinstance(e, Silent) and e.client == client), None)
@@ -405,6 +414,11 @@ class Transcript:
     def passed(self, step: int) -> float:
         """Seconds that have passed for the server while this step (from 0) was played, skipped or not."""
         return sum(event.seconds for event in self.events if isinstance(event, TimePassed) and event.step == step)
+
+    def wakes(self, step: int) -> float:
+        """How often a second a task of the server woke for a limit of its own while this step let time pass."""
+        passed = (event for event in self.events if isinstance(event, TimePassed) and event.step == step)
+        return max((event.wakes for event in passed), default=0.0)
 
     @property
     def server_ended(self) -> ServerEnded | None:

@@ -134,7 +134,7 @@ class Stage:
         self.finish_last()
         self.events.append(event)
 
-    def note_time(self, *, all_of_it: bool = False) -> None:
+    def note_time(self, *, all_of_it: bool = False, wakes: float = 0.0) -> None:
         """Write down what was skipped of the server's time since the last event; less than counts waits for more."""
         clock = self.server.clock
         if clock is None:
@@ -146,7 +146,7 @@ class Stage:
             return
         self._skipped = clock.skipped
         self.skipped += passed
-        self.pass_time(TimePassed(self.index, passed))
+        self.pass_time(TimePassed(self.index, passed, wakes=wakes))
 
     def skipped_in_all(self) -> float:
         """Seconds of the server's time that were skipped in this scenario, those included that no event tells of."""
@@ -158,7 +158,8 @@ class Stage:
         self.finish_last()
         last = self.events[-1] if self.events else None
         if isinstance(last, TimePassed) and (last.step, last.skipped) == (event.step, event.skipped):
-            self.events[-1] = replace(last, seconds=last.seconds + event.seconds)
+            wakes = max(last.wakes, event.wakes)
+            self.events[-1] = replace(last, seconds=last.seconds + event.seconds, wakes=wakes)
         else:
             self.events.append(event)
 

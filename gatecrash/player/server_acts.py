@@ -136,8 +136,8 @@ def _let_time_pass(step: LetTimePass, stage: Stage) -> None:
     skipping = clock is not None and clock.real_because is None
     passed = stage.waiter.let_pass(step.seconds)
     if not skipping:
-        stage.pass_time(TimePassed(stage.index, passed, skipped=False))
-    stage.note_time(all_of_it=True)
+        stage.pass_time(TimePassed(stage.index, passed.seconds, skipped=False))
+    stage.note_time(all_of_it=True, wakes=passed.wakes)
 
 
 @act.register

@@ -20,6 +20,7 @@ from gatecrash.instruments.ticks import Ticks
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.processes import Task
 from gatecrash.model.transcript import Still
+from gatecrash.player.wakes import Wakes
 from gatecrash.target.interface import Server
 
 #: Looks that cost only a system call or two, before anything is slept or proven.
@@ -48,6 +49,14 @@ class Waited:
 
 
 _REACHED = Waited(True)
+
+
+@dataclass(frozen=True)
+class Passed:
+    """How much time was let pass, in seconds of the target's; `wakes`: see model.transcript.TimePassed."""
+
+    seconds: float
+    wakes: float = 0.0
 
 
 def errno_number(name: str) -> int:
@@ -216,12 +225,14 @@ class Waiter:
         """For what is only looked at: whoever is there stays there."""
         return Span(self.horizon, spared=max(_A_TICK, self.ticks.linger), spare=self.spare)
 
-    def let_pass(self, seconds: float) -> float:
+    def let_pass(self, seconds: float) -> Passed:
         """Let so many seconds pass for the server; returns how many did: where time is real, no more than patience."""
         clock = self.server.clock
         if clock is None or clock.real_because is not None:
-            return self._wait_for_real(seconds)
+            return Passed(self._wait_for_real(seconds))
         began, left = clock.skipped, seconds
+        watched: float | None = seconds
+        wakes = Wakes(lambda: time.monotonic() + clock.skipped)
         for _ in range(_ONE_BY_ONE):
             still = self._come_to_rest()
             if not isinstance(still, Quiet | Resting):
@@ -229,12 +240,15 @@ class Waiter:
             held = clock.held(still.tasks)
             if not held or held[0].left > left:
                 break
-            clock.expire(still.tasks)
+            if (one := clock.expire(still.tasks)) is not None:
+                wakes.note(one.tid, one.whole)
             left = seconds - (clock.skipped - began)
+        else:
+            watched = None
         if isinstance(self._come_to_rest(), Quiet | Resting) and left > 0:
             clock.advance(left)
             self._come_to_rest()
-        return clock.skipped - began
+        return Passed(clock.skipped - began, wakes.most_often(watched))
 
     def _come_to_rest(self) -> Stillness:
         """Wait until all sleep, however soon they wake, and note what has come of it."""

@@ -52,3 +52,27 @@ def test_a_call_on_a_socket_with_a_limit_goes_on_after_a_stop_as_if_there_had_be
     if undone:
         program.until(lambda: the_task(program, "S"), "it sleeps in recv again")
     assert said in program.run()
+
+
+POLLS = """
+import select, socket, sys
+here, there = socket.socketpair()
+poller = select.poll()
+poller.register(here, select.POLLIN)
+print("waits", flush=True)
+print("found", len(poller.poll(60_000)))
+"""
+
+
+def test_whoever_is_stopped_finds_that_its_time_is_up_when_it_goes_on(start: Start) -> None:
+    program = start(py=POLLS)
+    program.says("waits")
+    program.until(lambda: program.clock.held(), "it sleeps in poll")
+    os.kill(program.process.pid, signal.SIGSTOP)
+    program.until(lambda: the_task(program, "T", call=False), "it is stopped")
+    program.clock.advance(61.0)
+    assert not program.clock.held()
+    assert program.clock.expire() is None
+    assert program.clock.catch_up() == 0
+    os.kill(program.process.pid, signal.SIGCONT)
+    assert "found 0" in program.run()

@@ -27,6 +27,7 @@ from gatecrash.sandbox.process import Process
 from gatecrash.sandbox.seccomp import CLOCK_FAMILIES
 
 _RING = "io_uring_enter"
+_STOPPED = "T"  # whoever is stopped wakes for nothing: its time may come meanwhile, and it finds that later
 _CATCH_UP = 0.02  # seconds between two looks for limits that have passed while nobody skipped anything
 
 #: What a target has to be spawned with, beside the traps of the gates.
@@ -42,6 +43,7 @@ class Held:
     """A task that waits for a moment of its clock, `left` seconds away; 0 when that has come.
 
     Or a timer of its process, with the call that set it: `timer` is its number there, None for a task that sleeps.
+    `whole`: how long a task waits from beginning to end; None where it does not say how long, but until when.
     """
 
     pid: int
@@ -49,6 +51,7 @@ class Held:
     call: str
     left: float
     timer: int | None = None
+    whole: float | None = None
 
 
 class Clock:
@@ -128,7 +131,7 @@ class Clock:
 
     def _coming(self, tasks: Iterable[Task] | None) -> list[tuple[Held, _Ending]]:
         """The soonest first, each with what makes it come."""
-        found = [(Held(task.pid, task.tid, task.call, left), self._of_task(task)) for left, task in self._timed(tasks)]
+        found = [(self._held(left, task), self._of_task(task)) for left, task in self._timed(tasks)]
         for left, timer in self._timers.coming():
             held = Held(timer.pid, timer.pid, timer.call, left, timer.number)
             found.append((held, partial(self._timers.expire, timer)))
@@ -137,10 +140,14 @@ class Clock:
                 found.append((Held(pid, pid, "timerfd_settime", left, number), _by_going_on))
         return sorted(found, key=lambda one: (one[0].left, one[0].tid))
 
+    def _held(self, left: float, task: Task) -> Held:
+        asked = self._dues.asked(task.tid)
+        return Held(task.pid, task.tid, task.call, left, whole=None if asked is None else asked[0])
+
     def _timed(self, tasks: Iterable[Task] | None) -> list[tuple[float, Task]]:
         found: list[tuple[float, Task]] = []
         for task in self._census.tasks() if tasks is None else tasks:
-            if task.timed is None or task.call not in ANSWERS:
+            if task.timed is None or task.call not in ANSWERS or task.state == _STOPPED:
                 continue
             left = self._left(task)
             if left is not None and left < math.inf:
@@ -210,11 +217,7 @@ class Clock:
         if not self._ahead_ns or self.real_because is not None or (now := time.monotonic()) < self._next_look:
             return came
         self._next_look = now + _CATCH_UP
-        late = [
-            (Held(task.pid, task.tid, task.call, left), self._of_task(task))
-            for left, task in self._timed(None)
-            if left == 0.0
-        ]
+        late = [(self._held(left, task), self._of_task(task)) for left, task in self._timed(None) if left == 0.0]
         return came + sum(self._expire(held, ending) is not None for held, ending in late)
 
     def _timers_that_are_due(self) -> int:
