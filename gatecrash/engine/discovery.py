@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 
 from gatecrash.engine.background import background_of
 from gatecrash.engine.concurrency import model_of
-from gatecrash.engine.limits import limits_of
+from gatecrash.engine.limits import limits_of, sleeps
 from gatecrash.engine.session import Session
 from gatecrash.errors import TooSlow
 from gatecrash.instruments import clock
@@ -97,7 +97,7 @@ def _all_else(session: Session, found: Discovery, source_text: str) -> None:
         _in_the_background(session, found)
         model, workers = model_of(session, found.contract)
         _learn(session, found, concurrency=model, workers=workers, has_limits=session.saw_limits)
-        _learn(session, found, **limits_of(session))
+        _learn(session, found, sleeps=sleeps(session), **limits_of(session))
         _time(session, found)
 
 

@@ -1,4 +1,7 @@
-"""Whether a target lets go of a client that does nothing, and after how long: seen, by letting its own time pass."""
+"""Whether a target lets go of a client that does nothing, and after how long, and whether its answers sleep.
+
+Seen, by letting its own time pass.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,14 @@ from gatecrash.protocols import ask, plain_request, protocol_of
 
 #: Seconds in which nearly every time limit for clients is over.
 _LONG = 600.0
+#: Seconds that pass behind an answer, so that those before it are written down; of an answer that is said to sleep.
+_A_SECOND, _A_SLEEP = 1.0, 0.4
+
+
+def sleeps(session: Session) -> bool:
+    """Whether time of its own passes until a client has its answer. Where nobody can see that, it may."""
+    transcript = session.play(scenario(ask("A", session.contract), LetTimePass(_A_SECOND)))
+    return transcript.skipped == 0.0 or transcript.skipped - _A_SECOND >= _A_SLEEP
 
 
 def limits_of(session: Session) -> dict[str, float]:

@@ -110,6 +110,7 @@ class Contract:
     silent_limit: float | None = None
     half_limit: float | None = None
     kept_limit: float | None = None
+    sleeps: bool = True  # an answer takes time of its own, half a second or more
     handles_signals: bool = False  # the parent has handlers installed (SigCgt)
     waits_for_words: bool = False  # it reads its standard input before it answers: empty lines are typed for it
     source: Literal["c", "python", "other"] = "other"

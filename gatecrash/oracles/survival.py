@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import replace
 from itertools import takewhile
@@ -243,7 +244,7 @@ def half_a_request_blocks_nobody(case: Case) -> Ruling:
     if not any(transcript.sent.get(name) for name in hogs):
         return nobody
     expected = stated("a client is served although another has sent half a request and waits")
-    served = _served_beside("LIFE-10", case, expected)
+    served = served_beside("LIFE-10", case, expected)
     waits = any(_waits_with_half_a_request(transcript, name) for name in hogs)
     return nobody if isinstance(served, Held) and not waits else served
 
@@ -261,21 +262,26 @@ def slow_reader_blocks_nobody(case: Case) -> Ruling:
     *hogs, _ = transcript.scenario.clients or ("",)
     if not any(transcript.connected(name) and transcript.sent.get(name) for name in hogs):
         return nobody_came()
-    ruling = _served_beside("LIFE-11", case, stated("a client is served although another one does not read its answer"))
-    if isinstance(ruling, Held) and not any(_is_full(transcript, name) for name in hogs):
+    ruling = served_beside("LIFE-11", case, stated("a client is served although another one does not read its answer"))
+    if isinstance(ruling, Held) and not any(is_full(transcript, name) for name in hogs):
         return NotExercised(stated("the kernel does not show that a client was sent more than it takes"), unproven=True)
     return ruling
 
 
-def _is_full(transcript: Transcript, client: str) -> bool:
-    """Its connection takes no more: the kernel still keeps what was sent to it, or it could not send all it had to."""
+def is_full(transcript: Transcript, client: str, *, before: float = math.inf) -> bool:
+    """Its connection takes no more: the kernel still keeps what was sent to it, or it could not send all it had to.
+
+    `before` this step: what becomes of the client later is left open.
+    """
     look = transcript.look(labels.FULL)
     side = look.connection(client) if look is not None else None
     stuck = 0 < len(transcript.sent.get(client, b"")) < len(transcript.scenario.sent_by(client))
-    return transcript.end(client) is None and (stuck or (side is not None and side.accepted and side.unsent > 0))
+    ended = transcript.ended_at(client)
+    there = ended is None or ended >= before
+    return there and (stuck or (side is not None and side.accepted and side.unsent > 0))
 
 
-def _served_beside(rule: str, case: Case, expected: str) -> Ruling:
+def served_beside(rule: str, case: Case, expected: str) -> Ruling:
     """Only silence counts: a server may turn somebody away while it is busy. It may not die of it."""
     transcript, good = case.transcript, case.transcript.scenario.clients[-1]
     ruling = _served(rule, case, good, expected)

@@ -32,6 +32,8 @@ _MEASURES: Final[Mapping[str, _Measure]] = {
     "RESP-10": _Measure("last", whole=False),
     "RESP-12": _Measure("first", whole=False),
     **dict.fromkeys(("RESP-20", "RESP-24", "RESP-26", "LIFE-11"), _Measure("first", whole=True)),
+    "TIME-08": _Measure("first", whole=True),
+    **dict.fromkeys(("TIME-07", "TIME-11"), _Measure("each", whole=True)),
     "RESP-25": _Measure("last", whole=True),
     **dict.fromkeys(("RESP-18", "RESP-19"), _Measure("some", whole=True)),
 }

@@ -101,6 +101,7 @@ NEEDS: Final[Mapping[str, Need]] = {
     "handles_signals": Need(
         lambda c: c.handles_signals, marked("it installs no signal handler, so nothing can interrupt a call")
     ),
+    "sleeps": Need(lambda c: c.sleeps, marked("its answers take no time of their own: it does not sleep")),
     "c_source": Need(
         lambda c: c.source == "c", marked("only a target given as C or C++ source can be built with the sanitizers")
     ),
