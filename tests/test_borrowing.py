@@ -82,10 +82,15 @@ def test_the_time_limit_that_a_target_gives_a_socket_is_told_by_the_gates(
     """
     with session_of(tmp_path, body, Contract(protocol="echo")) as session:
         server = session.server()
-        assert waiting_in(server, "accept4").timed == (50.25 if before else None)
+        assert is_about(waiting_in(server, "accept4").timed, 50.25 if before else None)
         with session.arena.tcp() as client:
             client.connect(server.address)
-            assert waiting_in(server, "recvfrom").timed == limit
+            assert is_about(waiting_in(server, "recvfrom").timed, limit)
+
+
+def is_about(left: float | None, limit: float | None) -> bool:
+    """Whether so much may be left of this limit a moment after the wait has begun."""
+    return left == limit or (left is not None and limit is not None and limit - 20 < left <= limit)
 
 
 @pytest.mark.usefixtures("refused")

@@ -64,12 +64,13 @@ class ObservedServer(Server):
         self.queues = Queues(arena.netlink())
         # Where no socket of the target's can be borrowed, the gates tell which time limit it gave one.
         told = borrowing.refused() is not None and gates.available() is None
-        self.census = Census(arena.broker_pid, self._limit_of if told else None)
+        limits = self._limit_of if told else None
+        self.census = Census(arena.broker_pid, limits)
         self.strangers = frozenset(self.census.pids())  # processes of another instance in the same arena
         self.timed = timed and clock.available() is None
         own = (CLOCK_TRAPS if self.timed else frozenset()) | ({"time limit"} if told else frozenset())
         self.process = start(arena, launch, port, traps | own)
-        self.clock = hand = Clock(self.census, self.process) if self.timed else None
+        self.clock = hand = Clock(self.census, self.process, known=limits) if self.timed else None
         self.gates = Gates(self.process.gates_fd, traps, hand) if self.process.gates_fd is not None else None
         self.sockets = Sockets((), ())
         self.main_pid = self.process.pid
