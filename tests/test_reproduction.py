@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import Connect, Fail, Receive, Reset, Scenario, Send, scenario
+from gatecrash.model.scenario import Connect, Fail, LetTimePass, Receive, Reset, Scenario, Send, scenario
 from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.paths import tree_root
 from gatecrash.reproduction import NotAlone, alone, script, why_not_alone
@@ -66,6 +66,12 @@ def test_what_no_script_can_show_is_refused_with_the_command_that_can(verdict: V
     assert why_not_alone(verdict, ECHO) is not None
 
 
+ANSWERS = """
+def serve(client):
+    client.sendall(client.recv(99))
+    client.close()
+main(serve)
+"""
 COMMANDS = """
 def serve(client):
     word = client.recv(99).strip()
@@ -87,6 +93,17 @@ def test_a_server_that_odd_bytes_end_is_shown_by_a_script(tmp_path: Path, odd: s
         found, said = status(path, session, times=1)
     assert found == code, said
     assert ("it has ended" in said) is (code == 1)
+
+
+def test_a_script_lets_time_pass_for_real_and_says_how_long(tmp_path: Path) -> None:
+    played = scenario(Connect("A"), LetTimePass(0.2), Send("A", b"x\n"), Receive("A"))
+    path = written(failing("STREAM-02", played), ECHO, tmp_path)
+    assert path is not None
+    with session_of(tmp_path, ANSWERS, ECHO, arena="loopback") as session:
+        found, said = status(path, session, times=1)
+    assert found == 0, said
+    assert "0.2 s pass for the server" in said
+    assert "waiting 0.2 seconds" in said
 
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
