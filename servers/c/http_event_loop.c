@@ -2,13 +2,14 @@
  * An HTTP/1.1 server in one process and one thread: an epoll event loop.
  *
  * Shows: non-blocking sockets; what is to be remembered of each client when no call may wait for it;
- * connections that are kept and requests that are pipelined; back-pressure; a lingering close.
+ * connections that are kept and requests that are pipelined; back-pressure; a lingering close; a
+ * deadline for each client that does nothing.
  *
  * Try it:
  *   cc -Wall -Wextra -Werror -O1 -g -pthread -o server http_event_loop.c && ./server 8080
  *   curl -i http://127.0.0.1:8080/     curl --data-binary @FILE http://127.0.0.1:8080/echo
  *
- * Leaves out: files, chunked bodies (501), "Expect", time limits for clients that stay silent.
+ * Leaves out: files, chunked bodies (501), "Expect", 408 (the end says it, too).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -16,13 +17,16 @@
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { HEAD_LIMIT = 16384, BODY_LIMIT = 1 << 20, PIECE = 16384, LARGE = 262144 };
+enum { HEAD_LIMIT = 16384, BODY_LIMIT = 1 << 20, PIECE = 16384, LARGE = 262144, SECONDS = 30 };
 
 static const char page[] = "<!doctype html><title>Hello</title><p>Hello from an event loop.</p>\n";
 static const char bad_request[] = "400 Bad Request";
@@ -36,6 +40,8 @@ struct request {
 
 struct client {
     int fd;
+    int64_t deadline; /* in ms: who does nothing until then has gone */
+    TAILQ_ENTRY(client) place;
     struct request request;
     char head[256]; /* of the answer */
     struct { const char *data; size_t left; } unsent[2]; /* of the answer: head and body */
@@ -47,6 +53,7 @@ struct client {
     char in[HEAD_LIMIT + BODY_LIMIT + PIECE]; /* the longest request, and a piece of the next */
 };
 
+static TAILQ_HEAD(, client) clients = TAILQ_HEAD_INITIALIZER(clients); /* the soonest deadline first */
 static int loop;              /* the epoll descriptor */
 static bool accepting = true; /* false while there are no descriptors left */
 
@@ -54,6 +61,29 @@ static void fail(const char *what)
 {
     perror(what);
     exit(1);
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    if (clock_gettime(CLOCK_MONOTONIC, &now) < 0)
+        fail("clock_gettime");
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* All have the same limit, so whoever was heard last goes to the end, and the list stays in order. */
+static void wait_for(struct client *c)
+{
+    c->deadline = now_ms() + SECONDS * 1000;
+    TAILQ_INSERT_TAIL(&clients, c, place);
+}
+
+/* Milliseconds until the first deadline; -1: there is none. */
+static int time_to_wait(void)
+{
+    const struct client *first = TAILQ_FIRST(&clients);
+    int64_t left = first != NULL ? first->deadline - now_ms() : -1;
+    return first != NULL && left < 0 ? 0 : (int)left;
 }
 
 /* Takes one header line into the request. NULL, or the status that refuses it; so does parse(). */
@@ -223,6 +253,22 @@ static bool advance(struct client *c)
     return !c->input_over && c->dropped < BODY_LIMIT;
 }
 
+/* Closing takes it out of the epoll set by itself: there is no other copy of the descriptor (epoll(7)). */
+static void let_go(struct client *c)
+{
+    close(c->fd);
+    free(c);
+}
+
+static void let_go_of_silent_ones(void)
+{
+    while (time_to_wait() == 0) {
+        struct client *c = TAILQ_FIRST(&clients);
+        TAILQ_REMOVE(&clients, c, place);
+        let_go(c);
+    }
+}
+
 static void serve(struct client *c, uint32_t events)
 {
     /* A reset is reported even when nothing was asked for: whoever ignores it spins (epoll_ctl(2)).
@@ -232,10 +278,11 @@ static void serve(struct client *c, uint32_t events)
     /* A client that does not take its answer is not listened to either. */
     bool waits = c->unsent[0].left + c->unsent[1].left > 0;
     struct epoll_event event = {.events = waits ? EPOLLOUT : EPOLLIN, .data.ptr = c};
-    if (!goes_on || epoll_ctl(loop, EPOLL_CTL_MOD, c->fd, &event) < 0) {
-        close(c->fd); /* leaves the epoll set by itself: there is no other copy (epoll(7)) */
-        free(c);
-    }
+    TAILQ_REMOVE(&clients, c, place);
+    if (goes_on && epoll_ctl(loop, EPOLL_CTL_MOD, c->fd, &event) == 0)
+        wait_for(c);
+    else
+        let_go(c);
 }
 
 /* The listener is the one descriptor watched without a client. */
@@ -259,6 +306,7 @@ static void welcome(int connection)
     }
     memset(c, 0, offsetof(struct client, in)); /* the rest costs no memory until it is touched */
     c->fd = connection;
+    wait_for(c);
 }
 
 /* accept(2) also reports what went wrong on the new connection, or a shortage that passes: neither
@@ -310,7 +358,7 @@ int main(int argc, char **argv)
 
     for (;;) {
         struct epoll_event events[64];
-        int count = epoll_wait(loop, events, 64, accepting ? -1 : 50);
+        int count = epoll_wait(loop, events, 64, accepting ? time_to_wait() : 50);
         if (count < 0 && errno != EINTR) /* a stop and continue interrupts, too (signal(7)) */
             fail("epoll_wait");
         if (!accepting)
@@ -320,5 +368,6 @@ int main(int argc, char **argv)
                 accept_client(listener);
             else
                 serve(events[i].data.ptr, events[i].events);
+        let_go_of_silent_ones();
     }
 }

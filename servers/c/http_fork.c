@@ -2,13 +2,13 @@
  * An HTTP/1.1 server that forks a child for each connection.
  *
  * Shows: who closes which descriptor, how finished children are reaped, why the child leaves with
- * _exit(), and how requests are read when they come in any number of pieces.
+ * _exit(), how requests are read when they come in any number of pieces, a time limit for each piece.
  *
  * Try it:
  *   cc -Wall -Wextra -Werror -O1 -g -pthread -o server http_fork.c && ./server 8080
  *   curl -i http://127.0.0.1:8080/     curl --data-binary @FILE http://127.0.0.1:8080/echo
  *
- * Leaves out: files, chunked bodies (501), "Expect", time limits, a limit on children.
+ * Leaves out: files, chunked bodies (501), "Expect", 408 (the end says it, too), a limit on children.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -20,10 +20,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { HEAD_LIMIT = 16384, BODY_LIMIT = 1 << 20, PIECE = 16384, LARGE = 262144 };
+enum { HEAD_LIMIT = 16384, BODY_LIMIT = 1 << 20, PIECE = 16384, LARGE = 262144, SECONDS = 30 };
 
 static const char page[] = "<!doctype html><title>Hello</title><p>Hello from a server.</p>\n";
 static const char bad_request[] = "400 Bad Request";
@@ -45,6 +46,16 @@ static void fail(const char *what)
 {
     perror(what);
     exit(1);
+}
+
+/* A client that sends nothing for so long, or takes nothing, has gone: recv() and send() fail then
+   (socket(7)). The limit is for each of them, not for all of a request: who is merely slow is served. */
+static void limit_waiting(int fd)
+{
+    struct timeval limit = {.tv_sec = SECONDS};
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0
+        || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0)
+        perror("setsockopt");
 }
 
 static bool receive(struct peer *peer)
@@ -248,6 +259,7 @@ int main(int argc, char **argv)
             static struct peer peer; /* too large for a small stack */
             close(listener);
             peer.fd = connection;
+            limit_waiting(connection);
             while (serve_request(&peer))
                 continue;
             close(connection);

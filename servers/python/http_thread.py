@@ -1,13 +1,13 @@
 """An HTTP/1.1 server that starts a thread for each connection.
 
 Shows: how a thread is given its connection, that it alone closes it, what happens when no thread can be
-started, and that all threads end with the process.
+started, that all threads end with the process, and that none waits for ever for a client that has gone.
 
 Try it:
     python3 http_thread.py 8080
     curl -i http://127.0.0.1:8080/        curl --data-binary @FILE http://127.0.0.1:8080/echo
 
-Leaves out: files, chunked bodies (501), "Expect", time limits, a limit on threads.
+Leaves out: files, chunked bodies (501), "Expect", 408 (the end says it, too), a limit on threads.
 Python itself retries a call that a signal interrupted (PEP 475), and ignores SIGPIPE.
 """
 
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 HEAD_LIMIT = 16 * 1024
 BODY_LIMIT = 1024 * 1024
+SECONDS = 30
 
 PAGE = b"<!doctype html><title>Hello</title><p>Hello from a server.</p>\n"
 LARGE = (b"abcdefghijklmnopqrstuvwxyz\n" * 9710)[:262144]  # a lost or doubled piece shows
@@ -148,10 +149,12 @@ class Peer:
 
 def serve(connection: socket.socket) -> None:
     with connection:
+        connection.settimeout(SECONDS)  # for each recv(), not for all of a request: who is slow is served
         try:
             Peer(connection).serve()
         except (OSError, EOFError):
-            pass  # the client has left (ECONNRESET, EPIPE, ...): that ends this connection alone
+            # The client has left (ECONNRESET, EPIPE, ...), or its time is over: that ends this connection alone.
+            pass
 
 
 def port_argument() -> int:
