@@ -64,6 +64,26 @@ SEES_THROUGH = """
     real = float(open("/proc/uptime").read().split()[0]) - began > 1
     answer(client, length=None if real else 9)
 """
+#: As lighttpd: one loop that ticks, and that stamps who comes with the time of its last turn.
+TICKS = """
+import select, socket, sys, time
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=64)
+came, now = {}, time.monotonic()
+while True:
+    ready, _, _ = select.select([listener, *came], [], [], 0.2)
+    for one in ready:
+        if one is listener:
+            came[listener.accept()[0]] = now
+            continue
+        if one.recv(4096):
+            one.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\nConnection: close\\r\\n\\r\\nhello\\n")
+        del came[one]
+        one.close()
+    now = time.monotonic()
+    for one in [one for one in came if now - came[one] > 45]:
+        del came[one]
+        one.close()
+"""
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -75,9 +95,9 @@ def pool(tmp_path: Path) -> Iterator[SessionPool]:
         yield opened
 
 
-def opened(pool: SessionPool, body: str) -> OpenTarget:
+def opened(pool: SessionPool, body: str, server: str = SERVER) -> OpenTarget:
     source = pool.folder.parent / "server.py"
-    source.write_text(SERVER.replace("BODY", body))
+    source.write_text(server.replace("BODY", body))
     target = pool.open(str(source))
     assert target is not None
     return target
@@ -134,6 +154,25 @@ def test_time_passes_when_a_step_lets_it_and_ends_are_told_where_they_came(pool:
     assert isinstance(told[2], TimePassed)
     assert 9.5 < told[0].seconds < 11
     assert played.passed(1) == pytest.approx(90.0, abs=0.5)
+
+
+def test_who_comes_after_hours_finds_a_loop_that_has_ticked_since(pool: SessionPool) -> None:
+    target = opened(pool, "", TICKS)
+    for hours in (1, 5):
+        rest = scenario(Connect("A"), LetTimePass(3600.0 * hours), Connect("B"), Send("B", GET), Receive("B", "end"))
+        assert target.session.play(rest).received("B").endswith(b"hello\n")
+
+
+def test_who_is_there_is_let_go_about_its_time_by_a_loop_that_ticks_often(pool: SessionPool) -> None:
+    played = opened(pool, "", TICKS).session.play(scenario(Connect("A"), LetTimePass(600.0), Connect("B")))
+    told = [event for event in played.events if isinstance(event, TimePassed | Ended)]
+    before = sum(
+        event.seconds
+        for event in told[: kinds(played, TimePassed, Ended).index(Ended)]
+        if isinstance(event, TimePassed)
+    )
+    assert 45 <= before < 100
+    assert played.passed(1) == pytest.approx(600.0, abs=0.5)
 
 
 def test_what_rests_on_skipped_time_is_played_once_in_real_time(pool: SessionPool) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from gatecrash.errors import UsageError
 from gatecrash.instruments import quiescence
 from gatecrash.instruments.patience import OwnTime, Patience
-from gatecrash.instruments.quiescence import Quiet, Resting, Span, Spinning, Stillness
+from gatecrash.instruments.quiescence import Quiet, Resting, Span, Spinning, Stillness, TargetClock
 from gatecrash.instruments.spinning import SPIN_WINDOW
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.model.blocked import BlockedTask
@@ -30,8 +30,11 @@ _FIRST_PROOF = 0.01
 _LONGEST_PROOF = 0.7
 #: Seconds of the target's own time for which one that wakes by itself is watched, where more is owed to a client.
 _WATCHED = 10.0
-#: Time limits that are let expire one by one when time passes; then the rest of the time passes at once.
+#: Time limits that are let expire one by one when time passes; then the rest of the time passes in strides.
 _ONE_BY_ONE = 64
+#: The strides in which the rest of the time passes for one that ticks: each of its ticks may be that late on a busy
+#: machine, and a client who is there is let go at its time, not at the end.
+_STRIDES = 16
 #: Seconds of the target's own time in which what ends is a loop's tick, and no client's limit.
 _A_TICK = 1.5
 #: Seconds: a thread that sleeps for an hour in a loop is there to keep the program alive, not for its clients.
@@ -245,10 +248,23 @@ class Waiter:
             left = seconds - (clock.skipped - began)
         else:
             watched = None
-        if isinstance(self._come_to_rest(), Quiet | Resting) and left > 0:
-            clock.advance(left)
-            self._come_to_rest()
+        for stride in _strides(left, whole=watched is not None):
+            if not isinstance(self._come_to_rest(), Quiet | Resting):
+                break
+            clock.advance(min(stride, seconds - (clock.skipped - began)))
+            self._let_late_ones_go(clock)
         return Passed(clock.skipped - began, wakes.most_often(watched))
+
+    def _let_late_ones_go(self, clock: TargetClock) -> None:
+        """Whose time is up finds it so before anybody comes: to a wait of a second that took an hour, who came in
+        it would have waited for an hour.
+        """
+        for _ in range(_ONE_BY_ONE):
+            still = self._come_to_rest()
+            late = clock.held(still.tasks)[:1] if isinstance(still, Quiet | Resting) else ()
+            if not late or late[0].left > 0:
+                break
+            clock.expire(still.tasks)
 
     def _come_to_rest(self) -> Stillness:
         """Wait until all sleep, however soon they wake, and note what has come of it."""
@@ -277,6 +293,13 @@ class Waiter:
     def _where(self, still: Stillness) -> tuple[BlockedTask, ...]:
         tasks = (still.task,) if isinstance(still, Spinning) else still.tasks
         return tuple(self.server.where(task) for task in tasks[:8])
+
+
+def _strides(seconds: float, *, whole: bool) -> tuple[float, ...]:
+    """`whole`: in one, for nothing is to happen in it."""
+    if seconds <= 0:
+        return ()
+    return (seconds,) if whole else (seconds / _STRIDES,) * _STRIDES
 
 
 def _ready(sock: socket.socket, events: int, timeout_ms: int) -> bool:
