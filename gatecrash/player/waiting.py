@@ -261,7 +261,9 @@ class Waiter:
         """
         for _ in range(_ONE_BY_ONE):
             still = self._come_to_rest()
-            late = clock.held(still.tasks)[:1] if isinstance(still, Quiet | Resting) else ()
+            if not isinstance(still, Quiet | Resting):
+                break
+            late = clock.held(still.tasks)
             if not late or late[0].left > 0:
                 break
             clock.expire(still.tasks)
