@@ -20,7 +20,7 @@ from gatecrash.engine.worker_pool import Result, WorkerPool, WorkItem, work_item
 from gatecrash.model.contract import Contract, Protocol, Silence
 from gatecrash.model.launch import Launch
 from gatecrash.model.prepared import Prepared
-from gatecrash.model.verdicts import Finding, Verdict, merge
+from gatecrash.model.verdicts import NOT_THEIRS, Finding, Verdict, merge
 from gatecrash.paths import tree_root
 from gatecrash.reports.words import closing, counts
 from gatecrash.results import exit_codes
@@ -216,3 +216,9 @@ def test_why_nothing_was_seen_is_told_by_the_build_that_could_have_shown_it() ->
     held = Verdict("MEM-01", "pass", exercised=1, build="sanitized")
     assert merge([plain, behind]) == merge([behind, plain]) == {"MEM-01": behind}
     assert merge([plain, held]) == {"MEM-01": held}
+
+
+def test_why_nothing_was_seen_of_another_rule_is_told_by_the_plain_build() -> None:
+    plain = Verdict("TIME-05", "not_observable", "no time limit of the server's ended anybody", examples=1)
+    other = Verdict("TIME-05", "not_observable", NOT_THEIRS.why, examples=9, build="sanitized")
+    assert merge([plain, other]) == merge([other, plain]) == {"TIME-05": plain}

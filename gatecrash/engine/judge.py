@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from gatecrash.engine.comparing import believed
 from gatecrash.engine.session import Session
 from gatecrash.instruments.ticks import WaitPolicy
-from gatecrash.language import stated
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Transcript
-from gatecrash.model.verdicts import Case, Finding, NotExercised, Ruling
+from gatecrash.model.verdicts import NOT_THEIRS, Case, Finding, NotExercised, Ruling
 from gatecrash.oracles import Oracle, oracle_of
 from gatecrash.oracles.invariants import broken_invariants, with_cause
 from gatecrash.oracles.let_go import excused
@@ -69,7 +68,7 @@ def judge(
 
 def _said_by_sanitizers(rule: Rule, others: tuple[Finding, ...]) -> Ruling:
     own = next((finding for finding in others if finding.rule == rule.id), None)
-    return own or NotExercised(stated("on a build with the sanitizers only what they say counts"))
+    return own or NOT_THEIRS
 
 
 def _ruled(

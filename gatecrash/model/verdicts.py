@@ -80,6 +80,10 @@ class NotExercised:
 Ruling = Held | Finding | NotExercised
 
 
+#: What a build with the sanitizers says of a rule that is not theirs, whatever came of its scenarios.
+NOT_THEIRS = NotExercised(stated("on a build with the sanitizers only what they say counts"))
+
+
 @dataclass(frozen=True)
 class Plain:
     """What a lone client got that sent the same bytes in one segment: the yardstick for every other way."""
@@ -241,5 +245,6 @@ def merge(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
 def _rank(verdict: Verdict) -> tuple[int, int, int, int]:
     """Why nothing was seen is told by the build that shows more: the plain one may say that it takes another one."""
     length = len(verdict.scenario.steps) if verdict.scenario is not None else 0
-    other = (verdict.build != "plain") != (verdict.outcome == "not_observable")
-    return (PRECEDENCE.index(verdict.outcome), other, length, -verdict.examples)
+    other = int((verdict.build != "plain") != (verdict.outcome == "not_observable"))
+    build = 2 if verdict.reason == NOT_THEIRS.why else other
+    return (PRECEDENCE.index(verdict.outcome), build, length, -verdict.examples)
