@@ -40,7 +40,7 @@ struct request {
 struct client {
     int fd;
     struct client *next;
-    int64_t idle_since; /* when its last answer was out, in milliseconds */
+    int64_t idle_since; /* when it was last heard of, or its answer was out, in milliseconds */
     bool is_idle, over; /* no answer is due to it; it is to be let go */
     struct request request;
     char head[256]; /* of the answer */
@@ -257,7 +257,7 @@ static bool serve(struct client *c, uint32_t events)
     /* A client that does not take its answer is not listened to either. */
     bool waits = c->unsent[0].left + c->unsent[1].left > 0;
     struct epoll_event event = {.events = waits ? EPOLLOUT : EPOLLIN, .data.ptr = c};
-    c->is_idle = !waits && c->have == 0;
+    c->is_idle = !waits;
     c->idle_since = now_ms();
     return goes_on && epoll_ctl(loop, EPOLL_CTL_MOD, c->fd, &event) == 0;
 }

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 HEAD_LIMIT = 16 * 1024
 BODY_LIMIT = 1024 * 1024
-IDLE_LIMIT = 30  # seconds between an answer and the next request
+IDLE_LIMIT = 30  # seconds in which a client says something, unless its answer is on its way
 
 PAGE = b"<!doctype html><title>Hello</title><p>Hello from a server.</p>\n"
 LARGE = (b"abcdefghijklmnopqrstuvwxyz\n" * 9710)[:262144]  # a lost or doubled piece shows
@@ -249,7 +249,7 @@ class Server:
                 self.close(client)
 
     def is_idle(self, client: Client) -> bool:
-        return not (client.received or client.request or client.unsent or client.give_up_at)
+        return not (client.unsent or client.give_up_at)
 
     def idle_for_too_long(self) -> list[Client]:
         long_ago = time.monotonic() - IDLE_LIMIT

@@ -1,7 +1,7 @@
 /*
  * An HTTP server that serves one client after the other.
  *
- * Planted mistake: When nothing has come for a second, what has come is taken for the whole request.
+ * Planted mistake: When nothing has come for two seconds, what has come is taken for the whole request.
  * Model: iterative
  * Protocol: http
  * Breaks: TIME-11
@@ -124,8 +124,11 @@ static void serve(int connection)
     size_t have = 0;
     struct pollfd input = {.fd = connection, .events = POLLIN};
     while (memmem(head, have, "\r\n\r\n", 4) == NULL && have < sizeof head - 1) {
-        if (have > 0 && poll(&input, 1, 1000) == 0)
+        if (poll(&input, 1, have > 0 ? 2000 : 30000) == 0) {
+            if (have == 0) /* it is let go that says nothing */
+                return;
             break; /* the mistake */
+        }
         ssize_t n = recv(connection, head + have, sizeof head - 1 - have, 0);
         if (n < 0 && errno == EINTR)
             continue;
