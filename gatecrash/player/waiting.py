@@ -263,8 +263,8 @@ class Waiter:
             still = self._come_to_rest()
             if not isinstance(still, Quiet | Resting):
                 break
-            late = clock.held(still.tasks)
-            if not late or late[0].left > 0:
+            held = clock.held(still.tasks)
+            if not held or held[0].left > 0:
                 break
             clock.expire(still.tasks)
 
