@@ -5,7 +5,7 @@ from __future__ import annotations
 from gatecrash.language import stated
 from gatecrash.model.facts import Facts
 from gatecrash.model.scenario import LetTimePass, Send
-from gatecrash.model.transcript import Got, NotSent, Transcript
+from gatecrash.model.transcript import Got, NotSent, TimePassed, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import (
@@ -23,7 +23,7 @@ from gatecrash.oracles.answers import (
     whole_answer,
 )
 from gatecrash.oracles.passing import time_was_real
-from gatecrash.oracles.unseen import nobody_came, unproven_silence
+from gatecrash.oracles.unseen import affair_of, nobody_came, unproven_silence
 from gatecrash.protocols import http
 from gatecrash.protocols.http import Answer
 from gatecrash.text import duration
@@ -71,6 +71,8 @@ def _too_early(case: Case, client: str, pauses: tuple[int, ...]) -> Ruling | Non
     early = [e for e in transcript.of(client) if isinstance(e, Got) and e.step <= pauses[-1]]
     answers = http.read_answers(b"".join(e.data for e in early), http.request_methods(request), ended=False).answers
     said = _said(transcript, early[0].step) if early else 0
+    if answers and answers[0].status in _SUCCESS and not _time_had_passed(transcript, early[0]):
+        return affair_of("RESP-03", stated("{client} was answered at once, in the middle of its request", client=client))
     if answers and answers[0].status in _SUCCESS and said < request.find(_END_OF_HEAD) + len(_END_OF_HEAD):
         expected = stated("no answer of success before the whole head of the request is there")
         got = stated(
@@ -88,6 +90,12 @@ def _too_early(case: Case, client: str, pauses: tuple[int, ...]) -> Ruling | Non
     if not early and ((ended is not None and ended <= pauses[-1]) or _kept_off(transcript, client)):
         return _own_limit(client)
     return None
+
+
+def _time_had_passed(transcript: Transcript, event: Got) -> bool:
+    """Whether it came when some of a pause was over, and not before it had begun."""
+    before = transcript.events[: transcript.events.index(event)]
+    return any(isinstance(one, TimePassed) for one in before)
 
 
 def _late(case: Case, client: str, plain: Answer) -> Ruling:

@@ -47,6 +47,9 @@ def early(*came: Came) -> Part:
         pytest.param(paused(SILENCE), "broken", id="no answer"),
         pytest.param(paused(UNPROVEN), "broken unproven", id="no answer yet, from one that is never still"),
         pytest.param(paused(RST, meanwhile=early(OK)), "broken", id="success for a half"),
+        pytest.param(
+            paused(RST, meanwhile=(LetTimePass(5.0), [*got(OK), TimePassed(0, 5.0)])), "unseen", id="success at once"
+        ),
         pytest.param(paused(FIN, meanwhile=early(OK[:9])), "unseen", id="nobody knows what began"),
         pytest.param(paused(FIN, meanwhile=early(LATE)), "unseen", id="408 in the pause"),
         pytest.param(paused(FIN, meanwhile=early(BAD, FIN)), "unseen", id="another error in the pause"),
