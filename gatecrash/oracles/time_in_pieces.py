@@ -72,7 +72,9 @@ def _too_early(case: Case, client: str, pauses: tuple[int, ...]) -> Ruling | Non
     answers = http.read_answers(b"".join(e.data for e in early), http.request_methods(request), ended=False).answers
     said = _said(transcript, early[0].step) if early else 0
     if answers and answers[0].status in _SUCCESS and not _time_had_passed(transcript, early[0]):
-        return affair_of("RESP-03", stated("{client} was answered at once, in the middle of its request", client=client))
+        return affair_of(
+            "RESP-03", stated("{client} was answered at once, in the middle of its request", client=client)
+        )
     if answers and answers[0].status in _SUCCESS and said < request.find(_END_OF_HEAD) + len(_END_OF_HEAD):
         expected = stated("no answer of success before the whole head of the request is there")
         got = stated(
