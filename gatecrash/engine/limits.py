@@ -43,7 +43,7 @@ def limits_of(session: Session) -> dict[str, float]:
         seen = let_go(session.play(scenario(steps), fresh=True), contract)
     except TargetError:
         return {}
-    return {limit: seen[client] for limit, client in waiting.items() if client in seen}
+    return {limit: round(seen[client], 1) for limit, client in waiting.items() if client in seen}
 
 
 def _waits(client: str, begins: tuple[Step, ...]) -> tuple[Step, ...]:

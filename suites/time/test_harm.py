@@ -24,8 +24,9 @@ from strategies import client_names
 from strategies.visits import visit
 from strategies.waiting import LONG, beginnings, limit_of
 
-#: When another client comes, as a part of the limit: so late that its own limit is far when the first one's is over.
-_COMES = (0.9, 0.95)
+#: When another client comes, in limits: so late that its own is far when the first one's is over, or when that is long
+#: past (who comes earlier may set the one alarm of a process anew).
+_COMES = (0.9, 2.0, 0.95)
 #: Clients that are let go together, where all have a place; and one after the other.
 _CROWDS, _ONE_BY_ONE = (20, 40, 100), 4
 
@@ -45,7 +46,7 @@ def test_a_limit_leaves_nothing_behind(trial: Trial) -> None:
 
 
 def _another_comes(contract: Contract, begun: bytes, part: float) -> Scenario:
-    """One client waits for ever. Another one begins as it did, but late, and goes on when the first one was let go.
+    """One client waits for ever. Another one begins as it did, but late, and goes on when the first one is let go.
 
     Its limit is the same, and was set later: so it is to be answered, and whoever comes then.
     """
