@@ -126,6 +126,30 @@ while True:
         os._exit(0)
     connection.close()
 """
+ALARM_IN_A_CHILD = FORKS.replace("        connection.settimeout(25)\n", "").replace(
+    "while data := connection.recv(4096):", "while signal.alarm(25) >= 0 and (data := connection.recv(4096)):"
+)
+TIMER_FOR_EACH = """
+import socket, sys, threading
+def end(connection):
+    connection.shutdown(socket.SHUT_RDWR)
+def serve(connection):
+    with connection:
+        data = b"-"
+        while data:
+            timer = threading.Timer(15, end, (connection,))
+            timer.start()
+            try:
+                data = connection.recv(4096)
+                connection.sendall(data)
+            except OSError:
+                data = b""
+            finally:
+                timer.cancel()
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128)
+while True:
+    threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
+"""
 NO_LIMIT = ONE_AFTER_THE_OTHER.replace("        connection.settimeout(8)\n", "")
 
 
@@ -138,6 +162,8 @@ NO_LIMIT = ONE_AFTER_THE_OTHER.replace("        connection.settimeout(8)\n", "")
         pytest.param(TICKS_ARE_COUNTED, id="ticks of half a second are counted"),
         pytest.param(ONE_AFTER_THE_OTHER, id="one client after the other"),
         pytest.param(FORKS, id="a limit in the child"),
+        pytest.param(ALARM_IN_A_CHILD, id="an alarm in the child, set anew"),
+        pytest.param(TIMER_FOR_EACH, id="a timer for each wait"),
         pytest.param(NO_LIMIT, id="no limit"),
     ],
 )
