@@ -10,6 +10,7 @@ import pytest
 from gatecrash.engine.discovery import discover
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
+from gatecrash.reports.words import discovered
 from tests.faulty import blamed, verdicts_on
 from tests.needs import need
 
@@ -177,14 +178,23 @@ def test_nobody_is_blamed_for_a_time_limit_as_such(source: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("source", "seen"),
+    ("source", "seen", "said"),
     [
-        pytest.param(LIMIT_OF_EACH_RECV, [20, 20, 20], id="all kinds of clients"),
-        pytest.param(ONE_AFTER_THE_OTHER, [8, None, 8], id="any bytes are a whole request"),
-        pytest.param(NO_LIMIT, [None, None, None], id="no limit"),
+        pytest.param(
+            LIMIT_OF_EACH_RECV, [20, 20, 20], "lets go of clients that do nothing (20 s)", id="all kinds of clients"
+        ),
+        pytest.param(
+            ONE_AFTER_THE_OTHER,
+            [8, None, 8],
+            "lets go of clients that do nothing (8 s)",
+            id="any bytes are a whole request",
+        ),
+        pytest.param(NO_LIMIT, [None, None, None], "", id="no limit"),
     ],
 )
-def test_discovery_sees_who_is_let_go_and_when(source: str, seen: list[float | None], tmp_path: Path) -> None:
+def test_discovery_sees_who_is_let_go_and_when(
+    source: str, seen: list[float | None], said: str, tmp_path: Path
+) -> None:
     need("clock")
     (tmp_path / "server.py").write_text(source)
     launch = Launch((sys.executable, str(tmp_path / "server.py"), "{port}"), tmp_path)
@@ -192,3 +202,5 @@ def test_discovery_sees_who_is_let_go_and_when(source: str, seen: list[float | N
     limits = (contract.silent_limit, contract.half_limit, contract.kept_limit)
     assert [None if limit is None else round(limit) for limit in limits] == seen
     assert contract.lets_go == any(seen)
+    assert ("lets go" in discovered(contract)) == contract.lets_go
+    assert discovered(contract).endswith(said)

@@ -43,6 +43,7 @@ def limits_of(session: Session) -> dict[str, float]:
         seen = let_go(session.play(scenario(steps), fresh=True), contract)
     except TargetError:
         return {}
+    # A little less than the limit: what passed for real meanwhile is not counted.
     return {limit: round(seen[client], 1) for limit, client in waiting.items() if client in seen}
 
 

@@ -11,6 +11,7 @@ from gatecrash.protocols import protocol_of
 from gatecrash.results import exit_codes
 from gatecrash.results.exit_codes import ExitCode
 from gatecrash.results.record import RunRecord
+from gatecrash.text import duration
 
 PLACES = {
     "namespace": marked("in a private network of its own"),
@@ -53,6 +54,11 @@ def discovered(contract: Contract) -> str:
         one = contract.workers == 1
         facts.append(stated("1 worker") if one else stated("{number} workers", number=contract.workers))
     facts += protocol.habits
+    limits = (contract.silent_limit, contract.half_limit, contract.kept_limit)
+    if contract.lets_go:
+        seen = (duration(max(1, round(limit))) for limit in limits if limit is not None)
+        times = joined(dict.fromkeys(seen), ", ")
+        facts.append(stated("lets go of clients that do nothing ({times})", times=times))
     if contract.written:
         facts.append(stated("from the contract: {names}", names=", ".join(sorted(contract.written))))
     return joined(facts, "; ")
