@@ -56,12 +56,25 @@ def _descriptors(rule: str, case: Case, expected: str) -> Finding | NotExercised
     grown = _more(first.descriptors, second.descriptors)
     if sum(grown.values()) < _FEWEST:
         return None
+    if (asleep := next((look for look in looks if _sleeps_before_clients(look)), None)) is not None:
+        assert asleep.listener is not None
+        waiting = stated("{count} clients were still in the accept queue", count=asleep.listener.depth)
+        return NotExercised(waiting, unproven=True)
     clients = _between(case.transcript.scenario)
     got = stated(
         "{number} more after {clients} clients more, all of whom have gone", number=sum(grown.values()), clients=clients
     )
     evidence = tuple(line for pid in grown for line in _new_ones(pid, first, second))
     return Finding(rule, expected, got, evidence, facts=Facts("descriptors"))
+
+
+def _sleeps_before_clients(look: Snapshot) -> bool:
+    """Whether clients are in the accept queue, and the server sleeps: it may be in the middle of its answers.
+
+    One sleep of it looks like the next one, though each is another client's.
+    """
+    waits = look.listener is not None and look.listener.depth > 0
+    return waits and any(task.call in ("nanosleep", "clock_nanosleep") for task in look.tasks)
 
 
 def _new_ones(pid: int, first: Snapshot, second: Snapshot) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import pytest
 
 from gatecrash.model.contract import Contract
 from gatecrash.model.labels import FIRST_CROWD, SECOND_CROWD
+from gatecrash.model.processes import Task
 from gatecrash.model.scenario import Close, Connect, Fail, LiftLimit, LimitDescriptors
 from gatecrash.model.transcript import (
     CallTrace,
@@ -87,6 +88,25 @@ def test_a_descriptor_for_each_client_is_a_leak_and_a_log_file_is_none(
     rule: str, descriptors: int, outcome: str
 ) -> None:
     assert said(rule, crowds(at(descriptors=descriptors)), THREADS) == outcome
+
+
+SLEEP = Task(7, 7, "S", "clock_nanosleep", (0, 0, 0, 0, 0, 0), 1, 0, 0, False, 1.0)
+
+
+@pytest.mark.parametrize("rule", ["RES-01", "RES-02"])
+@pytest.mark.parametrize(
+    ("first", "second", "outcome"),
+    [
+        pytest.param(replace(at(depth=9), tasks=(SLEEP,)), at(descriptors=12), "unproven", id="at the first look"),
+        pytest.param(at(), replace(at(depth=9, descriptors=12), tasks=(SLEEP,)), "unproven", id="at the second look"),
+        pytest.param(at(), replace(at(descriptors=12), tasks=(SLEEP,)), "broken", id="when nobody waits any more"),
+        pytest.param(at(), at(depth=9, descriptors=12), "broken", id="and it does not sleep at all"),
+    ],
+)
+def test_a_server_that_sleeps_while_clients_wait_may_be_amid_its_answers(
+    rule: str, first: Snapshot, second: Snapshot, outcome: str
+) -> None:
+    assert said(rule, crowds(second, first=first), THREADS) == outcome
 
 
 @pytest.mark.parametrize(
