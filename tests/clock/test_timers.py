@@ -279,6 +279,24 @@ def test_a_timer_of_a_program_in_c_comes_in_its_time(start: Start, name: str) ->
     assert start(c=PREAMBLE + MAIN % body, flags=STRICT).run() == said
 
 
+#: A timer for each of many clients, who is let go, with it, when that comes: nothing is told of it behind that.
+CLOSED = TIMERFD.replace("int fd", "int fd, all[64], e = epoll_create1(0), late = 0; struct epoll_event v; fd") % (
+    "CLOCK_MONOTONIC"
+) + (
+    "for (int i = 0; i < 64; i++) { all[i] = timerfd_create(CLOCK_MONOTONIC, 0); s = spec(30 + i % 4, 0);"
+    " v = (struct epoll_event){.events = EPOLLIN, .data.u32 = i};"
+    " timerfd_settime(all[i], 0, &s, NULL); epoll_ctl(e, EPOLL_CTL_ADD, all[i], &v); }"
+    "for (int left = 64; left;) { epoll_wait(e, &v, 1, -1); int i = (int)v.data.u32;"
+    " if (all[i] < 0) { late++; continue; } close(all[i]); all[i] = -1; left--; }"
+    "while (epoll_wait(e, &v, 1, 0) > 0 && late < 1000) late++;"
+    "SAY(\"%d\", late);"
+)  # fmt: skip
+
+
+def test_a_timer_that_its_owner_closes_when_it_comes_does_not_come_again(start: Start) -> None:
+    assert start(c=PREAMBLE + MAIN % CLOSED, flags=STRICT).run() == "0 at 33\n"
+
+
 @pytest.mark.parametrize("name", TIMERFDS)
 def test_a_timer_that_is_a_descriptor_comes_in_its_time(start: Start, name: str) -> None:
     body, said = TIMERFDS[name]

@@ -12,8 +12,8 @@ import fcntl
 import os
 import re
 import struct
+import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
 
 from gatecrash.instruments import borrowing, procfs, waits
 from gatecrash.instruments.clock.spans import Setting, read_setting, unpacked, write_setting
@@ -25,6 +25,7 @@ from gatecrash.sandbox.namespaces import checked
 _TFD_TIMER_ABSTIME = 1
 _SET_TICKS = 0x40085400  # TFD_IOC_SET_TICKS (linux/timerfd.h)
 _TICKS = re.compile(rb"ticks: (\d+)")
+_SOON = 5_000_000  # nanoseconds in which the copy that a timer was set through is closed
 _KCMP = {"x86_64": 312, "aarch64": 272}
 _KCMP_FILE = 0
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -79,47 +80,55 @@ class TimerDescriptors:
         """So many less are left of each; why that is refused, where it is."""
         if not self.used:
             return None
+        came = False
+        moved: list[tuple[int, int]] = []
         try:
-            with ExitStack() as stack:
-                copies: list[int] = []
-                for _, pid, number in self.coming(pids):
-                    copy = _borrow(stack, pid, number)
-                    if copy is not None and not any(_same(copy, other) for other in copies):
-                        copies.append(copy)
-                for copy in copies:
-                    _move_on(copy, nanoseconds)
+            for _, pid, number in self.coming(pids):
+                if not any(_same((pid, number), other) for other in moved):
+                    moved.append((pid, number))
+                    came = _moved_on(pid, number, nanoseconds) or came
         except OSError as error:
             return stated("its timers cannot be moved on: {reason}", reason=error.strerror or str(error))
+        if came:
+            time.sleep(_SOON / 1e9)
         return None
 
 
-def _borrow(stack: ExitStack, pid: int, number: int) -> int | None:
-    """None for what is gone meanwhile. Raises OSError where nothing is lent."""
+def _moved_on(pid: int, number: int, passed: int) -> bool:
+    """Whether it comes by then, _SOON. Raises OSError where nothing is lent.
+
+    A copy keeps what its owner closes in the owner's epoll set (epoll(7), question 6), where it is told of for ever: a
+    timer is closed by whoever it comes for. So there is one copy at a time, and none any more when the timer comes.
+    """
     try:
-        return stack.enter_context(borrowing.borrowed_timer(pid, number))
+        with borrowing.borrowed_timer(pid, number) as copy:
+            return _move_on(copy, passed)
     except Gone:
         if (refused := borrowing.refused()) is not None:
             raise OSError(refused) from None
-        return None
+        return False
 
 
-def _move_on(copy: int, passed: int) -> None:
+def _move_on(copy: int, passed: int) -> bool:
     before = _gettime(copy)  # which also counts what has come since the kernel last did
     if not before.value:
-        return
+        return False
+    left, interval, ticks = before.value - passed, before.interval, _unread(copy)
+    if left <= 0 and interval:
+        come = -left // interval + 1
+        left, ticks = left + come * interval, ticks + come
+    then = _settime(copy, 0, Setting(max(left, _SOON), interval))
+    by_itself = not then.value or then.value > before.value  # just now, and setting it has made that undone
+    if by_itself:
+        _settime(copy, 0, Setting(_SOON, interval))
+    if ticks:
+        _expire(copy, ticks, interval)
+    return by_itself or left <= _SOON
+
+
+def _unread(copy: int) -> int:
     ticks = _TICKS.search(procfs.read(f"/proc/self/fdinfo/{copy}"))
-    unread = int(ticks[1]) if ticks else 0
-    left, come = before.value - passed, 0
-    if left <= 0:
-        come = -left // before.interval + 1 if before.interval else 1
-        left = left + come * before.interval if before.interval else 0
-    then = _settime(copy, 0, Setting(left, before.interval))
-    if not come and (not then.value or then.value > before.value):  # it has come by itself just now
-        come = 1
-        if not before.interval:
-            _settime(copy, 0, Setting(0))
-    if unread + come:
-        _expire(copy, unread + come, before.interval)
+    return int(ticks[1]) if ticks else 0
 
 
 def _expire(copy: int, ticks: int, interval: int) -> None:
@@ -143,7 +152,8 @@ def _settime(copy: int, flags: int, setting: Setting) -> Setting:
     return unpacked(before.raw) or Setting(0)
 
 
-def _same(one: int, other: int) -> bool:
-    """Whether two descriptors of ours are one timer, which processes share after a fork (kcmp(2))."""
-    number, ours = _KCMP[os.uname().machine], os.getpid()
-    return checked(int(_libc.syscall(number, ours, ours, _KCMP_FILE, one, other)), "kcmp") == 0
+def _same(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two descriptors of processes are one timer, which these share after a fork (kcmp(2))."""
+    number = _KCMP[os.uname().machine]
+    (pid, descriptor), (its_pid, its_descriptor) = one, other
+    return int(_libc.syscall(number, pid, its_pid, _KCMP_FILE, descriptor, its_descriptor)) == 0
