@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,8 @@ from gatecrash.engine.preparation import OpenTarget, SessionPool
 from gatecrash.engine.profiles import profile
 from gatecrash.engine.properties import properties
 from gatecrash.engine.suite_run import try_property
+from gatecrash.instruments.stillness import Limit
+from gatecrash.model.processes import Task
 from gatecrash.model.scenario import Connect, LetTimePass, Receive, Send, Settle, scenario
 from gatecrash.model.transcript import Ended, Got, Silent, TimePassed, Transcript
 from gatecrash.model.verdicts import Verdict
@@ -83,6 +85,29 @@ while True:
     for one in [one for one in came if now - came[one] > 45]:
         del came[one]
         one.close()
+"""
+#: As a virtual machine's: threads that tick often and seldom, and one for each client, who may be silent for 20 s.
+TICKS_APART = """
+import socket, sys, threading, time
+
+def tick(every):
+    while True:
+        time.sleep(every)
+
+def serve(client):
+    client.settimeout(20)
+    try:
+        while data := client.recv(4096):
+            client.sendall(data)
+    except OSError:
+        pass
+    client.close()
+
+for every in (0.05, 0.3, 1, 60):
+    threading.Thread(target=tick, args=(every,), daemon=True).start()
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=64)
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
 """
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -173,6 +198,34 @@ def test_who_is_there_is_let_go_about_its_time_by_a_loop_that_ticks_often(pool: 
     )
     assert 45 <= before < 100
     assert played.passed(1) == pytest.approx(600.0, abs=0.5)
+
+
+def test_a_limit_is_seen_in_its_time_behind_many_ticks(pool: SessionPool) -> None:
+    target = opened(pool, "", TICKS_APART)
+    played = target.session.play(scenario(Connect("A"), LetTimePass(600.0), Connect("B")))
+    told = [event for event in played.events if isinstance(event, TimePassed | Ended)]
+    assert kinds(played, TimePassed, Ended) == [TimePassed, Ended, TimePassed]
+    assert isinstance(told[0], TimePassed)
+    assert 18 < told[0].seconds < 22
+
+
+def test_ticks_may_be_late_while_a_server_is_looked_at(pool: SessionPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = opened(pool, "", TICKS_APART)
+    clock = target.session.server().clock
+    assert clock is not None
+    expire, expired = clock.expire, list[object]()
+
+    def counted(tasks: Iterable[Task] | None = None) -> Limit | None:
+        expired.append(one := expire(tasks))
+        return one
+
+    monkeypatch.setattr(clock, "expire", counted)
+    played = target.session.play(scenario(Connect("A"), Settle("there")))
+    look = played.look("there")
+    assert look is not None
+    assert look.connection("A") is not None
+    assert played.skipped > 15
+    assert len(expired) < 120
 
 
 def test_what_rests_on_skipped_time_is_played_once_in_real_time(pool: SessionPool) -> None:

@@ -7,13 +7,16 @@ where it was is at rest; the limit of a client who is there is spared where noth
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Iterable
+from collections.abc import Container, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from gatecrash.instruments.looking import Watch
 from gatecrash.instruments.rest import Rest
 from gatecrash.instruments.stillness import Limit, Quiet, Span, Stillness, TargetClock
 from gatecrash.model.processes import Task
+
+#: Seconds: what else is due is not brought so near that it may end by itself meanwhile.
+_SHORT_OF = 0.2
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,14 @@ class Elapsing:
                 break
             if self._is_spared(rest, held[0], passed):
                 return rest.resting()
+            if (ahead := stride(held, expired, self.span.late)) > 0:
+                self.clock.advance(ahead)
+                passed += ahead
+                later = self.watch.rest()
+                if not isinstance(later, Rest):
+                    return later
+                rest = later
+                continue
             if (one := self.clock.expire(rest.tasks)) is not None:
                 passed += max(one.left, 0.0)
             elif self.watch.patience.over:  # it ended by itself, again and again
@@ -50,7 +61,7 @@ class Elapsing:
             if not later.same_calls(rest, one.pid if one is not None and one.timer is not None else None):
                 since, expired = passed, set()
             elif one is not None:
-                expired.add(_name(one))
+                expired.add(name_of(one))
             rest = later
             self.span.after()
         return Quiet(rest.tasks, rest.queues)
@@ -71,10 +82,22 @@ class Elapsing:
             task.tid in expired or passed + (task.timed or 0.0) > self.span.horizon or self._spares(task, passed)
             for task in rest.timed()
         ) and all(
-            _name(timer) in expired or passed + timer.left > self.span.horizon or self._is_spared(rest, timer, passed)
+            name_of(timer) in expired or passed + timer.left > self.span.horizon or self._is_spared(rest, timer, passed)
             for timer in timers
         )
 
 
-def _name(limit: Limit) -> Hashable:
+def stride(held: Sequence[Limit], ticks: Container[Hashable], late: float) -> float:
+    """Seconds that pass at once: short of whatever is no tick, and until the first tick is so late; 0 where one comes.
+
+    A virtual machine ticks twenty times a second, and has a thread that looks round once in a minute.
+    """
+    come_late = [one.left + late for one in held if one.timer is None and name_of(one) in ticks]
+    others = [one.left - _SHORT_OF for one in held if one.timer is not None or name_of(one) not in ticks]
+    ahead = min((*come_late, *others), default=0.0)
+    return ahead if held and held[0].left < ahead else 0.0
+
+
+def name_of(limit: Limit) -> Hashable:
+    """Whose it is: of a task, the same for each wait of it."""
     return limit.tid if limit.timer is None else (limit.pid, limit.timer)

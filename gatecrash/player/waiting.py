@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from gatecrash.errors import UsageError
-from gatecrash.instruments import quiescence
+from gatecrash.instruments import elapsing, quiescence
 from gatecrash.instruments.patience import OwnTime, Patience
 from gatecrash.instruments.quiescence import Quiet, Resting, Span, Spinning, Stillness, TargetClock
 from gatecrash.instruments.spinning import SPIN_WINDOW
@@ -37,6 +37,8 @@ _ONE_BY_ONE = 64
 _STRIDES = 16
 #: Seconds of the target's own time in which what ends is a loop's tick, and no client's limit.
 _A_TICK = 1.5
+#: Seconds by which a tick may be late while a server is only looked at.
+_LATE = 2.0
 #: Seconds: a thread that sleeps for an hour in a loop is there to keep the program alive, not for its clients.
 _A_LONG_SLEEP = 600.0
 
@@ -226,7 +228,7 @@ class Waiter:
 
     def _short_span(self) -> Span:
         """For what is only looked at: whoever is there stays there."""
-        return Span(self.horizon, spared=max(_A_TICK, self.ticks.linger), spare=self.spare)
+        return Span(self.horizon, spared=max(_A_TICK, self.ticks.linger), late=_LATE, spare=self.spare)
 
     def let_pass(self, seconds: float) -> Passed:
         """Let so many seconds pass for the server; returns how many did: where time is real, no more than patience."""
@@ -235,6 +237,7 @@ class Waiter:
             return Passed(self._wait_for_real(seconds))
         began, left = clock.skipped, seconds
         watched: float | None = seconds
+        ticks: set[Hashable] = set()
         wakes = Wakes(lambda: time.monotonic() + clock.skipped)
         for _ in range(_ONE_BY_ONE):
             still = self._come_to_rest()
@@ -245,15 +248,28 @@ class Waiter:
                 break
             if (one := clock.expire(still.tasks)) is not None:
                 wakes.note(one.tid, one.whole)
+                ticks.add(elapsing.name_of(one))
             left = seconds - (clock.skipped - began)
         else:
             watched = None
-        for stride in _strides(left, whole=watched is not None):
-            if not isinstance(self._come_to_rest(), Quiet | Resting):
-                break
-            clock.advance(min(stride, seconds - (clock.skipped - began)))
-            self._let_late_ones_go(clock)
+        self._pass_in_strides(clock, began + seconds, ticks, left / _STRIDES)
         return Passed(clock.skipped - began, wakes.most_often(watched))
+
+    def _pass_in_strides(self, clock: TargetClock, until: float, ticks: set[Hashable], late: float) -> None:
+        """Until so much of its time is skipped: a tick may be `late`, whatever else is due comes in its time."""
+        for last in (*[False] * _ONE_BY_ONE, True):
+            still = self._come_to_rest()
+            left = until - clock.skipped
+            if left <= 0 or not isinstance(still, Quiet | Resting):
+                return
+            held = clock.held(still.tasks)
+            nothing = last or not held or held[0].left > left
+            ahead = left if nothing else min(left, elapsing.stride(held, ticks, late))
+            if ahead > 0:
+                clock.advance(ahead)
+                self._let_late_ones_go(clock)
+            elif (one := clock.expire(still.tasks)) is not None:
+                ticks.add(elapsing.name_of(one))
 
     def _let_late_ones_go(self, clock: TargetClock) -> None:
         """Whose time is up finds it so before anybody comes: to a wait of a second that took an hour, who came in
@@ -295,13 +311,6 @@ class Waiter:
     def _where(self, still: Stillness) -> tuple[BlockedTask, ...]:
         tasks = (still.task,) if isinstance(still, Spinning) else still.tasks
         return tuple(self.server.where(task) for task in tasks[:8])
-
-
-def _strides(seconds: float, *, whole: bool) -> tuple[float, ...]:
-    """`whole`: in one, for nothing is to happen in it."""
-    if seconds <= 0:
-        return ()
-    return (seconds,) if whole else (seconds / _STRIDES,) * _STRIDES
 
 
 def _ready(sock: socket.socket, events: int, timeout_ms: int) -> bool:
