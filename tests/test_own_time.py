@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,20 @@ for every in (0.05, 0.3, 1, 60):
 listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=64)
 while True:
     threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+"""
+SLEEPS_FOR_EACH = """
+import select, socket, sys, time
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=64)
+while True:
+    select.select([listener], [], [])
+    there = []
+    while select.select([listener], [], [], 0)[0]:
+        there.append(listener.accept()[0])
+        there[-1].recv(4096)
+    for client in there:
+        time.sleep(1)
+        client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n")
+        client.close()
 """
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -249,3 +264,13 @@ def test_where_time_is_real_the_report_says_so(tmp_path: Path, monkeypatch: pyte
         assert target.session.server().clock is None
         said = [note for note in target.prepared.notes if "in real time" in note]
     assert [note.partition(": ")[2] for note in said] == ["ptrace: not permitted."]
+
+
+def test_a_rule_about_time_is_not_held_to_real_time(pool: SessionPool) -> None:
+    source = pool.folder.parent / "server.py"
+    source.write_text(SLEEPS_FOR_EACH)
+    target = pool.open(str(source))
+    assert target is not None
+    target.session.suppose(replace(target.session.contract, concurrency="thread"))
+    found = verdict(target, "TIME-09")
+    assert (found.outcome, found.in_real_time) == ("fail", False)
