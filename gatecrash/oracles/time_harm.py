@@ -8,7 +8,7 @@ from dataclasses import replace
 from gatecrash.language import marked, stated
 from gatecrash.model import labels
 from gatecrash.model.facts import About, Facts
-from gatecrash.model.scenario import Receive
+from gatecrash.model.scenario import LetTimePass, Receive
 from gatecrash.model.snapshot import Snapshot
 from gatecrash.model.transcript import Connected, Ended, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
@@ -32,6 +32,8 @@ def limit_ends_one_connection(case: Case) -> Ruling:
     if first not in gone:
         return time_was_real(transcript) or no_limit_seen(transcript)
     moment = next(event.step for event in transcript.of(first) if isinstance(event, Ended))
+    if transcript.server_ended is not None and not isinstance(transcript.scenario.steps[moment], LetTimePass):
+        return server_gone(transcript)  # of what somebody did: no time passed
     there = [name for name in others if _span(transcript, name)[0] < moment <= _span(transcript, name)[1]]
     late = [name for name in others if _span(transcript, name)[0] > moment][:1]
     if not there and not late:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from gatecrash.model import labels
-from gatecrash.model.scenario import LetTimePass, Receive
+from gatecrash.model.scenario import LetTimePass, Receive, Send
 from gatecrash.model.snapshot import Snapshot
 from gatecrash.model.transcript import Ended, Event, ServerEnded, TimePassed, Transcript
 from gatecrash.model.verdicts import Finding
@@ -27,6 +27,11 @@ def another(second: Part, last: list[Part], *gone: Event, end: ServerEnded | Non
     return played(begun, last, ends=end)
 
 
+def ended_by_another() -> Transcript:
+    """Its end is A's, too, who had waited for a while."""
+    return played(comes("A"), passes(27), comes("B"), (Send("B", GET), [LET_GO]), CUT_OFF, ends=ServerEnded(0, -11))
+
+
 LET_GO = Ended(0, "A", "FIN")
 SERVED, THEN = gets("B", OK), asks("C")
 
@@ -38,6 +43,7 @@ SERVED, THEN = gets("B", OK), asks("C")
         pytest.param(another(CUT_OFF, THEN, LET_GO), "broken", id="B is cut off"),
         pytest.param(another(SERVED, asks("C", b""), LET_GO), "broken", id="C gets nothing"),
         pytest.param(another(CUT_OFF, [comes("C")], LET_GO, end=ServerEnded(0, -14)), "broken", id="the server ends"),
+        pytest.param(ended_by_another(), "not exercised", id="what B says ends the server"),
         pytest.param(another(SERVED, THEN), "not exercised", id="nobody is let go"),
         pytest.param(another(CUT_OFF, THEN), "not exercised", id="nobody is let go, and B is not served"),
         pytest.param(played(comes("A"), passes(600, LET_GO)), "not exercised", id="nobody else is there"),
