@@ -48,7 +48,7 @@ class Elapsing:
                 break
             if self._is_spared(rest, held[0], passed):
                 return rest.resting()
-            if (ahead := stride(held, expired, self.span.late)) > 0:
+            if (ahead := self._stride(held, expired, passed - since)) > 0 and passed + ahead < self.span.horizon:
                 self.clock.advance(ahead)
                 passed += ahead
                 later = self.watch.rest()
@@ -72,6 +72,10 @@ class Elapsing:
             rest = later
             self.span.after()
         return Quiet(rest.tasks, rest.queues)
+
+    def _stride(self, held: Sequence[Limit], ticks: Container[Hashable], unchanged: float) -> float:
+        """Where a tick may be late, it may be as late as all has been unchanged for."""
+        return stride(held, ticks, max(self.span.late, unchanged)) if self.span.late else 0.0
 
     def _is_spared(self, rest: Rest, limit: Limit, passed: float) -> bool:
         """Whether this limit is a client's who is there, and no tick; a timer is that of all that its process does."""

@@ -97,8 +97,9 @@ class Span:
     `horizon`: no limit that is due later is let expire. `spare`: a task whose limit is that of a client who is there,
     and would lose its connection by it; only in the first `spared` seconds is it let expire, as a tick. `least`: a
     server that wakes by itself, and comes back to where it was, is watched for so long: the tick that comes first may
-    hide a later one. `late`: so late a tick may come that has come before, as on a busy machine. `enough` says that
-    what is waited for has come, `after` is called when a limit has expired and all is still again.
+    hide a later one. `late`: so late a tick may come that has come before, as on a busy machine; later, where all has
+    been unchanged for longer; never, where it is 0. `enough` says that what is waited for has come, `after` is called
+    when a limit has expired and all is still again.
     """
 
     horizon: float
