@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from gatecrash.language import joined, stated
@@ -188,6 +189,15 @@ def _as_the_first(case: Case, first: str, client: str) -> Ruling:
     return Finding("RESP-24", expected, got, difference=departure(case, client))
 
 
+_USUAL_FIELD = re.compile(rb"[^:]*: (?![ \t])|[^:]*: ?$")
+
+
+def _unlike_others(request: bytes) -> bytes | None:
+    """The first field that has not one space behind its colon: any white space may be there (RFC 9112 5)."""
+    fields = request.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+    return next((field for field in fields if not _USUAL_FIELD.match(field)), None)
+
+
 @oracle("RESP-27")
 def answer_is_a_success(case: Case) -> Ruling:
     """No well-formed request for a path that is known to exist is refused."""
@@ -199,6 +209,12 @@ def _success(case: Case, client: str) -> Ruling:
     refused = next((answer for answer in answers if answer.status >= 400), None)
     if refused is not None:
         line = shown(f"{refused.status} ".encode() + refused.reason)
-        got = stated("{client}'s request for {path} got {line}", client=client, path=case.contract.http.path, line=line)
+        values = {"client": client, "path": case.contract.http.path, "line": line}
+        field = _unlike_others(case.transcript.sent.get(client, b""))
+        got = (
+            stated("{client}'s request for {path} got {line}", **values)
+            if field is None
+            else stated("{client}'s request for {path}, with {field}, got {line}", field=shown(field), **values)
+        )
         return Finding("RESP-27", stated("a status below 400 for a path that is known to exist"), got)
     return Held() if any(headed(answer) and answer.status >= 200 for answer in answers) else no_answer(case, client)

@@ -20,6 +20,7 @@ from gatecrash.model.transcript import (
 )
 from gatecrash.model.verdicts import Finding, NotExercised, Plain
 from gatecrash.protocols.http import get_request, post_request
+from gatecrash.rulebook import load
 from tests.oracles.answering import (
     CONTRACT,
     FIN,
@@ -191,6 +192,17 @@ def test_an_answer_that_changes_at_each_start_is_not_compared() -> None:
 )
 def test_a_path_that_exists_is_a_success(came: Sequence[Came], said: str) -> None:
     assert kind(ruling("RESP-27", *asks(GET, *came))) == said
+
+
+def test_a_refusal_names_the_field_that_is_written_unlike_others() -> None:
+    tab = GET.replace(b"Host: ", b"Host:\t")
+    plain, told = (ruling("RESP-27", *asks(one, answer(status="400 Bad Request"))) for one in (GET, tab))
+    assert isinstance(plain, Finding)
+    assert isinstance(told, Finding)
+    assert plain.got == 'A\'s request for / got "400 Bad Request"'
+    assert told.got == 'A\'s request for /, with "Host:\\tlocalhost", got "400 Bad Request"'
+    rule = load().get("RESP-27")
+    assert [one.likeliest(said)[0].signs != () for one, said in ((rule, plain.got), (rule, told.got))] == [False, True]
 
 
 def test_the_request_is_told_where_it_is_not_the_plain_one() -> None:
