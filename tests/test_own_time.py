@@ -215,6 +215,13 @@ def test_who_is_there_is_let_go_about_its_time_by_a_loop_that_ticks_often(pool: 
     assert played.passed(1) == pytest.approx(600.0, abs=0.5)
 
 
+def test_whether_ticks_were_late_is_told(pool: SessionPool) -> None:
+    target = opened(pool, "", TICKS)
+    hour, half_a_minute = (target.session.play(scenario(LetTimePass(seconds))) for seconds in (3600.0, 30.0))
+    assert hour.ticked_late(0)
+    assert not half_a_minute.ticked_late(0)
+
+
 def test_a_limit_is_seen_in_its_time_behind_many_ticks(pool: SessionPool) -> None:
     target = opened(pool, "", TICKS_APART)
     played = target.session.play(scenario(Connect("A"), LetTimePass(600.0), Connect("B")))

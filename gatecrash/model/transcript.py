@@ -203,12 +203,14 @@ class TimePassed(Event):
     """So many `seconds` passed for the server while it did nothing; `skipped`: its clocks were moved on.
 
     `wakes`: how often a second, by its own clock, the task of it that woke most often did so for a limit of its own;
-    counted where a step let the time pass.
+    counted where a step let the time pass. `late`: it has ticks, and not each of them came in its time: who counts
+    them has counted too few.
     """
 
     seconds: float
     skipped: bool = True
     wakes: float = 0.0
+    late: bool = False
 
     def line(self) -> str:
         if self.skipped:
@@ -419,6 +421,10 @@ class Transcript:
         """How often a second a task of the server woke for a limit of its own while this step let time pass."""
         passed = (event for event in self.events if isinstance(event, TimePassed) and event.step == step)
         return max((event.wakes for event in passed), default=0.0)
+
+    def ticked_late(self, step: int) -> bool:
+        """Whether ticks of the server's were late while this step let time pass."""
+        return any(isinstance(event, TimePassed) and event.step == step and event.late for event in self.events)
 
     @property
     def server_ended(self) -> ServerEnded | None:

@@ -33,13 +33,17 @@ _DID = {
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A client that did nothing while time passed. `after`: seconds until it was let go, or None; `told`: by words."""
+    """A client that did nothing while time passed. `after`: seconds until it was let go, or None; `told`: by words.
+
+    `late`: the server has ticks that did not all come, and may count them.
+    """
 
     client: str
     kind: Kind
     seconds: float
     after: float | None
     told: bool
+    late: bool
     look: Snapshot | None
 
     @property
@@ -78,7 +82,7 @@ def _ruled(rule: str, case: Case, kinds: tuple[Kind, ...], expected: str) -> Rul
 
 def _still_there(rule: str, expected: str, left: _Waiting, gone: _Waiting) -> Ruling:
     """Proven where the server rests without a time limit: then it waits for this client for ever."""
-    if left.look is None or left.look.still != "quiet":
+    if left.look is None or left.look.still != "quiet" or left.late:
         return NotExercised(
             stated("something of the server's wakes by itself, and may yet end {client}", client=left.client)
         )
@@ -117,7 +121,7 @@ def promised_limit_is_kept(case: Case) -> Ruling:
         return Held()
     expected = stated("a client that does nothing for {time} is let go", time=duration(case.contract.idle_limit or 0))
     where = left.look.where if left.look is not None else ()
-    quiet = left.look is not None and left.look.still == "quiet"
+    quiet = left.look is not None and left.look.still == "quiet" and not left.late
     return Finding("TIME-13", expected, _is_there(left), where, conclusive=quiet, facts=Facts("connection"))
 
 
@@ -174,4 +178,4 @@ def _waiting(case: Case, client: str, gone: dict[str, float]) -> _Waiting | None
         return None
     told = any(isinstance(event, Got) and event.step >= waits for event in transcript.of(client))
     look = transcript.look(labels.had_its_time(client))
-    return _Waiting(client, kind, transcript.passed(waits), gone.get(client), told, look)
+    return _Waiting(client, kind, transcript.passed(waits), gone.get(client), told, transcript.ticked_late(waits), look)

@@ -134,7 +134,7 @@ class Stage:
         self.finish_last()
         self.events.append(event)
 
-    def note_time(self, *, all_of_it: bool = False, wakes: float = 0.0) -> None:
+    def note_time(self, *, all_of_it: bool = False, wakes: float = 0.0, late: bool = False) -> None:
         """Write down what was skipped of the server's time since the last event; less than counts waits for more."""
         clock = self.server.clock
         if clock is None:
@@ -146,7 +146,7 @@ class Stage:
             return
         self._skipped = clock.skipped
         self.skipped += passed
-        self.pass_time(TimePassed(self.index, passed, wakes=wakes))
+        self.pass_time(TimePassed(self.index, passed, wakes=wakes, late=late))
 
     def skipped_in_all(self) -> float:
         """Seconds of the server's time that were skipped in this scenario, those included that no event tells of."""
@@ -158,8 +158,8 @@ class Stage:
         self.finish_last()
         last = self.events[-1] if self.events else None
         if isinstance(last, TimePassed) and (last.step, last.skipped) == (event.step, event.skipped):
-            wakes = max(last.wakes, event.wakes)
-            self.events[-1] = replace(last, seconds=last.seconds + event.seconds, wakes=wakes)
+            wakes, late = max(last.wakes, event.wakes), last.late or event.late
+            self.events[-1] = replace(last, seconds=last.seconds + event.seconds, wakes=wakes, late=late)
         else:
             self.events.append(event)
 

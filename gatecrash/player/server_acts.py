@@ -137,7 +137,7 @@ def _let_time_pass(step: LetTimePass, stage: Stage) -> None:
     passed = stage.waiter.let_pass(step.seconds)
     if not skipping:
         stage.pass_time(TimePassed(stage.index, passed.seconds, skipped=False))
-    stage.note_time(all_of_it=True, wakes=passed.wakes)
+    stage.note_time(all_of_it=True, wakes=passed.wakes, late=passed.late)
 
 
 @act.register

@@ -32,6 +32,8 @@ _LONGEST_PROOF = 0.7
 _WATCHED = 10.0
 #: Time limits that are let expire one by one when time passes; then the rest of the time passes in strides.
 _ONE_BY_ONE = 64
+#: A limit of half a minute may be counted in tenths of a second.
+_A_MINUTE, _TICKS_OF_A_MINUTE = 60.0, 400
 #: The strides in which the rest of the time passes for one that ticks: each of its ticks may be that late on a busy
 #: machine, and a client who is there is let go at its time, not at the end.
 _STRIDES = 16
@@ -58,10 +60,11 @@ _REACHED = Waited(True)
 
 @dataclass(frozen=True)
 class Passed:
-    """How much time was let pass, in seconds of the target's; `wakes`: see model.transcript.TimePassed."""
+    """How much time was let pass, in seconds of the target's; `wakes`, `late`: see model.transcript.TimePassed."""
 
     seconds: float
     wakes: float = 0.0
+    late: bool = False
 
 
 def errno_number(name: str) -> int:
@@ -239,7 +242,7 @@ class Waiter:
         watched: float | None = seconds
         ticks: set[Hashable] = set()
         wakes = Wakes(lambda: time.monotonic() + clock.skipped)
-        for _ in range(_ONE_BY_ONE):
+        for _ in range(_ONE_BY_ONE if seconds > _A_MINUTE else _TICKS_OF_A_MINUTE):
             still = self._come_to_rest()
             if not isinstance(still, Quiet | Resting):
                 break
@@ -252,24 +255,30 @@ class Waiter:
             left = seconds - (clock.skipped - began)
         else:
             watched = None
-        self._pass_in_strides(clock, began + seconds, ticks, left / _STRIDES)
-        return Passed(clock.skipped - began, wakes.most_often(watched))
+        late = self._pass_in_strides(clock, began + seconds, ticks, left / _STRIDES)
+        return Passed(clock.skipped - began, wakes.most_often(watched), late)
 
-    def _pass_in_strides(self, clock: TargetClock, until: float, ticks: set[Hashable], late: float) -> None:
-        """Until so much of its time is skipped: a tick may be `late`, whatever else is due comes in its time."""
+    def _pass_in_strides(self, clock: TargetClock, until: float, ticks: set[Hashable], late: float) -> bool:
+        """Until so much of its time is skipped: a tick may be `late`, whatever else is due comes in its time.
+
+        Whether one was.
+        """
+        any_late = False
         for last in (*[False] * _ONE_BY_ONE, True):
             still = self._come_to_rest()
             left = until - clock.skipped
             if left <= 0 or not isinstance(still, Quiet | Resting):
-                return
+                return any_late
             held = clock.held(still.tasks)
-            nothing = last or not held or held[0].left > left
-            ahead = left if nothing else min(left, elapsing.stride(held, ticks, late))
+            nothing = not held or held[0].left > left
+            ahead = left if nothing or last else min(left, elapsing.stride(held, ticks, late))
             if ahead > 0:
+                any_late = any_late or not nothing
                 clock.advance(ahead)
                 self._let_late_ones_go(clock)
             elif (one := clock.expire(still.tasks)) is not None:
                 ticks.add(elapsing.name_of(one))
+        return any_late
 
     def _let_late_ones_go(self, clock: TargetClock) -> None:
         """Whose time is up finds it so before anybody comes: to a wait of a second that took an hour, who came in

@@ -28,6 +28,7 @@ def waits(
     told: bytes = b"",
     read: bool = True,
     skipped: bool = True,
+    late: bool = False,
 ) -> list[Part]:
     """A client of this kind, for whom 600 s pass, and that is let go `after` some of them (None: it is not)."""
     said: list[Part] = []
@@ -35,7 +36,7 @@ def waits(
         said = [sends(client, GET[:9], read=read)]
     if kind == "answered":
         said = [sends(client, GET), gets(client, OK)]
-    passed: list[Event] = [TimePassed(0, after or 600, skipped)]
+    passed: list[Event] = [TimePassed(0, after or 600, skipped, late=late)]
     passed += [Got(0, client, told)] if told else []
     passed += [] if after is None else [Ended(0, client, how), TimePassed(0, 600 - after, skipped)]
     seen = look(still=still, where=(CHILD,))
@@ -71,6 +72,12 @@ def test_where_nothing_happened_nothing_held(rule: str) -> None:
             "not exercised",
             "held",
             id="something wakes by itself",
+        ),
+        pytest.param(
+            played(waits("A", after=None, late=True), waits("B", "half")),
+            "not exercised",
+            "held",
+            id="its ticks were late, and it may count them",
         ),
         pytest.param(
             played(waits("A", after=20, skipped=False), ends=ServerEnded(0, 1)),
@@ -119,6 +126,7 @@ def test_a_limit_ends_a_connection_with_fin(made: Transcript, expected: Word) ->
         pytest.param(played(waits("A"), waits("B", "half")), "held", id="all are let go"),
         pytest.param(played(waits("A"), HALF_STAYS), "broken", id="half a request stays"),
         pytest.param(played(waits("A", after=None, still="resting")), "perhaps broken", id="something wakes by itself"),
+        pytest.param(played(waits("A", after=None, late=True)), "perhaps broken", id="its ticks were late"),
         pytest.param(played(waits("B", "half", after=None, told=TIMEOUT)), "held", id="408, and it stays"),
     ],
 )
