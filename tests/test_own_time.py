@@ -124,6 +124,19 @@ while True:
         client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n")
         client.close()
 """
+REAPS_SELDOM = SERVER.replace("signal.signal(signal.SIGCHLD, signal.SIG_IGN)", "ticks = 0").replace(
+    "    client, _ = listener.accept()",
+    """
+    if not select.select([listener], [], [], 1)[0]:
+        ticks += 1
+        try:
+            while ticks % 10 == 0 and os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            pass
+        continue
+    client, _ = listener.accept()""",
+)
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -213,6 +226,11 @@ def test_who_is_there_is_let_go_about_its_time_by_a_loop_that_ticks_often(pool: 
     )
     assert 45 <= before < 100
     assert played.passed(1) == pytest.approx(600.0, abs=0.5)
+
+
+def test_who_reaps_at_each_tenth_tick_is_not_said_to_reap_nobody(pool: SessionPool) -> None:
+    found = verdict(opened(pool, "    answer(client, heard(client))", REAPS_SELDOM), "FORK-02")
+    assert found.outcome == "pass"
 
 
 def test_whether_ticks_were_late_is_told(pool: SessionPool) -> None:

@@ -39,6 +39,7 @@ class Elapsing:
         since = passed = 0.0
         expired: set[Hashable] = set()
         sleeps: Counter[Hashable] = Counter()
+        count = 0
         while not self.span.enough():
             held = self.clock.held(rest.tasks)
             if not held or passed + held[0].left > self.span.horizon:
@@ -47,8 +48,10 @@ class Elapsing:
             if passed - since >= self.span.least and self._recurs(rest, timers, expired, passed):
                 break
             if self._is_spared(rest, held[0], passed):
+                if self._recurs(rest, timers, expired, passed):
+                    break
                 return rest.resting()
-            if (ahead := self._stride(held, expired, passed - since)) > 0 and passed + ahead < self.span.horizon:
+            if (ahead := self._stride(held, expired, passed - since, count)) > 0 and passed + ahead < self.span.horizon:
                 self.clock.advance(ahead)
                 passed += ahead
                 later = self.watch.rest()
@@ -58,6 +61,7 @@ class Elapsing:
                 continue
             if (one := self.clock.expire(rest.tasks)) is not None:
                 passed += max(one.left, 0.0)
+                count += 1
             elif self.watch.patience.over:  # it ended by itself, again and again
                 return rest.resting()
             later = self.watch.rest()
@@ -73,9 +77,11 @@ class Elapsing:
             self.span.after()
         return Quiet(rest.tasks, rest.queues)
 
-    def _stride(self, held: Sequence[Limit], ticks: Container[Hashable], unchanged: float) -> float:
+    def _stride(self, held: Sequence[Limit], ticks: Container[Hashable], unchanged: float, count: int) -> float:
         """Where a tick may be late, it may be as late as all has been unchanged for."""
-        return stride(held, ticks, max(self.span.late, unchanged)) if self.span.late else 0.0
+        if not self.span.late or count < self.span.exact:
+            return 0.0
+        return stride(held, ticks, max(self.span.late, unchanged))
 
     def _is_spared(self, rest: Rest, limit: Limit, passed: float) -> bool:
         """Whether this limit is a client's who is there, and no tick; a timer is that of all that its process does."""

@@ -98,14 +98,16 @@ class Span:
     and would lose its connection by it; only in the first `spared` seconds is it let expire, as a tick. `least`: a
     server that wakes by itself, and comes back to where it was, is watched for so long: the tick that comes first may
     hide a later one. `late`: so late a tick may come that has come before, as on a busy machine; later, where all has
-    been unchanged for longer; never, where it is 0. `enough` says that what is waited for has come, `after` is called
-    when a limit has expired and all is still again.
+    been unchanged for longer; never, where it is 0. `exact`: so many limits expire in their time before one may be
+    late: who looks round at each tenth tick has done so. `enough` says that what is waited for has come, `after` is
+    called when a limit has expired and all is still again.
     """
 
     horizon: float
     least: float = 0.0
     spared: float = 0.0
     late: float = 0.0
+    exact: int = 0
     spare: Callable[[Task], bool] = field(default=lambda task: False)
     enough: Callable[[], bool] = field(default=lambda: False)
     after: Callable[[], object] = field(default=lambda: None)

@@ -230,8 +230,19 @@ class Waiter:
         return Span(self.horizon, least=self.horizon if self.ticks.linger else min(_WATCHED, self.horizon))
 
     def _short_span(self) -> Span:
-        """For what is only looked at: whoever is there stays there."""
-        return Span(self.horizon, spared=max(_A_TICK, self.ticks.linger), late=_LATE, spare=self.spare)
+        """For what is only looked at: whoever is there stays there.
+
+        Who may be blamed for what is seen is watched to the horizon: it may reap its children at each tenth tick.
+        """
+        sure = self.ticks.linger > 0
+        return Span(
+            self.horizon,
+            least=self.horizon if sure else 0.0,
+            spared=max(_A_TICK, self.ticks.linger),
+            late=_LATE,
+            exact=_ONE_BY_ONE if sure else 0,
+            spare=self.spare,
+        )
 
     def let_pass(self, seconds: float) -> Passed:
         """Let so many seconds pass for the server; returns how many did: where time is real, no more than patience."""
