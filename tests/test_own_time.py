@@ -89,11 +89,13 @@ while True:
 """
 #: As a virtual machine's: threads that tick often and seldom, and one for each client, who may be silent for 20 s.
 TICKS_APART = """
-import socket, sys, threading, time
+import socket, sys, threading
+
+never = threading.Event()
 
 def tick(every):
     while True:
-        time.sleep(every)
+        never.wait(every)
 
 def serve(client):
     client.settimeout(20)
