@@ -235,6 +235,13 @@ def test_who_reaps_at_each_tenth_tick_is_not_said_to_reap_nobody(pool: SessionPo
     assert found.outcome == "pass"
 
 
+def test_what_a_rule_leaves_behind_is_watched_for_as_long(pool: SessionPool) -> None:
+    target = opened(pool, "    answer(client, heard(client))", REAPS_SELDOM)
+    one = next(one for one in properties() if one.rule == "RESP-01")
+    broken = [v.rule for v in try_property(one, target, "plain", profile("quick")) if v.outcome == "fail"]
+    assert not broken
+
+
 def test_whether_ticks_were_late_is_told(pool: SessionPool) -> None:
     target = opened(pool, "", TICKS)
     hour, half_a_minute = (target.session.play(scenario(LetTimePass(seconds))) for seconds in (3600.0, 30.0))
