@@ -7,7 +7,6 @@ where it was is at rest; the limit of a client who is there is spared where noth
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Container, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -18,9 +17,6 @@ from gatecrash.model.processes import Task
 
 #: Seconds: what else is due is not brought so near that it may end by itself meanwhile.
 _SHORT_OF = 0.2
-#: Who only sleeps may be serving one client after the other, and looks the same after each: a pause of a second for
-#: each of a dozen. It is taken to be back where it was when it has slept so often, and nothing else has come of it.
-_MERE_SLEEPS, _SLEEPS_IN_A_ROW = frozenset({"nanosleep", "clock_nanosleep"}), 16
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,6 @@ class Elapsing:
         """
         since = passed = 0.0
         expired: set[Hashable] = set()
-        sleeps: Counter[Hashable] = Counter()
         count = 0
         while not self.span.enough():
             held = self.clock.held(rest.tasks)
@@ -68,11 +63,9 @@ class Elapsing:
             if not isinstance(later, Rest):
                 return later
             if not later.same_calls(rest, one.pid if one is not None and one.timer is not None else None):
-                since, expired, sleeps = passed, set(), Counter()
+                since, expired = passed, set()
             elif one is not None:
-                sleeps[name_of(one)] += 1
-                if one.call not in _MERE_SLEEPS or sleeps[name_of(one)] >= _SLEEPS_IN_A_ROW:
-                    expired.add(name_of(one))
+                expired.add(name_of(one))
             rest = later
             self.span.after()
         return Quiet(rest.tasks, rest.queues)

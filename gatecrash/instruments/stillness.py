@@ -50,9 +50,6 @@ class Limit(Protocol):
     def tid(self) -> int: ...
 
     @property
-    def call(self) -> str: ...
-
-    @property
     def timer(self) -> int | None: ...
 
     @property
