@@ -82,6 +82,7 @@ def test_a_timed_wait_is_waited_out_before_silence_is_proven(tmp_path: Path) -> 
     assert seen.received("A") == b"hello\n"
 
 
+@pytest.mark.usefixtures("real_time")
 def test_a_wait_longer_than_patience_proves_nothing(tmp_path: Path) -> None:
     body = """
     def serve(client):
