@@ -187,7 +187,7 @@ def leaves_after(count: int) -> str:
 
 def tried_all(session: Session, rule: str, scenario: Scenario, examples: int) -> Trial:
     """The trial of a rule whose examples differ in nothing but what their last client is called."""
-    trial = Trial(load().get(rule), session, replace(FEW, examples=examples))
+    trial = Trial(load().get(rule), session, replace(FEW, examples=examples, seconds=600.0))
     last = st.integers(1, 10_000).map(lambda number: visit_of(f"L{number}", b"hello\n"))
     with suppress(RuleBroken):
         trial.verify(last.map(lambda steps: Scenario((*scenario.steps, *steps))))
