@@ -32,7 +32,7 @@ def stopped_serving(session: Session, transcript: Transcript) -> bool:
 
     A server that still serves was only met at a bad moment: what others left behind in it has not harmed it.
     """
-    if transcript.server_ended is not None:
+    if transcript.server_ended is not None or (session.running is not None and not session.running.serving()):
         return True
     visited = session.play_on_running(scenario(visit(_ONE_MORE, session.contract)))
     missing = None if visited is None else unserved(session.case(visited), _ONE_MORE)
