@@ -105,6 +105,14 @@ def stopped(tid: int, *, within: float, group: int = 0) -> int | None:
         nap = min(nap * 1.5, _LONGEST_NAP)
 
 
+def let_go(tid: int, number: int = 0) -> None:
+    """A stopped task goes on, with this signal if there is one; one that is gone is gone."""
+    try:
+        ptrace(DETACH, tid, 0, number)
+    except ProcessLookupError:
+        return
+
+
 def event(status: int) -> int:
     """The PTRACE_EVENT of a stop."""
     return status >> 16

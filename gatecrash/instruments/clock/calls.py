@@ -102,13 +102,6 @@ def executed(ahead_ns: Callable[[], int], too_late: Callable[[int], None]) -> Ha
         except (OSError, vdso.NoStub):
             pass
         finally:
-            _let_go(stopped, number)
+            tracing.let_go(stopped, number)
 
     return handle
-
-
-def _let_go(tid: int, number: int) -> None:
-    try:
-        tracing.ptrace(tracing.DETACH, tid, 0, number)
-    except ProcessLookupError:
-        return

@@ -125,10 +125,6 @@ class Clock:
         """
         return tuple(held for held, _ in self._coming(tasks))
 
-    def soonest(self) -> float | None:
-        """Seconds until the first of them, None when nobody waits for the clock."""
-        return next((one.left for one in self.held()), None)
-
     def _coming(self, tasks: Iterable[Task] | None) -> list[tuple[Held, _Ending]]:
         """The soonest first, each with what makes it come."""
         found = [(self._held(left, task), self._of_task(task)) for left, task in self._timed(tasks)]

@@ -44,7 +44,7 @@ class Expiry:
         except ProcessLookupError:  # killed meanwhile
             return False
         finally:
-            _let_go(task.tid)
+            tracing.let_go(task.tid)
 
     def _stop(self, tid: int) -> bool:
         try:
@@ -60,7 +60,7 @@ class Expiry:
             return False
         if tracing.event(status) == tracing.EVENT_STOP:
             return True
-        _let_go(tid, status >> 8 & 0xFF)  # a signal of its own came first
+        tracing.let_go(tid, status >> 8 & 0xFF)  # a signal of its own came first
         return False
 
     def _answered(self, task: Task, go_on: Callable[[], None]) -> bool:
@@ -93,7 +93,7 @@ class Expiry:
             if (status := tracing.stopped(tid, within=0.0)) is not None:
                 self._unstopped.discard(tid)
                 if status & 0xFF == 0x7F:
-                    _let_go(tid, 0 if tracing.event(status) else status >> 8 & 0xFF)
+                    tracing.let_go(tid, 0 if tracing.event(status) else status >> 8 & 0xFF)
 
 
 def _has_run(task: Task) -> bool:
@@ -108,13 +108,6 @@ def _is_in(task: Task, state: tracing.Registers) -> bool:
         return False
     count = ARGUMENTS.get(task.call, len(task.args))
     return tracing.arguments(state)[:count] == task.args[:count]
-
-
-def _let_go(tid: int, number: int = 0) -> None:
-    try:
-        tracing.ptrace(tracing.DETACH, tid, 0, number)
-    except ProcessLookupError:
-        return
 
 
 def _signal_waits(task: Task) -> bool:

@@ -34,7 +34,7 @@ def begin_again(tid: int) -> bool:
     except ProcessLookupError:
         return False
     finally:
-        _let_go(tid)
+        tracing.let_go(tid)
 
 
 def _given_back(tid: int) -> bool:
@@ -43,10 +43,3 @@ def _given_back(tid: int) -> bool:
         return False
     tracing.call_again(tid, state)
     return True
-
-
-def _let_go(tid: int) -> None:
-    try:
-        tracing.ptrace(tracing.DETACH, tid)
-    except ProcessLookupError:
-        return
