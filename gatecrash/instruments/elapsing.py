@@ -48,13 +48,8 @@ class Elapsing:
                 return rest.resting()
             if (ahead := self._stride(held, expired, passed - since, count)) > 0 and passed + ahead < self.span.horizon:
                 self.clock.advance(ahead)
-                passed += ahead
-                later = self.watch.rest()
-                if not isinstance(later, Rest):
-                    return later
-                rest = later
-                continue
-            if (one := self.clock.expire(rest.tasks)) is not None:
+                passed, one = passed + ahead, None
+            elif (one := self.clock.expire(rest.tasks)) is not None:
                 passed += max(one.left, 0.0)
                 count += 1
             elif self.watch.patience.over:  # it ended by itself, again and again
