@@ -135,6 +135,19 @@ def test_a_correct_server_whose_answers_change_breaks_no_rule(tmp_path: Path, ki
     assert (tmp_path / "index.html").read_text() == "<p>A student wrote this.</p>\n"
 
 
+BY_THE_CLOCK = """
+def respond(request, body):
+    return answer("200 OK", request.keep, b"%d\\n" % (time.time() // 3))
+"""
+
+
+def test_an_answer_that_changes_with_the_time_is_not_compared_across_a_pause(tmp_path: Path) -> None:
+    path = tmp_path / "server.py"
+    path.write_text(with_respond("python/http_thread.py", BY_THE_CLOCK))
+    verdicts = verdicts_on(path, frozenset({"TIME-11"}), only="time")
+    assert {rule: verdicts[rule].seen for rule in blamed(verdicts)} == {}
+
+
 @pytest.mark.skipif(find_compiler(".c") is None, reason="no C compiler here")
 def test_a_server_in_c_that_stores_and_removes_pages_breaks_no_rule(tmp_path: Path) -> None:
     verdicts = judged(tmp_path, "server.c", with_respond("c/http_fork.c", IN_C))

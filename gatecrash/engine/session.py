@@ -16,7 +16,7 @@ from gatecrash.instruments.ticks import TickMemory, Ticks, WaitPolicy
 from gatecrash.language import say
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
-from gatecrash.model.scenario import Connect, Receive, Scenario, StartOnTakenPort, optional_send, scenario
+from gatecrash.model.scenario import Connect, LetTimePass, Receive, Scenario, StartOnTakenPort, optional_send, scenario
 from gatecrash.model.transcript import Silent, Transcript
 from gatecrash.model.verdicts import Aspect, Case, Finding, Plain
 from gatecrash.player.play import Player
@@ -305,15 +305,18 @@ class Session:
                 if sent not in self._plain:
                     self._plain[sent] = self._ask(sent)
 
-    def learn_anew(self, scenario: Scenario) -> bool:
+    def learn_anew(self, asked: Scenario) -> bool:
         """Ask everything once more, twice, in its order, on a fresh server; whether the answers are others by now.
 
         What changes from one fresh server to the next, where the same was asked before, changes by itself. What changes
-        when it is asked again on the same one was changed by what was asked before.
+        when it is asked again on the same one was changed by what was asked before, or by the time that has passed
+        since: between the two passes as much as in the scenario.
         """
-        wanted = [sent for sent in self._asked_in(scenario) if sent in self._plain]
+        wanted = [sent for sent in self._asked_in(asked) if sent in self._plain]
         self.fresh()
         first = {sent: self._ask(sent) for sent in wanted}
+        if pauses := [step for step in asked.steps if isinstance(step, LetTimePass)]:
+            self.play(scenario(*pauses))
         second = {sent: self._ask(sent) for sent in wanted}
         protocol, changed = self.protocol, False
         safe, moves = all(protocol.changes_nothing(sent) for sent in wanted), dict[bytes, frozenset[Aspect]]()
@@ -326,7 +329,7 @@ class Session:
             self._plain[sent] = replace(now, varies=varies, moves=moves[sent] if safe else known.moves)
             self._before[sent] = before
             changed = changed or bool(parted - known.varies)
-        self._moved = (scenario, moves)
+        self._moved = (asked, moves)
         return changed
 
     def _asked_in(self, scenario: Scenario) -> tuple[bytes, ...]:

@@ -25,7 +25,8 @@ from gatecrash.sandbox.namespaces import checked
 _TFD_TIMER_ABSTIME = 1
 _SET_TICKS = 0x40085400  # TFD_IOC_SET_TICKS (linux/timerfd.h)
 _TICKS = re.compile(rb"ticks: (\d+)")
-_SOON = 5_000_000  # nanoseconds in which the copy that a timer was set through is closed
+_SOON = 10_000_000  # nanoseconds in which the copy that a timer was set through is closed, which is the next to happen
+_FAR = 1_000_000_000  # and those in which we are done with all that comes before
 _KCMP = {"x86_64": 312, "aarch64": 272}
 _KCMP_FILE = 0
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -117,13 +118,14 @@ def _move_on(copy: int, passed: int) -> bool:
     if left <= 0 and interval:
         come = -left // interval + 1
         left, ticks = left + come * interval, ticks + come
-    then = _settime(copy, 0, Setting(max(left, _SOON), interval))
+    then = _settime(copy, 0, Setting(left if left > _SOON else _FAR, interval))
     by_itself = not then.value or then.value > before.value  # just now, and setting it has made that undone
-    if by_itself:
+    comes = by_itself or left <= _SOON
+    if comes:
         _settime(copy, 0, Setting(_SOON, interval))
     if ticks:
         _expire(copy, ticks, interval)
-    return by_itself or left <= _SOON
+    return comes
 
 
 def _unread(copy: int) -> int:
