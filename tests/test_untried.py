@@ -20,6 +20,7 @@ from gatecrash.engine.worker_pool import Result, WorkerPool, WorkItem, work_item
 from gatecrash.model.contract import Contract, Protocol, Silence
 from gatecrash.model.launch import Launch
 from gatecrash.model.prepared import Prepared
+from gatecrash.model.scenario import Connect, LimitDescriptors, Receive, Step, scenario
 from gatecrash.model.verdicts import NOT_THEIRS, Finding, Verdict, merge
 from gatecrash.paths import tree_root
 from gatecrash.reports.words import closing, counts
@@ -79,8 +80,13 @@ def test_a_run_that_left_rules_out_for_time_does_not_conform() -> None:
     assert exit_codes.of_record(record_of(held, late, failure()), strict=False) == 1
 
 
+def fork_bomb(*steps: Step) -> Verdict:
+    finding = Finding("RES-06", "few", "it had 2000 processes")
+    return Verdict("RES-06", "fail", finding=finding, scenario=scenario(*steps))
+
+
 def test_nothing_is_seen_of_a_server_that_forks_without_end() -> None:
-    broken = Verdict("RES-06", "fail", finding=Finding("RES-06", "few", "it had 2000 processes"))
+    broken = fork_bomb(Connect("A"), Receive("A"))
     others = [Verdict("ACC-08", "pass"), Verdict("ACC-09", "inconclusive", "patience"), failure("FORK-02")]
     judged = judgements([*others, broken], load().rules)
     assert {j.rule.id: j.verdict.outcome for j in judged} == {
@@ -90,6 +96,11 @@ def test_nothing_is_seen_of_a_server_that_forks_without_end() -> None:
         "RES-06": "fail",
     }
     assert "RES-06 is broken (it had 2000 processes)" in judged[0].verdict.reason
+
+
+def test_one_that_forks_without_end_when_descriptors_lack_is_seen_by_all_who_do_not_try_that() -> None:
+    judged = judgements([Verdict("ACC-01", "pass"), fork_bomb(LimitDescriptors(0), Connect("A"))], load().rules)
+    assert {j.rule.id: j.verdict.outcome for j in judged} == {"ACC-01": "pass", "RES-06": "fail"}
 
 
 @pytest.mark.parametrize(
@@ -185,7 +196,7 @@ def test_a_worker_that_died_leaves_its_rule_inconclusive(tmp_path: Path, monkeyp
 
 
 def test_a_fork_bomb_is_tried_no_more_once_it_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bomb = Verdict("RES-06", "fail", finding=Finding("RES-06", "few", "it had 2000 processes"))
+    bomb = fork_bomb(Connect("A"))
     later = Result(order_of("STREAM-02"), (Verdict("STREAM-02", "pass"),))
     found = [Result(order_of("STREAM-01"), (bomb, Verdict("STREAM-01", "pass"))), later]
     said = run_with(tmp_path, monkeypatch, found, ("STREAM-01", "STREAM-02", "RESP-02", "RES-06"))

@@ -29,7 +29,7 @@ from gatecrash.language import stated
 from gatecrash.model.contract import Contract
 from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Outcome, Verdict, is_broken
-from gatecrash.results.record import RunRecord
+from gatecrash.results.record import RunRecord, forks_without_end
 from gatecrash.rulebook import Rule, applicable, load
 
 if TYPE_CHECKING:
@@ -99,9 +99,9 @@ class Run:
                 verdicts = _verdicts_of(result, prepared.contract, self._seconds)
                 yield RuleJudged(result.item.rule, result.item.build, verdicts)
                 said |= {verdict.rule for verdict in verdicts}
-                overrun = next((one for one in verdicts if one.rule == load().overrun and one.outcome == "fail"), None)
+                overrun = next((one for one in verdicts if forks_without_end(one)), None)
                 if overrun is not None:
-                    break  # it forks without end: each further life of it would be ended like this one
+                    break  # each further life of it would be ended like this one
                 if self.request.fail_fast and any(verdict.outcome == "fail" for verdict in verdicts):
                     return
         if overrun is not None:

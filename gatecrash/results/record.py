@@ -9,12 +9,14 @@ from typing import Any
 from gatecrash import __version__
 from gatecrash.config.scheme import Scheme
 from gatecrash.model.prepared import Prepared
+from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Send, Settle
 from gatecrash.model.verdicts import Outcome, Verdict, is_broken, merge
 from gatecrash.protocols import protocol_of
 from gatecrash.results.baseline import Baseline, KnownFailure, by_rule
 from gatecrash.rulebook import Rule, load
 
 OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "not_applicable", "not_observable", "inconclusive")
+_OF_CLIENTS = (Connect, Send, Receive, HalfClose, Close, Settle)
 
 
 @dataclass(frozen=True)
@@ -156,15 +158,30 @@ def _row(judgement: JudgedRule) -> dict[str, Any]:
     }
 
 
-def behind_overrun(merged: Mapping[str, Verdict]) -> dict[str, Verdict]:
-    """The verdicts; of a server that forks without end, nothing else is said to have been seen.
+def forks_without_end(verdict: Verdict) -> bool:
+    """Whether it says that clients alone make the server do so.
+
+    What a server does when a call of its fails, or a descriptor lacks, costs only the rules that try that.
+    """
+    if verdict.rule != load().overrun or verdict.outcome != "fail" or verdict.scenario is None:
+        return False
+    return all(isinstance(step, _OF_CLIENTS) for step in verdict.scenario.steps)
+
+
+def behind_overrun(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
+    """One verdict a rule; of a server that forks without end, nothing else is said to have been seen.
 
     When it is ended is a matter of moments: what a rule found out before is chance. What is broken stays broken.
     """
-    overrun = merged.get(load().overrun)
-    if overrun is None or overrun.outcome != "fail":
-        return dict(merged)
-    hidden: dict[str, Any] = {"outcome": "not_observable", "reason": is_broken(overrun), "finding": None}
+    verdicts = tuple(verdicts)
+    merged = merge(verdicts)
+    if not any(map(forks_without_end, verdicts)):
+        return merged
+    hidden: dict[str, Any] = {
+        "outcome": "not_observable",
+        "reason": is_broken(merged[load().overrun]),
+        "finding": None,
+    }
     return {
         rule: replace(verdict, **hidden) if verdict.outcome in ("pass", "inconclusive") else verdict
         for rule, verdict in merged.items()
@@ -173,7 +190,7 @@ def behind_overrun(merged: Mapping[str, Verdict]) -> dict[str, Verdict]:
 
 def judgements(verdicts: Iterable[Verdict], rules: Iterable[Rule]) -> tuple[JudgedRule, ...]:
     """One judgement for each of these rules that has a verdict."""
-    merged = behind_overrun(merge(verdicts))
+    merged = behind_overrun(verdicts)
     order = {rule.id: rule for rule in load().rules}
     wanted = {rule.id for rule in rules}
     chosen = [rule for id, rule in order.items() if id in merged and (id in wanted or merged[id].outcome == "fail")]
