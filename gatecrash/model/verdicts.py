@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gatecrash.language import Sentence, stated
+from gatecrash.language import Sentence, marked, stated
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.contract import Contract
 from gatecrash.model.facts import NO_FACTS, Facts
@@ -221,10 +221,20 @@ def is_broken(verdict: Verdict) -> str:
     return broken_here(verdict.rule, verdict.finding)
 
 
+_HIDDEN = marked("{rule} is broken ({got}), so this cannot be seen")
+
+
 def broken_here(rule: str, finding: Finding | None) -> str:
     """Why what builds on this rule cannot be seen: it is broken."""
     got = "" if finding is None else finding.got
-    return stated("{rule} is broken ({got}), so this cannot be seen", rule=rule, got=got)
+    return stated(_HIDDEN, rule=rule, got=got)
+
+
+def hidden_by(verdict: Verdict) -> str | None:
+    """The broken rule because of which this one cannot be seen; None where that is not the reason."""
+    reason = verdict.reason
+    said = verdict.outcome == "not_observable" and isinstance(reason, Sentence) and reason.template == _HIDDEN
+    return str(reason.values["rule"]) if said and isinstance(reason, Sentence) else None
 
 
 def unproven_here(rule: str, finding: Finding) -> str:

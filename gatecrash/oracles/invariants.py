@@ -9,10 +9,10 @@ from signal import Signals
 
 from gatecrash.language import marked, stated
 from gatecrash.model.scenario import LimitDescriptors
+from gatecrash.model.signals import MEMORY_FAULTS
 from gatecrash.model.transcript import CrashedProcess, SanitizerReport, Transcript
 from gatecrash.model.verdicts import Case, Finding
 
-MEMORY_FAULTS = frozenset({4, 6, 7, 8, 11})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV
 #: Rules whose own claim is that nothing crashes: a memory fault is theirs to report.
 _OWN_CRASHES = frozenset({"RESP-12", "RESP-22", "RESP-25", "MEM-01", "MEM-02", "MEM-03"})
 _MOST_LINES = 40

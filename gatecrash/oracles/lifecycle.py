@@ -10,10 +10,10 @@ from gatecrash.language import joined, marked, stated
 from gatecrash.model import labels
 from gatecrash.model.facts import Facts
 from gatecrash.model.scenario import Close, HalfClose, Reset, Signal
+from gatecrash.model.signals import MEMORY_FAULTS
 from gatecrash.model.transcript import Looked, Snapshot, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
-from gatecrash.oracles.invariants import MEMORY_FAULTS
 from gatecrash.oracles.seen import accepted, leaves
 from gatecrash.oracles.startup import started
 from gatecrash.oracles.unseen import affair_of, never_looked, never_still, nobody_left, server_gone

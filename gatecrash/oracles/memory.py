@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatecrash.language import stated
 from gatecrash.model.transcript import DatagramsDropped, Ended, Got, Sent, Transcript
-from gatecrash.model.verdicts import Case, Held, NotExercised, Ruling
+from gatecrash.model.verdicts import Case, Held, NotExercised, Ruling, broken_here
 from gatecrash.oracles import oracle
 from gatecrash.oracles.invariants import broken_invariants
 
@@ -38,7 +38,7 @@ def _of(rule: str, case: Case) -> Ruling:
         return own
     if broken:
         first = broken[0]
-        return NotExercised(stated("{rule} is broken ({got}), so this cannot be seen", rule=first.rule, got=first.got))
+        return NotExercised(broken_here(first.rule, first))
     if not _took_in(case.transcript):
         return NotExercised(stated("no process of the server was seen to accept a client or to read what one sent"))
     return Held()

@@ -9,10 +9,10 @@ from gatecrash.language import stated
 from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.facts import Facts
+from gatecrash.model.signals import MEMORY_FAULTS
 from gatecrash.model.transcript import Snapshot, Started, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
-from gatecrash.oracles.invariants import MEMORY_FAULTS
 from gatecrash.oracles.unseen import in_motion, listening_at_rest, looked, never_looked
 from gatecrash.text import last_words
 

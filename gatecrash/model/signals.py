@@ -1,0 +1,20 @@
+"""Signals by their names: a number says nothing to whoever has not learnt the table."""
+
+from __future__ import annotations
+
+import signal
+
+from gatecrash.language import stated
+
+MEMORY_FAULTS = frozenset({4, 6, 7, 8, 11})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal, as SIGPIPE of 13; of one without a name its number in words."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        first = int(signal.SIGRTMIN)
+        if first < number <= int(signal.SIGRTMAX):
+            return f"SIGRTMIN+{number - first}"
+        return stated("signal {number}", number=number)

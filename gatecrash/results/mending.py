@@ -1,0 +1,183 @@
+"""In which order broken rules are mended, and which of them probably come of another one. Pure.
+
+MUST comes before SHOULD before MAY. Of one level, first what hides most other rules, then what is done to memory
+(nothing else is certain while that goes on), then what most rules build on, so that a cause stands before what builds
+on it; then the rulebook's order. The same record gives the same order.
+
+A broken rule is folded under an earlier one of at least its level, where something that was seen says they belong
+together: its oracle named the memory fault of the other as its cause, the server ended in the same way, it was blocked
+in the same place, or the other is one that this one builds on. The last is a guess, as all that says it *may* go away:
+a folded rule is named, and never left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from gatecrash.language import stated, values_of
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Signal
+from gatecrash.model.signals import MEMORY_FAULTS, signal_name
+from gatecrash.model.transcript import CrashedProcess, ServerEnded, Transcript
+from gatecrash.model.verdicts import Verdict, hidden_by
+from gatecrash.protocols import protocol_of
+from gatecrash.results.record import JudgedRule, RunRecord
+from gatecrash.rulebook import Rule, load
+
+_FAULTS = frozenset(map(signal_name, MEMORY_FAULTS))
+_LEVELS = ("MUST", "SHOULD", "MAY")
+#: Of these one task is all there is, or the one all clients depend on: where it is blocked, it hangs.
+_ONE_FOR_ALL = ("iterative", "event_loop", "unknown")
+
+
+@dataclass(frozen=True)
+class Consequence:
+    """A broken rule that may hold again when another is mended, and the sentence that says why."""
+
+    judgement: JudgedRule
+    why: str
+
+
+@dataclass(frozen=True)
+class ToMend:
+    """A broken rule to be mended for itself. `hides`: the rules that could not be seen because it is broken."""
+
+    judgement: JudgedRule
+    consequences: tuple[Consequence, ...] = ()
+    hides: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> Rule:
+        """The rule that is broken."""
+        return self.judgement.rule
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, in English."""
+        return {
+            "rule": self.rule.id,
+            "consequences": [{"rule": one.judgement.rule.id, "why": str(one.why)} for one in self.consequences],
+            "hides": list(self.hides),
+        }
+
+
+def to_mend(record: RunRecord) -> tuple[ToMend, ...]:
+    """What is broken, in the order in which to mend it; what the baseline excuses is left out."""
+    hides = _hidden(record.judgements)
+    excused = record.excused
+    wanted = [judgement for judgement in record.broken if judgement.rule.id not in excused]
+    ordered = sorted(wanted, key=lambda judgement: _place_of(judgement, hides))
+    folded: dict[str, list[Consequence]] = {}
+    roots: list[JudgedRule] = []
+    for judgement in ordered:
+        for root in roots:
+            why = _bond(root, judgement, record.prepared.contract)
+            if why is not None and _LEVELS.index(root.rule.level) <= _LEVELS.index(judgement.rule.level):
+                folded[root.rule.id].append(Consequence(judgement, why))
+                break
+        else:
+            roots.append(judgement)
+            folded[judgement.rule.id] = []
+    return tuple(ToMend(one, tuple(folded[one.rule.id]), hides.get(one.rule.id, ())) for one in roots)
+
+
+def _hidden(judgements: Iterable[JudgedRule]) -> Mapping[str, tuple[str, ...]]:
+    """Of each rule those that could not be seen because it is broken."""
+    found: dict[str, tuple[str, ...]] = {}
+    for judgement in judgements:
+        cause = hidden_by(judgement.verdict)
+        if cause is not None:
+            found[cause] = (*found.get(cause, ()), judgement.rule.id)
+    return found
+
+
+def _place_of(judgement: JudgedRule, hides: Mapping[str, Sequence[str]]) -> tuple[int, int, bool, int]:
+    rule = judgement.rule
+    hidden = len(hides.get(rule.id, ()))
+    return (_LEVELS.index(rule.level), -hidden, rule.area != "memory", -len(_built_upon().get(rule.id, ())))
+
+
+@cache
+def _built_upon() -> Mapping[str, frozenset[str]]:
+    """Of each rule those that build on it, directly or by others."""
+    found: dict[str, set[str]] = {}
+    for rule in reversed(load().in_order()):
+        for below in rule.after:
+            found.setdefault(below, set()).update({rule.id}, found.get(rule.id, ()))
+    return {rule: frozenset(above) for rule, above in found.items()}
+
+
+def _bond(cause: JudgedRule, other: JudgedRule, contract: Contract) -> str | None:
+    """Why the second probably comes of the first; None where nothing says so."""
+    told = (bond(cause, other, contract) for bond in _BONDS)
+    return next((why for why in told if why is not None), None)
+
+
+def _same_fault(cause: JudgedRule, other: JudgedRule, _: Contract) -> str | None:
+    """The other's oracle named it as the cause, or a process died of a fault while memory is known to be damaged."""
+    lines = () if other.verdict.finding is None else other.verdict.finding.lines
+    if ("rule", cause.rule.id) in (value for line in lines for value in values_of(line)):
+        return stated("its cause is the memory fault of {rule}", rule=cause.rule.id)
+    died = _end(other.verdict)
+    if cause.rule.area == "memory" and died in _FAULTS:
+        return stated("a process died of {signal}, which is how damaged memory ends", signal=died)
+    return None
+
+
+def _same_end(cause: JudgedRule, other: JudgedRule, _: Contract) -> str | None:
+    one, two = _end(cause.verdict), _end(other.verdict)
+    if one is None or one != two:
+        return None
+    return stated("the server ends in the same way: {how}", how=one)
+
+
+def _end(verdict: Verdict) -> str | None:
+    """How the server, or a process of it, came to its end in front of us: by which signal, or with which last line.
+
+    One that said nothing, or that was told to end, tells nothing about its end.
+    """
+    transcript = verdict.transcript
+    if transcript is None or verdict.finding is None:
+        return None
+    for event in transcript.events:
+        if isinstance(event, CrashedProcess):
+            return _signal(event.signal, transcript)
+        if isinstance(event, ServerEnded) and event.status < 0:
+            return _signal(-event.status, transcript)
+        if isinstance(event, ServerEnded) and event.status and event.output.strip():
+            return event.output.strip().splitlines()[-1]
+    return None
+
+
+def _signal(number: int, transcript: Transcript) -> str | None:
+    sent = {step.name for step in transcript.scenario.steps if isinstance(step, Signal)}
+    return None if signal_name(number) in {"SIGKILL", *sent} else signal_name(number)
+
+
+def _same_place(cause: JudgedRule, other: JudgedRule, contract: Contract) -> str | None:
+    one, two = _places(cause.verdict), _places(other.verdict)
+    if contract.concurrency not in _ONE_FOR_ALL or not one or one != two:
+        return None
+    call, number = min(one)
+    return stated("the server is blocked in the same place: {call} on descriptor {number}", call=call, number=number)
+
+
+def _places(verdict: Verdict) -> frozenset[tuple[str, int]]:
+    """Where tasks were blocked on one descriptor; the wait for the next client is where a server rests."""
+    tasks = () if verdict.finding is None else verdict.finding.tasks
+    blocked = (task for task in tasks if task.state == "blocked" and not task.accepts)
+    return frozenset((task.call, task.descriptor.number) for task in blocked if task.descriptor is not None)
+
+
+def _builds_on(cause: JudgedRule, other: JudgedRule, contract: Contract) -> str | None:
+    """Of one area: that a client is served at all is what nearly every rule builds on, and says nothing."""
+    if cause.rule.area != other.rule.area or cause.rule.id in protocol_of(contract).basic_rules:
+        return None
+    if other.rule.id not in _built_upon().get(cause.rule.id, ()):
+        return None
+    return stated("it builds on {rule}", rule=cause.rule.id)
+
+
+_BONDS = (_same_fault, _same_end, _same_place, _builds_on)
