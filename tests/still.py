@@ -14,8 +14,9 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
 from gatecrash.paths import tree_root
-from gatecrash.reports import terminal
+from gatecrash.reports import short, terminal
 from gatecrash.results import last_run
+from gatecrash.results.mending import to_mend
 from gatecrash.results.record import RunRecord
 
 #: A server that SIGPIPE ends: short to tell, and not to be seen without holding its `send`.
@@ -42,8 +43,9 @@ def picture(record: RunRecord) -> str:
         terminal.header(console, record.prepared, dict(record.missing))
         terminal.areas(console, record)
         terminal.unjudged(console, record)
-        terminal.failures(console, record, _TARGET)
+        short.broken(console, to_mend(record), record.prepared.contract, _TARGET)
         terminal.closing(console, record, strict=False)
+        short.first_again(console, to_mend(record), _TARGET)
         # rich's own format names a web font; a reader's own monospace does.
         form = _FONT_FACE.sub("", CONSOLE_SVG_FORMAT).replace("Fira Code, monospace", "ui-monospace, Menlo, monospace")
         return console.export_svg(title="Gatecrash", code_format=form, unique_id="gatecrash")

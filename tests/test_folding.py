@@ -65,3 +65,17 @@ def test_every_line_stands_for_the_steps_from_its_number_on(steps: list[Step]) -
     for (number, line), behind in zip(lines, starts[1:], strict=True):
         told_alone = behind == number + 1 and line == steps[number - 1].line()
         assert told_alone or line.startswith(f"to {behind - 1}: the same ")
+
+
+def test_within_a_block_that_is_repeated_repetitions_are_told_once_too() -> None:
+    def crowd(number: int) -> list[Step]:
+        names = [f"{letter}{number}" for letter in "ABCDE"]
+        served: list[Step] = [step for name in names for step in (Connect(name), Receive(name), Close(name))]
+        return [*served, Settle("rest")]
+
+    lines = folded_lines([step for number in range(4) for step in crowd(number)])
+    assert lines[3:] == [
+        (4, "to 15: the same for B0, C0, D0, E0 (4 clients)"),
+        (16, Settle("rest").line()),
+        (17, "to 64: the same as from 1 on, 3 times more"),
+    ]

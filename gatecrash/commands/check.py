@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,13 +25,14 @@ from gatecrash.engine.run_request import RunRequest
 from gatecrash.errors import GatecrashError, UsageError
 from gatecrash.language import say, spoken
 from gatecrash.model.verdicts import Verdict, merge
-from gatecrash.reports import formats, links, terminal
+from gatecrash.reports import formats, links, short, terminal
 from gatecrash.reports.live import LiveReports
 from gatecrash.results import exit_codes, last_run
 from gatecrash.results.baseline import Baseline
 from gatecrash.results.baseline_file import read_baseline, to_be_written, written
 from gatecrash.results.exit_codes import ExitCode
 from gatecrash.results.grading import score
+from gatecrash.results.mending import to_mend
 from gatecrash.results.record import RunRecord
 from gatecrash.rulebook import Rule, load
 
@@ -71,6 +73,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _add_what_is_told(parser: argparse.ArgumentParser) -> None:
     """Reports, what is known to fail, and points."""
+    parser.add_argument(
+        "--full", action="store_true", help="print everything of every broken rule, not of the one to mend first"
+    )
     parser.add_argument(
         "--report",
         action="append",
@@ -317,9 +322,14 @@ def _write(reports: list[formats.Report], record: RunRecord) -> None:
 
 
 def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> ExitCode:
-    terminal.areas(console, record)
-    terminal.unjudged(console, record)
-    terminal.failures(console, record, options.target or "")
+    target = shlex.quote(options.target) if options.target else ""
+    order = to_mend(record)
+    terminal.areas(console, record, full=options.full)
+    terminal.unjudged(console, record, full=options.full)
+    if options.full:
+        terminal.failures(console, record, target)
+    else:
+        short.broken(console, order, record.prepared.contract, target)
     terminal.baseline(console, record)
     if record.fault is not None:
         console.print(
@@ -327,4 +337,5 @@ def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> E
         )
         console.print(terminal.plain(record.fault))
     terminal.closing(console, record, strict=options.strict)
+    short.first_again(console, order, target)
     return exit_codes.of_record(record, strict=options.strict)

@@ -13,6 +13,7 @@ from gatecrash.commands import absolute
 from gatecrash.commands.options import add_last_target
 from gatecrash.diagrams import diagram
 from gatecrash.language import say, spoken
+from gatecrash.model.contract import Contract
 from gatecrash.model.transcript import Transcript
 from gatecrash.model.verdicts import Finding
 from gatecrash.reports import terminal
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     saved.broken(rule.id)  # says in a sentence what was broken, when this was not
     judgement = next(j for j in saved.record.broken if j.rule.id == rule.id)
     width = options.width or min(console.width, _USUAL)
-    show(console, judgement, shown_target(saved), width)
+    show(console, judgement, saved.record.prepared.contract, shown_target(saved), width)
     return 0
 
 
@@ -75,8 +76,8 @@ def shown_target(saved: LastRun) -> str:
     return shlex.quote(saved.record.named) if saved.record.named else ""
 
 
-def show(console: Console, judgement: JudgedRule, target: str, width: int) -> None:
-    """The diagram of one broken rule, then what was expected and what came, with the evidence."""
+def show(console: Console, judgement: JudgedRule, contract: Contract, target: str, width: int) -> None:
+    """The diagram of one broken rule, then what was expected and what came, with the evidence and the usual mistake."""
     rule, verdict = judgement.rule, judgement.verdict
     console.print(Text.assemble((rule.id, "bold red"), "  ", terminal.plain(spoken(rule.title), "bold")))
     console.print()
@@ -90,6 +91,7 @@ def show(console: Console, judgement: JudgedRule, target: str, width: int) -> No
             console.print(line)
     terminal.expected_and_got(console, judgement)
     terminal.evidence(console, verdict.finding.lines if verdict.finding is not None else ())
+    terminal.usual_mistake(console, judgement, contract)
     console.print()
     console.print(Text.assemble(say("See it again: "), terminal.plain(again, "cyan")))
     console.print(Text.assemble(say("Read about it: "), (f"gatecrash explain {rule.id}", "cyan")))

@@ -1,4 +1,8 @@
-"""The terminal report: a header, a line an area, then every broken rule once, as its reader needs it."""
+"""The parts of the terminal report: a header, a line an area, a broken rule in full as its reader needs it, the end.
+
+Prose is wrapped at words on a terminal, under where it began; in a log a line stays a line. Code and commands are never
+folded: they are copied.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ from gatecrash.results import exit_codes
 from gatecrash.results.exit_codes import ExitCode
 from gatecrash.results.folding import folded_lines
 from gatecrash.results.record import JudgedRule, RunRecord
-from gatecrash.rulebook import Mistake, in_language
+from gatecrash.rulebook import in_language
 from gatecrash.text import safe_text
 
 _STYLES = {
@@ -31,6 +35,8 @@ _STYLES = {
 }
 _UNJUDGED = {"inconclusive": marked("inconclusive"), "not_observable": marked("not observable")}
 _MOST_EVIDENCE = 12
+_MOST_NAMED = 6  # rules that are named where the short form would count them
+_NARROWEST = 20  # columns: in fewer nothing is wrapped
 
 
 def plain(text: str, style: str = "") -> Text:
@@ -43,35 +49,52 @@ def column(text: str, width: int) -> str:
     return text + " " * max(0, width - cell_len(text))
 
 
+def hanging(console: Console, text: Text, indent: int) -> None:
+    """Print it; on a terminal it is wrapped at words, and its further lines begin so many columns in."""
+    room = console.width - indent
+    if not console.is_terminal or room < _NARROWEST:
+        console.print(text)
+        return
+    first, *further = text.wrap(console, console.width)
+    end = len(first.plain)
+    first.rstrip()
+    console.print(first)
+    if further:
+        begin = end + len(text.plain[end:]) - len(text.plain[end:].lstrip())
+        for line in text[begin:].wrap(console, room):
+            line.rstrip()
+            console.print(Text.assemble(" " * indent, line))
+
+
 def header(console: Console, prepared: Prepared, missing: Mapping[str, str]) -> None:
     """What is judged: the target, how it was built, where it listens, what was discovered, what cannot be seen."""
     console.print(plain(say("Gatecrash judges {name}", name=prepared.name), "bold"))
     for line in prepared.how_built:
-        console.print(_labelled(say("built"), line))
+        _labelled(console, say("built"), line)
     backlog = [] if prepared.backlog is None else [say("backlog {backlog}", backlog=prepared.backlog)]
     listens = ", ".join([prepared.address, *backlog, spoken(words.PLACES[prepared.arena])])
-    console.print(_labelled(say("listens"), listens))
-    console.print(_labelled(say("discovered"), words.discovered(prepared.contract)))
+    _labelled(console, say("listens"), listens)
+    _labelled(console, say("discovered"), words.discovered(prepared.contract))
     for note in prepared.notes:
-        console.print(_labelled(say("note"), note))
+        _labelled(console, say("note"), note)
     for name, reason in missing.items():
-        console.print(_labelled(say("missing"), joined((name, reason), ": ")))
+        _labelled(console, say("missing"), joined((name, reason), ": "))
     console.print()
 
 
-def _labelled(label: str, text: str) -> Text:
-    return Text.assemble((f"  {column(label, 11)}", "dim"), plain(text))
+def _labelled(console: Console, label: str, text: str) -> None:
+    hanging(console, Text.assemble((f"  {column(label, 11)}", "dim"), plain(text)), 13)
 
 
-def areas(console: Console, record: RunRecord) -> None:
+def areas(console: Console, record: RunRecord, *, full: bool = False) -> None:
     """A line an area: how many rules hold, which are broken, which were not judged."""
     for area in dict.fromkeys(j.rule.area for j in record.judgements):
         rows = [j for j in record.judgements if j.rule.area == area]
-        console.print(_area_line(area, rows))
+        hanging(console, _area_line(area, rows, full=full), 14)
     console.print()
 
 
-def _area_line(area: str, rows: list[JudgedRule]) -> Text:
+def _area_line(area: str, rows: list[JudgedRule], *, full: bool) -> Text:
     by = {name: [j.rule.id for j in rows if j.verdict.outcome == name] for name in _STYLES}
     if len(by["not_applicable"]) == len(rows):
         return Text(f"  {area:<11} {say('does not apply')}", "dim")
@@ -87,14 +110,15 @@ def _area_line(area: str, rows: list[JudgedRule]) -> Text:
     }
     for name, counted in counts.items():
         if by[name]:
-            line.append(f", {counted}: {' '.join(by[name])}", _STYLES[name])
+            named = full or name != "not_observable" or len(by[name]) <= _MOST_NAMED
+            line.append(f", {counted}{': ' + ' '.join(by[name]) if named else ''}", _STYLES[name])
     if by["not_applicable"]:
         line.append(", " + say("{count} do not apply", count=len(by["not_applicable"])), "dim")
     return line
 
 
-def unjudged(console: Console, record: RunRecord) -> None:
-    """Why rules that apply were not judged: each reason once, with the rules it stands for."""
+def unjudged(console: Console, record: RunRecord, *, full: bool = False) -> None:
+    """Why rules that apply were not judged: each reason once, with the rules it stands for; many are counted."""
     reasons: dict[str, list[str]] = {}
     for judgement in record.judgements:
         if judgement.verdict.outcome in ("inconclusive", "not_observable"):
@@ -102,7 +126,8 @@ def unjudged(console: Console, record: RunRecord) -> None:
             said = f"{told}{spoken(judgement.verdict.reason)}"
             reasons.setdefault(said, []).append(judgement.rule.id)
     for said, rules in reasons.items():
-        console.print(Text.assemble((f"  {' '.join(rules)} ", "yellow"), plain(said, "dim")))
+        named = " ".join(rules) if full or len(rules) <= _MOST_NAMED else say("{count} rules", count=len(rules))
+        hanging(console, Text.assemble((f"  {named} ", "yellow"), plain(said, "dim")), 4)
     if reasons:
         console.print()
 
@@ -134,15 +159,15 @@ def failure(console: Console, judgement: JudgedRule, contract: Contract, replay_
     """One broken rule: the scenario, expected and got, the evidence, the usual mistake, how to see it again."""
     rule, verdict = in_language(judgement.rule), judgement.verdict
     console.rule(Text(f"{rule.id}  {rule.level}  {say('broken')}", "bold red"), align="left", style="red")
-    console.print(plain(rule.title, "bold"))
-    console.print(plain(rule.source, "dim"))
+    hanging(console, plain(rule.title, "bold"), 0)
+    hanging(console, plain(rule.source, "dim"), 0)
     if verdict.scenario is not None:
         console.print(Text("\n" + say("The smallest client that shows it:")))
         for number, line in folded_lines(verdict.scenario.steps):
-            console.print(Text.assemble(f"  {number:2}. ", plain(line)))
+            hanging(console, Text.assemble(f"  {number:2}. ", plain(line)), 6)
     expected_and_got(console, judgement)
     evidence(console, verdict.finding.lines if verdict.finding is not None else ())
-    _mistakes(console, rule.likeliest(verdict.seen), contract)
+    usual_mistake(console, judgement, contract)
     console.print()
     if verdict.confirmed is not None:
         console.print(Text.assemble(say("Replayed on fresh servers: "), (spoken(words.confirmed(verdict)), "bold")))
@@ -158,14 +183,15 @@ def failure(console: Console, judgement: JudgedRule, contract: Contract, replay_
     console.print()
 
 
-def expected_and_got(console: Console, judgement: JudgedRule) -> None:
+def expected_and_got(console: Console, judgement: JudgedRule, *, spaced: bool = True) -> None:
     """What the rule wants and what came instead, with the byte where they part."""
     finding = judgement.verdict.finding
     if finding is None:
         return
-    console.print()
-    console.print(Text.assemble((column(say("expected"), 10), "green"), plain(finding.expected)))
-    console.print(Text.assemble((column(say("got"), 10), "red"), plain(finding.got)))
+    if spaced:
+        console.print()
+    hanging(console, Text.assemble((column(say("expected"), 10), "green"), plain(finding.expected)), 10)
+    hanging(console, Text.assemble((column(say("got"), 10), "red"), plain(finding.got)), 10)
     if finding.difference is not None:
         expected, got, caret = side_by_side(finding.difference)
         console.print(Text.assemble((f"  {column(say('expected'), 9)}", "dim"), expected), soft_wrap=True)
@@ -180,19 +206,21 @@ def evidence(console: Console, lines: Iterable[str]) -> None:
         return
     console.print(Text("\n" + say("Seen from outside:")))
     for line in rows[:_MOST_EVIDENCE]:
-        console.print(Text.assemble("  ", plain(line)))
+        hanging(console, Text.assemble("  ", plain(line)), 4)
     if len(rows) > _MOST_EVIDENCE:
         more = say("and {count} lines more (--report json=FILE has them all)", count=len(rows) - _MOST_EVIDENCE)
         console.print(Text(f"  {more}", "dim"))
 
 
-def _mistakes(console: Console, mistakes: tuple[Mistake, ...], contract: Contract) -> None:
-    if not mistakes:
-        return
-    mistake = mistakes[0]
-    console.print(Text.assemble("\n", (say("The usual mistake: "), "bold"), mistake.text.strip()))
-    in_python = contract.source == "python"
-    show_code(console, mistake.python if in_python else mistake.c, "python" if in_python else "c")
+def usual_mistake(console: Console, judgement: JudgedRule, contract: Contract, *, code: bool = True) -> None:
+    """The mistake that is the likeliest by what was seen, and what to write instead."""
+    for mistake in in_language(judgement.rule).likeliest(judgement.verdict.seen)[:1]:
+        if code:
+            console.print()
+        hanging(console, Text.assemble((say("The usual mistake: "), "bold"), mistake.text.strip()), 0)
+        in_python = contract.source == "python"
+        if code:
+            show_code(console, mistake.python if in_python else mistake.c, "python" if in_python else "c")
 
 
 def show_code(console: Console, code: str | None, language: str) -> None:
@@ -211,11 +239,10 @@ def closing(console: Console, record: RunRecord, *, strict: bool) -> None:
     """The last line: the counts and what they mean."""
     code = exit_codes.of_record(record, strict=strict)
     style = {ExitCode.CONFORMS: "bold green", ExitCode.BROKEN: "bold red"}.get(code, "bold yellow")
-    console.print(
-        Text.assemble(
-            (safe_text(f"{record.prepared.name} {spoken(words.closing(record, strict=strict))}"), style),
-            f": {spoken(words.counts(record))} ({record.seconds:.1f} s, {record.profile})",
-        )
+    line = Text.assemble(
+        (safe_text(f"{record.prepared.name} {spoken(words.closing(record, strict=strict))}"), style),
+        f": {spoken(words.counts(record))} ({record.seconds:.1f} s, {record.profile})",
     )
+    hanging(console, line, 2)
     if code == ExitCode.CONFORMS and any(j.rule.id not in record.excused for j in record.broken):
-        console.print(Text(say("A broken SHOULD is advice; with --strict it fails the run."), "dim"))
+        hanging(console, Text(say("A broken SHOULD is advice; with --strict it fails the run."), "dim"), 0)

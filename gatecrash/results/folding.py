@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import fields
 
-from gatecrash.language import stated
+from gatecrash.language import marked, stated
 from gatecrash.model.steps import Step
 
 #: Steps of a block that is looked for again behind itself; lines that a fold must save to be worth its words.
@@ -14,17 +14,23 @@ _NAMED = 3  # clients that are named before "..."
 
 
 def folded_lines(steps: Sequence[Step]) -> list[tuple[int, str]]:
-    """The lines of a scenario with the numbers of their steps; repetitions of a block are one line behind it."""
+    """The lines of a scenario with the numbers of their steps; repetitions of a block are one line behind it.
+
+    In a block that is repeated, repetitions are told so, too; then the line says from which step on it is the same.
+    """
     lines: list[tuple[int, str]] = []
     alike = [_but_for_the_client(step) for step in steps]
     at = 0
     while at < len(steps):
         size, times = _best_block(steps, alike, at)
         end = at + size
-        lines += [(number, steps[number - 1].line()) for number in range(at + 1, end + 1)]
-        if times > 1:
+        if times == 1:
+            lines.append((end, steps[at].line()))
+        else:
+            block = [(at + number, line) for number, line in folded_lines(steps[at:end])]
             again = steps[end : end + size * (times - 1)]
-            lines.append((end + 1, _again(steps[at:end], again, times - 1, end + len(again))))
+            since = at + 1 if len(block) < size else None
+            lines += [*block, (end + 1, _again(steps[at:end], again, times - 1, end + len(again), since))]
             end += len(again)
         at = end
     return lines
@@ -63,13 +69,20 @@ def _client(step: Step) -> str:
     return str(getattr(step, "client", ""))
 
 
-def _again(block: Sequence[Step], again: Sequence[Step], times: int, last: int) -> str:
+def _again(block: Sequence[Step], again: Sequence[Step], times: int, last: int, since: int | None) -> str:
     before = {_client(step) for step in block}
     names = list(dict.fromkeys(_client(step) for step in again))
     if len(before) == 1 and before != {""} and before.isdisjoint(names):
         shown = names if len(names) <= _NAMED + 1 else [*names[:_NAMED], "...", names[-1]]
         listed, number = ", ".join(shown), len(names)
+        if since is not None:
+            same = marked("to {last}: the same as from {since} on, for {listed} ({number} clients)")
+            return stated(same, last=last, since=since, listed=listed, number=number)
         return stated("to {last}: the same for {listed} ({number} clients)", last=last, listed=listed, number=number)
+    if since is not None and times == 1:
+        return stated("to {last}: the same as from {since} on, once more", last=last, since=since)
+    if since is not None:
+        return stated("to {last}: the same as from {since} on, {times} times more", last=last, since=since, times=times)
     if times == 1:
         return stated("to {last}: the same once more", last=last)
     return stated("to {last}: the same {times} times more", last=last, times=times)
