@@ -9,7 +9,7 @@ from gatecrash.model.blocked import BlockedTask, Descriptor
 from gatecrash.model.contract import Contract
 from gatecrash.model.prepared import Prepared
 from gatecrash.model.scenario import Connect, Signal, Step, scenario
-from gatecrash.model.transcript import CrashedProcess, Event, ServerEnded, Transcript
+from gatecrash.model.transcript import CrashedProcess, Event, SanitizerReport, ServerEnded, Transcript
 from gatecrash.model.verdicts import Evidence, Finding, Verdict, broken_here
 from gatecrash.results.baseline import Baseline, KnownFailure
 from gatecrash.results.mending import to_mend
@@ -49,15 +49,18 @@ def test_a_must_is_mended_before_a_should() -> None:
     assert mended(broken("ACC-04"), broken("FORK-02")) == [("FORK-02", []), ("ACC-04", [])]
 
 
-def test_what_hides_most_is_mended_first_and_says_what_it_hides() -> None:
-    verdicts = (broken("ACC-11"), broken("RES-06"), hidden("RESP-01", "RES-06"), hidden("RESP-02", "RES-06"))
+def test_what_hides_many_is_mended_first_and_says_what_it_hides() -> None:
+    many = ("RESP-01", "RESP-02", "RESP-03", "RESP-04", "RESP-05")
+    verdicts = (broken("ACC-11", end=ServerEnded(1, -11)), broken("RES-06"), *(hidden(one, "RES-06") for one in many))
     first, second = to_mend(record_of(*verdicts))
-    assert (first.rule.id, first.hides) == ("RES-06", ("RESP-01", "RESP-02"))
+    assert (first.rule.id, first.hides) == ("RES-06", many)
     assert (second.rule.id, second.hides) == ("ACC-11", ())
 
 
-def test_damage_to_memory_is_mended_before_what_hides_as_little() -> None:
-    assert mended(broken("RESP-05"), broken("MEM-01")) == [("MEM-01", []), ("RESP-05", [])]
+def test_damage_to_memory_and_what_ends_the_server_is_mended_before_what_hides_a_few() -> None:
+    report, end = SanitizerReport(1, "address", "heap-buffer-overflow"), ServerEnded(1, -13)
+    verdicts = broken("RESP-05"), hidden("RESP-06", "RESP-05"), broken("LIFE-06", end=end), broken("MEM-01", end=report)
+    assert mended(*verdicts) == [("MEM-01", []), ("LIFE-06", []), ("RESP-05", [])]
 
 
 def test_what_builds_on_another_of_its_area_is_folded_under_it() -> None:
@@ -83,7 +86,7 @@ def test_a_must_is_never_folded_under_a_should() -> None:
 def test_two_that_end_the_server_with_the_same_words_are_one() -> None:
     died = ServerEnded(1, 1, "Traceback (most recent call last):\nConnectionResetError: [Errno 104]\n")
     (first,) = to_mend(record_of(broken("ACC-05", end=died), broken("LIFE-05", end=died)))
-    assert first.consequences[0].why == "the server ends in the same way: ConnectionResetError: [Errno 104]"
+    assert first.consequences[0].why == "it ends in the same way: ConnectionResetError: [Errno 104]"
 
 
 def test_two_that_end_it_with_other_words_or_without_a_word_are_two() -> None:
@@ -95,7 +98,7 @@ def test_two_that_end_it_with_other_words_or_without_a_word_are_two() -> None:
 def test_two_that_die_of_the_same_signal_are_one() -> None:
     verdicts = broken("LIFE-05", end=ServerEnded(1, -13)), broken("LIFE-06", end=CrashedProcess(1, 7, 13))
     (first,) = to_mend(record_of(*verdicts))
-    assert first.consequences[0].why == "the server ends in the same way: SIGPIPE"
+    assert first.consequences[0].why == "it ends in the same way: SIGPIPE"
 
 
 def test_a_signal_that_we_sent_says_nothing() -> None:
@@ -107,11 +110,15 @@ def test_a_signal_that_we_sent_says_nothing() -> None:
 def test_a_memory_fault_that_an_oracle_names_takes_the_rule_with_it() -> None:
     named = stated("the cause is a memory fault ({rule}): {got}", rule="MEM-03", got="a process was ended by SIGSEGV")
     assert mended(broken("ACC-02", named), broken("MEM-03")) == [("MEM-03", ["ACC-02"])]
+    (first,) = to_mend(record_of(broken("ACC-02", named), broken("MEM-03"), hidden("RESP-12", "ACC-02")))
+    assert (first.rule.id, first.hides) == ("MEM-03", ("RESP-12",))
 
 
 def test_a_fault_is_folded_under_the_damage_and_undefined_behaviour_is_not() -> None:
-    verdicts = broken("MEM-01"), broken("MEM-02"), broken("RESP-22", end=ServerEnded(1, -11))
-    assert mended(*verdicts) == [("MEM-01", ["RESP-22"]), ("MEM-02", [])]
+    address, undefined = (SanitizerReport(1, tool, "why") for tool in ("address", "undefined"))
+    fault = ServerEnded(1, -11)
+    verdicts = (broken("MEM-01", end=address), broken("MEM-02", end=undefined), broken("MEM-03", end=fault))
+    assert mended(*verdicts, broken("RESP-22", end=fault)) == [("MEM-01", ["MEM-03", "RESP-22"]), ("MEM-02", [])]
 
 
 def test_two_that_find_the_only_task_blocked_in_the_same_place_are_one() -> None:

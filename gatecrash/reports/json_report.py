@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 from gatecrash.reports.links import rule_help, rule_link
+from gatecrash.results.mending import to_mend
 from gatecrash.results.record import RunRecord
 
 
 def render(record: RunRecord) -> str:
     """The record as JSON text; peers' bytes stand as escaped Latin-1 text."""
     whole = record.to_json()
+    whole["mend"] = [one.to_json() for one in to_mend(record)]
     whole["verdicts"] = [{**row, **_further(row["rule"])} for row in whole["verdicts"]]
     return json.dumps(whole, indent=2, ensure_ascii=True) + "\n"
 

@@ -6,8 +6,9 @@ that made the log: there each says what was expected, what came, and the usual m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -19,8 +20,7 @@ from gatecrash.results.mending import Consequence, ToMend
 from gatecrash.results.record import JudgedRule
 from gatecrash.text import safe_text
 
-_LEAST_ROOM = 24  # columns for a title beside a command
-_LONGEST_ID = len("STREAM-01")
+_LEAST_ROOM = 36  # columns for a title beside a command
 _MOST_EVIDENCE = 3
 
 
@@ -29,23 +29,31 @@ def broken(console: Console, to_mend: Sequence[ToMend], contract: Contract, targ
     if not to_mend:
         return
     first, others = to_mend[0], to_mend[1:]
+    tell = _Teller(console, contract, target, tuple(_shown(to_mend)))
     terminal.failure(console, first.judgement, contract, target)
     if first.hides:
         console.print(hidden(len(first.hides)))
     if first.consequences:
         console.print(Text(say("These probably go with it:"), "bold"))
-        _consequences(console, first.consequences, contract, target)
+        tell.consequences(first.consequences)
     if first.hides or first.consequences:
         console.print()
     if others:
         console.print(Text(say("Also broken, in the order in which to mend them:"), "bold"))
         for one in others:
-            _tell(console, one.judgement, contract, target, _level(one.judgement))
-            _consequences(console, one.consequences, contract, target, deeper=2)
+            tell.rule(one.judgement, "" if one.rule.level == "MUST" else one.rule.level)
+            tell.consequences(one.consequences, deeper=2)
         if not console.is_terminal:
             console.print()
         console.print(plain(say("{option} prints everything of all of them.", option="--full"), "dim"))
         console.print()
+
+
+def _shown(to_mend: Sequence[ToMend]) -> Iterator[str]:
+    """The rules that are a line each."""
+    for place, one in enumerate(to_mend):
+        yield from [one.rule.id] if place else []
+        yield from (other.judgement.rule.id for other in one.consequences)
 
 
 def hidden(count: int) -> Text:
@@ -67,48 +75,47 @@ def first_again(console: Console, to_mend: Sequence[ToMend], target: str) -> Non
     console.print(Text.assemble("  ", (_command("show" if console.is_terminal else "check", rule.id, target), "cyan")))
 
 
-def _level(judgement: JudgedRule) -> str:
-    return "" if judgement.rule.level == "MUST" else judgement.rule.level
+class _Teller:
+    """Tells of rules that are not told in full: a line each on a terminal, elsewhere what is needed to mend them."""
 
+    def __init__(self, console: Console, contract: Contract, target: str, rules: Sequence[str]) -> None:
+        self._console = console
+        self._contract = contract
+        self._target = target
+        self._width = max((cell_len(_command("show", rule, target)) for rule in rules), default=0)
 
-def _consequences(
-    console: Console, them: Sequence[Consequence], contract: Contract, target: str, deeper: int = 0
-) -> None:
-    for one in them:
-        _tell(console, one.judgement, contract, target, spoken(one.why), deeper)
+    def consequences(self, them: Sequence[Consequence], deeper: int = 0) -> None:
+        for one in them:
+            self.rule(one.judgement, spoken(one.why), deeper)
 
+    def rule(self, judgement: JudgedRule, further: str, deeper: int = 0) -> None:
+        if self._console.is_terminal:
+            self._line(judgement, further, deeper)
+        else:
+            self._block(judgement, further)
 
-def _tell(
-    console: Console, judgement: JudgedRule, contract: Contract, target: str, further: str, deeper: int = 0
-) -> None:
-    if console.is_terminal:
-        _line(console, judgement, target, further, deeper)
-    else:
-        _block(console, judgement, contract, target, further)
+    def _line(self, judgement: JudgedRule, further: str, deeper: int) -> None:
+        """The command, and beside it what is broken; below it where there is no room."""
+        command = " " * (2 + deeper) + _command("show", judgement.rule.id, self._target)
+        said = Text.assemble(plain(spoken(judgement.rule.title)), plain(f" ({further})" if further else "", "dim"))
+        beside = self._width + 6
+        if self._console.width - beside >= _LEAST_ROOM:
+            hanging(self._console, Text.assemble((column(command, beside), "cyan"), said), beside)
+            return
+        self._console.print(Text(command, "cyan"))
+        hanging(self._console, Text.assemble(" " * (6 + deeper), said), 6 + deeper)
 
-
-def _line(console: Console, judgement: JudgedRule, target: str, further: str, deeper: int) -> None:
-    """The command, and beside it what is broken; below it where there is no room."""
-    command = f"{' ' * (2 + deeper)}{_command('show', judgement.rule.id, target)}"
-    width = max(len(command), _LONGEST_ID + len(_command("show", "", target)) + 4) + 2
-    said = Text.assemble(plain(spoken(judgement.rule.title)), plain(f" ({further})" if further else "", "dim"))
-    if console.width - width >= _LEAST_ROOM:
-        hanging(console, Text.assemble((column(command, width), "cyan"), said), width)
-        return
-    console.print(Text(command, "cyan"))
-    hanging(console, Text.assemble(" " * (6 + deeper), said), 6 + deeper)
-
-
-def _block(console: Console, judgement: JudgedRule, contract: Contract, target: str, further: str) -> None:
-    """What is needed to mend it: title, expected, got, what was seen, the usual mistake; a command for elsewhere."""
-    rule, verdict = judgement.rule, judgement.verdict
-    said = f" ({further})" if further and further != rule.level else ""
-    console.print(Text.assemble(f"\n{rule.id}  {rule.level}  ", plain(spoken(rule.title)), plain(said)))
-    terminal.expected_and_got(console, judgement, spaced=False)
-    for line in () if verdict.finding is None else verdict.finding.lines[:_MOST_EVIDENCE]:
-        console.print(Text.assemble("  ", plain(line)))
-    terminal.usual_mistake(console, judgement, contract, code=False)
-    console.print(Text(_command("check", rule.id, target)))
+    def _block(self, judgement: JudgedRule, further: str) -> None:
+        """Title, expected, got, what was seen, the usual mistake; and a command for another machine."""
+        rule, verdict = judgement.rule, judgement.verdict
+        said = f" ({further})" if further and further != rule.level else ""
+        head = Text.assemble(f"\n{rule.id}  {rule.level}  ", plain(spoken(rule.title)), plain(said))
+        self._console.print(head)
+        terminal.expected_and_got(self._console, judgement, spaced=False)
+        for line in () if verdict.finding is None else verdict.finding.lines[:_MOST_EVIDENCE]:
+            self._console.print(Text.assemble("  ", plain(line)))
+        terminal.usual_mistake(self._console, judgement, self._contract, code=False)
+        self._console.print(Text(_command("check", rule.id, self._target)))
 
 
 def _command(verb: str, rule: str, target: str) -> str:

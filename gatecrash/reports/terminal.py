@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.text import Text
 
@@ -227,12 +226,11 @@ def show_code(console: Console, code: str | None, language: str) -> None:
     """A few lines of code, in colour where there is colour."""
     if not code:
         return
-    text = code.strip("\n")
-    if console.is_terminal and not console.no_color:
-        console.print(Padding(Syntax(text, language, background_color="default", word_wrap=True), (0, 0, 0, 2)))
-        return
-    for line in text.splitlines():
-        console.print(Text(f"  {line}"), soft_wrap=True)  # a line of code that is folded is wrong
+    colours = Syntax("", language, theme="ansi_dark", background_color="default")  # the terminal's own: light or dark
+    text = colours.highlight(code.strip("\n"))
+    text.rstrip()
+    for line in text.split("\n"):
+        console.print(Text.assemble("  ", line), soft_wrap=True)  # a line of code that is folded is wrong
 
 
 def closing(console: Console, record: RunRecord, *, strict: bool) -> None:

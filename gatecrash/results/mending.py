@@ -1,8 +1,8 @@
 """In which order broken rules are mended, and which of them probably come of another one. Pure.
 
-MUST comes before SHOULD before MAY. Of one level, first what hides most other rules, then what is done to memory
-(nothing else is certain while that goes on), then what most rules build on, so that a cause stands before what builds
-on it; then the rulebook's order. The same record gives the same order.
+MUST comes before SHOULD before MAY. Of one level, first what hides many other rules; then what a sanitizer saw, which
+names the line and can be behind anything, and what ends a process of the server; then what hides a few; then what most
+rules build on, so that a cause stands before what builds on it; then the rulebook's order.
 
 A broken rule is folded under an earlier one of at least its level, where something that was seen says they belong
 together: its oracle named the memory fault of the other as its cause, the server ended in the same way, it was blocked
@@ -21,12 +21,13 @@ from gatecrash.language import stated, values_of
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Signal
 from gatecrash.model.signals import MEMORY_FAULTS, signal_name
-from gatecrash.model.transcript import CrashedProcess, ServerEnded, Transcript
+from gatecrash.model.transcript import CrashedProcess, SanitizerReport, ServerEnded, Transcript
 from gatecrash.model.verdicts import Verdict, hidden_by
 from gatecrash.protocols import protocol_of
 from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import Rule, load
 
+_MANY = 5  # rules that are hidden: so many are more than an end, which can hide as many where it comes first
 _FAULTS = frozenset(map(signal_name, MEMORY_FAULTS))
 _LEVELS = ("MUST", "SHOULD", "MAY")
 #: Of these one task is all there is, or the one all clients depend on: where it is blocked, it hangs.
@@ -84,19 +85,39 @@ def to_mend(record: RunRecord) -> tuple[ToMend, ...]:
 
 
 def _hidden(judgements: Iterable[JudgedRule]) -> Mapping[str, tuple[str, ...]]:
-    """Of each rule those that could not be seen because it is broken."""
+    """Of each rule those that could not be seen because it is broken, or because what comes of it is."""
+    judged = {judgement.rule.id: judgement for judgement in judgements}
     found: dict[str, tuple[str, ...]] = {}
-    for judgement in judgements:
-        cause = hidden_by(judgement.verdict)
-        if cause is not None:
-            found[cause] = (*found.get(cause, ()), judgement.rule.id)
+    for rule, judgement in judged.items():
+        behind = hidden_by(judgement.verdict)
+        if behind is not None:
+            cause = next((one for one in _named(judged.get(behind)) if one in judged), behind)
+            found[cause] = (*found.get(cause, ()), rule)
     return found
 
 
-def _place_of(judgement: JudgedRule, hides: Mapping[str, Sequence[str]]) -> tuple[int, int, bool, int]:
-    rule = judgement.rule
-    hidden = len(hides.get(rule.id, ()))
-    return (_LEVELS.index(rule.level), -hidden, rule.area != "memory", -len(_built_upon().get(rule.id, ())))
+def _named(judgement: JudgedRule | None) -> tuple[str, ...]:
+    """The rules about memory that the sentences of a finding name: its cause."""
+    finding = None if judgement is None else judgement.verdict.finding
+    lines = () if finding is None else finding.lines
+    rules = (load().get(str(value)) for line in lines for name, value in values_of(line) if name == "rule")
+    return tuple(rule.id for rule in rules if rule.area == "memory")
+
+
+def _place_of(judgement: JudgedRule, hides: Mapping[str, Sequence[str]]) -> tuple[int, int, int, int, int]:
+    rule, hidden = judgement.rule, len(hides.get(judgement.rule.id, ()))
+    many = hidden // _MANY
+    return _LEVELS.index(rule.level), -many, _harm(judgement), -hidden, -len(_built_upon().get(rule.id, ()))
+
+
+def _harm(judgement: JudgedRule) -> int:
+    """0: a sanitizer's report, 1: a memory fault under its own rule, 2: another end, 3: none of these."""
+    transcript = judgement.verdict.transcript
+    if transcript is not None and any(isinstance(event, SanitizerReport) for event in transcript.events):
+        return 0
+    if judgement.rule.area == "memory":
+        return 1
+    return 3 if _end(judgement.verdict) is None else 2
 
 
 @cache
@@ -115,22 +136,23 @@ def _bond(cause: JudgedRule, other: JudgedRule, contract: Contract) -> str | Non
     return next((why for why in told if why is not None), None)
 
 
-def _same_fault(cause: JudgedRule, other: JudgedRule, _: Contract) -> str | None:
-    """The other's oracle named it as the cause, or a process died of a fault while memory is known to be damaged."""
-    lines = () if other.verdict.finding is None else other.verdict.finding.lines
-    if ("rule", cause.rule.id) in (value for line in lines for value in values_of(line)):
-        return stated("its cause is the memory fault of {rule}", rule=cause.rule.id)
-    died = _end(other.verdict)
-    if cause.rule.area == "memory" and died in _FAULTS:
-        return stated("a process died of {signal}, which is how damaged memory ends", signal=died)
-    return None
+def _named_fault(cause: JudgedRule, other: JudgedRule, _: Contract) -> str | None:
+    named = cause.rule.id in _named(other)
+    return stated("its cause is the memory fault of {rule}", rule=cause.rule.id) if named else None
 
 
 def _same_end(cause: JudgedRule, other: JudgedRule, _: Contract) -> str | None:
     one, two = _end(cause.verdict), _end(other.verdict)
     if one is None or one != two:
         return None
-    return stated("the server ends in the same way: {how}", how=one)
+    return stated("it ends in the same way: {how}", how=one)
+
+
+def _damage(cause: JudgedRule, other: JudgedRule, _: Contract) -> str | None:
+    died = _end(other.verdict)
+    if _harm(cause) or cause.rule.area != "memory" or died not in _FAULTS:
+        return None
+    return stated("a process died of {signal}, which is how damaged memory ends", signal=died)
 
 
 def _end(verdict: Verdict) -> str | None:
@@ -180,4 +202,4 @@ def _builds_on(cause: JudgedRule, other: JudgedRule, contract: Contract) -> str 
     return stated("it builds on {rule}", rule=cause.rule.id)
 
 
-_BONDS = (_same_fault, _same_end, _same_place, _builds_on)
+_BONDS = (_named_fault, _same_end, _damage, _same_place, _builds_on)
