@@ -73,15 +73,12 @@ int main(int argc, char **argv) {
     }
 }
 """
-TRAPPED = CLOCK_TRAPS | {"timed wait"}
 KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "fork, no sleep, no clock": ("-DNONE", frozenset()),
     "fork, no sleep, clock": ("-DNONE", CLOCK_TRAPS),
     "fork, sleep(1), clock": ("-DSLEEP", CLOCK_TRAPS),
-    "fork, sleep(1), clock, beginnings trapped": ("-DSLEEP", TRAPPED),
     "fork, deadline, no clock": ("-DDEADLINE", frozenset()),
     "fork, deadline, clock": ("-DDEADLINE", CLOCK_TRAPS),
-    "fork, deadline, clock, beginnings trapped": ("-DDEADLINE", TRAPPED),
 }
 PORT = 8080
 

@@ -28,11 +28,9 @@ MACHINES = {
             "sendto": 44, "recvfrom": 45, "sendmsg": 46, "recvmsg": 47, "shutdown": 48, "bind": 49, "listen": 50,
             "setsockopt": 54, "clone": 56, "fork": 57, "vfork": 58, "wait4": 61, "waitid": 247, "accept4": 288,
             "recvmmsg": 299, "sendmmsg": 307, "clone3": 435,
-            "poll": 7, "select": 23, "nanosleep": 35, "execve": 59, "gettimeofday": 96, "rt_sigtimedwait": 128,
-            "time": 201, "futex": 202, "semtimedop": 220, "clock_gettime": 228, "clock_nanosleep": 230,
-            "epoll_wait": 232, "pselect6": 270, "ppoll": 271, "epoll_pwait": 281, "execveat": 322, "epoll_pwait2": 441,
-            "getitimer": 36, "alarm": 37, "setitimer": 38, "io_getevents": 208, "timer_settime": 223,
-            "timer_gettime": 224, "timerfd_create": 283, "timerfd_settime": 286, "io_pgetevents": 333,
+            "execve": 59, "gettimeofday": 96, "time": 201, "clock_gettime": 228, "execveat": 322,
+            "getitimer": 36, "alarm": 37, "setitimer": 38, "timer_settime": 223, "timer_gettime": 224,
+            "timerfd_create": 283, "timerfd_settime": 286,
         },
     ),
     "aarch64": Machine(
@@ -42,11 +40,9 @@ MACHINES = {
             "socket": 198, "bind": 200, "listen": 201, "accept": 202, "sendto": 206, "recvfrom": 207, "shutdown": 210,
             "sendmsg": 211, "recvmsg": 212, "clone": 220, "accept4": 242, "recvmmsg": 243, "wait4": 260,
             "setsockopt": 208, "sendmmsg": 269, "clone3": 435,
-            "epoll_pwait": 22, "pselect6": 72, "ppoll": 73, "futex": 98, "nanosleep": 101, "clock_gettime": 113,
-            "clock_nanosleep": 115, "rt_sigtimedwait": 137, "gettimeofday": 169, "semtimedop": 192, "execve": 221,
-            "execveat": 281, "epoll_pwait2": 441,
-            "io_getevents": 4, "timerfd_create": 85, "timerfd_settime": 86, "getitimer": 102, "setitimer": 103,
-            "timer_gettime": 108, "timer_settime": 110, "io_pgetevents": 292,
+            "clock_gettime": 113, "gettimeofday": 169, "execve": 221, "execveat": 281,
+            "timerfd_create": 85, "timerfd_settime": 86, "getitimer": 102, "setitimer": 103, "timer_gettime": 108,
+            "timer_settime": 110,
         },
     ),
 }  # fmt: skip
@@ -68,10 +64,6 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 
 #: What the clock has trapped (instruments/clock): its own families, which no plan of the gates names.
 CLOCK_FAMILIES: dict[str, tuple[str, ...]] = {
-    "timed wait": (
-        *("poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2"),
-        *("nanosleep", "clock_nanosleep", "futex", "rt_sigtimedwait", "semtimedop", "io_getevents", "io_pgetevents"),
-    ),
     "timer": (
         *("alarm", "setitimer", "getitimer", "timer_settime", "timer_gettime"),
         *("timerfd_create", "timerfd_settime"),  # of the second only what is not zero, a moment: TFD_TIMER_ABSTIME
@@ -79,12 +71,6 @@ CLOCK_FAMILIES: dict[str, tuple[str, ...]] = {
     "clock read": ("clock_gettime", "gettimeofday", "time"),
     "exec": ("execve", "execveat"),
 }
-
-
-class Milliseconds(NamedTuple):
-    """Told only with a limit in this argument: neither 0, which does not wait, nor negative, which waits for ever."""
-
-    argument: int
 
 
 class Pointer(NamedTuple):
@@ -100,33 +86,17 @@ class Unless(NamedTuple):
     value: int
 
 
-#: The calls that are told only with certain arguments; a wait without a limit costs nothing.
-TESTS: dict[str, Milliseconds | Pointer | Unless] = {
-    "poll": Milliseconds(2),
-    "epoll_wait": Milliseconds(3),
-    "epoll_pwait": Milliseconds(3),
-    "epoll_pwait2": Pointer(3),
-    "ppoll": Pointer(2),
-    "select": Pointer(4),
-    "pselect6": Pointer(4),
-    "rt_sigtimedwait": Pointer(2),
-    "semtimedop": Pointer(3),
-    "io_getevents": Pointer(4),
-    "io_pgetevents": Pointer(4),
+#: The calls that are told only with certain arguments.
+TESTS: dict[str, Pointer | Unless] = {
     "timerfd_settime": Pointer(1),
     "clock_gettime": Unless(2, MAGIC),  # the stub's own (vdso.py)
     "gettimeofday": Unless(2, MAGIC),
     "execve": Unless(3, MAGIC),  # the one that makes the target: nobody is there yet to let it go
 }
-#: futex(2): the commands whose fourth argument is a time; the others keep a number there.
-FUTEX_WAITS = (0, 6, 9, 11, 13)  # WAIT, LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2
-_FUTEX_COMMAND = 0x7F
-
 CLONE_THREAD = 0x10000  # clone(2); always comes with CLONE_VM
 
 RET_ALLOW, RET_USER_NOTIF = 0x7FFF0000, 0x7FC00000
 LOAD, RETURN, IF_EQUAL, IF_BITS = 0x20, 0x06, 0x15, 0x45  # BPF_LD|W|ABS, BPF_RET|K, BPF_JMP|JEQ|K, BPF_JMP|JSET|K
-AND = 0x54  # BPF_ALU|AND|K
 # Offsets in struct seccomp_data (low word of a 64-bit argument).
 AT_NUMBER, AT_ARCH, AT_FIRST_ARGUMENT, AT_SECOND_ARGUMENT, AT_THIRD_ARGUMENT = 0, 4, 16, 24, 32
 SOL_SOCKET = 1
@@ -174,29 +144,18 @@ def _block(name: str, traps: frozenset[str], exempt: int) -> list[bytes]:
         tests = [_step(IF_EQUAL, option, left, 0) for left, option in zip(range(4, 0, -1), LIMIT_OPTIONS, strict=True)]
         level = [_step(LOAD, AT_SECOND_ARGUMENT), _step(IF_EQUAL, SOL_SOCKET, 0, len(tests) + 1)]
         return [*level, _step(LOAD, AT_THIRD_ARGUMENT), *tests, allow, notify]
-    if name == "futex":
-        return _futex_block()
     return _tested(TESTS[name]) if name in TESTS else [notify]
 
 
-def _tested(test: Milliseconds | Pointer | Unless) -> list[bytes]:
+def _tested(test: Pointer | Unless) -> list[bytes]:
     notify, allow = _step(RETURN, RET_USER_NOTIF), _step(RETURN, RET_ALLOW)
     low = _step(LOAD, AT_FIRST_ARGUMENT + 8 * test.argument)
     match test:
-        case Milliseconds():
-            return [low, _step(IF_BITS, 1 << 31, 1, 0), _step(IF_EQUAL, 0, 0, 1), allow, notify]
         case Pointer():
             high = _step(LOAD, AT_FIRST_ARGUMENT + 8 * test.argument + 4)
             return [low, _step(IF_EQUAL, 0, 0, 2), high, _step(IF_EQUAL, 0, 1, 0), notify, allow]
         case Unless():
             return [low, _step(IF_EQUAL, test.value, 0, 1), allow, notify]
-
-
-def _futex_block() -> list[bytes]:
-    count = len(FUTEX_WAITS)
-    tests = [_step(IF_EQUAL, command, count - number, 0) for number, command in enumerate(FUTEX_WAITS)]
-    command = [_step(LOAD, AT_SECOND_ARGUMENT), _step(AND, _FUTEX_COMMAND)]
-    return [*command, *tests, _step(RETURN, RET_ALLOW), *_tested(Pointer(3))]
 
 
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from gatecrash.instruments.clock import CLOCK_TRAPS
 from gatecrash.instruments.quiescence import Quiet, Resting
-from gatecrash.sandbox.seccomp import CLOCK_FAMILIES
 from tests.clock.conftest import Start
 
 CLOCKS = r"""
@@ -318,7 +318,7 @@ def test_what_began_before_a_skip_ends_in_its_time_though_nothing_is_still(start
 
 def test_a_program_whose_clock_cannot_be_set_is_named_and_its_time_is_real(start: Start) -> None:
     code = "import os; os.execv('/bin/sleep', ['sleep', '300'])"
-    target = start(py=code, traps=frozenset(CLOCK_FAMILIES) - {"exec"})
+    target = start(py=code, traps=CLOCK_TRAPS - {"exec"})
     target.until(lambda: target.clock.held(), "it sleeps")
     assert target.skip() is not None
     assert target.clock.real_because == f"the clock of sleep (process {target.process.pid}) cannot be set"

@@ -21,7 +21,7 @@ some other way (rdtsc), or waits in a way that is not known here, is found, and 
 | `offsets.py` | puts the clocks of processes ahead |
 | `stopped.py` | undoes what a stop does to calls on sockets |
 | `disagreement.py` | who reads another clock than the one that is put ahead |
-| `calls.py` | what the filter hands over: waits that begin, clocks read past the vDSO, programs executed |
+| `calls.py` | what the filter hands over: clocks read past the vDSO, programs executed |
 """
 
 from gatecrash.instruments.clock.clock import CLOCK_TRAPS as CLOCK_TRAPS

@@ -1,4 +1,4 @@
-"""What the filter hands to the clock: waits that begin, clocks that are read past the vDSO, programs that are executed.
+"""What the filter hands to the clock: clocks that are read past the vDSO, programs that are executed.
 
 Each handler gets a trapped call and answers it.
 """

@@ -19,7 +19,7 @@ from gatecrash.instruments.clock.offsets import Offsets
 from gatecrash.instruments.clock.stopped import begin_again
 from gatecrash.instruments.clock.timerfds import TimerDescriptors
 from gatecrash.instruments.clock.timers import Timers
-from gatecrash.instruments.trapped import CONTINUE, Handler, Respond
+from gatecrash.instruments.trapped import Handler
 from gatecrash.instruments.waits import KnownLimit
 from gatecrash.language import stated
 from gatecrash.model.processes import Task
@@ -31,7 +31,7 @@ _STOPPED = "T"  # whoever is stopped wakes for nothing: its time may come meanwh
 _CATCH_UP = 0.02  # seconds between two looks for limits that have passed while nobody skipped anything
 
 #: What a target has to be spawned with, beside the traps of the gates.
-CLOCK_TRAPS = frozenset(CLOCK_FAMILIES) - {"timed wait"}
+CLOCK_TRAPS = frozenset(CLOCK_FAMILIES)
 
 
 #: Makes one come, and says whether it did; calls what it is given when the clock is to go on.
@@ -78,19 +78,9 @@ class Clock:
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """Who answers each trapped call, by its name."""
-        begins = {name: self._begins(name) for name in CLOCK_FAMILIES["timed wait"]}
         reads = {name: clock_read(name, lambda: self._ahead_ns) for name in CLOCK_FAMILIES["clock read"]}
         exec = dict.fromkeys(CLOCK_FAMILIES["exec"], executed(lambda: self._ahead_ns, self._expiry.too_late))
-        return {**begins, **reads, **exec, **self._timers.handlers, **self._descriptors.handlers}
-
-    def _begins(self, name: str) -> Handler:
-        begins = self._dues.begins
-
-        def handle(id: int, tid: int, args: tuple[int, ...], respond: Respond) -> None:
-            begins(tid, name, args)
-            respond(id, flags=CONTINUE)
-
-        return handle
+        return {**reads, **exec, **self._timers.handlers, **self._descriptors.handlers}
 
     # --- Time -----------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """When each wait ends, by the target's clock.
 
-A span counts from the beginning of its call. Where beginnings are trapped they are known; else a wait began, for all we
-know, when it was first seen in its sleep, so that its end is late rather than early.
+A span counts from the beginning of its call: for all we know, from when it was first seen in its sleep, so that its end
+is late rather than early.
 """
 
 from __future__ import annotations
@@ -21,20 +21,19 @@ _UNCOUNTED = b"0 0 0"  # schedstat of a kernel without CONFIG_SCHED_INFO: one sl
 
 @dataclass
 class _Wait:
-    """One call of a task; `seen` is what schedstat said, b"" for one whose beginning was trapped."""
+    """One call of a task; `seen` is what schedstat said."""
 
     call: str
     args: tuple[int, ...]
     began: float
-    seen: bytes = b""
-    known: bool = False
+    seen: bytes
     due: float | None = None
     span: float | None = None
     real: float = field(default_factory=time.monotonic)
 
     def is_in(self, call: str, args: tuple[int, ...], seen: bytes) -> bool:
         count = ARGUMENTS.get(call, _ALL)
-        return self.call == call and self.args[:count] == args[:count] and self.seen in (b"", seen)
+        return self.call == call and self.args[:count] == args[:count] and self.seen == seen
 
 
 class Dues:
@@ -50,13 +49,6 @@ class Dues:
         #: Whether a wait with a limit has been seen.
         self.used = False
 
-    def begins(self, tid: int, call: str, args: tuple[int, ...]) -> None:
-        """A trapped call goes into the kernel now."""
-        if len(self._waits) > _REMEMBERED:
-            self._waits.clear()
-        self._waits[tid] = _Wait(call, args, self._now())
-        self.used = True
-
     def left(self, pid: int, tid: int, call: str, args: tuple[int, ...], seen: bytes) -> float | None:
         """Seconds until the call that a sleeping task is in ends by itself; None: never, inf: nobody knows."""
         wait = self._waits.get(tid)
@@ -65,8 +57,7 @@ class Dues:
             if len(self._waits) > _REMEMBERED:
                 self._waits.clear()
             self._waits[tid] = wait
-        if not wait.known:
-            wait.due, wait.known = self._due(pid, wait), True
+            wait.due = self._due(pid, wait)
             self.used = self.used or wait.due is not None
         return None if wait.due is None else max(0.0, wait.due - self._now())
 
