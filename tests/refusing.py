@@ -20,9 +20,11 @@ from gatecrash.sandbox.namespaces import CLONE_NEWNS, CLONE_NEWUSER, MS_PRIVATE,
 
 _AMD64 = os.uname().machine == "x86_64"
 _SECCOMP, _SOCKET, _PTRACE = (317, 41, 101) if _AMD64 else (277, 198, 117)
+_PIDFD_GETFD = 438
 _AF_NETLINK, _NETLINK_SOCK_DIAG = 16, 4
 #: By an instrument's name: the call it needs, and the arguments (by their index) that make it this call.
 REFUSED: dict[str, tuple[int, dict[int, int]]] = {
+    "borrowed sockets": (_PIDFD_GETFD, {}),
     "clock": (_PTRACE, {}),
     "gates": (_SECCOMP, {}),
     "queues": (_SOCKET, {0: _AF_NETLINK, 2: _NETLINK_SOCK_DIAG}),

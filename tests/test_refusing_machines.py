@@ -14,7 +14,9 @@ import pytest
 
 from gatecrash.instruments import procfs
 from gatecrash.paths import tree_root
+from tests.needs import need
 from tests.needs import refused as refused_here
+from tests.nursery import compiled
 from tests.refusing import CANNOT_BE_MADE, MACHINES
 
 SERVERS = tree_root() / "servers"
@@ -109,7 +111,7 @@ def test_what_is_broken_on_the_wire_is_still_found(tmp_path: Path, refused: str)
     assert "fail" in {verdict for verdict, _ in verdicts.values()}
 
 
-@pytest.mark.parametrize("refused", sorted(set(MACHINES) - {"proc", "clock"}))
+@pytest.mark.parametrize("refused", sorted(set(MACHINES) - {"proc", "clock", "borrowed sockets"}))
 def test_nothing_that_can_be_seen_is_no_conformance(tmp_path: Path, refused: str) -> None:
     done, _ = checked(tmp_path, refused, "python/http_iterative.py", "ACC-07")
     assert done.returncode == 5
@@ -130,6 +132,45 @@ def test_the_doctor_says_what_is_refused(tmp_path: Path, refused: str) -> None:
     said = [line[6:28].rstrip() for line in done.stdout.splitlines() if line.split()[:1] == ["no"]]
     lacking = {"proc": {"arena", "census"}, "gates": {"gates", "clock"}}.get(refused, {refused})
     assert said == [name for name, reason in refused_here().items() if reason is not None or name in lacking]
+
+
+_THIRTY_SECONDS = r"""
+#include <poll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+int main(void) {
+    int timer = timerfd_create(CLOCK_MONOTONIC, 0);
+    struct itimerspec thirty = {{0, 0}, {30, 0}};
+    if (timerfd_settime(timer, 0, &thirty, NULL)) return 1;
+    poll(&(struct pollfd){timer, POLLIN, 0}, 1, 40000);
+    pause();
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("refused", "reason", "skipped"),
+    [
+        pytest.param("clock", "its clocks cannot be set: ptrace: Operation not permitted", 0, id="clocks"),
+        pytest.param(
+            "borrowed sockets",
+            "its timers cannot be moved on: pidfd_getfd: Operation not permitted",
+            30,
+            id="a timer that is a descriptor",
+        ),
+    ],
+)
+def test_whose_time_cannot_be_skipped_has_real_time_and_the_reason_is_said(
+    tmp_path: Path, refused: str, reason: str, skipped: int
+) -> None:
+    need("clock")
+    need("borrowed sockets")
+    words = ["-m", "tests.refusing", refused, sys.executable, "-m", "tests.clock.skipping"]
+    program = compiled(tmp_path, _THIRTY_SECONDS)
+    done = subprocess.run(
+        [sys.executable, *words, program], cwd=tree_root(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == (f"{reason}\n{skipped} s\n", "")
 
 
 _DAEMON = """
