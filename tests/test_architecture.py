@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,3 +32,22 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     named = _PATH.findall(page.read_text())
     assert named
     assert [path for path in named if not (_ROOT / path).exists()] == []
+
+
+#: Rooms that may know a rule by its id: its oracle, and what a protocol's contract stands or falls with.
+_KNOW_RULES = {"oracles", "protocols", "reproduction", "commands"}
+_ID = re.compile(r"[A-Z]{2,6}-\d\d")
+
+
+@pytest.mark.parametrize("room", sorted({name for names in layers() for name in names} - _KNOW_RULES))
+def test_nobody_but_its_oracle_knows_a_rule_by_its_id(room: str) -> None:
+    """What else has to be known of one rule is a field of its entry."""
+    place = _ROOT / "gatecrash" / room
+    files = place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]
+    named = [
+        f"{path.relative_to(_ROOT)}: {node.value}"
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _ID.fullmatch(node.value)
+    ]
+    assert named == []

@@ -103,5 +103,5 @@ def _in_full(rule: Rule, case: Case, ruling: Ruling) -> Ruling:
     """The ruling with the cause that is known, and with what a lone client got in mind."""
     if isinstance(ruling, Finding):
         return with_cause(case, ruling)
-    why = unmeasured(rule.id, case)
+    why = unmeasured(rule.measure, case)
     return ruling if why is None else NotExercised(why)

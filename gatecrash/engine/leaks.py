@@ -29,11 +29,11 @@ from gatecrash.model.scenario import (
 from gatecrash.model.transcript import Transcript
 from gatecrash.model.verdicts import Case, Finding
 from gatecrash.oracles.service import askers, first_unserved
-from gatecrash.rulebook import load
+from gatecrash.rulebook import Rule, load
 
 _ROUNDS = 4
 #: After these the server is another one, or may well hold what it could not finish; what its own time limits leave
-#: behind is TIME-05's affair.
+#: behind is another rule's affair.
 _DISTURBING = (LetTimePass, LimitDescriptors, Restart, Signal, StartOnTakenPort, StartOnTerminal, StartSecond)
 
 Leak = tuple[Finding, Scenario, Transcript]
@@ -54,9 +54,9 @@ def _looked_into(session: Session, transcript: Transcript) -> Iterator[Leak]:
     if played.traps or any(isinstance(step, _DISTURBING) for step in played.steps) or not session.leak_watch.patience:
         return
     session.leak_watch.patience -= 1
-    rules = ["RES-01", "FORK-07"] if _polite(session.case(transcript)) else ["RES-02", "FORK-12"]
-    rules = [rule for rule in rules if rule not in session.leak_watch.muted]
-    rules += ["FORK-02"] if "FORK-02" not in session.leak_watch.muted else []
+    clients = "polite" if _polite(session.case(transcript)) else "rude"
+    muted = session.leak_watch.muted
+    rules = [rule for rule in load().rules if clients in rule.leaks_after and rule.id not in muted]
     yield from _confirmed(session, many_times(played), rules)
 
 
@@ -79,14 +79,13 @@ def many_times(played: Scenario) -> Scenario:
     return scenario(*rounds[:_ROUNDS], once, *rounds[_ROUNDS:], twice)
 
 
-def _confirmed(session: Session, scenario: Scenario, rules: list[str]) -> Iterator[Leak]:
-    for name in rules:
-        rule = load().get(name)
+def _confirmed(session: Session, scenario: Scenario, rules: list[Rule]) -> Iterator[Leak]:
+    for rule in rules:
         if verdict_without_trying(rule, session, Prerequisites(session)) is not None:
             continue
         example = judge(session, rule, scenario, fresh=True)
         if example.finding is not None and session.contract.has_limits:  # of its own: it may see to that in a while
             example = judge(session, rule, scenario, fresh=True, sure=True)
         if example.finding is not None and example.finding.conclusive:
-            session.leak_watch.muted.add(name)
+            session.leak_watch.muted.add(rule.id)
             yield example.finding, scenario, example.transcript

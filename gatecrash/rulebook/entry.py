@@ -16,7 +16,11 @@ TEXTS = ("title", "statement", "why", "how")
 INSTRUMENTS = ("gates", "queues", "census", "quiescence", "arena", "borrowed sockets", "clock")
 #: By what a stand-alone script shows that a rule is broken (reproduction/alone.py).
 SCRIPTS = ("answers", "form", "zombies", "processes", "descriptors", "end")
-_OPTIONAL = frozenset({"mistakes", "script", "careful", "overrun", "endurance"})
+#: Whose requests a lone client must get an answer to, and how much of it: see Measure.
+WHOSE, ANSWER = ("first", "last", "each", "some"), ("whole", "begun")
+#: Clients who ask, wait for their answers and leave in an orderly way, and all others.
+CLIENTS = ("polite", "rude")
+_OPTIONAL = frozenset({"mistakes", "script", "careful", "overrun", "endurance", "measure", "leaks_after"})
 PREFIXES = {
     "accept": ("ACC",),
     "fork": ("FORK",),
@@ -40,6 +44,18 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """What a lone client must have got, or a scenario says nothing of the rule (oracles/yardstick.py).
+
+    `whose` requests: the first or last client's, each one's, at least one's. `answer`: the whole, where answers are
+    compared, or that one has begun.
+    """
+
+    whose: str
+    answer: str
+
+
+@dataclass(frozen=True)
 class Rule:
     """One requirement. `level` is RFC 2119's; `after` names the rules that must hold before it can be judged.
 
@@ -50,6 +66,8 @@ class Rule:
     `careful`: what two looks found is compared, the later one made while more was known, so none may be early.
     `overrun`: who breaks it has so many processes that it is ended at once, so that nothing else can be seen of it.
     `endurance`: it is broken by a server that serves nobody any more when it has met many clients.
+    `measure`: by what lone clients get it is measured; None where it compares with nothing.
+    `leaks_after`: after which of CLIENTS, whatever rule they were there for, it is broken by what piles up.
     """
 
     id: str
@@ -69,6 +87,8 @@ class Rule:
     careful: bool = False
     overrun: bool = False
     endurance: bool = False
+    measure: Measure | None = None
+    leaks_after: tuple[str, ...] = ()
 
     def likeliest(self, seen: str) -> tuple[Mistake, ...]:
         """The mistakes, those first whose signs are in what was seen of the server."""
@@ -140,6 +160,8 @@ def _rule(row: dict[str, Any], area: str, file: str) -> Rule:
         careful=_flag(row, "careful", where),
         overrun=_flag(row, "overrun", where),
         endurance=_flag(row, "endurance", where),
+        measure=_measure(row["measure"], where) if "measure" in row else None,
+        leaks_after=_words(row, "leaks_after", where, CLIENTS),
     )
 
 
@@ -148,6 +170,15 @@ def _script(row: dict[str, Any], where: str) -> str:
     if script and script not in SCRIPTS:
         raise EngineFault(f"{where}: script {script!r} is none of {', '.join(SCRIPTS)}.")
     return str(script)
+
+
+def _measure(row: dict[str, Any], where: str) -> Measure:
+    where = f"{where}, measure"
+    _only(row, {"whose", "answer"}, where)
+    for key, allowed in (("whose", WHOSE), ("answer", ANSWER)):
+        if row.get(key) not in allowed:
+            raise EngineFault(f"{where}: {key} is {row.get(key)!r}; allowed are {', '.join(allowed)}.")
+    return Measure(row["whose"], row["answer"])
 
 
 def _flag(row: dict[str, Any], key: str, where: str) -> bool:
