@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.config.contract_file import TargetSection, read_contract, write_contract
+from gatecrash.config.contract_file import TargetSection, read_contract
+from gatecrash.config.contract_writing import write_contract
 from gatecrash.errors import UsageError
 from gatecrash.model.contract import Contract
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.config.contract_file import read_contract, write_contract
+from gatecrash.config.contract_file import read_contract
+from gatecrash.config.contract_writing import write_contract
 from gatecrash.errors import TargetError, Unavailable, UsageError
 from gatecrash.model.contract import Contract
 from gatecrash.target import compilers as building

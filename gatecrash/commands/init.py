@@ -9,7 +9,7 @@ from rich.console import Console
 
 from gatecrash.commands import absolute
 from gatecrash.commands.course import write_gradescope
-from gatecrash.config.contract_file import write_contract
+from gatecrash.config.contract_writing import write_contract
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import missing_instruments
 from gatecrash.errors import UsageError
