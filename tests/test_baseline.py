@@ -152,7 +152,9 @@ def test_writing_again_keeps_reasons_and_what_was_not_judged_and_drops_what_hold
         ("[[known]]\nrule = 'FORK-02'\nfingerprint = 'xyz'\n", ["line 3", '"xyz"', "16 hexadecimal digits"]),
         ("[[known]]\nrule = 'FORK-02'\n[[known]]\nrule = 'fork-02'\n", ["line 3", "already known from line 1"]),
         ("# x\n[[knwon]]\nrule = 'FORK-02'\n", ["line 2", '"knwon"', "[[known]]"]),
-        ("known = 3\n", ["line 1", "[[known]]"]),
+        ("# x\nknown = 3\n", ["line 2", "[[known]]"]),
+        ("# x\nknown = [{ rule = 'FROK-02' }]\n", ["line 2", "FROK-02"]),
+        ("[[known]]\nrule = 'FORK-02'\n[known.more]\nrule = 2\n", ["line 3", '"more"']),
         ("[[known]\n", ["is not TOML"]),
     ],
 )

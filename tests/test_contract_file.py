@@ -167,6 +167,7 @@ def test_an_empty_file_promises_nothing(tmp_path: Path) -> None:
         ("protocol = 'http'", "line 1: protocol belongs under [contract]."),
         ("colour = 'red'", "line 1: colour is not known. Known are [target], [contract], [http], [udp], [grading]."),
         ("http = 'yes'", 'line 1: http = "yes"; it must be a table: [http].'),
+        ("# x\n[[http]]\npath = '/'", "line 2: http = a list; it must be a table: [http]."),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -17,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from gatecrash.config.grading_file import GradingTable, parse
 from gatecrash.config.scheme import Scheme
-from gatecrash.errors import UsageError
+from gatecrash.config.toml_file import TomlFile
 from gatecrash.language import marked, say, spoken
 from gatecrash.model.contract import Concurrency, Contract, Echo, Protocol
 
@@ -152,44 +151,21 @@ def read_grading(path: Path) -> Scheme | None:
 
 
 def _read(path: Path) -> tuple[_File, Scheme | None]:
+    file = TomlFile(
+        path,
+        lambda reason: say("{path} cannot be read: {reason}. `gatecrash init` writes one.", path=path, reason=reason),
+    )
+    parsed, scheme = _File(), None
+    mistakes: list[tuple[int, str]] = []
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            say("{path} cannot be read: {reason}. `gatecrash init` writes one.", path=path, reason=_reason(error))
-        ) from None
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(
-            say("{path} is not TOML: {error}. A line is: key = value, texts in quotes.", path=path, error=error)
-        ) from None
-    lines = _lines(text)
-    mistakes: set[tuple[int, str]] = set()
-    scheme = None
-    try:
-        parsed = _File.model_validate(table)
+        parsed = _File.model_validate(file.table)
     except ValidationError as error:
-        mistakes = {_mistake(one, table, lines) for one in error.errors()}
-    if isinstance(table.get("grading"), dict):
-        scheme, wrong = parse(table["grading"])
-        mistakes |= {(_line_of(one.keys, lines), one.text) for one in wrong}
-    if mistakes:
-        raise UsageError(
-            "\n".join(
-                say("{path}, line {line}: {said}", path=path, line=line, said=said) for line, said in sorted(mistakes)
-            )
-        )
+        mistakes = [_mistake(one, file) for one in error.errors()]
+    if isinstance(file.table.get("grading"), dict):
+        scheme, wrong = parse(file.table["grading"])
+        mistakes += [(file.line_of(*one.keys), one.text) for one in wrong]
+    file.refuse(mistakes)
     return parsed, scheme
-
-
-def _line_of(keys: tuple[str, ...], lines: Mapping[tuple[str, ...], int]) -> int:
-    """The line of a key, or of the nearest table around it."""
-    return next((lines[keys[:length]] for length in range(len(keys), 0, -1) if keys[:length] in lines), 1)
-
-
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else say("it is not UTF-8 text")
 
 
 def _contract(parsed: _File) -> Contract:
@@ -209,13 +185,13 @@ def _section(parsed: _File) -> TargetSection:
 # -- mistakes -------------------------------------------------------------------------------------------------------
 
 
-def _mistake(error: Any, table: dict[str, Any], lines: Mapping[tuple[str, ...], int]) -> tuple[int, str]:
+def _mistake(error: Any, file: TomlFile) -> tuple[int, str]:
     """The line and the sentence for one of pydantic's errors."""
     place = tuple(str(part) for part in error["loc"] if part != "function-wrap")
     keys = place[: 2 if place[0] in _TABLES else 1]
     if len(place) > 2 and place[:2] == ("target", "env"):
         keys = place[:3]
-    line = _line_of(keys, lines)
+    line, table = file.line_of(*keys), file.table
     if error["type"] == "extra_forbidden":
         return line, _unknown(keys, table)
     if len(keys) == 1:
@@ -286,29 +262,3 @@ def _shown(value: object) -> str:
     if isinstance(value, (str, bool, int, float)):
         return json.dumps(value, ensure_ascii=False)
     return say("a table") if isinstance(value, dict) else say("a list") if isinstance(value, list) else str(value)
-
-
-_HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]")
-_KEY = re.compile(r"""^\s*([\w."'*-]+(?:\s*\.\s*[\w."'*-]+)*)\s*=""")
-
-
-def _lines(text: str) -> dict[tuple[str, ...], int]:
-    """The line of each key, by its path. tomllib keeps no positions; a scan for `[table]` and `key =` is enough."""
-    found: dict[tuple[str, ...], int] = {}
-    table: tuple[str, ...] = ()
-    inside = False  # a multi-line string
-    for number, line in enumerate(text.splitlines(), 1):
-        if not inside:
-            if header := _HEADER.match(line):
-                table = _parts(header[1])
-                found.setdefault(table, number)
-            elif key := _KEY.match(line):
-                path = table + _parts(key[1])
-                for length in range(1, len(path) + 1):
-                    found.setdefault(path[:length], number)
-        inside ^= (line.count('"""') + line.count("'''")) % 2 == 1
-    return found
-
-
-def _parts(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))

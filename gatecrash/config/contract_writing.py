@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Protocol, get_args
 
 from gatecrash.config.contract_file import PROTOCOL_WORDS, TargetSection
+from gatecrash.config.toml_file import quoted
 from gatecrash.model.contract import Concurrency, Contract, Echo
 
 _HEAD = "# What this server promises. Gatecrash checks these, and does not guess what is written here.\n"
@@ -34,7 +34,7 @@ def write_contract(contract: Contract, target: TargetSection | HasSection | None
 
 
 def _target_lines(contract: Contract, target: TargetSection) -> list[str]:
-    env = ", ".join(f"{_quoted(key)} = {_quoted(value)}" for key, value in target.env.items())
+    env = ", ".join(f"{quoted(key)} = {quoted(value)}" for key, value in target.env.items())
     return [
         _line("build", target.build, "run in this file's folder", example="make"),
         _line(
@@ -103,10 +103,5 @@ def _udp_lines(contract: Contract) -> list[str]:
 def _line(key: str, value: str | float | bool | None, meaning: str, *, example: str | int = "") -> str:
     """`key = value  # meaning`; commented out, with the example, when there is no value."""
     if value is None:
-        return f"# {key} = {_quoted(example)}  # {meaning}"
-    return f"{key} = {_quoted(value)}  # {meaning}"
-
-
-def _quoted(value: str | float | bool) -> str:
-    """The value as TOML has it; JSON's strings are TOML's, but for DEL."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return f"# {key} = {quoted(example)}  # {meaning}"
+    return f"{key} = {quoted(value)}  # {meaning}"
