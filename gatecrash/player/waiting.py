@@ -7,20 +7,18 @@ import math
 import os
 import select
 import socket
-import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from gatecrash.errors import UsageError
-from gatecrash.instruments import elapsing, quiescence
+from gatecrash.instruments import quiescence
 from gatecrash.instruments.patience import OwnTime, Patience
-from gatecrash.instruments.quiescence import Quiet, Resting, Span, Spinning, Stillness, TargetClock
+from gatecrash.instruments.quiescence import Quiet, Resting, Span, Spinning, Stillness
 from gatecrash.instruments.spinning import SPIN_WINDOW
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.processes import Task
 from gatecrash.model.transcript import Still
-from gatecrash.player.wakes import Wakes
 from gatecrash.target.interface import Server
 
 #: Looks that cost only a system call or two, before anything is slept or proven.
@@ -30,13 +28,8 @@ _FIRST_PROOF = 0.01
 _LONGEST_PROOF = 0.7
 #: Seconds of the target's own time for which one that wakes by itself is watched, where more is owed to a client.
 _WATCHED = 10.0
-#: Time limits that are let expire one by one when time passes; then the rest of the time passes in strides.
-_ONE_BY_ONE = 64
-#: A limit of half a minute may be counted in tenths of a second.
-_A_MINUTE, _TICKS_OF_A_MINUTE = 60.0, 400
-#: The strides in which the rest of the time passes for one that ticks: each of its ticks may be that late on a busy
-#: machine, and a client who is there is let go at its time, not at the end.
-_STRIDES = 16
+#: Time limits that are let expire one by one before a tick may come late.
+ONE_BY_ONE = 64
 #: Seconds of the target's own time in which what ends is a loop's tick, and no client's limit.
 _A_TICK = 1.5
 #: Seconds by which a tick may be late while a server is only looked at.
@@ -56,15 +49,6 @@ class Waited:
 
 
 _REACHED = Waited(True)
-
-
-@dataclass(frozen=True)
-class Passed:
-    """How much time was let pass, in seconds of the target's; `wakes`, `late`: see model.transcript.TimePassed."""
-
-    seconds: float
-    wakes: float = 0.0
-    late: bool = False
 
 
 def errno_number(name: str) -> int:
@@ -135,7 +119,7 @@ class Waiter:
         allowed = Patience(self.patience if patience is None else patience)
         within = self.horizon if patience is None else min(patience, self.horizon)
         span = replace(self._short_span(), horizon=within, after=self.after)
-        still = self._settle(allowed, wait_out=wait_out, early=early, spin=spin, overlook=overlook, span=span)
+        still = self.look(allowed, wait_out=wait_out, early=early, spin=spin, overlook=overlook, span=span)
         self._note_own(still, allowed.seconds)
         return still
 
@@ -144,7 +128,7 @@ class Waiter:
         if not isinstance(still, Quiet | Resting):
             self.own.add(min(waited, SPIN_WINDOW) if isinstance(still, Spinning) else waited)
 
-    def _settle(
+    def look(
         self,
         allowed: Patience,
         *,
@@ -203,13 +187,13 @@ class Waiter:
         patience = Patience(self.patience)
         nap, proof = (_FIRST_NAP_MS if eager else 0), _FIRST_PROOF
         while True:
-            self._nap(sock, events, nap)
+            self.nap(sock, events, nap)
             if ready():
                 return _REACHED
             part = Patience(max(min(proof, patience.left()), _FIRST_PROOF), patience)
-            still = self._settle(part, wait_out=False, early=early, overlook=_A_LONG_SLEEP)
+            still = self.look(part, wait_out=False, early=early, overlook=_A_LONG_SLEEP)
             if isinstance(still, Resting) and not ready() and self._can_wait(still, patience):
-                still = self._settle(patience, wait_out=True, early=early, overlook=_A_LONG_SLEEP, span=span)
+                still = self.look(patience, wait_out=True, early=early, overlook=_A_LONG_SLEEP, span=span)
             # The look comes after the proof: what came before its first snapshot is seen, and after it nothing comes.
             if ready():
                 return _REACHED
@@ -240,84 +224,11 @@ class Waiter:
             least=self.horizon if sure else 0.0,
             spared=max(_A_TICK, self.ticks.linger),
             late=_LATE,
-            exact=_ONE_BY_ONE if sure else 0,
+            exact=ONE_BY_ONE if sure else 0,
             spare=self.spare,
         )
 
-    def let_pass(self, seconds: float) -> Passed:
-        """Let so many seconds pass for the server; returns how many did: where time is real, no more than patience."""
-        clock = self.server.clock
-        if clock is None or clock.real_because is not None:
-            return Passed(self._wait_for_real(seconds))
-        began, left = clock.skipped, seconds
-        watched: float | None = seconds
-        ticks: set[Hashable] = set()
-        wakes = Wakes(lambda: time.monotonic() + clock.skipped)
-        for _ in range(_ONE_BY_ONE if seconds > _A_MINUTE else _TICKS_OF_A_MINUTE):
-            still = self._come_to_rest()
-            if not isinstance(still, Quiet | Resting):
-                break
-            held = clock.held(still.tasks)
-            if not held or held[0].left > left:
-                break
-            if (one := clock.expire(still.tasks)) is not None:
-                wakes.note(one.tid, one.whole)
-                ticks.add(elapsing.name_of(one))
-            left = seconds - (clock.skipped - began)
-        else:
-            watched = None
-        late = self._pass_in_strides(clock, began + seconds, ticks, left / _STRIDES)
-        return Passed(clock.skipped - began, wakes.most_often(watched), late)
-
-    def _pass_in_strides(self, clock: TargetClock, until: float, ticks: set[Hashable], late: float) -> bool:
-        """Until so much of its time is skipped: a tick may be `late`, whatever else is due comes in its time.
-
-        Whether one was.
-        """
-        any_late = False
-        for last in (*[False] * _ONE_BY_ONE, True):
-            still = self._come_to_rest()
-            left = until - clock.skipped
-            if left <= 0 or not isinstance(still, Quiet | Resting):
-                return any_late
-            held = clock.held(still.tasks)
-            nothing = not held or held[0].left > left
-            ahead = left if nothing or last else min(left, elapsing.stride(held, ticks, late))
-            if ahead > 0:
-                any_late = any_late or not nothing
-                clock.advance(ahead)
-                self._let_late_ones_go(clock)
-            elif (one := clock.expire(still.tasks)) is not None:
-                ticks.add(elapsing.name_of(one))
-        return any_late
-
-    def _let_late_ones_go(self, clock: TargetClock) -> None:
-        """Whose time is up finds it so before anybody comes: to a wait of a second that took an hour, who came in
-        it would have waited for an hour.
-        """
-        for _ in range(_ONE_BY_ONE):
-            still = self._come_to_rest()
-            if not isinstance(still, Quiet | Resting):
-                break
-            held = clock.held(still.tasks)
-            if not held or held[0].left > 0:
-                break
-            clock.expire(still.tasks)
-
-    def _come_to_rest(self) -> Stillness:
-        """Wait until all sleep, however soon they wake, and note what has come of it."""
-        still = self._settle(Patience(self.patience), wait_out=False, early=False)
-        self.after()
-        return still
-
-    def _wait_for_real(self, seconds: float) -> float:
-        began, until = time.monotonic(), time.monotonic() + min(seconds, self.patience)
-        while (now := time.monotonic()) < until:
-            self._nap(None, 0, max(1, min(50, int((until - now) * 1000))))
-        self.own.add(now - began)
-        return now - began
-
-    def _nap(self, sock: socket.socket | None, events: int, milliseconds: int) -> None:
+    def nap(self, sock: socket.socket | None, events: int, milliseconds: int) -> None:
         """Sleep until the socket or a gate has something, at most `milliseconds`."""
         self.server.pump()
         poller = select.poll()
