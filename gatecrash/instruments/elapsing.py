@@ -17,6 +17,8 @@ from gatecrash.model.processes import Task
 
 #: Seconds: what else is due is not brought so near that it may end by itself meanwhile.
 _SHORT_OF = 0.2
+#: Limits of the past that are let expire before time goes on: who makes up for all the ticks it has missed has more.
+_MADE_UP = 64
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Elapsing:
         """
         since = passed = 0.0
         expired: set[Hashable] = set()
-        count = 0
+        count = made_up = 0
         while not self.span.enough():
             held = self.clock.held(rest.tasks)
             if not held or passed + held[0].left > self.span.horizon:
@@ -46,13 +48,17 @@ class Elapsing:
                 if self._recurs(rest, timers, expired, passed):
                     break
                 return rest.resting()
-            if (ahead := self._stride(held, expired, passed - since, count)) > 0 and passed + ahead < self.span.horizon:
+            ahead = 0.0
+            if count >= self.span.exact and (held[0].left > 0 or made_up >= _MADE_UP):
+                ahead = min(self._stride(held, expired, passed - since), self.span.horizon - passed)
+            if ahead > 0:
+                self.span.expired(None)
                 self.clock.advance(ahead)
-                passed, one = passed + ahead, None
+                passed, made_up, one = passed + ahead, 0, None
             elif (one := self.clock.expire(rest.tasks)) is not None:
-                passed += max(one.left, 0.0)
-                count += 1
-            elif self.watch.patience.over:  # it ended by itself, again and again
+                self.span.expired(one)
+                passed, count, made_up = passed + one.left, count + 1, made_up + 1
+            elif self.clock.real_because is not None or self.watch.patience.over:  # it ends by itself, again and again
                 return rest.resting()
             later = self.watch.rest()
             if not isinstance(later, Rest):
@@ -65,11 +71,18 @@ class Elapsing:
             self.span.after()
         return Quiet(rest.tasks, rest.queues)
 
-    def _stride(self, held: Sequence[Limit], ticks: Container[Hashable], unchanged: float, count: int) -> float:
-        """Where a tick may be late, it may be as late as all has been unchanged for."""
-        if not self.span.late or count < self.span.exact:
-            return 0.0
-        return stride(held, ticks, max(self.span.late, unchanged))
+    def _stride(self, held: Sequence[Limit], expired: Container[Hashable], unchanged: float) -> float:
+        """Seconds that pass at once: short of whatever is no tick, and until the first tick is as late as it may be.
+
+        0 where the next one is to come in its time. A virtual machine ticks twenty times a second, and has a thread
+        that looks round once in a minute.
+        """
+        late = self.span.late(unchanged)
+        ahead = min(one.left + (late if self._is_tick(one, expired) else -_SHORT_OF) for one in held)
+        return ahead if late and held[0].left < ahead else 0.0
+
+    def _is_tick(self, limit: Limit, expired: Container[Hashable]) -> bool:
+        return limit.timer is None and (name_of(limit) in expired or name_of(limit) in self.span.ticks)
 
     def _is_spared(self, rest: Rest, limit: Limit, passed: float) -> bool:
         """Whether this limit is a client's who is there, and no tick; a timer is that of all that its process does."""
@@ -90,17 +103,6 @@ class Elapsing:
             name_of(timer) in expired or passed + timer.left > self.span.horizon or self._is_spared(rest, timer, passed)
             for timer in timers
         )
-
-
-def stride(held: Sequence[Limit], ticks: Container[Hashable], late: float) -> float:
-    """Seconds that pass at once: short of whatever is no tick, and until the first tick is so late; 0 where one comes.
-
-    A virtual machine ticks twenty times a second, and has a thread that looks round once in a minute.
-    """
-    come_late = [one.left + late for one in held if one.timer is None and name_of(one) in ticks]
-    others = [one.left - _SHORT_OF for one in held if one.timer is not None or name_of(one) not in ticks]
-    ahead = min((*come_late, *others), default=0.0)
-    return ahead if held and held[0].left < ahead else 0.0
 
 
 def name_of(limit: Limit) -> Hashable:

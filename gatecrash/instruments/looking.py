@@ -31,6 +31,7 @@ class Watch:
 
     def rest(self) -> Rest | Spinning | Restless:
         """Look until everybody is seen asleep and no trapped call waits for us."""
+        self._nap, self._yields = _FIRST_NAP, 0
         while True:
             handled = self.pump()
             rest = look(self.census, self.look_at_queues)

@@ -26,6 +26,10 @@ class Patience:
         self._excused = 0.0
         self._own_before = _own_delay()
 
+    def renew(self) -> None:
+        """It begins again: what it was waited for with has come."""
+        self._began, self._excused, self._own_before = time.monotonic(), 0.0, _own_delay()
+
     def excuse(self, seconds: float) -> None:
         """The target wanted a processor for so long, and had none."""
         self._excused += seconds

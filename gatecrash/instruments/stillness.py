@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -94,17 +94,20 @@ class Span:
     `horizon`: no limit that is due later is let expire. `spare`: a task whose limit is that of a client who is there,
     and would lose its connection by it; only in the first `spared` seconds is it let expire, as a tick. `least`: a
     server that wakes by itself, and comes back to where it was, is watched for so long: the tick that comes first may
-    hide a later one. `late`: so late a tick may come that has come before, as on a busy machine; later, where all has
-    been unchanged for longer; never, where it is 0. `exact`: so many limits expire in their time before one may be
-    late: who looks round at each tenth tick has done so. `enough` says that what is waited for has come, `after` is
-    called when a limit has expired and all is still again.
+    hide a later one. `late`: how late a tick may come that has come before, as on a busy machine, when all has been
+    unchanged for so long. `exact`: so many limits expire in their time before one may be late: who looks round at each
+    tenth tick has done so. `ticks`: names of limits (`elapsing.name_of`) that count as ticks whatever changes. `enough`
+    says that what is waited for has come, `expired` is told of each limit that is let expire, or by None that some come
+    late, `after` is called when all is still again.
     """
 
     horizon: float
     least: float = 0.0
     spared: float = 0.0
-    late: float = 0.0
+    late: Callable[[float], float] = field(default=lambda unchanged: 0.0)
     exact: int = 0
+    ticks: Container[Hashable] = frozenset()
     spare: Callable[[Task], bool] = field(default=lambda task: False)
     enough: Callable[[], bool] = field(default=lambda: False)
+    expired: Callable[[Limit | None], object] = field(default=lambda limit: None)
     after: Callable[[], object] = field(default=lambda: None)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from gatecrash.instruments import elapsing
+from gatecrash.instruments.elapsing import name_of
 from gatecrash.instruments.patience import Patience
-from gatecrash.instruments.quiescence import Quiet, Resting, Stillness, TargetClock
+from gatecrash.instruments.quiescence import Quiet, Span, Stillness, TargetClock
+from gatecrash.instruments.stillness import Limit
 from gatecrash.player.waiting import ONE_BY_ONE, Waiter
 from gatecrash.player.wakes import Wakes
 
 #: A limit of half a minute may be counted in tenths of a second.
 _A_MINUTE, _TICKS_OF_A_MINUTE = 60.0, 400
-#: The strides in which the rest of the time passes for one that ticks: each of its ticks may be that late on a busy
-#: machine, and a client who is there is let go at its time, not at the end.
+#: A tick may come late by this part of the time that passes, on a busy machine; a client who is there is let go at its
+#: time, not at the end.
 _STRIDES = 16
+#: Limits that are let expire behind those that come in their time; then whatever is due comes at the end.
+_MOST = 512
 
 
 @dataclass(frozen=True)
@@ -28,81 +32,73 @@ class Passed:
     late: bool = False
 
 
-class Passing:
-    """Lets time pass for the server that is waited on."""
+def let_pass(waiter: Waiter, seconds: float) -> Passed:
+    """Let so many seconds pass for the server; returns how many did: where time is real, no more than patience."""
+    clock = waiter.server.clock
+    if clock is None or clock.real_because is not None:
+        return Passed(_for_real(waiter, seconds))
+    return _Passing(waiter, clock, seconds).passed()
 
-    def __init__(self, waiter: Waiter) -> None:
+
+class _Passing:
+    """So many seconds of the target's own time; `clock` is its."""
+
+    def __init__(self, waiter: Waiter, clock: TargetClock, seconds: float) -> None:
         self._waiter = waiter
+        self._clock = clock
+        self._seconds = seconds
+        self._patience = Patience(waiter.patience)
+        self._exact = ONE_BY_ONE if seconds > _A_MINUTE else _TICKS_OF_A_MINUTE
+        self._ticks: set[Hashable] = set()
+        self._wakes = Wakes(lambda: time.monotonic() + clock.skipped)
+        self._count = 0
+        self._late = False
 
-    def let_pass(self, seconds: float) -> Passed:
-        """Let so many seconds pass for the server; returns how many did: where time is real, no more than patience."""
-        clock = self._waiter.server.clock
-        if clock is None or clock.real_because is not None:
-            return Passed(self._wait_for_real(seconds))
-        began, left = clock.skipped, seconds
-        watched: float | None = seconds
-        ticks: set[Hashable] = set()
-        wakes = Wakes(lambda: time.monotonic() + clock.skipped)
-        for _ in range(ONE_BY_ONE if seconds > _A_MINUTE else _TICKS_OF_A_MINUTE):
-            still = self._come_to_rest()
-            if not isinstance(still, Quiet | Resting):
-                break
-            held = clock.held(still.tasks)
-            if not held or held[0].left > left:
-                break
-            if (one := clock.expire(still.tasks)) is not None:
-                wakes.note(one.tid, one.whole)
-                ticks.add(elapsing.name_of(one))
-            left = seconds - (clock.skipped - began)
-        else:
-            watched = None
-        late = self._pass_in_strides(clock, began + seconds, ticks, left / _STRIDES)
-        return Passed(clock.skipped - began, wakes.most_often(watched), late)
+    def passed(self) -> Passed:
+        """Have it pass, as far as the server comes to rest."""
+        self._waiter.look(self._patience, wait_out=False, early=False)
+        self._rested()  # what came before any time passed
+        began = self._clock.skipped
+        still = self._let_expire(self._seconds)
+        left = began + self._seconds - self._clock.skipped
+        if isinstance(still, Quiet) and left > 0:
+            self._late = self._late or any(one.left < left for one in self._clock.held(still.tasks))
+            self._clock.advance(left)
+            self._count = 0
+            self._let_expire(0.0)  # whose time is up finds it so before anybody comes
+        often = self._wakes.most_often(None if self._late else self._seconds)
+        return Passed(self._clock.skipped - began, often, self._late)
 
-    def _pass_in_strides(self, clock: TargetClock, until: float, ticks: set[Hashable], late: float) -> bool:
-        """Until so much of its time is skipped: a tick may be `late`, whatever else is due comes in its time.
+    def _let_expire(self, seconds: float) -> Stillness:
+        span = Span(
+            seconds,
+            least=math.inf,
+            late=lambda unchanged: self._seconds / _STRIDES,
+            exact=self._exact,
+            ticks=self._ticks,
+            enough=lambda: self._count > self._exact + _MOST,
+            expired=self._note,
+            after=self._rested,
+        )
+        return self._waiter.look(self._patience, wait_out=True, early=False, span=span)
 
-        Whether one was.
-        """
-        any_late = False
-        for last in (*[False] * ONE_BY_ONE, True):
-            still = self._come_to_rest()
-            left = until - clock.skipped
-            if left <= 0 or not isinstance(still, Quiet | Resting):
-                return any_late
-            held = clock.held(still.tasks)
-            nothing = not held or held[0].left > left
-            ahead = left if nothing or last else min(left, elapsing.stride(held, ticks, late))
-            if ahead > 0:
-                any_late = any_late or not nothing
-                clock.advance(ahead)
-                self._let_late_ones_go(clock)
-            elif (one := clock.expire(still.tasks)) is not None:
-                ticks.add(elapsing.name_of(one))
-        return any_late
+    def _note(self, limit: Limit | None) -> None:
+        """A limit expires, or (None) ticks come late."""
+        self._count += 1
+        self._late = self._late or limit is None
+        if limit is not None:
+            self._ticks.add(name_of(limit))
+        if limit is not None and not self._late:
+            self._wakes.note(limit.tid, limit.whole)
 
-    def _let_late_ones_go(self, clock: TargetClock) -> None:
-        """Whose time is up finds it so before anybody comes: to a wait of a second that took an hour, who came in
-        it would have waited for an hour.
-        """
-        for _ in range(ONE_BY_ONE):
-            still = self._come_to_rest()
-            if not isinstance(still, Quiet | Resting):
-                break
-            held = clock.held(still.tasks)
-            if not held or held[0].left > 0:
-                break
-            clock.expire(still.tasks)
-
-    def _come_to_rest(self) -> Stillness:
-        """Wait until all sleep, however soon they wake, and note what has come of it."""
-        still = self._waiter.look(Patience(self._waiter.patience), wait_out=False, early=False)
+    def _rested(self) -> None:
+        self._patience.renew()
         self._waiter.after()
-        return still
 
-    def _wait_for_real(self, seconds: float) -> float:
-        began, until = time.monotonic(), time.monotonic() + min(seconds, self._waiter.patience)
-        while (now := time.monotonic()) < until:
-            self._waiter.nap(None, 0, max(1, min(50, int((until - now) * 1000))))
-        self._waiter.own.add(now - began)
-        return now - began
+
+def _for_real(waiter: Waiter, seconds: float) -> float:
+    began, until = time.monotonic(), time.monotonic() + min(seconds, waiter.patience)
+    while (now := time.monotonic()) < until:
+        waiter.nap(None, 0, max(1, min(50, int((until - now) * 1000))))
+    waiter.own.add(now - began)
+    return now - began

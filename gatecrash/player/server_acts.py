@@ -29,7 +29,7 @@ from gatecrash.model.scenario import (
     Who,
 )
 from gatecrash.model.transcript import Event, HeldAt, Looked, Printed, TimePassed
-from gatecrash.player.passing import Passing
+from gatecrash.player.passing import let_pass
 from gatecrash.player.playback import Stage, act
 from gatecrash.player.waiting import errno_number
 from gatecrash.target.restarts import Lifecycle
@@ -135,7 +135,7 @@ def _settle(step: Settle, stage: Stage) -> None:
 def _let_time_pass(step: LetTimePass, stage: Stage) -> None:
     clock = stage.server.clock
     skipping = clock is not None and clock.real_because is None
-    passed = Passing(stage.waiter).let_pass(step.seconds)
+    passed = let_pass(stage.waiter, step.seconds)
     if not skipping:
         stage.pass_time(TimePassed(stage.index, passed.seconds, skipped=False))
     stage.note_time(all_of_it=True, wakes=passed.wakes, late=passed.late)

@@ -138,6 +138,7 @@ class Waiter:
         overlook: float = math.inf,
         span: Span | None = None,
     ) -> Stillness:
+        """Wait until the server is still, within what is allowed; see instruments/quiescence.py."""
         return self.server.settle(
             self.connections,
             patience=allowed,
@@ -223,7 +224,7 @@ class Waiter:
             self.horizon,
             least=self.horizon if sure else 0.0,
             spared=max(_A_TICK, self.ticks.linger),
-            late=_LATE,
+            late=lambda unchanged: max(_LATE, unchanged),
             exact=ONE_BY_ONE if sure else 0,
             spare=self.spare,
         )
