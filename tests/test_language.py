@@ -277,9 +277,9 @@ def test_a_remembered_verdict_is_spoken_like_a_fresh_one() -> None:
     assert again.finding is not None
     spoken_again = [spoken(text) for text in (again.reason, again.finding.expected, *again.finding.lines)]
     assert spoken_again == [
-        "대답 없음",
+        "응답 없음",
         "바이트 없음",
-        "자는 중(sleeping)",
+        "sleep 중",
         "a line of a stranger",
         spoken(asleep.line()),
     ]
@@ -289,7 +289,7 @@ def test_a_remembered_verdict_is_spoken_like_a_fresh_one() -> None:
 def test_the_reason_a_rule_does_not_apply_is_spoken() -> None:
     reason = applicable(load().get("RESP-01"), Contract(protocol="echo"))
     assert reason is not None
-    assert spoken(reason) == "HTTP에 대한 규칙인데, 이 서버가 말하는 것은 TCP 에코(echo)"
+    assert spoken(reason) == "HTTP 서버에 대한 규칙인데, 이 서버의 프로토콜은 TCP 에코"
 
 
 @pytest.mark.usefixtures("korean")

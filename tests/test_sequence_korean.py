@@ -295,12 +295,12 @@ def doing(
 _KNOWN = {(7, 3): "L", (7, 4): "C"}
 _SETS = (Descriptor(3, "socket"), Descriptor(5, "pipe"))
 PLACES = [
-    (doing(state="running"), "running", "running", "실행 중(running)"),
+    (doing(state="running"), "running", "running", "실행 중"),
     (doing("pause", state="stopped"), "stopped in pause, waiting for a signal",
      "stopped in pause, waiting for a signal",
-     "pause에서 멈춤(stopped), 시그널(signal)을 기다림"),
+     "pause에서 정지됨, 시그널을 기다림"),
     (doing("pause"), "blocked in pause, waiting for a signal", "blocked in pause, waiting for a signal",
-     "pause에서 막힘(blocked), 시그널(signal)을 기다림"),
+     "pause에서 막힘(blocked), 시그널을 기다림"),
     (doing("accept", descriptor=Descriptor(3, "socket"), limit=2.0),
      "blocked in accept on descriptor 3 (a socket), for at most 2 s", "blocked in accept(3): L",
      "accept(3)에서 막힘(blocked): L"),
@@ -309,16 +309,16 @@ PLACES = [
     (doing("poll", watched=_SETS, more=2, limit=0.5),
      "blocked in poll, watching descriptors 3 (a socket), 5 (a pipe) and 2 more, for at most 0.5 s",
      "blocked in poll, watching 3 (L), 5 (a pipe) and 2 more, for at most 0.5 s",
-     "poll에서 막힘(blocked), 지켜보는 것: 3 (L), 5 (파이프(pipe)), 그 밖에 2개, 길어야 0.5초"),
+     "poll에서 막힘(blocked), 감시하는 것: 3 (L), 5 (파이프), 그 밖에 2개, 최대 0.5초"),
     (doing("epoll_wait", watched=(Descriptor(9, "socket"),)),
      "blocked in epoll_wait, watching descriptor 9 (a socket)", "blocked in epoll_wait, watching 9 (a socket)",
-     "epoll_wait에서 막힘(blocked), 지켜보는 것: 9 (소켓(socket))"),
+     "epoll_wait에서 막힘(blocked), 감시하는 것: 9 (소켓)"),
     (doing("select", watched=(), limit=float("inf")),
      "blocked in select, watching nothing, for a time we cannot read",
      "blocked in select, watching nothing, for a time we cannot read",
-     "select에서 막힘(blocked), 지켜보는 것 없음, 시간 제한은 읽을 수 없음"),
+     "select에서 막힘(blocked), 감시하는 것 없음, 시간 제한은 읽을 수 없음"),
     (doing("?"), "blocked in a call the kernel does not let us see", "blocked in a call the kernel does not let us see",
-     "커널(kernel)이 보여 주지 않는 호출에서 막힘(blocked)"),
+     "커널이 보여 주지 않는 호출에서 막힘(blocked)"),
 ]  # fmt: skip
 
 
@@ -348,4 +348,4 @@ def test_a_transcript_is_told_in_the_language_and_kept_in_english() -> None:
     assert all(_HANGUL.search(_QUOTED.sub("", line)) for line in told)
     assert not any(_HANGUL.search(line) for line in kept)
     assert "      B is not connected: refused" in kept
-    assert "      B: 연결되지 않았다, 거절됨(refused)" in told
+    assert "      B: 연결되지 않았다, 거절됨" in told
