@@ -40,6 +40,8 @@ class Cast:
     descriptors: Mapping[tuple[int, int], str]
     #: The children accept themselves.
     prefork: bool
+    #: Of several that waited for a client one got a signal: who was gone when all were looked at next.
+    fallen: tuple[int, ...] = ()
 
     @property
     def wire(self) -> str:
@@ -97,6 +99,7 @@ def cast_of(transcript: Transcript) -> Cast:
         serves=_serves(looks),
         descriptors=_descriptors(looks),
         prefork=any(task.accepts and task.pid not in mains for task in tasks),
+        fallen=_fallen(transcript),
     )
 
 
@@ -148,6 +151,16 @@ def _serves(looks: list[Snapshot]) -> dict[str, int]:
             if chosen is not None and (side.client not in found or found[side.client] == look.main):
                 found[side.client] = chosen
     return found
+
+
+def _fallen(transcript: Transcript) -> tuple[int, ...]:
+    steps = transcript.scenario.steps
+    at = next((n for n, step in enumerate(steps) if isinstance(step, Signal) and step.who == "accepting"), None)
+    if at is None:
+        return ()
+    before = [set(look.snapshot.live) for look in transcript.looks() if look.step < at]
+    after = [set(look.snapshot.live) for look in transcript.looks() if look.step > at]
+    return tuple(sorted(before[-1] - after[0])) if before and after else ()
 
 
 def _descriptors(looks: list[Snapshot]) -> dict[tuple[int, int], str]:

@@ -117,11 +117,15 @@ class Drawing(Canvas):
 
     @step.register
     def _signal(self, step: steps.Signal) -> None:
-        lanes = (
-            (SERVER,) if step.who == "parent" else self.known.alive(self.cast, step.who, set(self.cast.serves.values()))
-        )
-        self.mark(lanes, "signalled", step.name)
+        self.mark(self._signalled(step), "signalled", step.name)
         self.known.doing.clear()
+
+    def _signalled(self, step: steps.Signal) -> tuple[str, ...]:
+        if step.who == "parent":
+            return (SERVER,)
+        if step.who == "accepting":
+            return tuple(child(pid) for pid in self.cast.fallen) or (SERVER,)
+        return self.known.alive(self.cast, step.who, set(self.cast.serves.values()))
 
     # -- events -------------------------------------------------------------------------------------------------
 

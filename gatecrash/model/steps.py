@@ -12,7 +12,7 @@ from gatecrash.language import joined, stated
 from gatecrash.text import duration, shown, size_of
 
 Until = Literal["message", "announced", "end", "silence"]
-Who = Literal["parent", "child", "serving", "all"]
+Who = Literal["parent", "child", "serving", "accepting", "all"]
 Family = Literal["accept", "fork", "thread", "send", "recv", "close", "bind", "listen", "socket", "wait"]
 
 
@@ -297,7 +297,10 @@ class Shorten(Step):
 
 @dataclass(frozen=True)
 class Signal(Step):
-    """A signal is sent to the parent, to every child, or to those that hold a client's connection now ("serving")."""
+    """A signal is sent to the parent, to every child, or to some of these.
+
+    "serving": those that hold a client's connection now; "accepting": one that waits for the next client.
+    """
 
     kind: ClassVar[str] = "signal"
     who: Who
@@ -308,6 +311,7 @@ class Signal(Step):
             "parent": stated("the parent"),
             "child": stated("every child"),
             "serving": stated("every child that serves a client"),
+            "accepting": stated("one child that waits for a client"),
         }
         return stated("{who} gets {name}", who=targets.get(self.who, stated("every process")), name=self.name)
 

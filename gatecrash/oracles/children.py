@@ -213,6 +213,24 @@ def signal_does_not_drop_the_connection(case: Case) -> Ruling:
     return missing or awake(reading) or outlived(case, client)
 
 
+@oracle("FORK-15")
+def a_worker_that_dies_costs_its_own_client(case: Case) -> Ruling:
+    """A client that comes after one of several workers was killed is served by those that are left."""
+    before, killed = case.transcript.look(labels.SERVING), case.transcript.look(labels.KILLED)
+    if before is None or killed is None:
+        return never_looked(labels.SERVING if before is None else labels.KILLED)
+    workers = set(before.live) - {before.main}
+    if len(workers) < 2:
+        return NotExercised(stated("it had no two workers, of which one could be killed"))
+    if not workers - set(killed.live):
+        return none_killed()
+    last = case.transcript.scenario.clients[-1]
+    expected = stated("a client is served by the other workers after one has died")
+    missing = as_finding("FORK-15", expected, unserved(case, last))
+    # Asleep where it waited it cannot have left by itself.
+    return missing or awake(before) or outlived(case, last)
+
+
 @oracle("FORK-13")
 def dead_workers_are_replaced(case: Case) -> Ruling:
     """After every worker was killed, somebody accepts the next client."""

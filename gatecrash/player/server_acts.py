@@ -101,6 +101,8 @@ def _named(stage: Stage, who: Who) -> tuple[int, ...]:
             return stage.server.census.pids()
         case "child":
             return stage.server.children()
+        case "accepting":
+            return stage.server.waiting_for_clients()[:1]
     served = stage.server.holders(tuple(c.address for c in stage.streams.values() if c.connected))
     return tuple(pid for pid in stage.server.children() if pid in served)
 

@@ -310,6 +310,10 @@ class Server(ABC):
         """The processes that hold the server's end of a connection of one of these clients."""
 
     @abstractmethod
+    def waiting_for_clients(self) -> tuple[int, ...]:
+        """The children that wait at the listening socket now."""
+
+    @abstractmethod
     def freeze(self, who: str) -> tuple[int, ...]:
         """SIGSTOP the parent or everything; returns when all of them are stopped."""
 

@@ -223,10 +223,14 @@ class ObservedServer(Server):
         return quiescence.blocked_where(task, self.census)
 
     def waits_for(self, task: Task, clients: Iterable[Address]) -> bool:
-        table = self.census.descriptors(task.pid)
-        waited = {table.get(number) for number in waits_on(task)}
+        waited = self._waits_on(task)
         ends = map(self.connection, clients) if waited else ()
         return any(end is not None and f"socket:[{end.inode}]" in waited for end in ends)
+
+    def _waits_on(self, task: Task) -> set[str | None]:
+        """What /proc/PID/fd calls the descriptors it waits on."""
+        table = self.census.descriptors(task.pid)
+        return {table.get(number) for number in waits_on(task)}
 
     def footprint(self) -> Footprint:
         pid = self.main_pid
@@ -295,6 +299,11 @@ class ObservedServer(Server):
         ends = map(self.connection, clients)
         held = (self.census.holders(end.inode) for end in ends if end is not None and end.inode)
         return frozenset(pid for holders in held for pid in holders)
+
+    def waiting_for_clients(self) -> tuple[int, ...]:
+        listening = {f"socket:[{inode}]" for inode in self.inodes}
+        waiting = {task.pid for task in self.census.tasks() if listening & self._waits_on(task)}
+        return tuple(pid for pid in self.children() if pid in waiting)
 
     def freeze(self, who: str) -> tuple[int, ...]:
         """SIGSTOP the parent or everything; returns when all of them are stopped."""

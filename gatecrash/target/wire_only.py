@@ -199,6 +199,9 @@ class WireOnlyServer(Server):
     def holders(self, clients: tuple[Address, ...]) -> frozenset[int]:
         return frozenset()
 
+    def waiting_for_clients(self) -> tuple[int, ...]:
+        return ()
+
     def freeze(self, who: str) -> tuple[int, ...]:
         return ()
 

@@ -14,7 +14,7 @@ from gatecrash.model.transcript import Connected, Ended, Got, HeldAt, NotConnect
 from tests.oracles.forked import connects, looked, moving, reads, ruling, said, side, visits, with_signals
 from tests.sequences import Part, asked, look, nothing
 
-RULES = ("FORK-02", "FORK-03", "FORK-07", "FORK-10", "FORK-11", "FORK-12", "FORK-13")
+RULES = ("FORK-02", "FORK-03", "FORK-07", "FORK-10", "FORK-11", "FORK-12", "FORK-13", "FORK-15")
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -274,3 +274,24 @@ def test_dead_workers_are_replaced(parts: list[Part], outcome: str) -> None:
 def test_how_many_workers_have_a_successor_is_said() -> None:
     ruled = ruling("FORK-13", workers_die(WORKERS, [look(children=(18,))], visits("A")))
     assert "1 of 2 killed workers" in str(ruled)
+
+
+def one_dies(start: Snapshot, after: Snapshot, last: list[Part]) -> list[Part]:
+    return [looked("serving", start), (Signal("accepting", "SIGKILL"), []), looked("killed", after), *last]
+
+
+@pytest.mark.parametrize(
+    ("parts", "outcome"),
+    [
+        pytest.param(one_dies(WORKERS, look(children=(9,)), visits("A")), "held", id="the other one serves"),
+        pytest.param(one_dies(WORKERS, look(children=(9, 18)), asked("A", None)), "broken", id="both wait for a lock"),
+        pytest.param(one_dies(WORKERS, look(children=(9,)), REFUSED), "broken", id="it was accepted, and not served"),
+        pytest.param(one_dies(WORKERS, WORKERS, asked("A", None)), "not exercised", id="nobody died"),
+        pytest.param(
+            one_dies(look(children=(8,)), look(), asked("A", None)), "not exercised", id="it was the only one"
+        ),
+        pytest.param(moving(one_dies(WORKERS, look(children=(9,)), visits("A"))), "unproven", id="it moves"),
+    ],
+)
+def test_a_worker_that_dies_costs_its_own_client_alone(parts: list[Part], outcome: str) -> None:
+    assert said("FORK-15", parts) == outcome
