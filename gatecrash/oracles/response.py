@@ -94,20 +94,26 @@ def _told(rule: str, case: Case, client: str, ruling: Ruling) -> Ruling:
 
 
 @oracle("RESP-22")
-def malformed_request_crashes_nothing(case: Case) -> Ruling:
-    """No process of the server dies of a memory fault, and the server is still there."""
+def malformed_request_harms_nothing(case: Case) -> Ruling:
+    """No process of the server dies of a memory fault, the server is there, and its last client is served as ever."""
     transcript = case.transcript
-    how = _lost(transcript)
-    if how is None:
-        return _unread(transcript) or _never_at_rest(transcript, labels.ASKED) or Held()
-    said = [transcript.scenario.sent_by(name) for name in transcript.scenario.clients]
+    how, clients = _lost(transcript), transcript.scenario.clients
+    said = dict.fromkeys(transcript.scenario.sent_by(name) for name in clients[:-1])
     evidence = tuple(stated("it was sent {data}", data=shown(data)) for data in said if data)
-    return Finding("RESP-22", stated("a server that goes on after a malformed request"), how, evidence)
+    if how is not None:
+        return Finding("RESP-22", stated("a server that goes on after a malformed request"), how, evidence)
+    if len(clients) < 2:
+        return nobody_came()
+    served = _served_as_before("RESP-22", case, clients[-1])
+    if isinstance(served, Finding):
+        return replace(served, evidence=(*evidence, *served.evidence))
+    return _unread(transcript) or _never_at_rest(transcript, labels.ASKED) or served
 
 
 def _unread(transcript: Transcript) -> NotExercised | None:
     """Why the server did not come to read what it was sent; who has ended the connection has read enough."""
-    senders = [e.client for e in transcript.events if isinstance(e, Sent)]
+    *rude, _ = transcript.scenario.clients
+    senders = [e.client for e in transcript.events if isinstance(e, Sent) and e.client in rude]
     if not senders:
         return nobody_came()
     look = transcript.look(labels.ASKED)
@@ -139,20 +145,20 @@ def missing_thing_harms_nothing(case: Case) -> Ruling:
     broken = next((ruling for ruling in answered if isinstance(ruling, Finding)), None)
     if broken is not None:
         return broken
-    served = _served_as_before(case, clients[-1])
+    served = _served_as_before("RESP-25", case, clients[-1])
     if not isinstance(served, Held):
         return served
     vain = next((ruling for ruling in answered if not isinstance(ruling, Held)), None)
     return vain or _never_at_rest(case.transcript, labels.AFTER) or served
 
 
-def _served_as_before(case: Case, client: str) -> Ruling:
+def _served_as_before(rule: str, case: Case, client: str) -> Ruling:
     transcript = case.transcript
     if plain_answer(case, transcript.scenario.sent_by(client)) is None:
         return no_measure(client)
     if transcript.connected(client) and not transcript.received(client) and not waited_for(transcript, client):
         return no_answer(case, client)
-    return as_ruling("RESP-25", stated("the next client is served as before"), unserved(case, client))
+    return as_ruling(rule, stated("the next client is served as before"), unserved(case, client))
 
 
 def _lost(transcript: Transcript) -> str | None:

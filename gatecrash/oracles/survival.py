@@ -151,7 +151,7 @@ def stop_and_continue_is_survived(case: Case) -> Ruling:
 
 @oracle("LIFE-12")
 def odd_bytes_end_nobody(case: Case) -> Ruling:
-    """After clients have sent bytes that mean nothing, the server is there.
+    """After clients have sent bytes that mean nothing, the server is there, and the last one, a good one, is served.
 
     One that leaves with status 0 was told to, as far as anybody knows. A memory fault is another rule's affair.
     """
@@ -170,7 +170,16 @@ def odd_bytes_end_nobody(case: Case) -> Ruling:
     read = any(accepted(transcript, name) for name in transcript.scenario.clients)
     if protocol_of(case.contract).connectionless:
         read = look.datagram is not None and not look.datagram.unread
-    return Held() if read else NotExercised(stated("the server has not read what it was sent"))
+    if not read:
+        return NotExercised(stated("the server has not read what it was sent"))
+    return _served_after_odd_bytes(case)
+
+
+def _served_after_odd_bytes(case: Case) -> Ruling:
+    *odd, last = case.transcript.scenario.clients
+    if not odd or protocol_of(case.contract).connectionless or last not in askers(case):
+        return Held()
+    return _served("LIFE-12", case, last, stated("a client is served after others have sent odd bytes"))
 
 
 def _ended_by_odd_bytes(transcript: Transcript, end: ServerEnded) -> Ruling:

@@ -51,9 +51,10 @@ def test_a_method_is_refused_with_an_answer(trial: Trial) -> None:
 
 
 @pytest.mark.rule("RESP-22")
-def test_a_malformed_request_crashes_nothing(trial: Trial) -> None:
+def test_a_malformed_request_harms_nothing(trial: Trial) -> None:
     requests = st.one_of(malformed_requests(), _LONG_TARGETS.map(lambda target: get_request("/" + target)))
-    trial.verify(requests.map(lambda request: _watched(trial.contract, request)))
+    times = st.sampled_from((1, 1, 1 + (trial.contract.workers or 0)))  # each may cost a worker
+    trial.verify(st.tuples(requests, times).map(lambda drawn: _watched(trial.contract, *drawn)))
 
 
 @pytest.mark.rule("RESP-24", probe=lambda contract: _again(contract, [get_request(contract.http.path)]))
@@ -100,12 +101,18 @@ def _one_after_another(contract: Contract, count: int) -> Scenario:
     return scenario(*((*ask(name, contract), Close(name)) for name in client_names(count)))
 
 
-def _watched(contract: Contract, request: bytes) -> Scenario:
-    """While the parent is frozen a child that crashes stays a zombie, and a zombie tells how it died."""
+def _watched(contract: Contract, request: bytes, times: int) -> Scenario:
+    """`times` clients send this, and another one asks for what is known to be there.
+
+    While the parent is frozen a child that crashes stays a zombie, and a zombie tells how it died.
+    """
+    first, *rude, last = client_names(times + 1)
     behind = contract.concurrency in ("fork", "prefork")
     freeze, thaw = ((Settle(labels.TAKEN, within=_MOMENT), Freeze("parent")), (Thaw(),)) if behind else ((), ())
-    asked = (Send("A", request, until_read=False), Settle(labels.ASKED, within=_MOMENT))
-    return scenario(Connect("A"), freeze, asked, thaw, Close("A"), Settle(labels.AFTER, within=_MOMENT))
+    asked = (Send(first, request, until_read=False), Settle(labels.ASKED, within=_MOMENT))
+    watched = (Connect(first), *freeze, *asked, *thaw, Close(first), Settle(labels.AFTER, within=_MOMENT))
+    others = ((Connect(n), Send(n, request, until_read=False), Settle(within=_MOMENT), Close(n)) for n in rude)
+    return scenario(watched, *others, _visit(last, get_request(contract.http.path)))
 
 
 def _others(contract: Contract) -> tuple[bytes, ...]:

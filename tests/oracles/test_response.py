@@ -87,11 +87,11 @@ def test_nothing_is_said_where_nobody_asked(rule: str, parts: list[Part]) -> Non
     assert kind(ruling(rule, *parts, plain={b"": OK})).startswith("unseen")
 
 
-def malformed(still: Still = "quiet", consumed: int | None = 9, *events: Event) -> list[Part]:
-    """A malformed request, and a look at the server after it; consumed None: its connection is gone by then."""
+def malformed(still: Still = "quiet", consumed: int | None = 9, *events: Event, then: Came = OK) -> list[Part]:
+    """A malformed request, a look at the server after it, and a good client; consumed None: A is gone by the look."""
     sides = () if consumed is None else (ClientSide("A", "ESTABLISHED", True, 0, 0, consumed, ()),)
     seen = Looked(0, "asked", look(still=still, connections=sides))
-    return [here(), says(b"GET\r\n\r\n"), (Settle("asked"), [seen, *events])]
+    return [here(), says(b"GET\r\n\r\n"), (Settle("asked"), [seen, *events]), *asks(GET, then, client="B")]
 
 
 @pytest.mark.parametrize(
@@ -103,19 +103,26 @@ def malformed(still: Still = "quiet", consumed: int | None = 9, *events: Event) 
         pytest.param(malformed("spinning"), "held", id="the server spins"),
         pytest.param(malformed("restless"), "unseen unproven", id="the server is not done"),
         pytest.param(malformed(consumed=0), "unseen", id="nothing is read"),
-        pytest.param(malformed()[:2], "unseen", id="nobody looks"),
+        pytest.param([*malformed()[:2], *malformed()[3:]], "unseen", id="nobody looks"),
+        pytest.param(malformed()[:3], "unseen", id="nobody comes after it"),
+        pytest.param(malformed(then=SILENCE), "broken", id="the next client is not served"),
         pytest.param(malformed("quiet", None, SEGFAULT), "broken", id="the server dies"),
         pytest.param(malformed("quiet", None, DIES), "broken", id="the server exits"),
         pytest.param(malformed("quiet", None, CrashedProcess(0, 9, 11)), "broken", id="a child dies"),
         pytest.param(
-            [here(), (Send("A", b"GET"), [NotSent(0, "A", b"GET", "EPIPE")]), looks("asked")],
+            [
+                here(),
+                (Send("A", b"GET"), [NotSent(0, "A", b"GET", "EPIPE")]),
+                looks("asked"),
+                *asks(GET, OK, client="B"),
+            ],
             "unseen",
             id="it is never sent",
         ),
     ],
 )
-def test_a_malformed_request_crashes_nothing(parts: list[Part], said: str) -> None:
-    assert kind(ruling("RESP-22", *parts)) == said
+def test_a_malformed_request_harms_nobody_else(parts: list[Part], said: str) -> None:
+    assert kind(ruling("RESP-22", *parts, plain={GET: OK})) == said
 
 
 def in_vain(first: Sequence[Came], last: Sequence[Came], still: Still = "quiet") -> list[Part]:

@@ -291,6 +291,12 @@ def test_odd_bytes_end_nobody(made: Transcript, expected: Word) -> None:
     assert word(ruled("LIFE-12", made, "none")) == expected
 
 
+@pytest.mark.parametrize(("answer", "expected"), [(OK, "held"), (b"", "broken")])
+def test_after_odd_bytes_a_client_is_served(answer: bytes, expected: Word) -> None:
+    said = (comes("A"), sends("A", b"\xff\n"), closes("A"), looks("said", look()))
+    assert word(ruled("LIFE-12", played(*said, asks("Z", answer)), "greeting")) == expected
+
+
 @pytest.mark.parametrize(("unread", "expected"), [(0, "held"), (832, "not exercised")])
 def test_an_odd_datagram_has_to_be_read(unread: int, expected: Word) -> None:
     seen = replace(look(), datagram=DatagramSocket(1, 2, "0.0.0.0", 9157, unread, None, 0))
