@@ -32,6 +32,7 @@ from gatecrash.model.sockets import Connection, DatagramSocket, Listener
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.process import Process
 from gatecrash.target.interface import PATIENCE_TO_LISTEN, PATIENCE_TO_LISTEN_BY_ITS_CLOCK, Footprint, Server, Sockets
+from gatecrash.target.shortage import limit_leaving
 from gatecrash.target.starting import start
 
 #: A compiled server listens within three looks or four; one that needs an interpreter is looked for ever less often.
@@ -321,7 +322,7 @@ class ObservedServer(Server):
         return pids
 
     def limit_descriptors(self, spare: int) -> tuple[int, int] | None:
-        """Lower the soft RLIMIT_NOFILE of who accepts to what each has open plus `spare`; the parent's limit as it was.
+        """Lower the soft RLIMIT_NOFILE of who accepts to leave `spare` free; the limit of the parent as it was.
 
         Those are the parent and whoever held its listening socket before a client came. None: the parent is gone.
         """
@@ -329,10 +330,11 @@ class ObservedServer(Server):
         return limits[self.main_pid]
 
     def _limited(self, pid: int, spare: int) -> tuple[int, int] | None:
-        highest = max(self.census.descriptors(pid), default=2)
+        own = [task for task in self.census.tasks() if task.pid == pid]
+        limit = limit_leaving(spare, self.census.descriptors(pid), own)
         try:
             old = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1 + spare, old[1]))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, old[1]))
         except ProcessLookupError:
             return None
         return old
