@@ -79,7 +79,7 @@ def test_a_run_prepares_tries_each_rule_and_finishes(monkeypatch: pytest.MonkeyP
 def test_a_lost_worker_is_told_before_its_rule_and_costs_no_other(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    how = "a worker ended (status -9) while it tried STREAM-01"
+    how = "a worker ended (SIGKILL) while it tried STREAM-01"
     heard: list[RunEvent] = []
     run = a_run(monkeypatch, tmp_path, Result(item("STREAM-01"), lost=how), passed("STREAM-02"))
     record = listen(run.events(), heard.append)

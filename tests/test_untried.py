@@ -189,10 +189,10 @@ def test_what_was_not_tried_is_told_from_what_was_begun_and_from_what_does_not_a
 
 
 def test_a_worker_that_died_leaves_its_rule_inconclusive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [Result(order_of("STREAM-01"), lost="a worker ended (status -9) while it tried STREAM-01")]
+    found = [Result(order_of("STREAM-01"), lost="a worker ended (SIGKILL) while it tried STREAM-01")]
     said = run_with(tmp_path, monkeypatch, found, ("STREAM-01",))["STREAM-01"]
     assert said.outcome == "inconclusive"
-    assert said.reason == "nothing is known of it: a worker ended (status -9) while it tried STREAM-01"
+    assert said.reason == "nothing is known of it: a worker ended (SIGKILL) while it tried STREAM-01"
 
 
 def test_a_fork_bomb_is_tried_no_more_once_it_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-
 from gatecrash.language import say, spoken
 from gatecrash.model import steps
 from gatecrash.model import transcript as seen
+from gatecrash.model.signals import signal_name, status_named
 from gatecrash.text import duration, size_of
 
 
@@ -83,11 +82,8 @@ def ended(event: seen.ServerEnded) -> str:
 def death(status: int) -> str:
     """An exit status, or minus the signal, in words."""
     if status >= 0:
-        return say("exits with status {status}", status=status)
-    try:
-        return say("killed by {signal}", signal=signal.Signals(-status).name)
-    except ValueError:
-        return say("killed by signal {number}", number=-status)
+        return say("exits with status {status}", status=status_named(status))
+    return say("killed by {signal}", signal=signal_name(-status))
 
 
 def started(event: seen.Started) -> str:

@@ -17,6 +17,7 @@ from gatecrash.language import say
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
 from gatecrash.model.scenario import Connect, LetTimePass, Receive, Scenario, StartOnTakenPort, optional_send, scenario
+from gatecrash.model.signals import signal_name, status_named
 from gatecrash.model.transcript import Silent, Transcript
 from gatecrash.model.verdicts import Aspect, Case, Finding, Plain
 from gatecrash.player.play import Player
@@ -401,8 +402,8 @@ def why_not_listening(server: Server, *, again: bool = False) -> str:
             said=said,
         )
     how = (
-        say("exited with status {status}", status=status)
+        say("exited with status {status}", status=status_named(status))
         if status >= 0
-        else say("was ended by signal {status}", status=-status)
+        else say("was ended by {signal}", signal=signal_name(-status))
     )
     return say("the target {how} before it listened on any port. {advice} {said}", how=how, advice=advice, said=said)

@@ -35,6 +35,7 @@ from gatecrash.engine.prerequisites import hidden_behind
 from gatecrash.engine.profiles import Profile
 from gatecrash.engine.properties import properties
 from gatecrash.engine.suite_run import try_property
+from gatecrash.model.signals import signal_name
 from gatecrash.model.verdicts import Verdict
 from gatecrash.rulebook import load
 from gatecrash.sandbox.parent_death import die_with_parent
@@ -260,7 +261,9 @@ class WorkerPool:
         except (EOFError, OSError):
             worker.process.join(_SECONDS_TO_END)
             worker.line.close()
-            how = f"a worker ended (status {worker.process.exitcode}) while it tried {worker.item.rule}"
+            code = worker.process.exitcode or 0
+            status = signal_name(-code) if code < 0 else f"status {code}"
+            how = f"a worker ended ({status}) while it tried {worker.item.rule}"
             return Result(worker.item, lost="; ".join((how, *_last_words(worker.log))))
         return result
 

@@ -18,3 +18,9 @@ def signal_name(number: int) -> str:
         if first < number <= int(signal.SIGRTMAX):
             return f"SIGRTMIN+{number - first}"
         return stated("signal {number}", number=number)
+
+
+def status_named(status: int) -> str:
+    """An exit status. A shell that ran a program which a signal ended exits with 128 more than the signal's number."""
+    number = status - 128
+    return f"{status} (128 + {number}: {signal_name(number)})" if 0 < number < 32 else str(status)

@@ -10,6 +10,7 @@ from gatecrash.language import marked, spoken, stated
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.calls import CallOutcome
 from gatecrash.model.scenario import Scenario
+from gatecrash.model.signals import signal_name, status_named
 from gatecrash.model.snapshot import ClientSide as ClientSide
 from gatecrash.model.snapshot import Snapshot as Snapshot
 from gatecrash.model.snapshot import Still as Still
@@ -299,8 +300,8 @@ class ServerEnded(Event):
         if self.daemon:
             return stated("the server, which had gone on in the background, is gone")
         if self.status >= 0:
-            return stated("the server exited with status {status}", status=self.status)
-        return stated("the server was ended by signal {number}", number=-self.status)
+            return stated("the server exited with status {status}", status=status_named(self.status))
+        return stated("the server was ended by {signal}", signal=signal_name(-self.status))
 
 
 @dataclass(frozen=True)
@@ -320,7 +321,10 @@ class Started(Event):
         what = stated(_STARTS[self.what])
         if self.listening:
             return stated("the {what} server listens on {ports}", what=what, ports=", ".join(map(str, self.ports)))
-        return stated("the {what} server does not listen, status {status}", what=what, status=self.status)
+        if self.status is not None and self.status < 0:
+            return stated("the {what} server was ended by {signal}", what=what, signal=signal_name(-self.status))
+        status = self.status if self.status is None else status_named(self.status)
+        return stated("the {what} server does not listen, status {status}", what=what, status=status)
 
 
 @dataclass(frozen=True)
@@ -331,7 +335,8 @@ class CrashedProcess(Event):
     signal: int
 
     def line(self) -> str:
-        return stated("process {pid} of the server was ended by signal {number}", pid=self.pid, number=self.signal)
+        name = signal_name(self.signal)
+        return stated("process {pid} of the server was ended by {signal}", pid=self.pid, signal=name)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from gatecrash.language import stated
 from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.facts import Facts
-from gatecrash.model.signals import MEMORY_FAULTS
+from gatecrash.model.signals import MEMORY_FAULTS, signal_name, status_named
 from gatecrash.model.transcript import Snapshot, Started, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
@@ -54,7 +54,7 @@ def _crash(start: Started) -> str | None:
     """The signal that ended it, where that is a memory fault; abort with a message is how assert and throw report."""
     number = -(start.status or 0)
     told = number == Signals.SIGABRT and start.output.strip()
-    return Signals(number).name if number in MEMORY_FAULTS and not told else None
+    return signal_name(number) if number in MEMORY_FAULTS and not told else None
 
 
 def _runs_on(start: Started, expected: str) -> Ruling:
@@ -68,9 +68,10 @@ def _runs_on(start: Started, expected: str) -> Ruling:
 
 def _ended_without_a_word(start: Started) -> NotExercised:
     """It may have told a log, or mean its status to say enough."""
-    state = stated("it ended with status {status}", status=start.status)
-    if start.status is not None and start.status < 0:
-        state = stated("it was ended by signal {number}", number=-start.status)
+    status = start.status or 0
+    state = stated("it ended with status {status}", status=status_named(status))
+    if status < 0:
+        state = stated("it was ended by {name}", name=signal_name(-status))
     return NotExercised(stated("{state} and printed nothing, so what it says of its port was not seen", state=state))
 
 
@@ -177,9 +178,11 @@ def _instead(start: Started, contract: Contract) -> str:
         return stated("it listens on port {listed}, and not on {wanted} as before", listed=listed, wanted=wanted)
     if (crash := _crash(start)) is not None:
         return stated("it was ended by {name}", name=crash)
-    ended = start.status is not None and contract.background == "no"
-    state = stated("exited with status {status}", status=start.status) if ended else stated("does not listen")
-    return stated("it {state}", state=state)
+    if start.status is None or contract.background != "no":
+        return stated("it does not listen")
+    if start.status < 0:
+        return stated("it was ended by {name}", name=signal_name(-start.status))
+    return stated("it exited with status {status}", status=status_named(start.status))
 
 
 @oracle("ACC-15")
