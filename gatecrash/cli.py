@@ -11,6 +11,7 @@ import traceback
 from importlib import import_module
 
 from gatecrash import __version__, languages
+from gatecrash.commands.options import with_args
 from gatecrash.errors import GatecrashError
 from gatecrash.language import marked, say, spoken
 from gatecrash.results import exit_codes
@@ -43,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         asked, given = _language(given)
         languages.use(asked)
         options = _parser(given).parse_args(given)
+        if getattr(options, "args", None) is not None:
+            options.target = with_args(options.target, options.args)
     except SystemExit as stop:
         return exit_codes.of_error(stop)
     except GatecrashError as error:

@@ -107,3 +107,37 @@ def test_a_fault_of_ours_never_reads_as_a_verdict(
     assert cli.main(["rules"]) == 3
     said = capsys.readouterr().err
     assert "Gatecrash itself failed: ZeroDivisionError" in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        pytest.param(
+            "import sys\nprint('Usage: server PORT FOLDER')\nsys.exit(2)\n",
+            ["says how it is called", "--args '{port} www'", "Usage: server PORT FOLDER"],
+            id="usage",
+        ),
+        pytest.param(
+            "import sys\nprint(sys.argv[2])\n", ["an argument that nobody gave", "--args '{port} www'"], id="argv"
+        ),
+        pytest.param(
+            "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n",
+            ["was ended by SIGSEGV", "an argument that nobody gave", "--args '{port} www'"],
+            id="segfault",
+        ),
+        pytest.param("raise SystemExit(3)\n", ["If it takes more than its port"], id="silent"),
+    ],
+)
+def test_a_program_that_lacks_arguments_is_told_how_to_get_them(tmp_path: Path, program: str, words: list[str]) -> None:
+    (tmp_path / "server.py").write_text(program)
+    done = gatecrash(tmp_path, "check", "server.py")
+    assert done.returncode == 6
+    assert "It was started as `python" in done.stderr
+    assert all(word in done.stderr for word in words), done.stderr
+
+
+def test_who_gave_arguments_is_not_told_that_they_are_lacking(tmp_path: Path) -> None:
+    (tmp_path / "server.py").write_text("raise SystemExit(3)\n")
+    done = gatecrash(tmp_path, "check", "server.py", "--args", "{port} www")
+    assert "server.py {port} www`." in done.stderr
+    assert "--args" not in done.stderr

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from gatecrash.commands import absolute
+from gatecrash.commands.options import with_args
 from gatecrash.config.contract_file import read_contract
 from gatecrash.config.contract_writing import write_contract
 from gatecrash.errors import TargetError, Unavailable, UsageError
@@ -440,3 +442,64 @@ def test_a_command_keeps_the_link_it_names_for_a_virtual_environment_is_one(tmp_
     link.symlink_to(sys.executable)
     target, _ = resolve(f"{link} server.py {{port}}")
     assert target.argv[0] == str(link)
+
+
+# -- arguments -------------------------------------------------------------------------------------------------------
+
+
+def test_arguments_beside_a_target_make_one_text_that_is_a_target(here: Path) -> None:
+    write(here / "my server.py", "")
+    text = with_args("my server.py", "{port} 'a b'")
+    assert text == "'my server.py' {port} 'a b'"
+    target, _ = resolve(text)
+    assert (target.kind, target.name, target.argv) == ("source", "my server.py", ("{port}", "a b"))
+    assert with_args("server.c", None) == "server.c"
+    with pytest.raises(UsageError, match="name the target"):
+        with_args(None, "{port}")
+
+
+def test_a_source_before_arguments_is_built_whatever_its_mode(here: Path) -> None:
+    write(here / "server.c", "int main(void) { return 0; }", mode=0o755)
+    for text in ("server.c {port} www", "./server.c {port} www"):
+        assert (resolve(text)[0].kind, resolve(text)[0].argv) == ("source", ("{port}", "www"))
+
+
+def test_a_script_with_its_interpreter_is_a_command_where_it_is_written_as_one(here: Path) -> None:
+    write(here / "server.py", "#!/usr/bin/env python3", mode=0o755)
+    assert resolve("./server.py {port}")[0].kind == "command"
+    assert resolve("server.py {port} www")[0].kind == "source"
+
+
+def test_a_text_with_arguments_stays_right_in_another_folder(here: Path) -> None:
+    write(here / "server.py", "")
+    assert absolute("server.py {port} 'a b'") == f"{here.resolve()}/server.py '{{port}}' 'a b'"
+    assert resolve(absolute("server.py {port}"))[0].argv == ("{port}",)
+    assert absolute("python3 -m http.server {port}") == "python3 -m http.server {port}"
+    assert absolute("it's") == "it's"
+
+
+def test_the_one_program_of_a_makefile_is_given_the_arguments(here: Path, tmp_path: Path) -> None:
+    (here / "sub").mkdir()
+    write(here / "sub" / "Makefile", "s:\n\tcp /bin/echo s\n")
+    target, _ = resolve("sub {port} www")
+    assert (target.kind, target.arguments) == ("folder", ("{port}", "www"))
+    assert output(build(target, tmp_path / "built").argv) == "4711 www"
+
+
+def test_the_contract_names_the_arguments(here: Path, tmp_path: Path) -> None:
+    write(here / "server.py", "import sys; print(sys.argv[1:])")
+    write(here / "gatecrash.toml", '[target]\nargs = "-p {port} www"\n')
+    target, contract = resolve("server.py")
+    assert output(build(target, tmp_path / "built").argv) == "['-p', '4711', 'www']"
+    assert 'args = "-p {port} www"' in write_contract(contract, target)
+    assert resolve("server.py {port} of-mine")[0].argv == ("{port}", "of-mine")
+
+
+def test_arguments_beside_a_contracts_command_are_refused(here: Path) -> None:
+    (here / "sub").mkdir()
+    write(here / "sub" / "gatecrash.toml", '[target]\ncommand = "true {port}"\n')
+    assert "the arguments belong there" in refusal("sub {port} www")
+
+
+def test_a_server_that_runs_already_is_given_no_arguments(here: Path) -> None:
+    assert refusal("127.0.0.1:80 www") == "127.0.0.1:80 runs already, and is given no arguments."

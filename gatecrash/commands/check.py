@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from gatecrash.commands import absolute
-from gatecrash.commands.options import add_contract, add_profile, add_rules
+from gatecrash.commands.options import add_args, add_contract, add_profile, add_rules
 from gatecrash.commands.points import grading_asked, unused_grading
 from gatecrash.config.scheme import Scheme
 from gatecrash.engine.events import RuleJudged, RunEvent, TargetPrepared, listen
@@ -42,6 +42,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target", nargs="?", help="a .c, .cpp or .py file, a folder, a command (with {port}), or HOST:PORT"
     )
+    add_args(parser)
     add_profile(parser)
     add_rules(parser)
     parser.add_argument("--only-failed", action="store_true", help="try only the rules that the last run broke")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from rich.console import Console
 
 from gatecrash.commands import absolute
 from gatecrash.commands.course import write_gradescope
+from gatecrash.commands.options import add_args
 from gatecrash.config.contract_writing import write_contract
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import missing_instruments
@@ -23,6 +25,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target", help="the target to look at; or gradescope, for a folder to upload (./gradescope is a target)"
     )
+    add_args(parser)
     parser.add_argument("folder", nargs="?", help="where the gradescope folder goes (default: gradescope)")
     parser.add_argument(
         "--output", default="gatecrash.toml", metavar="FILE", help="where to write (default: gatecrash.toml)"
@@ -57,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         say(
             "wrote {output}; change what is not as it should be, then run gatecrash check {target}",
             output=output,
-            target=options.target,
+            target=shlex.quote(options.target),
         )
     )
     return 0

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
+from pathlib import Path
+
+from gatecrash.errors import UsageError
+from gatecrash.language import say
 
 
 def add_broken_rule(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +19,28 @@ def add_broken_rule(parser: argparse.ArgumentParser) -> None:
 
 def add_last_target(parser: argparse.ArgumentParser) -> None:
     """A target that was judged before."""
-    parser.add_argument("target", nargs="?", help="the target (default: the one judged last)")
+    parser.add_argument(
+        "target", nargs="?", help="the target, with its arguments if it had any (default: the one judged last)"
+    )
+    add_args(parser)
+
+
+def add_args(parser: argparse.ArgumentParser) -> None:
+    """What the server is started with, beside the target."""
+    parser.add_argument(
+        "--args",
+        metavar="WORDS",
+        help="the server's arguments, {port} where the port goes: --args '{port} www' (default: the port alone)",
+    )
+
+
+def with_args(target: str | None, words: str | None) -> str | None:
+    """The target and its arguments as one text, which is a target, too. Raises UsageError where there is no target."""
+    if words is None:
+        return target
+    if not target:
+        raise UsageError(say("--args are the arguments of a target; name the target, too."))
+    return f"{shlex.quote(target) if Path(target).exists() else target} {words}"
 
 
 def add_profile(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import time
 from collections.abc import Iterable
 from contextlib import closing
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from gatecrash.commands import absolute
 from gatecrash.commands.changes import Changes
-from gatecrash.commands.options import add_contract, add_profile, add_rules
+from gatecrash.commands.options import add_args, add_contract, add_profile, add_rules
 from gatecrash.engine.events import Events, Finished, Interrupted, RuleJudged, RunEvent, TargetPrepared
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.run import Run
@@ -32,6 +33,7 @@ from gatecrash.rulebook import Rule, load
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("target", help="a .c, .cpp or .py file, or a folder with a Makefile or a gatecrash.toml")
+    add_args(parser)
     add_profile(parser)
     add_rules(parser)
     add_contract(parser)
@@ -39,7 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """0 when its user ends it."""
-    path = Path(options.target)
+    path = watched(options.target)
     if not path.exists():
         raise UsageError(
             say("{target} is not a file or a folder; watch needs one whose changes it can see.", target=options.target)
@@ -59,6 +61,12 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         pass
     return 0
+
+
+def watched(target: str) -> Path:
+    """The file or folder of a target, which may have arguments behind it."""
+    path = Path(target)
+    return path if path.exists() else Path((shlex.split(target) or [target])[0])
 
 
 def _rounds(request: RunRequest, changes: Changes, console: Console) -> None:

@@ -70,6 +70,9 @@ class _Target(_Table):
     command: _Command | None = Field(
         default=None, min_length=1, description=marked("a command in quotes, with {port} where the port goes")
     )
+    args: _Command | None = Field(
+        default=None, min_length=1, description=marked("arguments in quotes, with {port} where the port goes")
+    )
     cwd: str | None = Field(default=None, min_length=1, description=marked("a folder in quotes"))
     env: dict[str, str] = Field(default={}, description='a table of texts, as in env = { MODE = "test" }')
     port: int | None = Field(default=None, ge=1, le=65535, description=marked("a port from 1 to 65535"))
@@ -133,6 +136,7 @@ class TargetSection:
 
     build: str | None = None
     command: str | None = None
+    args: str | None = None
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     port: int | None = None
@@ -235,7 +239,7 @@ def _bad_value(keys: tuple[str, ...], table: dict[str, Any]) -> str:
         return say(
             "{key}.{name} = {shown}; allowed is a text in quotes.", key=key, name=keys[2], shown=_shown(value[keys[2]])
         )
-    if key == "command" and isinstance(value, str) and (wrong := misplaced(value)) is not None:
+    if key in ("command", "args") and isinstance(value, str) and (wrong := misplaced(value)) is not None:
         return f"{key} = {_shown(value)}; {wrong}"
     field = _TABLES[section].model_fields[key]
     words = _WORDS.get(key, ())

@@ -40,6 +40,7 @@ def _target_lines(contract: Contract, target: TargetSection) -> list[str]:
         _line(
             "command", target.command, "{port} is replaced; PORT is in the environment too", example="./server {port}"
         ),
+        *([_line("args", target.args, "what its program is started with")] if target.args else []),
         *([_line("cwd", target.cwd, "where it is started, from this file's folder")] if target.cwd else []),
         *([f"env = {{ {env} }}"] if env else []),
         _line("port", None if contract.takes_port else contract.port, "only if its source fixes one", example=8080),

@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from gatecrash.engine.leak_watch import LeakWatch
+from gatecrash.engine.not_listening import why_not_listening
 from gatecrash.errors import TargetError, TooSlow
 from gatecrash.instruments.patience import OwnTime
 from gatecrash.instruments.ticks import TickMemory, Ticks, WaitPolicy
@@ -17,14 +18,13 @@ from gatecrash.language import say
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
 from gatecrash.model.scenario import Connect, LetTimePass, Receive, Scenario, StartOnTakenPort, optional_send, scenario
-from gatecrash.model.signals import signal_name, status_named
 from gatecrash.model.transcript import Silent, Transcript
 from gatecrash.model.verdicts import Aspect, Case, Finding, Plain
 from gatecrash.player.play import Player
 from gatecrash.protocols import ApplicationProtocol, protocol_of
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.shelter import Shelter
-from gatecrash.target.interface import PATIENCE_TO_LISTEN, Server
+from gatecrash.target.interface import Server
 from gatecrash.target.server import ObservedServer
 from gatecrash.target.wire_only import REASON, WIRE_PATIENCE, RemoteServer, UnseenServer, Wire, unseen_in
 
@@ -370,40 +370,3 @@ def _free_port(arena: Arena | Wire) -> int:
     raise TargetError(
         say("no free port was found between 10000 and 32000 on the shared loopback; stop what uses them.")
     )
-
-
-def why_not_listening(server: Server, *, again: bool = False) -> str:
-    """One plain sentence on what was seen instead of a listening socket, with what it printed and the next step.
-
-    `again`: an earlier start of the same program came to listen.
-    """
-    status = server.process.exit_status()
-    overrun = server.process.overrun()
-    if overrun:
-        return say(
-            "the target had {overrun} processes before any client came, and was ended before it had more. "
-            "Look for a fork in a loop that nothing stops.",
-            overrun=overrun,
-        )
-    output = server.process.output()
-    words = output.text.strip()[-600:]
-    said = say("It printed nothing.") if not words else say("It printed:\n    ") + words.replace("\n", "\n    ")
-    if again:
-        advice = say("It did at its first start: look for what that run left behind, a lock, a file, a socket.")
-    elif status is None:
-        advice = say("Check that it calls listen(), and which arguments it needs.")
-    else:
-        advice = say("If it needs arguments, give them in a command: gatecrash check './server {{port}} DOCROOT'.")
-    if status is None:
-        return say(
-            "the target runs, but listens on no port ({seconds:g} s at most were waited). {advice} {said}",
-            seconds=PATIENCE_TO_LISTEN,
-            advice=advice,
-            said=said,
-        )
-    how = (
-        say("exited with status {status}", status=status_named(status))
-        if status >= 0
-        else say("was ended by {signal}", signal=signal_name(-status))
-    )
-    return say("the target {how} before it listened on any port. {advice} {said}", how=how, advice=advice, said=said)

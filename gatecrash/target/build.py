@@ -65,7 +65,7 @@ def _build_folder(target: Target, folder: Path) -> Built:
         return Built((_in_folder(target.argv[0], folder), *target.argv[1:]), how)
     if program is None:
         raise TargetError(_which_program(target.name, how, programs(folder)))
-    return Built((str(program), "{port}"), how)
+    return Built((str(program), *(target.arguments or ("{port}",))), how)
 
 
 def _which_program(name: str, how: str, found: tuple[str, ...]) -> str:

@@ -29,6 +29,7 @@ Language = Literal["c", "python", "other"]
 SOURCE_SUFFIXES = C_SUFFIXES | CXX_SUFFIXES | {".py"}
 _HEADERS = frozenset({".h", ".hh", ".hpp", ".hxx"})
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>\d+)")
+_PORT_ALONE = ("{port}",)
 _USAGE = marked("Give a source file, a folder, a command, or HOST:PORT; `gatecrash check --help` shows examples.")
 
 
@@ -44,13 +45,20 @@ class Target:
     source: Path | None = None
     language: Language = "other"
     folder: Path | None = None  # kind "folder": what is built
+    arguments: tuple[str, ...] = ()  # kind "folder": what its program is given, where no contract has a command
     build_command: str | None = None  # from gatecrash.toml
     address: tuple[str, int] | None = None  # kind "address": a server that is running already
 
     def section(self) -> TargetSection:
         """The [target] table that describes this target, for a gatecrash.toml in its folder."""
         command = shlex.join(self.argv) if self.kind != "source" and self.argv else None
-        return TargetSection(build=self.build_command, command=_with_plain_port(command), env=dict(self.env))
+        given = self.arguments or (self.argv if self.kind == "source" and self.argv != _PORT_ALONE else ())
+        return TargetSection(
+            build=self.build_command,
+            command=_with_plain_port(command),
+            args=_with_plain_port(shlex.join(given) if given else None),
+            env=dict(self.env),
+        )
 
 
 def resolve(text: str | None, contract_path: Path | None = None) -> tuple[Target, Contract]:
@@ -88,13 +96,25 @@ def _named(text: str) -> tuple[Target, Path | None]:
     """The target, and the folder whose gatecrash.toml speaks for it."""
     path = Path(text).expanduser()
     if path.is_dir():
-        folder = path.resolve()
-        return Target("folder", f"{folder.name}/", cwd=folder, folder=folder), folder
+        return _folder(path), path.resolve()
     if path.is_file():
         return _file(path.resolve(), [])
     if address := _ADDRESS.fullmatch(text):
         return _address(text, address["host"].strip("[]"), int(address["port"])), None
     return _command(text)
+
+
+def _folder(path: Path) -> Target:
+    folder = path.resolve()
+    return Target("folder", f"{folder.name}/", cwd=folder, folder=folder)
+
+
+def _runs_itself(path: Path, word: str) -> bool:
+    """Whether a source file is meant as a command: ./server.py with a first line that names its interpreter."""
+    if "/" not in word or not os.access(path, os.X_OK):
+        return False
+    with path.open("rb") as file:
+        return file.read(2) == b"#!"
 
 
 def _file(path: Path, arguments: list[str]) -> tuple[Target, Path]:
@@ -146,7 +166,7 @@ def _from_here(path: Path) -> str:
 
 def _source(path: Path, arguments: list[str]) -> Target:
     language: Language = "python" if path.suffix == ".py" else "c"
-    words = tuple(arguments) or ("{port}",)
+    words = tuple(arguments) or _PORT_ALONE
     return Target("source", path.name, words, cwd=path.parent, source=path, language=language)
 
 
@@ -166,7 +186,11 @@ def _command(text: str) -> tuple[Target, Path]:
             say("The command {text!r} cannot be split into words: {error}. Check its quotes.", text=text, error=error)
         ) from None
     first = Path(words[0]).expanduser()
-    if first.is_file() and first.suffix in SOURCE_SUFFIXES and not os.access(first, os.X_OK):
+    if _ADDRESS.fullmatch(words[0]):
+        raise UsageError(say("{address} runs already, and is given no arguments.", address=words[0]))
+    if first.is_dir() and shutil.which(words[0]) is None:
+        return replace(_folder(first), arguments=tuple(words[1:])), first.resolve()
+    if first.is_file() and first.suffix in SOURCE_SUFFIXES and not _runs_itself(first, words[0]):
         return _file(first.resolve(), words[1:])
     here = Path.cwd()
     if "/" not in words[0]:
@@ -263,7 +287,11 @@ def _apply(target: Target, section: TargetSection, home: Path) -> Target:
 
 def _source_with(target: Target, section: TargetSection) -> Target:
     """A named source file is always built by its own compiler; of `command` only the arguments count."""
-    if section.command is None or target.argv != ("{port}",):
+    if target.argv != _PORT_ALONE:
+        return target
+    if section.args is not None:
+        return replace(target, argv=tuple(_split(section.args)))
+    if section.command is None:
         return target
     words = _split(section.command)
     names = [Path(word).name for word in words]
@@ -274,12 +302,21 @@ def _source_with(target: Target, section: TargetSection) -> Target:
 def _folder_with(target: Target, section: TargetSection) -> Target:
     folder = target.folder or target.cwd
     argv = tuple(_split(section.command)) if section.command else ()
-    target = replace(target, argv=argv, build_command=section.build)
+    arguments = target.arguments or (tuple(_split(section.args)) if section.args else ())
+    if argv and arguments:
+        raise UsageError(
+            say(
+                "{file_name} says command = {command!r}, so the arguments belong there, and not into --args or args.",
+                file_name=FILE_NAME,
+                command=section.command,
+            )
+        )
+    target = replace(target, argv=argv, build_command=section.build, arguments=arguments)
     if argv or section.build or any((folder / name).is_file() for name in MAKEFILES):
         return target
     sources = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in SOURCE_SUFFIXES)
     if len(sources) == 1:
-        return replace(_source(sources[0], []), cwd=target.cwd, env=target.env)
+        return replace(_source(sources[0], list(arguments)), cwd=target.cwd, env=target.env)
     held = (
         say("it holds {names}", names=", ".join(path.name for path in sources[:5]))
         if sources
