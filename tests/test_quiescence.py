@@ -161,16 +161,31 @@ def test_a_timed_wait_rests_when_nobody_waits_it_out(nursery: Nursery) -> None:
     assert still.wakes_in == 60
 
 
-def test_a_long_mere_sleep_may_be_overlooked(nursery: Nursery) -> None:
-    nursery.python("import time\nprint(1, flush=True)\ntime.sleep(3600)")
+SLEEPS_BESIDE = """
+import signal, threading, time
+threading.Thread(target=signal.pause).start()
+print(1, flush=True)
+time.sleep({})
+"""
+
+
+def test_a_long_mere_sleep_beside_one_that_waits_is_overlooked(nursery: Nursery) -> None:
+    nursery.python(SLEEPS_BESIDE.format(3600))
+    assert isinstance(settle(nursery.census, no_queues), Quiet)
+    assert isinstance(settle(nursery.census, no_queues, patience=0.2, spin=9.0), Resting)  # it is to end by itself
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(SLEEPS_BESIDE.format(500), id="no long one"),
+        pytest.param("import time\nprint(1, flush=True)\ntime.sleep(3600)", id="alone"),
+        pytest.param(NAPPING.format(milliseconds=3_600_000), id="a wait for something"),
+    ],
+)
+def test_another_sleep_is_never_overlooked(nursery: Nursery, program: str) -> None:
+    nursery.python(program)
     assert isinstance(settle(nursery.census, no_queues, wait_out=False), Resting)
-    assert isinstance(settle(nursery.census, no_queues, overlook=600), Quiet)
-    assert isinstance(settle(nursery.census, no_queues, wait_out=False, overlook=3600), Resting)
-
-
-def test_a_long_wait_for_something_is_never_overlooked(nursery: Nursery) -> None:
-    nursery.python(NAPPING.format(milliseconds=3_600_000))
-    assert isinstance(settle(nursery.census, no_queues, wait_out=False, overlook=600), Resting)
 
 
 def test_a_process_on_its_way_out_is_told_from_a_living_one(nursery: Nursery) -> None:
@@ -370,7 +385,7 @@ def test_a_tick_may_hide_a_later_one_so_whoever_is_blamed_is_watched_for_longer(
         "connection.sendall(b'late')\nwhile True: select.poll().poll(50)"
     )
     with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
-        still = settle(nursery.census, looking_at(queues, port), ticks=Ticks(linger=1.5))
+        still = settle(nursery.census, looking_at(queues, port), ticks=Ticks(sure=True))
         assert isinstance(still, Quiet)
         assert client.recv(10, socket.MSG_DONTWAIT) == b"late"
 

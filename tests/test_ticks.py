@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gatecrash.instruments.quiescence import Quiet, Spinning, settle
-from gatecrash.instruments.ticks import Situation, TickMemory, Ticks, WaitPolicy
+from gatecrash.instruments.ticks import Situation, TickMemory, Ticks
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Close, Connect, Receive, Send, Settle, scenario
 from tests.nursery import Nursery, running_nursery
@@ -46,7 +46,7 @@ def seconds_to_settle(nursery: Nursery, ticks: Ticks) -> float:
 
 def test_a_wait_that_ended_for_nothing_is_known(nursery: Nursery) -> None:
     nursery.python(NAPS)
-    ticks = Ticks(wait_policy="hasty")
+    ticks = Ticks(hasty=True)
     seconds_to_settle(nursery, ticks)
     assert not ticks.early
     assert seconds_to_settle(nursery, ticks) < 0.2
@@ -64,21 +64,20 @@ def test_the_patient_wait_every_time(nursery: Nursery) -> None:
 
 def test_a_tick_that_opens_a_descriptor_is_never_taken_for_idle(nursery: Nursery) -> None:
     nursery.python(OPENS_A_FILE_EACH_TIME)
-    ticks = Ticks(wait_policy="hasty")
+    ticks = Ticks(hasty=True)
     for _ in range(3):
         seconds_to_settle(nursery, ticks)
     assert not ticks.early
 
 
-@pytest.mark.parametrize("wait_policy", ["careful", "patient"])
-def test_zombies_are_waited_for_unless_in_a_hurry(nursery: Nursery, wait_policy: WaitPolicy) -> None:
+def test_zombies_are_waited_for_unless_in_a_hurry(nursery: Nursery) -> None:
     nursery.python(NAPS.replace("while", "import os\nif os.fork() == 0: os._exit(0)\nwhile"))
-    ticks = Ticks(wait_policy="hasty")
+    ticks = Ticks(hasty=True)
     seconds_to_settle(nursery, ticks)
-    ticks.wait_policy = wait_policy
+    ticks.hasty = False
     seconds_to_settle(nursery, ticks)
     assert not ticks.early
-    ticks.wait_policy = "hasty"
+    ticks.hasty = True
     seconds_to_settle(nursery, ticks)
     assert ticks.early
 
@@ -88,14 +87,14 @@ SPINS = "print(1, flush=True)\nwhile True: pass\n"
 
 def test_a_task_that_spun_before_is_not_watched_for_as_long_again(nursery: Nursery) -> None:
     nursery.python(SPINS)
-    ticks = Ticks(wait_policy="hasty")
+    ticks = Ticks(hasty=True)
     assert isinstance(settle(nursery.census, lambda: None, ticks=ticks), Spinning)
     assert not ticks.early
     assert isinstance(settle(nursery.census, lambda: None, ticks=ticks), Spinning)
     assert ticks.early
 
 
-@pytest.mark.parametrize("ticks", [Ticks(), Ticks(wait_policy="hasty", situation=lambda: Situation("another"))])
+@pytest.mark.parametrize("ticks", [Ticks(), Ticks(hasty=True, situation=lambda: Situation("another"))])
 def test_it_is_watched_where_it_must_be_proven_or_never_spun(nursery: Nursery, ticks: Ticks) -> None:
     nursery.python(SPINS)
     ticks = replace(ticks, memory=TickMemory(spun={None}))
@@ -108,7 +107,7 @@ def test_it_is_watched_where_it_must_be_proven_or_never_spun(nursery: Nursery, t
 def test_what_is_said_late_is_heard_however_often_it_was_played(tmp_path: Path) -> None:
     steps = scenario(Connect("A"), Send("A", b"x"), Receive("A"), Settle("rest"), Close("A"))
     with session_of(tmp_path, SPEAKS_LATE, ECHO) as session:
-        heard = [session.play(steps, wait_policy="hasty").received("A") for _ in range(3)]
+        heard = [session.play(steps, hasty=True).received("A") for _ in range(3)]
     assert heard == [b"xlate"] * 3
 
 
@@ -116,5 +115,5 @@ def test_on_a_fresh_server_no_look_is_early(tmp_path: Path) -> None:
     body = "import select\ndef serve(client):\n    while True: select.select([], [], [], 0.2)\nmain(serve)\n"
     steps = scenario(Connect("A"), Settle("rest"))
     with session_of(tmp_path, body, ECHO) as session:
-        plays = [session.play(steps, fresh=True, wait_policy="hasty") for _ in range(2)]
+        plays = [session.play(steps, fresh=True, hasty=True) for _ in range(2)]
     assert not any(play.early for play in plays)

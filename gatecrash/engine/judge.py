@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from gatecrash.engine.comparing import believed
 from gatecrash.engine.session import Session
-from gatecrash.instruments.ticks import WaitPolicy
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Transcript
 from gatecrash.model.verdicts import NOT_THEIRS, Case, Finding, NotExercised, Ruling
@@ -43,7 +42,7 @@ def judge(
     *,
     build: str = "plain",
     fresh: bool = False,
-    wait_policy: WaitPolicy = "patient",
+    hasty: bool = False,
     sure: bool = False,
     real: float | None = None,
 ) -> Example:
@@ -59,7 +58,7 @@ def judge(
     def play() -> Transcript:
         return session.play(scenario, build=build, fresh=True, sure=True)
 
-    transcript = session.play(scenario, build=build, fresh=fresh, wait_policy=wait_policy, sure=sure, real=real)
+    transcript = session.play(scenario, build=build, fresh=fresh, hasty=hasty, sure=sure, real=real)
     others = tuple(broken_invariants(session.case(transcript)))
     if build != "plain" and rule.area != "memory":
         return Example(_said_by_sanitizers(rule, others), transcript, others)

@@ -13,7 +13,7 @@ from gatecrash.engine.leak_watch import LeakWatch
 from gatecrash.engine.not_listening import why_not_listening
 from gatecrash.errors import TargetError, TooSlow
 from gatecrash.instruments.patience import OwnTime
-from gatecrash.instruments.ticks import TickMemory, Ticks, WaitPolicy
+from gatecrash.instruments.ticks import TickMemory, Ticks
 from gatecrash.language import say
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
@@ -30,8 +30,6 @@ from gatecrash.target.wire_only import REASON, WIRE_PATIENCE, RemoteServer, Unse
 
 #: In a namespace every target can have the same port; 9157 is 0x23C5, 50467 when its bytes are swapped.
 ASKED_PORT = 9157
-#: Seconds. The longest pause that servers in common use make by themselves after an error is 1 s (asyncio's accept).
-_LINGER = 2.5
 #: Bytes of plain answers that are remembered; beyond them all is learnt anew.
 _MOST_PLAIN = 32 << 20
 #: Not the module's own generator: Hypothesis seeds that for every example, and all workers would draw the same ports.
@@ -164,7 +162,7 @@ class Session:
     def _start(self, build: str, traps: frozenset[str], *, timed: bool | None = None) -> Server:
         timed = self.contract.has_limits if timed is None else timed
         server = self._make(self.launches[build], traps, timed=timed)
-        server.starts = self._starts.setdefault(build, Ticks(wait_policy="hasty"))
+        server.starts = self._starts.setdefault(build, Ticks(hasty=True))
         self._server, self._key, self.met = server, (build, traps, timed), 0
         return server
 
@@ -223,11 +221,11 @@ class Session:
         *,
         build: str = "plain",
         fresh: bool = False,
-        wait_policy: WaitPolicy = "patient",
+        hasty: bool = False,
         sure: bool = False,
         real: float | None = None,
     ) -> Transcript:
-        """Play a scenario on the running (or a fresh) server; on a fresh one no look is early, whatever `wait_policy`.
+        """Play a scenario on the running (or a fresh) server; on a fresh one no look is early, however `hasty` we are.
 
         `sure`: somebody may be blamed for what is seen, so a server that wakes by itself is watched for longer.
         `real`: nothing of its time is skipped, and so many seconds more are waited for what comes.
@@ -239,7 +237,7 @@ class Session:
         if fresh and self._worn and any(isinstance(step, StartOnTakenPort) for step in scenario.steps):
             self._new_arena()  # or TIME_WAIT might keep us from taking the port
         start = self.fresh if fresh else self.server
-        ticks = self._ticks((build, scenario.traps), "patient" if fresh else wait_policy, sure=sure)
+        ticks = self._ticks((build, scenario.traps), hasty=hasty and not fresh, sure=sure)
         timed = False if real is not None else True if scenario.lets_time_pass else None
         server = start(build, scenario.traps, timed=timed)
         return self.play_on(server, scenario, ticks, longer=real or 0.0)
@@ -248,11 +246,10 @@ class Session:
         """Play a scenario on the server that runs as it was left, surely; None when there is none."""
         if self._server is None or self._key is None or not self._server.serving():
             return None
-        return self.play_on(self._server, scenario, self._ticks(self._key[:2], "patient", sure=True))
+        return self.play_on(self._server, scenario, self._ticks(self._key[:2], hasty=False, sure=True))
 
-    def _ticks(self, key: tuple[str, frozenset[str]], wait_policy: WaitPolicy, *, sure: bool) -> Ticks:
-        linger = min(_LINGER, self.patience / 2) if sure else 0.0
-        return Ticks(self._tick_memory.setdefault(key, TickMemory()), wait_policy, linger=linger)
+    def _ticks(self, key: tuple[str, frozenset[str]], *, hasty: bool, sure: bool) -> Ticks:
+        return Ticks(self._tick_memory.setdefault(key, TickMemory()), hasty, sure)
 
     def play_on(
         self, server: Server, scenario: Scenario, ticks: Ticks | None = None, *, longer: float = 0.0

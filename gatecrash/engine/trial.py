@@ -23,7 +23,6 @@ from gatecrash.engine.session import Session
 from gatecrash.engine.shrinking import fewer_segments, smaller
 from gatecrash.engine.wear import MANY, stopped_serving, worn_by_clients
 from gatecrash.errors import TargetError, TooSlow
-from gatecrash.instruments.ticks import WaitPolicy
 from gatecrash.language import stated
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Scenario
@@ -92,7 +91,7 @@ class Trial:
         self._fresh = False
         self._unstarted = ""  # why it could not be started again
         self._overrun = ""  # why this rule cannot be seen: the server forks without end
-        self._wait_policy: WaitPolicy = "careful" if rule.careful else "hasty"
+        self._hasty = not rule.careful
         self._unrepeated: Finding | None = None  # what was seen of a server that then served nobody more
         self._compared_less = False  # an example was let go because what a lone client gets is not what it was
         self.verdict: Verdict | None = None
@@ -222,11 +221,11 @@ class Trial:
 
     def _seen(self, scenario: Scenario) -> RuleBroken | None:
         self.examples += 1
-        example = self._judge(scenario, fresh=self._fresh, wait_policy=self._wait_policy)
+        example = self._judge(scenario, fresh=self._fresh, hasty=self._hasty)
         if example.finding is not None and example.transcript.early:
             example = self._judge(scenario, fresh=False)
-            if example.finding is None:  # it only looked broken too early: for this rule, look later from now on
-                self._wait_policy = "careful" if self._wait_policy == "hasty" else "patient"
+            if example.finding is None:  # it only looked broken too early: for this rule nothing is guessed from now on
+                self._hasty = False
         outlived, self.session.outlived = self.session.outlived, 0
         if outlived > MANY and (worn := self._noted_wear(outlived)) is not None:
             return worn
@@ -292,12 +291,8 @@ class Trial:
             example = self._judge(scenario, fresh=True, sure=True)
         return example
 
-    def _judge(
-        self, scenario: Scenario, *, fresh: bool, wait_policy: WaitPolicy = "patient", sure: bool = False
-    ) -> Example:
-        example = judge(
-            self.session, self.rule, scenario, build=self.build, fresh=fresh, wait_policy=wait_policy, sure=sure
-        )
+    def _judge(self, scenario: Scenario, *, fresh: bool, hasty: bool = False, sure: bool = False) -> Example:
+        example = judge(self.session, self.rule, scenario, build=self.build, fresh=fresh, hasty=hasty, sure=sure)
         for other in example.others:
             self._note_other(other, scenario, example.transcript)
         if self.build == "plain":

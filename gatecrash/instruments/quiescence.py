@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable
 
 from gatecrash.instruments.blocked import blocked_where as blocked_where
@@ -41,7 +40,6 @@ def settle(
     wait_out: bool = True,
     ticks: Ticks | None = None,
     spin: float | None = None,
-    overlook: float = math.inf,
     own: OwnTime | None = None,
     clock: TargetClock | None = None,
     span: Span | None = None,
@@ -52,13 +50,14 @@ def settle(
     calls and says how many. With `wait_out`, timed waits are watched until each has ended once and the tasks
     are back where they were; without, they give `Resting` at once. `ticks` remembers what came of it, and may say
     that it need not be done again. `spin`: seconds of processor time after which a task counts as spinning, where the
-    server is expected to end by itself: then a task's long sleep is watched as long as patience lasts. `overlook`: a
-    task that does nothing but sleep, for so many seconds yet, counts as one that waits without a limit. `own`: what is
+    server is expected to end by itself: then a task's long sleep is watched as long as patience lasts. `own`: what is
     waited out is added to it. `clock`: with one, no time limit is waited out: it is let expire, within `span` (as much
     of the target's own time as there is patience).
     """
     allowed = patience if isinstance(patience, Patience) else Patience(patience)
     known = ticks or Ticks()
+    if span is not None and not span.guess:
+        known = known.unhurried()
     watch = Watch(census, look_at_queues, allowed, pump or (lambda: 0), SpinWatch(census, known))
     if spin is not None:
         watch.spin.least = spin
@@ -67,5 +66,5 @@ def settle(
         return rest
     if clock is not None and clock.real_because is None and wait_out:
         return Elapsing(watch, clock, span or Span(allowed.seconds)).from_rest(rest)
-    real = RealTime(watch, known, overlook, own or OwnTime(), clock, to_the_end=spin is not None)
+    real = RealTime(watch, known, own or OwnTime(), clock, to_the_end=spin is not None)
     return real.from_rest(rest, wait_out=wait_out)

@@ -21,6 +21,11 @@ from gatecrash.model.processes import Task
 
 _NAP, _SHORTEST_NAP = 0.01, 0.0002  # seconds
 _JITTER = 0.005  # seconds by which a limit may end late
+#: Seconds: a thread that sleeps for an hour in a loop, beside others that wait for something, keeps the program alive.
+_A_LONG_SLEEP = 600.0
+#: Seconds for which a server that wakes by itself is watched before somebody is blamed: the tick that comes first may
+#: hide a later one. The longest pause that servers in common use make after an error is 1 s (asyncio's accept).
+LINGER = 2.5
 
 
 class _Lesson:
@@ -47,7 +52,6 @@ class RealTime:
 
     watch: Watch
     ticks: Ticks
-    overlook: float = math.inf
     own: OwnTime = field(default_factory=OwnTime)
     clock: TargetClock | None = None
     to_the_end: bool = False
@@ -80,7 +84,8 @@ class RealTime:
         return Quiet(rest.tasks, rest.queues)
 
     def _timed(self, rest: Rest) -> tuple[Task, ...]:
-        return tuple(task for task in rest.timed() if seconds_asleep(task) < self.overlook)
+        others_wait = not self.to_the_end and any(task.timed is None for task in rest.tasks)
+        return tuple(task for task in rest.timed() if not (others_wait and seconds_asleep(task) >= _A_LONG_SLEEP))
 
     def _after_a_nap(self) -> Rest | Stillness:
         """What a moment brings, where one task sleeps for long and others may be about to end the process."""
@@ -96,6 +101,7 @@ class RealTime:
         ends = {task.tid: began + (task.timed or 0.0) + _JITTER for task in self._timed(start)}
         waiting = set(ends)
         shortest = min(task.timed or 0.0 for task in self._timed(start))
+        linger = min(LINGER, self.watch.patience.seconds / 2) if self.ticks.sure else 0.0
         lesson = _Lesson(self.ticks, start)
         while True:
             sleep(min(max(shortest / 10, _SHORTEST_NAP), _NAP))
@@ -108,7 +114,7 @@ class RealTime:
                 return rest
             now = time.monotonic()
             waiting = {tid for tid in waiting if rest.runs[tid] == start.runs[tid] or now < ends[tid]}
-            if not waiting and now - began >= self.ticks.linger:
+            if not waiting and now - began >= linger:
                 lesson.learn(rest, idle=True)
                 return Quiet(rest.tasks, rest.queues)
             if self.watch.patience.over:

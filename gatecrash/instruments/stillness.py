@@ -89,19 +89,21 @@ class TargetClock(Protocol):
 
 @dataclass(frozen=True)
 class Span:
-    """How much of the target's own time may pass in one wait, in seconds.
+    """How much of the target's own time may pass in one wait, in seconds; `guess` alone is of time that is real.
 
-    `horizon`: no limit that is due later is let expire. `spare`: a task whose limit is that of a client who is there,
-    and would lose its connection by it; only in the first `spared` seconds is it let expire, as a tick. `least`: a
-    server that wakes by itself, and comes back to where it was, is watched for so long: the tick that comes first may
-    hide a later one. `late`: how late a tick may come that has come before, as on a busy machine, when all has been
-    unchanged for so long. `exact`: so many limits expire in their time before one may be late: who looks round at each
-    tenth tick has done so. `ticks`: names of limits (`elapsing.name_of`) that count as ticks whatever changes. `enough`
-    says that what is waited for has come, `expired` is told of each limit that is let expire, or by None that some come
-    late, `after` is called when all is still again.
+    `horizon`: no limit that is due later is let expire. `guess`: nothing is owed to anybody, so what is known of
+    earlier waits may stand for waiting (ticks.py). `spare`: a task whose limit is that of a client who is there, and
+    would lose its connection by it; only in the first `spared` seconds is it let expire, as a tick. `least`: a server
+    that wakes by itself, and comes back to where it was, is watched for so long: the tick that comes first may hide a
+    later one. `late`: how late a tick may come that has come before, as on a busy machine, when all has been unchanged
+    for so long. `exact`: so many limits expire in their time before one may be late: who looks round at each tenth tick
+    has done so. `ticks`: names of limits (`elapsing.name_of`) that count as ticks whatever changes. `enough` says that
+    what is waited for has come, `expired` is told of each limit that is let expire, or by None that some come late,
+    `after` is called when all is still again.
     """
 
     horizon: float
+    guess: bool = False
     least: float = 0.0
     spared: float = 0.0
     late: Callable[[float], float] = field(default=lambda unchanged: 0.0)

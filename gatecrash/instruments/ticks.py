@@ -27,13 +27,10 @@ import os
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from gatecrash.instruments.syscalls import ARGUMENTS, TIME_LIMITS
 from gatecrash.model.processes import Task
 
-#: patient: every limit is waited out. careful: not where this state's tick did nothing. hasty: nor where it reaped.
-WaitPolicy = Literal["patient", "careful", "hasty"]
 _SMALL = 4096  # below: descriptors, counts and flags; above: addresses, other ones in each process
 
 
@@ -81,15 +78,21 @@ class TickMemory:
 
 @dataclass
 class Ticks:
-    """How the timed waits of one play are dealt with: what is known of them, and in how much of a hurry we are."""
+    """How the timed waits of one play are dealt with: what is known of them, and whether we are in a hurry.
+
+    `hasty`: no limit is waited out where this state's tick did nothing, or reaped. `sure`: somebody may be blamed for
+    what is seen, so a server that wakes by itself is watched for longer.
+    """
 
     memory: TickMemory = field(default_factory=TickMemory)
-    wait_policy: WaitPolicy = "patient"
+    hasty: bool = False
+    sure: bool = False
     situation: Callable[[], Situation] = Situation
     early: bool = False  # a look was early since this was last unset
-    #: Seconds for which a server that wakes by itself is watched at least before silence is called proven: the tick
-    #: that comes first may hide a later one. A loop that ticks each 0.1 s, and has put accept off for 1 s, looks idle.
-    linger: float = 0.0
+
+    def unhurried(self) -> Ticks:
+        """With the same memory, for a wait that is to be waited out."""
+        return replace(self, hasty=False) if self.hasty else self
 
     def state(self, tasks: Iterable[Task], zombies: int) -> State:
         """The state that a rest of these tasks is."""
@@ -103,16 +106,14 @@ class Ticks:
 
     def take_for_idle(self, tasks: Iterable[Task], zombies: int) -> bool:
         """Whether this rest may count before its timed waits have ended; an early look is noted."""
-        if self.wait_policy == "patient" or not self.memory.idle or (zombies and self.wait_policy == "careful"):
-            return False
-        if not self.memory.idles(self.state(tasks, zombies)):
+        if not self.hasty or not self.memory.idle or not self.memory.idles(self.state(tasks, zombies)):
             return False
         self.early = True
         return True
 
     def spun_here(self) -> bool:
         """Whether a task that runs now may count as spinning sooner: one did in this situation before."""
-        return self.wait_policy != "patient" and bool(self.memory.spun) and self.situation().facts in self.memory.spun
+        return self.hasty and bool(self.memory.spun) and self.situation().facts in self.memory.spun
 
     def note_spinning(self, *, sooner: bool) -> None:
         """A task spins; when that was said sooner than it could be proven, the look was early."""

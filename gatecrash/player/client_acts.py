@@ -73,7 +73,7 @@ def _drained(stage: Stage, client: StreamClient, read_meanwhile: bool) -> bool:
         return client.writable() or (read_meanwhile and stage.take(client)) or client.end is not None
 
     # Who does not read does not expect to be read: a server that waits for it need not be watched to its tick.
-    waited = stage.waiter.until(moved, client.sock, writable=True, early=not read_meanwhile)
+    waited = stage.waiter.until(moved, client.sock, writable=True, owed=read_meanwhile)
     return waited.reached and client.end is None
 
 
@@ -115,7 +115,7 @@ def _receive(step: Receive, stage: Stage) -> None:
         if got:
             continue
         outcome = stage.waiter.until_readable(
-            client.sock, at_once=step.until == "silence", early=_owes_nothing(stage, client, step.until)
+            client.sock, at_once=step.until == "silence", owed=not _owes_nothing(stage, client, step.until)
         )
         if not outcome.reached:
             stage.record(Silent(stage.index, client.name, outcome.proven, outcome.still, outcome.where))
@@ -197,7 +197,7 @@ def _receive_datagrams(step: ReceiveDatagrams, stage: Stage) -> None:
             stage.record(Got(stage.index, client.name, taken[0], source_port=taken[1]))
             count += 1
             continue
-        outcome = stage.waiter.until_readable(client.sock, at_once=step.count is None, early=step.count is None)
+        outcome = stage.waiter.until_readable(client.sock, at_once=step.count is None)
         if not outcome.reached:
             stage.record(Silent(stage.index, client.name, outcome.proven, outcome.still, outcome.where))
             return

@@ -56,7 +56,7 @@ class _Passing:
 
     def passed(self) -> Passed:
         """Have it pass, as far as the server comes to rest."""
-        self._waiter.look(self._patience, wait_out=False, early=False)
+        self._waiter.look(self._patience, Span(0.0), wait_out=False)
         self._rested()  # what came before any time passed
         began = self._clock.skipped
         still = self._let_expire(self._seconds)
@@ -80,7 +80,7 @@ class _Passing:
             expired=self._note,
             after=self._rested,
         )
-        return self._waiter.look(self._patience, wait_out=True, early=False, span=span)
+        return self._waiter.look(self._patience, span, wait_out=True)
 
     def _note(self, limit: Limit | None) -> None:
         """A limit expires, or (None) ticks come late."""

@@ -126,7 +126,7 @@ def _shrink_buffers(step: SmallBuffers, stage: Stage) -> None:
 
 @act.register
 def _settle(step: Settle, stage: Stage) -> None:
-    still = stage.waiter.settle(step.within, early=True, spin=step.spin)
+    still = stage.waiter.settle(step.within, spin=step.spin)
     for client in stage.streams.values():
         stage.take(client)
     look = stage.observer.look(still, stacks=step.label in (labels.FIRST_CROWD, labels.SECOND_CROWD))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
 import select
 import socket
@@ -14,6 +13,7 @@ from gatecrash.errors import UsageError
 from gatecrash.instruments import quiescence
 from gatecrash.instruments.patience import OwnTime, Patience
 from gatecrash.instruments.quiescence import Quiet, Resting, Span, Spinning, Stillness
+from gatecrash.instruments.real_time import LINGER
 from gatecrash.instruments.spinning import SPIN_WINDOW
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.model.blocked import BlockedTask
@@ -34,8 +34,6 @@ ONE_BY_ONE = 64
 _A_TICK = 1.5
 #: Seconds by which a tick may be late while a server is only looked at.
 _LATE = 2.0
-#: Seconds: a thread that sleeps for an hour in a loop is there to keep the program alive, not for its clients.
-_A_LONG_SLEEP = 600.0
 
 
 @dataclass(frozen=True)
@@ -106,20 +104,17 @@ class Waiter:
         patience: float | None = None,
         *,
         wait_out: bool = True,
-        early: bool = False,
         spin: float | None = None,
-        overlook: float = math.inf,
     ) -> Stillness:
-        """Wait until the server is still, or `patience` (seconds) runs out; `early`: `ticks` may say that it is.
+        """Wait until the server is still, or `patience` (seconds) runs out.
 
         No client who is there is let go by a time limit that is skipped for this.
-        `spin`: seconds of processor time after which it counts as spinning; `overlook`: seconds of mere sleep that
-        count as rest.
+        `spin`: seconds of processor time after which it counts as spinning.
         """
         allowed = Patience(self.patience if patience is None else patience)
         within = self.horizon if patience is None else min(patience, self.horizon)
-        span = replace(self._short_span(), horizon=within, after=self.after)
-        still = self.look(allowed, wait_out=wait_out, early=early, spin=spin, overlook=overlook, span=span)
+        span = replace(self._short_span(), horizon=within, after=self.after, guess=wait_out)
+        still = self.look(allowed, span, wait_out=wait_out, spin=spin)
         self._note_own(still, allowed.seconds)
         return still
 
@@ -131,32 +126,30 @@ class Waiter:
     def look(
         self,
         allowed: Patience,
+        span: Span,
         *,
         wait_out: bool,
-        early: bool,
         spin: float | None = None,
-        overlook: float = math.inf,
-        span: Span | None = None,
     ) -> Stillness:
         """Wait until the server is still, within what is allowed; see instruments/quiescence.py."""
         return self.server.settle(
             self.connections,
             patience=allowed,
             wait_out=wait_out,
-            ticks=self.ticks if early else replace(self.ticks, wait_policy="patient"),
+            ticks=self.ticks,
             spin=spin,
-            overlook=overlook,
             own=self.own,
             span=span,
         )
 
-    def until_readable(self, sock: socket.socket, *, at_once: bool = False, early: bool = False) -> Waited:
+    def until_readable(self, sock: socket.socket, *, at_once: bool = False, owed: bool = True) -> Waited:
         """Wait until `sock` has bytes or an end; with `at_once` silence is what is expected, so prove it first.
 
-        `early`: that the server is still may be taken from what is known of its timed waits.
+        `owed`: whether the server owes it something; else it is only looked whether it says anything.
         """
         eager = 0 if at_once else 1
-        return self._wait(lambda: _ready(sock, select.POLLIN, 0), sock, select.POLLIN, eager, early=early or at_once)
+        owed = owed and not at_once
+        return self._wait(lambda: _ready(sock, select.POLLIN, 0), sock, select.POLLIN, eager, owed=owed)
 
     def until(
         self,
@@ -164,11 +157,11 @@ class Waiter:
         sock: socket.socket | None = None,
         *,
         writable: bool = False,
-        early: bool = False,
+        owed: bool = True,
     ) -> Waited:
         """Wait until `ready()`; `sock` becoming readable (or writable) is a reason to look again."""
         events = select.POLLIN | (select.POLLOUT if writable else 0)
-        return self._wait(ready, sock, events, _EAGER_LOOKS, early=early)
+        return self._wait(ready, sock, events, _EAGER_LOOKS, owed=owed)
 
     def _wait(
         self,
@@ -177,9 +170,9 @@ class Waiter:
         events: int,
         eager: int,
         *,
-        early: bool = False,
+        owed: bool,
     ) -> Waited:
-        span = replace(self._short_span() if early else self._long_span(), enough=ready, after=self.after)
+        span = replace(self._long_span() if owed else self._short_span(), enough=ready, after=self.after)
         for _ in range(eager):
             self.server.pump()
             if ready():
@@ -192,9 +185,9 @@ class Waiter:
             if ready():
                 return _REACHED
             part = Patience(max(min(proof, patience.left()), _FIRST_PROOF), patience)
-            still = self.look(part, wait_out=False, early=early, overlook=_A_LONG_SLEEP)
+            still = self.look(part, span, wait_out=False)
             if isinstance(still, Resting) and not ready() and self._can_wait(still, patience):
-                still = self.look(patience, wait_out=True, early=early, overlook=_A_LONG_SLEEP, span=span)
+                still = self.look(patience, span, wait_out=True)
             # The look comes after the proof: what came before its first snapshot is seen, and after it nothing comes.
             if ready():
                 return _REACHED
@@ -212,18 +205,19 @@ class Waiter:
 
     def _long_span(self) -> Span:
         """For what is owed: who may be blamed for its silence is watched to the horizon."""
-        return Span(self.horizon, least=self.horizon if self.ticks.linger else min(_WATCHED, self.horizon))
+        return Span(self.horizon, least=self.horizon if self.ticks.sure else min(_WATCHED, self.horizon))
 
     def _short_span(self) -> Span:
         """For what is only looked at: whoever is there stays there.
 
         Who may be blamed for what is seen is watched to the horizon: it may reap its children at each tenth tick.
         """
-        sure = self.ticks.linger > 0
+        sure = self.ticks.sure
         return Span(
             self.horizon,
+            guess=True,
             least=self.horizon if sure else 0.0,
-            spared=max(_A_TICK, self.ticks.linger),
+            spared=LINGER if sure else _A_TICK,
             late=lambda unchanged: max(_LATE, unchanged),
             exact=ONE_BY_ONE if sure else 0,
             spare=self.spare,

@@ -6,7 +6,6 @@ its wire only (gatecrash.target.wire_only). Whoever plays or judges knows this i
 
 from __future__ import annotations
 
-import math
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable
@@ -238,7 +237,6 @@ class Server(ABC):
         wait_out: bool = True,
         ticks: Ticks | None = None,
         spin: float | None = None,
-        overlook: float = math.inf,
         own: OwnTime | None = None,
         span: Span | None = None,
     ) -> Stillness:

@@ -7,7 +7,6 @@ and never from what the server prints (a C program's stdout is block-buffered on
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import resource
 import select
@@ -77,7 +76,7 @@ class ObservedServer(Server):
         self.main_pid = self.process.pid
         self._from_the_start: frozenset[int] = frozenset()  # who held its socket when it was found
         self._told: set[int] = set()  # who got a signal that may end it: if it ends, that was our doing
-        self.starts = Ticks(wait_policy="hasty")
+        self.starts = Ticks(hasty=True)
 
     def _limit_of(self, inode: int, option: str) -> float | None:
         """The time limit the target gave a socket; a connection has its listener's until it gets one of its own."""
@@ -202,7 +201,6 @@ class ObservedServer(Server):
         wait_out: bool = True,
         ticks: Ticks | None = None,
         spin: float | None = None,
-        overlook: float = math.inf,
         own: OwnTime | None = None,
         span: quiescence.Span | None = None,
     ) -> quiescence.Stillness:
@@ -214,7 +212,6 @@ class ObservedServer(Server):
             wait_out=wait_out,
             ticks=ticks,
             spin=spin,
-            overlook=overlook,
             own=own,
             clock=self.clock,
             span=span,

@@ -5,7 +5,6 @@ Their silence is never proven, so a rule that only silence would break is inconc
 
 from __future__ import annotations
 
-import math
 import socket
 import time
 from collections.abc import Callable, Hashable
@@ -178,7 +177,6 @@ class WireOnlyServer(Server):
         wait_out: bool = True,
         ticks: Ticks | None = None,
         spin: float | None = None,
-        overlook: float = math.inf,
         own: OwnTime | None = None,
         span: Span | None = None,
     ) -> Stillness:
