@@ -13,7 +13,7 @@ from importlib import import_module
 from gatecrash import __version__, languages
 from gatecrash.commands.options import with_args
 from gatecrash.errors import GatecrashError
-from gatecrash.language import marked, say, spoken
+from gatecrash.language import first_mentions, marked, say, spoken
 from gatecrash.results import exit_codes
 from gatecrash.text import safe_text
 
@@ -59,7 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
-        code: int = module.run(options)
+        with first_mentions():
+            code: int = module.run(options)
     except GatecrashError as error:
         print(f"gatecrash: {error}", file=sys.stderr)
         return exit_codes.of_error(error)

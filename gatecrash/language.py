@@ -9,18 +9,29 @@ shown (a label, an error) is said at once: `say`.
 
 A sentence is looked up as it is written in the source, its places for values included. Values never are, but for
 those that are sentences of ours: they are peers' text.
+
+Behind a term an entry of the catalogue has its English word in brackets: 수락 큐(accept queue). Whoever reads an entry
+alone needs it; whoever reads a report needs it once (`first_mentions`), and in the narrow labels of a picture it is
+left out (`terms_alone`). Only the catalogue's own words are looked at, never a value.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from string import Formatter
 from typing import Any
 
 _current = "en"
+#: The English word behind a term. Constants and calls in brackets, which say something, are not in small letters.
+_ENGLISH = re.compile(r"(?<=[가-힣])\(([a-z]+(?:[ -][a-z]+)*)\)")
+#: The English words that a reader of what is being written has seen; None where every sentence stands alone.
+_mentioned: frozenset[str] | None = None
+_alone = False
 
 
 def speak(language: str) -> None:
@@ -36,7 +47,65 @@ def current() -> str:
 
 def say(template: str, /, **values: object) -> str:
     """A sentence in the language that is spoken, with these values in its {places}."""
-    return _translated(template).format(**{name: _spoken(value) for name, value in values.items()})
+    if _current == "en":
+        return template.format(**values)
+    return "".join(_pieces(_looked_up(template), values))
+
+
+def _pieces(template: str, values: Mapping[str, object]) -> Iterator[str]:
+    """The parts of the sentence in the order in which they are read, so that the first mention is the reader's."""
+    formatter = Formatter()
+    for words, place, how, conversion in formatter.parse(template):
+        yield _said(words)
+        if place is not None:
+            value, _ = formatter.get_field(place, (), {n: _spoken(v) if n == place else v for n, v in values.items()})
+            yield format(formatter.convert_field(value, conversion), how or "")
+
+
+@contextmanager
+def first_mentions() -> Iterator[None]:
+    """What is said inside is one report, said in the order of its reading: each English word stands once in it."""
+    global _mentioned
+    before, _mentioned = _mentioned, frozenset()
+    try:
+        yield
+    finally:
+        _mentioned = before
+
+
+@contextmanager
+def terms_alone() -> Iterator[None]:
+    """What is said inside has no English words behind its terms: labels, which are narrow and are compared."""
+    global _alone
+    before, _alone = _alone, True
+    try:
+        yield
+    finally:
+        _alone = before
+
+
+def explained_once(text: str, mentioned: frozenset[str]) -> tuple[str, frozenset[str]]:
+    """The text without the English words that were mentioned, and all that are mentioned then."""
+    seen = set(mentioned)
+
+    def shown(found: re.Match[str]) -> str:
+        if found[1] in seen:
+            return ""
+        seen.add(found[1])
+        return found[0]
+
+    return _ENGLISH.sub(shown, text), frozenset(seen)
+
+
+def _said(words: str) -> str:
+    """Words of the catalogue as they are said here."""
+    global _mentioned
+    if _alone:
+        return _ENGLISH.sub("", words)
+    if _mentioned is None:
+        return words
+    words, _mentioned = explained_once(words, _mentioned)
+    return words
 
 
 class Sentence(str):
@@ -106,7 +175,11 @@ def _spoken(value: object) -> object:
 
 
 def _translated(text: str) -> str:
-    return text if _current == "en" else said_by_catalogue(_current).get(text, text)
+    return text if _current == "en" else _said(_looked_up(text))
+
+
+def _looked_up(text: str) -> str:
+    return said_by_catalogue(_current).get(text, text)
 
 
 def did_you_mean(near: Sequence[str]) -> str:

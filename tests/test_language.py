@@ -17,7 +17,17 @@ import pytest
 from gatecrash import language, languages
 from gatecrash.cli import main
 from gatecrash.errors import EngineFault, UsageError
-from gatecrash.language import Sentence, joined, said_by_catalogue, say, spoken, stated
+from gatecrash.language import (
+    Sentence,
+    explained_once,
+    first_mentions,
+    joined,
+    said_by_catalogue,
+    say,
+    spoken,
+    stated,
+    terms_alone,
+)
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.contract import Contract
 from gatecrash.model.verdicts import Finding, Verdict
@@ -300,3 +310,61 @@ def test_every_rule_is_explained_in_the_language(id: str) -> None:
         assert _HANGUL.search(text), text
     assert [(m.c, m.python) for m in rule.mistakes] == [(m.c, m.python) for m in original.mistakes]
     assert (rule.id, rule.level, rule.source) == (original.id, original.level, original.source)
+
+
+# -- a term's English word ------------------------------------------------------------------------------------------
+
+QUEUED = "{got}; the kernel still has {depth} in the accept queue"
+LEFT = "{client} is left in the accept queue"
+
+
+def test_the_english_word_of_a_term_stands_once() -> None:
+    said, mentioned = explained_once("좀비(zombie)와 자식(child), 좀비(zombie)", frozenset({"child"}))
+    assert said == "좀비(zombie)와 자식, 좀비"
+    assert mentioned == {"child", "zombie"}
+
+
+@pytest.mark.parametrize("text", ["정지(SIGSTOP)", "connect(2)", "C(child)", "허용한다(one_shot)", "끝(FIN)", "둘(2)"])
+def test_what_says_more_than_the_term_stays(text: str) -> None:
+    assert explained_once(f"{text} {text}", frozenset()) == (f"{text} {text}", frozenset())
+
+
+@pytest.mark.usefixtures("korean")
+def test_a_report_explains_a_term_where_it_is_first_read() -> None:
+    told = stated(QUEUED, got=stated(LEFT, client="A"), depth=1)
+    assert spoken(told).count("(accept queue)") == 2
+    with first_mentions():
+        assert spoken(told) == "A: 수락 큐(accept queue)에 남아 있다. 커널의 수락 큐에 아직 1개가 있다"
+        assert say(LEFT, client="B") == "B: 수락 큐에 남아 있다"
+        with first_mentions():
+            assert say(LEFT, client="B") == "B: 수락 큐(accept queue)에 남아 있다"
+        assert say(LEFT, client="B") == "B: 수락 큐에 남아 있다"
+    assert say(LEFT, client="B") == "B: 수락 큐(accept queue)에 남아 있다"
+
+
+@pytest.mark.usefixtures("korean")
+def test_a_value_keeps_its_brackets() -> None:
+    theirs = "대기열(accept queue) 꽉 참"
+    with first_mentions():
+        say(LEFT, client="A")
+        assert say(QUEUED, got=theirs, depth=2).startswith(theirs)
+    with terms_alone():
+        assert say(QUEUED, got=theirs, depth=2) == f"{theirs}. 커널의 수락 큐에 아직 2개가 있다"
+
+
+@pytest.mark.usefixtures("korean")
+def test_what_names_terms_alone_is_no_mention() -> None:
+    with first_mentions():
+        with terms_alone():
+            assert say(LEFT, client="A") == "A: 수락 큐에 남아 있다"
+        assert say(LEFT, client="A") == "A: 수락 큐(accept queue)에 남아 있다"
+
+
+@pytest.mark.usefixtures("korean")
+def test_values_are_written_as_their_places_say() -> None:
+    assert say("{text!r} is not a number of workers; give one from 1 to 256", text="x").startswith("'x': ")
+    assert (
+        say("{still}, {share:.0%} of the time on a processor", still="a", share=0.5)
+        == "a, 시간의 50% 동안 CPU를 사용함"
+    )
+    assert say("Did you mean {{port}}?") == "혹시 {port}?"

@@ -14,6 +14,7 @@ from gatecrash.diagrams.model import Arrow, Band, Diagram, Lane, Mark, Period, R
 from gatecrash.diagrams.rows import Drawing
 from gatecrash.diagrams.shortening import folded, keys_of
 from gatecrash.diagrams.trace import Trace
+from gatecrash.language import terms_alone
 from gatecrash.model.transcript import CrashedProcess, Ended, Event, Looked, NotConnected, ServerEnded, Transcript
 from gatecrash.model.verdicts import Finding
 
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 
+@terms_alone()
 def diagram(transcript: Transcript, finding: Finding | None, rule_id: str) -> Diagram:
     """The sequence diagram of a transcript, with what `finding` blames highlighted; bounded in every direction."""
     cast, fault = cast_of(transcript), fault_of(transcript, finding)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gatecrash.language import say, spoken
+from gatecrash.language import say, spoken, terms_alone
 from gatecrash.model.verdicts import Outcome, Verdict
 from gatecrash.rulebook import Rule, load
 from gatecrash.text import safe_text
@@ -23,6 +23,7 @@ _MARKS: Mapping[Outcome | None, tuple[str, str]] = {
 _MOST_BROKEN = 12
 
 
+@terms_alone()
 def board(title: str, rules: Iterable[Rule], verdicts: Mapping[str, Verdict], *, judging: bool) -> RenderableType:
     """The board now: a line an area with a mark a rule, then each broken rule with what was seen."""
     rows = list(rules)

@@ -22,7 +22,7 @@ from gatecrash.results import exit_codes
 from gatecrash.results.exit_codes import ExitCode
 from gatecrash.results.folding import folded_lines
 from gatecrash.results.record import JudgedRule, RunRecord
-from gatecrash.rulebook import in_language
+from gatecrash.rulebook import prose
 from gatecrash.text import safe_text
 
 _STYLES = {
@@ -118,13 +118,13 @@ def _area_line(area: str, rows: list[JudgedRule], *, full: bool) -> Text:
 
 def unjudged(console: Console, record: RunRecord, *, full: bool = False) -> None:
     """Why rules that apply were not judged: each reason once, with the rules it stands for; many are counted."""
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[tuple[str, str], list[str]] = {}
     for judgement in record.judgements:
         if judgement.verdict.outcome in ("inconclusive", "not_observable"):
-            told = "" if judgement.verdict.late else f"{spoken(_UNJUDGED[judgement.verdict.outcome])}: "
-            said = f"{told}{spoken(judgement.verdict.reason)}"
-            reasons.setdefault(said, []).append(judgement.rule.id)
-    for said, rules in reasons.items():
+            told = "" if judgement.verdict.late else _UNJUDGED[judgement.verdict.outcome]
+            reasons.setdefault((told, judgement.verdict.reason), []).append(judgement.rule.id)
+    for (told, reason), rules in reasons.items():
+        said = f"{spoken(told)}: {spoken(reason)}" if told else spoken(reason)
         named = " ".join(rules) if full or len(rules) <= _MOST_NAMED else say("{count} rules", count=len(rules))
         hanging(console, Text.assemble((f"  {named} ", "yellow"), plain(said, "dim")), 4)
     if reasons:
@@ -156,9 +156,9 @@ def baseline(console: Console, record: RunRecord) -> None:
 
 def failure(console: Console, judgement: JudgedRule, contract: Contract, replay_target: str) -> None:
     """One broken rule: the scenario, expected and got, the evidence, the usual mistake, how to see it again."""
-    rule, verdict = in_language(judgement.rule), judgement.verdict
+    rule, verdict = judgement.rule, judgement.verdict
     console.rule(Text(f"{rule.id}  {rule.level}  {say('broken')}", "bold red"), align="left", style="red")
-    hanging(console, plain(rule.title, "bold"), 0)
+    hanging(console, plain(spoken(rule.title), "bold"), 0)
     hanging(console, plain(rule.source, "dim"), 0)
     if verdict.scenario is not None:
         console.print(Text("\n" + say("The smallest client that shows it:")))
@@ -213,10 +213,10 @@ def evidence(console: Console, lines: Iterable[str]) -> None:
 
 def usual_mistake(console: Console, judgement: JudgedRule, contract: Contract, *, code: bool = True) -> None:
     """The mistake that is the likeliest by what was seen, and what to write instead."""
-    for mistake in in_language(judgement.rule).likeliest(judgement.verdict.seen)[:1]:
+    for mistake in judgement.rule.likeliest(judgement.verdict.seen)[:1]:
         if code:
             console.print()
-        hanging(console, Text.assemble((say("The usual mistake: "), "bold"), mistake.text.strip()), 0)
+        hanging(console, Text.assemble((say("The usual mistake: "), "bold"), prose(mistake.text).strip()), 0)
         in_python = contract.source == "python"
         if code:
             show_code(console, mistake.python if in_python else mistake.c, "python" if in_python else "c")

@@ -14,7 +14,7 @@ from gatecrash.errors import EngineFault, UsageError
 from gatecrash.language import did_you_mean, say
 from gatecrash.model.contract import Contract
 from gatecrash.rulebook.applies import NEEDS, Applies, applicable
-from gatecrash.rulebook.entry import Area, Level, Mistake, Rule, in_language, read_area
+from gatecrash.rulebook.entry import Area, Level, Mistake, Rule, in_language, prose, read_area
 
 __all__ = [
     "AREAS",
@@ -28,6 +28,7 @@ __all__ = [
     "applicable",
     "in_language",
     "load",
+    "prose",
 ]
 
 AREAS = ("accept", "fork", "response", "stream", "datagram", "lifecycle", "time", "memory")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, cast, get_args
 
 from gatecrash.errors import EngineFault
-from gatecrash.language import spoken
+from gatecrash.language import spoken, terms_alone
 from gatecrash.model.contract import MODELS, PROTOCOLS
 from gatecrash.rulebook.applies import NEEDS, PROTOCOL_GROUPS, Applies
 
@@ -112,14 +112,19 @@ def read_area(table: dict[str, Any], file: str) -> Area:
 
 
 def in_language(rule: Rule) -> Rule:
-    """The rule with its prose in the language that is spoken. Code and sources stay as they are."""
+    """The rule with its prose in the language that is spoken. Code and sources stay as they are.
+
+    Its title is a heading: what its terms are in English is said in what stands below.
+    """
+    with terms_alone():
+        title = prose(rule.title)
     return replace(
         rule,
-        title=_translated(rule.title),
-        statement=_translated(rule.statement),
-        why=_translated(rule.why),
-        how=_translated(rule.how),
-        mistakes=tuple(replace(mistake, text=_translated(mistake.text)) for mistake in rule.mistakes),
+        title=title,
+        statement=prose(rule.statement),
+        why=prose(rule.why),
+        how=prose(rule.how),
+        mistakes=tuple(replace(mistake, text=prose(mistake.text)) for mistake in rule.mistakes),
     )
 
 
@@ -128,7 +133,8 @@ def flowing(text: str) -> str:
     return " ".join(text.split())
 
 
-def _translated(text: str) -> str:
+def prose(text: str) -> str:
+    """A text of a rule in the language that is spoken."""
     key = flowing(text)
     said = spoken(key)
     return text if said == key else said
