@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote_plus
 
 import pytest
 
@@ -377,3 +377,12 @@ def test_the_middle_of_a_long_text_is_left_out() -> None:
     assert text.endswith("zzz")
     assert "left out" in text
     assert len(text) < 220
+
+
+@pytest.mark.parametrize("render", [autolab.render, lambda run: codio.render(run, {})], ids=["autolab", "codio"])
+def test_what_could_not_be_seen_is_not_called_broken(render: Callable[[RunRecord], str | None]) -> None:
+    scheme = Scheme(not_observable="lose")
+    lines = unquote_plus(given(render(record(every("pass", ACC_02="not_observable"), grading=scheme)))).splitlines()
+    told = [line for line in lines if "ACC-02" in line and line.startswith(("holds", "broken", "not "))]
+    assert told
+    assert all(line.startswith("not observable here") for line in told)

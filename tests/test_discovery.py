@@ -417,3 +417,42 @@ def test_of_a_server_that_takes_too_long_not_everything_is_asked(
     assert found.ports
     assert found.contract.concurrency == "unknown"
     assert any("not all is known of it" in note for note in found.notes)
+
+
+def test_a_server_that_answers_its_first_client_alone_has_answered(tmp_path: Path) -> None:
+    once = """
+        listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+        client, _ = listener.accept()
+        while data := client.recv(4096):
+            client.sendall(data)
+        client.close()
+        while True:
+            signal.pause()
+    """
+    found = discovered(tmp_path, "import signal\n" + textwrap.dedent(once))
+    assert found.contract.protocol == "echo"
+    assert not any("answered nothing" in note for note in found.notes)
+
+
+def test_what_a_chat_tells_of_others_is_no_answer_to_a_request(tmp_path: Path) -> None:
+    chat = """
+        listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+        left = b""
+        while True:
+            client, _ = listener.accept()
+            while data := client.recv(4096):
+                if left:
+                    client.sendall(left)
+            left = b"somebody has left\\n"
+            client.close()
+    """
+    found = discovered(tmp_path, textwrap.dedent(chat))
+    told = " ".join(found.notes)
+    assert "To a GET request it said" not in told
+    assert "said nothing to its first client" in told
+
+
+def test_a_start_that_takes_long_is_told(tmp_path: Path) -> None:
+    busy = "import time\nuntil = time.monotonic() + 1.2\nwhile time.monotonic() < until: pass\n"
+    body = busy + "def serve(client): client.sendall(b'hello'); client.close()\nmain(serve)\n"
+    assert any("from its start until it listened" in note for note in discovered(tmp_path, body).notes)

@@ -79,3 +79,8 @@ def test_within_a_block_that_is_repeated_repetitions_are_told_once_too() -> None
         (16, Settle("rest").line()),
         (17, "to 64: the same as from 1 on, 3 times more"),
     ]
+
+
+def test_looks_that_bear_the_clients_name_are_told_once_with_what_it_does() -> None:
+    visits = [(Connect(name), Close(name), Settle(name)) for name in client_names(4)]
+    assert [line for _, line in folded_lines(scenario(*visits).steps)][-1] == "to 12: the same for B, C, D (3 clients)"

@@ -18,7 +18,7 @@ from gatecrash.rulebook.entry import read_area
 
 RULES = load().rules
 NEEDS_NO_ANSWER = {
-    *("ACC-10", "ACC-04", "ACC-11", "ACC-12", "ACC-13", "ACC-17", "LIFE-01", "LIFE-02", "LIFE-03", "RES-06"),
+    *("ACC-10", "ACC-04", "ACC-11", "ACC-12", "ACC-13", "ACC-17", "LIFE-01", "LIFE-02", "LIFE-03", "LIFE-07", "RES-06"),
 }
 FAULTY = Path(__file__).parents[1] / "servers" / "faulty"
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
-from gatecrash.model.contract import Contract
+from gatecrash.model.contract import Concurrency, Contract, HttpPromises
 from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Verdict
 from gatecrash.reports import terminal
@@ -67,3 +68,43 @@ def test_the_header_prints_the_notes_of_discovery() -> None:
     terminal.header(console, prepared, {})
     assert isinstance(console.file, io.StringIO)
     assert f"  note       {note}\n" in console.file.getvalue()
+
+
+def header(contract: Contract, address: str = "127.0.0.1:9157") -> str:
+    console = Console(file=io.StringIO(), soft_wrap=True, highlight=False)
+    terminal.header(console, Prepared("server.c", contract, {}, address=address, arena="namespace"), {})
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("0.0.0.0:9157", "listens    0.0.0.0:9157 (every address), in a private network"),
+        ("[::]:9157", "listens    [::]:9157 (every address), in a private network"),
+        ("127.0.0.1:9157", "listens    127.0.0.1:9157, in a private network"),
+    ],
+)
+def test_the_header_says_to_which_address_it_is_bound(address: str, said: str) -> None:
+    assert said in header(Contract(), address)
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "workers", "said"),
+    [
+        ("thread", 4, "a pool of threads, which serves 4 clients at a time"),
+        ("thread", None, "a thread for each connection"),
+        ("prefork", 1, "1 preforked worker"),
+        ("prefork", 3, "3 preforked workers"),
+        ("prefork", None, "preforked workers"),
+    ],
+)
+def test_a_pool_of_threads_is_no_thread_for_each(concurrency: Concurrency, workers: int | None, said: str) -> None:
+    contract = Contract(protocol="echo", concurrency=concurrency, workers=workers)
+    assert f"discovered TCP echo; {said}\n" in header(contract)
+
+
+def test_what_its_connections_do_is_said_where_it_was_seen() -> None:
+    closes = Contract(protocol="http", http=HttpPromises(closes=True))
+    assert "closes the connection behind its answer" in header(closes)
+    assert "connection" not in header(Contract(protocol="http", concurrency="iterative"))

@@ -61,7 +61,7 @@ def show(console: Console, rule: Rule) -> None:
         console.print(
             Text("\n" + (one if len(rule.after) == 1 else say("Judged only when {after} hold.", after=after)), "dim")
         )
-    if rule.faulty:
+    if rule.faulty and (Path("servers/faulty") / rule.faulty[0]).exists():
         command = f"gatecrash check servers/faulty/{rule.faulty[0]}"
         console.print(Text(say("Try it on a server that breaks it: {command}", command=command), "dim"))
 

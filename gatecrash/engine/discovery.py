@@ -42,6 +42,7 @@ _BLOCK = b"gatecrash knocks " * 512
 _PATHS = ("/", "/index.html", "/hello", "/index.htm")
 _LARGE = 65536
 _SECONDS = 40.0  # for all questions together, of which each takes milliseconds as a rule
+_SLOW_START = 1.0  # seconds: a start that a reader should know of
 _SOON = 0.2  # seconds in which a server that closes behind its answer does so, if no timer closes for it
 #: Signals 32 and 33 belong to the C library's threads (nptl(7)), 2 to Python's KeyboardInterrupt.
 _LIBRARY_SIGNALS = (1 << 31) | (1 << 32) | (1 << 1)
@@ -123,8 +124,16 @@ def _listening(session: Session, found: Discovery) -> None:
     player_settle = session.play(scenario(Settle("start")))
     server.find_sockets()
     found.ports = server.sockets.ports
-    host, port = server.address
-    found.address = f"{host}:{port}"
+    _, port = server.address
+    found.address = server.bound
+    if session.seconds_to_listen >= _SLOW_START:
+        found.notes.append(
+            say(
+                "It took {seconds:.1f} s from its start until it listened, and it is started again for many rules: "
+                "a run takes longer by that.",
+                seconds=session.seconds_to_listen,
+            )
+        )
     listener = server.listener()
     _learn(session, found, own_queues=server.own_queues)
     found.backlog = listener.backlog if listener is not None and server.observable else None
@@ -254,11 +263,13 @@ def _stream_protocol(session: Session, found: Discovery) -> Protocol | None:
     if unasked:
         return "http" if unasked.startswith(b"HTTP") else "greeting"
     request = get_request(found.contract.http.path)
-    for payload, end in ((request, ()), (request, (HalfClose("A"), Receive("A", "silence"))), (_BLOCK, ())):
-        played = scenario(Connect("A"), Send("A", payload, until_read=False), Receive("A", "silence"), end)
-        received = session.play(played).received("A")
-        if received:
-            return _spoken(session, played, received, found)
+    asked = ((request, ()), (request, (HalfClose("A"), Receive("A", "silence"))), (_BLOCK, ()))
+    for fresh in (False, True):  # one that answers its first client alone has answered nobody yet
+        for payload, end in asked:
+            played = scenario(Connect("A"), Send("A", payload, until_read=False), Receive("A", "silence"), end)
+            received = session.play(played, fresh=fresh).received("A")
+            if received:
+                return _spoken(session, played, received, found)
     return None
 
 
@@ -271,8 +282,18 @@ def _spoken(session: Session, scenario: Scenario, received: bytes, found: Discov
     # What the server always says before is its protocol; what it did not say to its first client is a mistake.
     if _behind_other_words(sent, received) and _alike(sent, session.play(scenario, fresh=True).received("A")):
         return "echo"
-    found.notes.append(say("To a GET request it said {received}.", received=shown(received)) + _hint(sent, received))
+    found.notes.append(_said(sent, received, session.play(scenario, fresh=True).received("A")))
     return "none"
+
+
+def _said(sent: bytes, received: bytes, alone: bytes) -> str:
+    """What it said; to the first client of a fresh server, as others may have heard of one another's departures."""
+    if not alone:
+        return say(
+            "It said nothing to its first client; {received} came when others had been there.", received=shown(received)
+        )
+    asked = say("a GET request") if sent.startswith(b"GET ") else spoken(size_of(sent))
+    return say("To {asked} it said {received}.", asked=asked, received=shown(alone)) + _hint(sent, alone)
 
 
 def _waits_for_words(session: Session, found: Discovery) -> bool:

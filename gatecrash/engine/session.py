@@ -48,6 +48,7 @@ class Session:
         self._kind = arena
         self._worn = False  # a server has run in this arena
         self._left_spinning = False  # the last scenario left the server spinning
+        self.seconds_to_listen = 0.0  # what the last start took, on the clock
         self._listened = False  # a server has come to listen in this run
         self._ports: tuple[int, ...] = ()  # where its first start listened
         runs_already = any(launch.address is not None for launch in launches.values())
@@ -134,7 +135,9 @@ class Session:
         self.drop()
         self._left_spinning = False
         server = self._start(build, traps, timed=timed)
+        began = time.monotonic()
         server.wait_until_listening()
+        self.seconds_to_listen = time.monotonic() - began
         if not self._where_it_was(server) and self._worn and self.arena.kind == "namespace":
             self._new_arena()
             server = self._start(build, traps, timed=timed)

@@ -23,7 +23,7 @@ from gatecrash.engine.session import Session
 from gatecrash.engine.shrinking import fewer_segments, smaller
 from gatecrash.engine.wear import MANY, stopped_serving, worn_by_clients
 from gatecrash.errors import TargetError, TooSlow
-from gatecrash.language import stated
+from gatecrash.language import marked, stated
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Got, Transcript
@@ -389,9 +389,9 @@ class Trial:
         if self._unstarted:
             return self._verdict("inconclusive", reason=self._unstarted)
         if self._broken_off:
-            return self._verdict(
-                "inconclusive", reason=stated("not tried: time: {why}", why=self._broken_off), late=True
-            )
+            begun, none = marked("not tried to its end: time: {why}"), marked("not tried: time: {why}")
+            reason = stated(begun if self.exercised else none, why=self._broken_off)
+            return self._verdict("inconclusive", reason=reason, late=True)
         if self.unproved and self._flooded:
             return self._verdict("inconclusive", reason=self._flooded)
         if self.unproved:

@@ -71,8 +71,8 @@ def says_nothing(client: str) -> str:
 
 
 def stays(client: str) -> str:
-    """This client has its answer and is still connected."""
-    return f"{client} was answered and stays"
+    """This client has asked, had its answer if one comes, and is still connected."""
+    return f"{client} has asked and stays"
 
 
 def has_finished(client: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from gatecrash.language import joined, stated
+from gatecrash.language import joined, marked, stated
 from gatecrash.text import duration, shown, size_of
 
 Until = Literal["message", "announced", "end", "silence"]
@@ -97,13 +97,13 @@ class Receive(Step):
                 at_most=self.at_most,
                 s="" if self.at_most == 1 else "s",
             )
-        target = {
-            "message": stated("its answer"),
-            "announced": stated("its answer, and the end if the answer announces it"),
-            "end": stated("until the server closes"),
-            "silence": stated("until nothing more can come"),
+        said = {
+            "message": marked("{client} waits for its answer"),
+            "announced": marked("{client} waits for its answer, and for the end if the answer announces it"),
+            "end": marked("{client} reads until the server closes"),
+            "silence": marked("{client} reads until nothing more can come"),
         }
-        return stated("{client} reads {target}", client=self.client, target=target[self.until])
+        return stated(said[self.until], client=self.client)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from gatecrash.oracles.unseen import (
     server_gone,
     still,
 )
+from gatecrash.text import shown
 
 #: Which argument of a wait call has the options (wait4(2), waitid(2)).
 _OPTIONS = {"wait4": 2, "waitid": 3}
@@ -318,7 +319,7 @@ def _printed_again(shares: Sequence[Sequence[bytes]], repeated: bytes, reason: s
         count=len(shares),
     )
     evidence = tuple(
-        stated("with client {n}: {lines}", n=n, lines=repr(b"".join(lines))) for n, lines in enumerate(shares, start=1)
+        stated("with client {n}: {lines}", n=n, lines=shown(b"".join(lines))) for n, lines in enumerate(shares, start=1)
     )
     told = (stated(reason),) if reason else ()
     return Finding(

@@ -24,7 +24,7 @@ from gatecrash.oracles.answers import (
 )
 from gatecrash.oracles.unseen import never_still, nobody_came
 from gatecrash.protocols import http
-from gatecrash.text import size_of
+from gatecrash.text import shown, size_of
 
 _MARKED = re.compile(rb"gatecrash-of-[A-Z0-9]+-")  # strategies.mark_of: what only one client sends
 _END_OF_HEAD = b"\r\n\r\n"
@@ -142,9 +142,9 @@ def _of_another(case: Case, client: str) -> str | None:
         senders = [name for name, sent in said.items() if mark in sent]
         if senders and client not in senders:
             return stated(
-                "{client} got {mark!r}, which {senders} sent",
+                "{client} got {mark}, which {senders} sent",
                 client=client,
-                mark=mark.decode("latin-1"),
+                mark=shown(mark),
                 senders=senders[0],
             )
     return None

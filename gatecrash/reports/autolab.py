@@ -24,14 +24,10 @@ def render(record: RunRecord) -> str | None:
     if not score.valid:
         return None
     tests = folded(rows(score))
-    people = [score.line(), not_counted(score), *(f"{_word(row)} {row.name}" for row in tests)]
+    people = [score.line(), not_counted(score), *(f"{row.word:<6} {row.name}" for row in tests)]
     lines = [line for line in people if line]
     result = {"scores": {scheme_of(record).problem: number(score.points)}}
     return "\n".join([*lines, json.dumps(_presentation(tests)), json.dumps(result)]) + "\n"
-
-
-def _word(row: MarkingRow) -> str:
-    return "holds " if row.passed else "broken"
 
 
 def _presentation(tests: tuple[MarkingRow, ...]) -> dict[str, Any]:

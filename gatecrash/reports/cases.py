@@ -133,8 +133,8 @@ def _details(record: RunRecord, judgement: JudgedRule) -> str:
         ]
     if rule.mistakes:
         lines += ["", f"the usual mistake: {rule.likeliest(verdict.seen)[0].text.strip()}"]
-    if verdict.confirmed is not None:
-        lines += ["", f"replayed on fresh servers: {confirmed(verdict)}"]
+    if again := confirmed(verdict):
+        lines += ["", f"replayed on fresh servers: {again}"]
     lines += ["", f"see it again: gatecrash replay {rule.id} {record.named}".rstrip()]
     return "\n".join([*lines, f"read about it: gatecrash explain {rule.id}"])
 

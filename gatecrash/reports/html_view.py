@@ -204,9 +204,7 @@ def _facts(record: RunRecord) -> tuple[Fact, ...]:
     prepared, judged = record.prepared, record.error is None and bool(record.prepared.address)
     facts = [Fact(say("built"), tuple(bounded(line) for line in prepared.how_built), literal=True)]
     if judged:
-        backlog = [] if prepared.backlog is None else [say("backlog {backlog}", backlog=prepared.backlog)]
-        place = spoken(words.PLACES.get(prepared.arena, prepared.arena))
-        facts.append(Fact(say("listens"), (bounded(", ".join([prepared.address, *backlog, place])),)))
+        facts.append(Fact(say("listens"), (bounded(words.listens(prepared)),)))
         facts.append(Fact(say("discovered"), (bounded(words.discovered(prepared.contract)),)))
     facts.append(Fact(say("contract"), tuple(_promise(record, name) for name in sorted(prepared.contract.written))))
     facts.append(Fact(say("note"), tuple(bounded(note) for note in prepared.notes)))

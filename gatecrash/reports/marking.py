@@ -30,6 +30,13 @@ class MarkingRow:
     possible: Fraction
     text: str
     hidden: bool = False
+    #: In a word or two, where it does not hold.
+    lost: str = "broken"
+
+    @property
+    def word(self) -> str:
+        """What is said of it: "holds", "broken", "not observable here"."""
+        return "holds" if self.passed else self.lost
 
 
 def scored(record: RunRecord) -> Score:
@@ -55,8 +62,8 @@ def _row(mark: GradedRule, hidden: frozenset[str]) -> MarkingRow:
     rule = mark.rule
     note = " (extra credit)" if mark.extra else "" if mark.weight else " (advice, no points)"
     possible = Fraction() if mark.extra else mark.possible
-    name = f"{rule.id} {rule.title}{note}"
-    return MarkingRow(rule.id, name, rule.area, mark.held, mark.earned, possible, told(mark, hidden), mark.hidden)
+    name, lost = f"{rule.id} {rule.title}{note}", OUTCOME_WORDS[mark.judgement.verdict.outcome]
+    return MarkingRow(rule.id, name, rule.area, mark.held, mark.earned, possible, told(mark, hidden), mark.hidden, lost)
 
 
 def folded(rows: Iterable[MarkingRow]) -> tuple[MarkingRow, ...]:
@@ -74,6 +81,7 @@ def folded(rows: Iterable[MarkingRow]) -> tuple[MarkingRow, ...]:
         earned=sum((row.earned for row in hidden), Fraction()),
         possible=sum((row.possible for row in hidden), Fraction()),
         text=f"{held} of {len(hidden)} hold. Which they are is not shown.",
+        lost="not all hold",
     )
     return (*(row for row in given if not row.hidden), one)
 
@@ -106,8 +114,8 @@ def told(mark: GradedRule, hidden: frozenset[str] = frozenset(), limit: int = MO
     if verdict.outcome == "fail" and verdict.scenario is not None and verdict.scenario.steps:
         steps = [f"{number:2}. {line}" for number, line in folded_lines(verdict.scenario.steps)]
         lines += ["The smallest client that shows it:", *_some(steps)]
-    if verdict.confirmed is not None:
-        lines.append(f"Replayed on fresh servers: {confirmed(verdict)}")
+    if verdict.outcome == "fail" and (again := confirmed(verdict)):
+        lines.append(f"Replayed on fresh servers: {again}")
     if verdict.outcome == "fail":
         lines.append(f"Read about it: gatecrash explain {mark.rule.id}")
     return bounded("\n".join(lines), limit)

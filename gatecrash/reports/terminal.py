@@ -70,9 +70,7 @@ def header(console: Console, prepared: Prepared, missing: Mapping[str, str]) -> 
     console.print(plain(say("Gatecrash judges {name}", name=prepared.name), "bold"))
     for line in prepared.how_built:
         _labelled(console, say("built"), line)
-    backlog = [] if prepared.backlog is None else [say("backlog {backlog}", backlog=prepared.backlog)]
-    listens = ", ".join([prepared.address, *backlog, spoken(words.PLACES[prepared.arena])])
-    _labelled(console, say("listens"), listens)
+    _labelled(console, say("listens"), words.listens(prepared))
     _labelled(console, say("discovered"), words.discovered(prepared.contract))
     for note in prepared.notes:
         _labelled(console, say("note"), note)
@@ -168,8 +166,8 @@ def failure(console: Console, judgement: JudgedRule, contract: Contract, replay_
     evidence(console, verdict.finding.lines if verdict.finding is not None else ())
     usual_mistake(console, judgement, contract)
     console.print()
-    if verdict.confirmed is not None:
-        console.print(Text.assemble(say("Replayed on fresh servers: "), (spoken(words.confirmed(verdict)), "bold")))
+    if again := words.confirmed(verdict):
+        console.print(Text.assemble(say("Replayed on fresh servers: "), (spoken(again), "bold")))
     console.print(
         Text.assemble(
             say("See it again: "), (safe_text(f"gatecrash replay {rule.id} {replay_target}".rstrip()), "cyan")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from gatecrash.language import joined, marked, stated
 from gatecrash.model.contract import Contract
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Outcome, Verdict
 from gatecrash.protocols import protocol_of
 from gatecrash.results import exit_codes
@@ -49,10 +50,7 @@ def discovered(contract: Contract) -> str:
     protocol = protocol_of(contract)
     facts = list(protocol.described)
     if not protocol.connectionless:
-        facts.append(stated(_MODELS[contract.concurrency]))
-    if contract.workers:
-        one = contract.workers == 1
-        facts.append(stated("1 worker") if one else stated("{number} workers", number=contract.workers))
+        facts.append(_model(contract))
     facts += protocol.habits
     limits = (contract.silent_limit, contract.half_limit, contract.kept_limit)
     if contract.lets_go:
@@ -62,6 +60,25 @@ def discovered(contract: Contract) -> str:
     if contract.written:
         facts.append(stated("from the contract: {names}", names=", ".join(sorted(contract.written))))
     return joined(facts, "; ")
+
+
+def _model(contract: Contract) -> str:
+    """How it serves several clients; a pool of threads is no thread for each."""
+    workers = contract.workers or 0
+    if contract.concurrency == "prefork" and workers:
+        return stated("1 preforked worker") if workers == 1 else stated("{number} preforked workers", number=workers)
+    if contract.concurrency == "thread" and workers:
+        return stated("a pool of threads, which serves {number} clients at a time", number=workers)
+    return stated(_MODELS[contract.concurrency])
+
+
+def listens(prepared: Prepared) -> str:
+    """Where it listens, with what backlog, in which network."""
+    everywhere = prepared.address.startswith(("0.0.0.0:", "[::]:"))
+    where = stated("{address} (every address)", address=prepared.address) if everywhere else prepared.address
+    backlog = [] if prepared.backlog is None else [stated("backlog {backlog}", backlog=prepared.backlog)]
+    place = stated(PLACES[prepared.arena]) if prepared.arena in PLACES else prepared.arena
+    return joined((where, *backlog, place))
 
 
 def closing(record: RunRecord, *, strict: bool) -> str:
@@ -103,9 +120,9 @@ def counts(record: RunRecord) -> str:
 
 
 def confirmed(verdict: Verdict) -> str:
-    """How often a failure was seen again: "always (3/3)", "2 of 3"; "" where it was not tried again."""
+    """How often a failure was seen again: "always (3/3)", "2 of 3"; of what another rule's trial brought, that."""
     if verdict.confirmed is None:
-        return ""
+        return stated("no: it was seen while another rule was tried") if verdict.scenario is not None else ""
     shown, played = verdict.confirmed
     if verdict.in_real_time:
         if shown == played:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import fields
 
 from gatecrash.language import marked, stated
@@ -19,29 +19,31 @@ def folded_lines(steps: Sequence[Step]) -> list[tuple[int, str]]:
     In a block that is repeated, repetitions are told so, too; then the line says from which step on it is the same.
     """
     lines: list[tuple[int, str]] = []
-    alike = [_but_for_the_client(step) for step in steps]
+    names = {_client(step) for step in steps} - {""}
+    who = [_client(step, names) for step in steps]
+    alike = [_but_for_the_client(step, names) for step in steps]
     at = 0
     while at < len(steps):
-        size, times = _best_block(steps, alike, at)
+        size, times = _best_block(who, alike, at)
         end = at + size
         if times == 1:
             lines.append((end, steps[at].line()))
         else:
             block = [(at + number, line) for number, line in folded_lines(steps[at:end])]
-            again = steps[end : end + size * (times - 1)]
+            again = who[end : end + size * (times - 1)]
             since = at + 1 if len(block) < size else None
-            lines += [*block, (end + 1, _again(steps[at:end], again, times - 1, end + len(again), since))]
+            lines += [*block, (end + 1, _again(who[at:end], again, times - 1, end + len(again), since))]
             end += len(again)
         at = end
     return lines
 
 
-def _best_block(steps: Sequence[Step], alike: Sequence[Hashable], at: int) -> tuple[int, int]:
+def _best_block(who: Sequence[str], alike: Sequence[Hashable], at: int) -> tuple[int, int]:
     """The block here that saves the most lines, and how often it comes; one step that comes once when none does."""
     best, most = (1, 1), _LEAST_SAVED - 1
-    for size in range(1, min(_LONGEST_BLOCK, (len(steps) - at) // 2) + 1):
+    for size in range(1, min(_LONGEST_BLOCK, (len(who) - at) // 2) + 1):
         times = 1
-        while _same(steps, alike, at, at + size * times, size):
+        while _same(who, alike, at, at + size * times, size):
             times += 1
         saved = size * (times - 1) - 1
         if saved > most:
@@ -49,30 +51,32 @@ def _best_block(steps: Sequence[Step], alike: Sequence[Hashable], at: int) -> tu
     return best
 
 
-def _same(steps: Sequence[Step], alike: Sequence[Hashable], first: int, second: int, size: int) -> bool:
-    if second + size > len(steps) or alike[first : first + size] != alike[second : second + size]:
+def _same(who: Sequence[str], alike: Sequence[Hashable], first: int, second: int, size: int) -> bool:
+    if second + size > len(who) or alike[first : first + size] != alike[second : second + size]:
         return False
-    return _roles(steps[first : first + size]) == _roles(steps[second : second + size])
+    return _roles(who[first : first + size]) == _roles(who[second : second + size])
 
 
-def _but_for_the_client(step: Step) -> Hashable:
-    return type(step), tuple(getattr(step, one.name) for one in fields(step) if one.name != "client")
+def _but_for_the_client(step: Step, names: Collection[str]) -> Hashable:
+    values = (getattr(step, one.name) for one in fields(step) if one.name != "client")
+    return type(step), tuple(None if isinstance(value, str) and value in names else value for value in values)
 
 
-def _roles(steps: Sequence[Step]) -> tuple[int, ...]:
+def _roles(who: Sequence[str]) -> tuple[int, ...]:
     """Who acts, as a number by first appearance; -1 for nobody."""
     seen: dict[str, int] = {}
-    return tuple(seen.setdefault(name, len(seen)) if (name := _client(step)) else -1 for step in steps)
+    return tuple(seen.setdefault(name, len(seen)) if name else -1 for name in who)
 
 
-def _client(step: Step) -> str:
-    return str(getattr(step, "client", ""))
+def _client(step: Step, names: Collection[str] = ()) -> str:
+    """Whose step it is: its client's, or whose name its label is (a look when B has left)."""
+    label = str(getattr(step, "label", ""))
+    return str(getattr(step, "client", "")) or (label if label in names else "")
 
 
-def _again(block: Sequence[Step], again: Sequence[Step], times: int, last: int, since: int | None) -> str:
-    before = {_client(step) for step in block}
-    names = list(dict.fromkeys(_client(step) for step in again))
-    if len(before) == 1 and before != {""} and before.isdisjoint(names):
+def _again(block: Sequence[str], again: Sequence[str], times: int, last: int, since: int | None) -> str:
+    before, names = set(block) - {""}, list(dict.fromkeys(name for name in again if name))
+    if len(before) == 1 and before.isdisjoint(names):
         shown = names if len(names) <= _NAMED + 1 else [*names[:_NAMED], "...", names[-1]]
         listed, number = ", ".join(shown), len(names)
         if since is not None:

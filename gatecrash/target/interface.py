@@ -171,6 +171,13 @@ class Server(ABC):
         reachable = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(chosen.address, chosen.address)
         return (reachable.removeprefix("::ffff:"), chosen.port)
 
+    @property
+    def bound(self) -> str:
+        """Where its socket is bound, as the kernel has it: "0.0.0.0:8080" is every address. Raises TargetError."""
+        chosen = self._chosen()
+        host, port = self.address if chosen is None else (chosen.address.removeprefix("::ffff:"), chosen.port)
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
     def _chosen(self) -> Listener | DatagramSocket | None:
         pool: tuple[Listener | DatagramSocket, ...] = self.sockets.listeners or self.sockets.datagrams
         exact = [s for s in pool if s.port == self.asked_port]

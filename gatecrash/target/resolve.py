@@ -30,7 +30,7 @@ SOURCE_SUFFIXES = C_SUFFIXES | CXX_SUFFIXES | {".py"}
 _HEADERS = frozenset({".h", ".hh", ".hpp", ".hxx"})
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>\d+)")
 _PORT_ALONE = ("{port}",)
-_USAGE = marked("Give a source file, a folder, a command, or HOST:PORT; `gatecrash check --help` shows examples.")
+_USAGE = marked("Give a source file, a folder, a command, or HOST:PORT; for example: gatecrash check server.c")
 
 
 @dataclass(frozen=True)

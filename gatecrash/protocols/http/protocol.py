@@ -119,7 +119,10 @@ class Http(ApplicationProtocol):
 
     @property
     def habits(self) -> tuple[str, ...]:
-        return (stated("keeps connections") if self.contract.http.persistent else stated("one answer a connection"),)
+        """What its connections were seen to do behind an answer; nothing where that was not seen."""
+        if self.contract.http.persistent:
+            return (stated("keeps connections"),)
+        return (stated("closes the connection behind its answer"),) if self.contract.http.closes else ()
 
 
 def _answers(sent: bytes, plain: Plain) -> tuple[Answer, ...]:
