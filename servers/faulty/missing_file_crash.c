@@ -4,7 +4,7 @@
  * Planted mistake: A document that is not there is looked up as NULL, and its body is sent all the same.
  * Model: iterative
  * Protocol: http
- * Breaks: RESP-25, MEM-03
+ * Breaks: RESP-01, RESP-25, MEM-03
  * Fix: if (found == NULL) answer(fd, "404 Not Found", "", "Not found\n", head_only);
  *
  * Try it:

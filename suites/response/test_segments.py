@@ -37,7 +37,7 @@ def test_segments_do_not_matter(trial: Trial) -> None:
     trial.verify(_requests(trial.contract).flatmap(segmented_requests).filter(_is_cut))
 
 
-@pytest.mark.rule("RESP-03")
+@pytest.mark.rule("RESP-03", probe=lambda contract: _with_its_line_alone(get_request(contract.http.path)))
 def test_the_answer_waits_for_the_whole_head(trial: Trial) -> None:
     """The server comes to rest after each segment, so that an early answer is early for certain."""
     head = get_request(trial.contract.http.path)
@@ -86,6 +86,12 @@ def _post(contract: Contract, body: bytes) -> bytes:
 def _in_three(request: bytes) -> Scenario:
     """A request cut near its beginning and inside its empty line, each piece read before the next is sent."""
     return in_segments((request[:2], request[2:-1], request[-1:]))
+
+
+def _with_its_line_alone(request: bytes) -> Scenario:
+    """A request cut near its beginning and behind its request line."""
+    line = request.index(b"\r\n") + 2
+    return _looking_after_each((request[:2], request[2:line], request[line:]))
 
 
 def _is_cut(played: Scenario) -> bool:
