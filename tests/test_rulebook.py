@@ -220,7 +220,7 @@ def test_a_name_no_rule_answers_to_is_refused_with_the_areas() -> None:
         (
             "MEM-01",
             Contract(protocol="http", source="python"),
-            "only a target given as C or C++ source can be built with the sanitizers",
+            "only source in C or C++, given as a file or with a Makefile, can be built with the sanitizers",
         ),
     ],
 )

@@ -7,10 +7,11 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ _MOST_SITES = 2
 
 
 if TYPE_CHECKING:
+    from gatecrash.target.build import Built
     from gatecrash.target.resolve import Target
 
 
@@ -131,9 +133,10 @@ class SessionPool:
     def _prepare(self, text: str, folder: Path) -> Prepared:
         target, contract = self.resolve(text)
         folder.mkdir(parents=True, exist_ok=True)
+        build = self._sanitized_build(target, folder)  # a folder is copied before the plain build changes it
         # The sanitized build is the slow one, and discovery does not need it.
         with ThreadPoolExecutor(1) as aside:
-            sanitized = aside.submit(self._sanitized, target, folder) if self._may_sanitize(target) else None
+            sanitized = aside.submit(self._sanitized, target, build) if build is not None else None
             try:
                 launch, how = _plain(target, folder)
                 copied, text = self._in_copy(launch), _source_text(target)
@@ -148,21 +151,36 @@ class SessionPool:
         """What our requests make it do is done to copies of its files."""
         return replace(launch, room=self.folder)
 
-    def _may_sanitize(self, target: Target) -> bool:
-        return self.sanitized and target.language == "c" and target.address is None
+    def _sanitized_build(self, target: Target, folder: Path) -> Callable[[], Built] | None:
+        """What builds it with the sanitizers; None where it is no C, or nobody asks for that."""
+        if not self.sanitized or target.language != "c" or target.kind not in ("source", "folder"):
+            return None
+        from gatecrash.target.build import build, build_sanitized_copy
+        from gatecrash.target.sanitized_make import copy_of
+
+        place = folder / "sanitized"
+        if target.kind == "source":
+            return lambda: build(target, place, sanitize=True)
+        try:
+            copy = copy_of(target.folder or target.cwd, place)
+        except Unavailable as error:
+            return partial(_refuse, error)
+        return lambda: build_sanitized_copy(target, copy, folder)
 
     @staticmethod
-    def _sanitized(target: Target, folder: Path) -> tuple[Launch | None, str]:
+    def _sanitized(target: Target, build: Callable[[], Built]) -> tuple[Launch | None, str]:
         """The sanitized build, or why there is none."""
-        from gatecrash.target.build import build
-
         try:
-            built = build(target, folder / "sanitized", sanitize=True)
+            built = build()
         except Unavailable as error:
             return None, str(error)
         except TargetError as error:
             return None, say("the sanitized build failed, so it is left out: {error}", error=error)
         return Launch(tuple(built.argv), target.cwd, dict(target.env)), built.how
+
+
+def _refuse(error: Unavailable) -> Built:
+    raise error
 
 
 def _plain(target: Target, folder: Path) -> tuple[Launch, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from gatecrash.paths import tree_root
 from gatecrash.protocols.registry import PROTOCOLS
 from gatecrash.rulebook import Rule
-from gatecrash.target.compilers import find_compiler
+from gatecrash.target.compilers import MAKEFILES, find_compiler
 
 _SOURCES = {".c", ".cc", ".cpp", ".cxx"}
 _SANITIZED = "+sanitized"
@@ -49,14 +49,18 @@ def default_target() -> str:
 def judged_targets(named: str | None, rule: Rule, *, sanitized: bool) -> list[Judged]:
     """The parameters of one rule's test. Without a named target, references the rule cannot apply to are left out."""
     if named is not None:
-        return _builds(
-            named, "target", sanitized=sanitized and Path(named.split()[0] if named else "").suffix in _SOURCES
-        )
+        return _builds(named, "target", sanitized=sanitized and _may_be_sanitized(named))
     found: list[Judged] = []
     for path in reference_servers():
         if _may_apply(path.stem, rule):
             found += _builds(str(path), _name(path), sanitized=sanitized and path.suffix in _SOURCES)
     return found
+
+
+def _may_be_sanitized(named: str) -> bool:
+    """Whether it is source in C, or a folder with a Makefile: what comes of that is known once it is built."""
+    source = Path(named.split()[0] if named else "").suffix in _SOURCES
+    return source or any((Path(named) / name).is_file() for name in MAKEFILES)
 
 
 def _builds(target: str, id: str, *, sanitized: bool) -> list[Judged]:

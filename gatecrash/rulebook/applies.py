@@ -103,7 +103,8 @@ NEEDS: Final[Mapping[str, Need]] = {
     ),
     "sleeps": Need(lambda c: c.sleeps, marked("its answers take no time of their own: it does not sleep")),
     "c_source": Need(
-        lambda c: c.source == "c", marked("only a target given as C or C++ source can be built with the sanitizers")
+        lambda c: c.source == "c",
+        marked("only source in C or C++, given as a file or with a Makefile, can be built with the sanitizers"),
     ),
     "spare_worker": Need(
         lambda c: c.concurrency != "prefork" or (c.workers or 1) >= 2,

@@ -14,6 +14,7 @@ from gatecrash.errors import TargetError, Unavailable
 from gatecrash.language import say
 from gatecrash.target.compilers import MAKEFILES, check_python, compile_source, programs, run_build, run_make
 from gatecrash.target.resolve import Target
+from gatecrash.target.sanitized_make import make_sanitized
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,16 @@ class Built:
 
     argv: tuple[str, ...]
     how: str
+
+
+def build_sanitized_copy(target: Target, copy: Path, folder: Path) -> Built:
+    """Build a copy of a target that is a folder with the sanitizers; compilers that add them are put below `folder`.
+
+    Raises Unavailable where its program has none in it then, TargetError with the build's words when it fails.
+    """
+    program = target.argv[0] if target.argv else None
+    made, how = make_sanitized(copy, target.build_command, program, folder / "compilers")
+    return Built((str(made), *(target.argv[1:] if target.argv else target.arguments or ("{port}",))), how)
 
 
 def build(target: Target, folder: Path, *, sanitize: bool = False) -> Built:

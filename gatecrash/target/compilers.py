@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gatecrash.errors import TargetError, Unavailable
@@ -25,6 +25,8 @@ SANITIZERS = ("-fsanitize=address,undefined", "-fno-omit-frame-pointer")
 #: Clang has but one, and does not know these flags.
 ONE_RUNTIME = ("-static-libasan", "-static-libubsan")
 _SANITIZING = ((*SANITIZERS, *ONE_RUNTIME), SANITIZERS)
+#: Variables of make, by name.
+Variables = Mapping[str, str]
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 #: No student's server takes longer than this (seconds) to compile.
 TIME_LIMIT = 120.0
@@ -79,11 +81,20 @@ def compile_source(source: Path, program: Path, *, sanitize: bool = False) -> st
     )
 
 
-def _check_sanitizers(compiler: str, suffix: str, folder: Path) -> None:
-    """Raise Unavailable when the compiler cannot even build the smallest program with the sanitizers."""
+def sanitizing_flags(compiler: str, suffix: str, folder: Path) -> tuple[str, ...] | None:
+    """The flags with which this compiler builds the smallest program sanitized; None where it cannot."""
+    return next((flags for flags in _SANITIZING if _probed(compiler, flags, suffix, folder)[0] == 0), None)
+
+
+def _probed(compiler: str, flags: Sequence[str], suffix: str, folder: Path) -> tuple[int, str]:
     probe = folder / f"probe{suffix}"
     probe.write_text("int main(void) { return 0; }\n" if suffix in C_SUFFIXES else "int main() { return 0; }\n")
-    status, output = run([compiler, *SANITIZERS, "-o", str(folder / "probe"), str(probe)], cwd=folder)
+    return run([compiler, *flags, "-o", str(folder / "probe"), str(probe)], cwd=folder)
+
+
+def _check_sanitizers(compiler: str, suffix: str, folder: Path) -> None:
+    """Raise Unavailable when the compiler cannot even build the smallest program with the sanitizers."""
+    status, output = _probed(compiler, SANITIZERS, suffix, folder)
     if status != 0:
         reason = next((line for line in output.splitlines() if line.strip()), say("it says nothing"))
         raise Unavailable(
@@ -116,9 +127,12 @@ def check_python(source: Path) -> None:
         ) from None
 
 
-def run_make(folder: Path) -> tuple[str, Path | None]:
+def run_make(
+    folder: Path, *, environment: Mapping[str, str] | None = None, variables: Variables | None = None
+) -> tuple[str, Path | None]:
     """Run make in the folder: the command, and the one program that is new, changed or the only one there.
 
+    `variables`: those of its command line, which win over what the Makefile says.
     Raises TargetError with make's output when it fails or is not installed.
     """
     make = shutil.which("make")
@@ -131,7 +145,8 @@ def run_make(folder: Path) -> tuple[str, Path | None]:
             )
         )
     before = _programs(folder)
-    status, output = run([make], cwd=folder)
+    words = [make, *(f"{name}={value}" for name, value in (variables or {}).items())]
+    status, output = run(words, cwd=folder, environment=environment)
     if status != 0:
         raise TargetError(
             say(
@@ -174,9 +189,9 @@ def _programs(folder: Path) -> dict[Path, int]:
     return found
 
 
-def run_build(command: str, folder: Path) -> str:
+def run_build(command: str, folder: Path, *, environment: Mapping[str, str] | None = None) -> str:
     """Run a contract's build command in a shell; the command. Raises TargetError with its output when it fails."""
-    status, output = run(["/bin/sh", "-c", command], cwd=folder)
+    status, output = run(["/bin/sh", "-c", command], cwd=folder, environment=environment)
     if status != 0:
         raise TargetError(
             say(
@@ -189,7 +204,9 @@ def run_build(command: str, folder: Path) -> str:
     return command
 
 
-def run(command: Sequence[str], *, cwd: Path, limit: float = TIME_LIMIT) -> tuple[int, str]:
+def run(
+    command: Sequence[str], *, cwd: Path, limit: float = TIME_LIMIT, environment: Mapping[str, str] | None = None
+) -> tuple[int, str]:
     """Run to the end: exit status and what it printed. Raises TargetError after `limit` seconds."""
     try:
         process = subprocess.Popen(
@@ -199,6 +216,7 @@ def run(command: Sequence[str], *, cwd: Path, limit: float = TIME_LIMIT) -> tupl
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env=environment,
         )
     except OSError as error:
         raise TargetError(

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -80,7 +80,8 @@ def resolve(text: str | None, contract_path: Path | None = None) -> tuple[Target
     found = contract_path or (place / FILE_NAME if place and (place / FILE_NAME).is_file() else None)
     contract, section = read_contract(found) if found else (Contract(), TargetSection())
     home = found.resolve().parent if found else target.cwd
-    return _apply(target, section, home), replace(contract, source=target.language)
+    target = _apply(target, section, home)
+    return target, replace(contract, source=target.language)
 
 
 def _can_start(contract_path: Path) -> bool:
@@ -205,9 +206,10 @@ def _command(text: str) -> tuple[Target, Path]:
     return Target("command", text, tuple(words), cwd=here, language=_language(words)), here
 
 
-def _language(words: list[str]) -> Language:
+def _language(words: Sequence[str]) -> Language:
     """The language of a command's program, as far as its words tell: advice is given in it."""
-    in_python = Path(words[0]).name.startswith("python") or any(word.endswith(".py") for word in words)
+    in_python = Path(words[0]).name.startswith("python") if words else False
+    in_python = in_python or any(word.endswith(".py") for word in words)
     return "python" if in_python else "other"
 
 
@@ -311,8 +313,11 @@ def _folder_with(target: Target, section: TargetSection) -> Target:
                 command=section.command,
             )
         )
-    target = replace(target, argv=argv, build_command=section.build, arguments=arguments)
-    if argv or section.build or any((folder / name).is_file() for name in MAKEFILES):
+    language = _language(argv)
+    target = replace(target, argv=argv, build_command=section.build, arguments=arguments, language=language)
+    if section.build or any((folder / name).is_file() for name in MAKEFILES):
+        return replace(target, language=_language_made(folder, language))
+    if argv:
         return target
     sources = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix in SOURCE_SUFFIXES)
     if len(sources) == 1:
@@ -333,6 +338,13 @@ def _folder_with(target: Target, section: TargetSection) -> Target:
             advice=advice,
         )
     )
+
+
+def _language_made(folder: Path, told: Language) -> Language:
+    """The language of what a build makes of this folder: that of its command, else C where there is source in C."""
+    sources = (path for pattern in ("*", "*/*") for path in folder.glob(pattern))
+    in_c = any(path.suffix in C_SUFFIXES | CXX_SUFFIXES for path in sources)
+    return "c" if told == "other" and in_c else told
 
 
 def _split(command: str) -> list[str]:
