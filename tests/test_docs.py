@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import json
 import os
@@ -19,6 +20,7 @@ from gatecrash.cli import _parser
 from gatecrash.config.contract_file import _TABLES, read_contract, read_grading
 from gatecrash.paths import tree_root
 from gatecrash.reports.formats import FORMATS
+from gatecrash.rulebook import AREAS, load
 
 _ROOT = tree_root()
 _PAGES = [
@@ -242,3 +244,15 @@ def test_the_picture_fetches_nothing() -> None:
     assert "gatecrash" in picture
     assert "LIFE-06" in picture
     assert not re.findall(r"@font-face|@import|<script|<image|href=|url\((?!#)", picture)
+
+
+def test_the_picture_counts_the_rules_there_are() -> None:
+    """A line an area: what holds, is broken and does not apply is all there is; `python -m tests.still` draws it."""
+    picture = (_ROOT / "docs" / "still.svg").read_text(encoding="utf-8")
+    drawn = re.findall(r'<text[^>]* y="([\d.]+)"[^>]*>(.*?)</text>', picture)
+    lines = ["".join(text for at, text in drawn if at == y) for y in dict.fromkeys(y for y, _ in drawn)]
+    said = [html.unescape(line).replace("\xa0", " ") for line in lines]
+    for area in AREAS:
+        line = next(line for line in said if re.match(rf"[✓✗– ] {area} ", line))
+        counted = sum(int(number) for number in re.findall(r"(\d+) (?:hold|broken|do not apply|not observable)", line))
+        assert counted == sum(rule.area == area for rule in load().rules) or line.endswith("does not apply"), line
