@@ -13,7 +13,7 @@ from gatecrash.diagrams.rows import Drawing
 from gatecrash.diagrams.shortening import MOST_CHILDREN, MOST_CLIENTS, MOST_ROWS
 from gatecrash.language import stated
 from gatecrash.model import calls as fates
-from gatecrash.model import steps
+from gatecrash.model import scenario as steps
 from gatecrash.model import transcript as seen
 from gatecrash.model.facts import Facts
 from gatecrash.model.scenario import (

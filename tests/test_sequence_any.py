@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from gatecrash.diagrams import diagram
 from gatecrash.diagrams.shortening import MOST_ROWS
 from gatecrash.language import stated
-from gatecrash.model import steps
+from gatecrash.model import scenario as steps
 from gatecrash.model import transcript as seen
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.facts import NO_FACTS, About, Facts

@@ -19,7 +19,7 @@ from gatecrash.diagrams.model import Span
 from gatecrash.diagrams.places import in_words
 from gatecrash.language import stated
 from gatecrash.model import calls as fates
-from gatecrash.model import steps
+from gatecrash.model import scenario as steps
 from gatecrash.model import transcript as seen
 from gatecrash.model.blocked import BlockedTask, Descriptor, TaskState
 from gatecrash.model.facts import About, Facts

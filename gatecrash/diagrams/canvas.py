@@ -12,7 +12,7 @@ from gatecrash.diagrams.trace import Trace
 from gatecrash.language import say
 from gatecrash.model import transcript as seen
 from gatecrash.model.blocked import BlockedTask
-from gatecrash.model.steps import Who
+from gatecrash.model.server_steps import Who
 
 
 @dataclass

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gatecrash.language import say, spoken
-from gatecrash.model import steps
+from gatecrash.model import scenario as steps
 from gatecrash.model import transcript as seen
+from gatecrash.model.server_steps import upcoming
 from gatecrash.model.signals import signal_name, status_named
 from gatecrash.text import duration, size_of
 
@@ -13,9 +14,9 @@ def planned(step: steps.Fail | steps.Hold | steps.Shorten) -> str:
     """What the server's next calls will meet; that they are the server's is seen from the lane."""
     match step:
         case steps.Fail():
-            return say("{which} will fail with {error}", which=steps.upcoming(step.call, step.times), error=step.error)
+            return say("{which} will fail with {error}", which=upcoming(step.call, step.times), error=step.error)
         case steps.Hold():
-            return say("{which} will be held", which=steps.upcoming(step.call, step.times))
+            return say("{which} will be held", which=upcoming(step.call, step.times))
         case steps.Shorten():
             ending = "" if step.size == 1 else "s"
             return say("next send will take only {size} byte{s}", size=step.size, s=ending)

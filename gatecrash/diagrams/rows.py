@@ -11,7 +11,7 @@ from gatecrash.diagrams.cast import KERNEL, SERVER, child, client
 from gatecrash.diagrams.labels import of_bytes, plain, size_note
 from gatecrash.diagrams.model import Arrow, ArrowKind, Band, Fate, Mark, MarkKind, text_of
 from gatecrash.language import say, spoken
-from gatecrash.model import steps
+from gatecrash.model import scenario as steps
 from gatecrash.model import transcript as seen
 from gatecrash.text import size_of
 

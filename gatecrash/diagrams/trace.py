@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatecrash.model import steps
+from gatecrash.model import scenario as steps
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import TracedCall, Transcript
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gatecrash.errors import UsageError
 from gatecrash.language import say
-from gatecrash.model import transcript as events_of
+from gatecrash.model import events as events_of
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Event, Transcript

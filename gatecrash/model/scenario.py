@@ -8,28 +8,18 @@ from functools import cached_property
 from typing import Any
 
 from gatecrash.errors import EngineFault, UsageError
-from gatecrash.model.steps import (
-    STEPS,
-    AskWithRequests,
+from gatecrash.model.server_steps import (
     AwaitHeld,
-    Close,
-    Connect,
     Fail,
     Family,
     Freeze,
-    HalfClose,
     Hold,
     LetTimePass,
     LiftLimit,
     LimitDescriptors,
     ReadOutput,
-    Receive,
-    ReceiveDatagrams,
     Release,
-    Reset,
     Restart,
-    Send,
-    SendDatagram,
     Settle,
     Shorten,
     Signal,
@@ -37,11 +27,22 @@ from gatecrash.model.steps import (
     StartOnTakenPort,
     StartOnTerminal,
     StartSecond,
-    Step,
     Thaw,
-    Until,
     Watch,
     Who,
+)
+from gatecrash.model.steps import (
+    AskWithRequests,
+    Close,
+    Connect,
+    HalfClose,
+    Receive,
+    ReceiveDatagrams,
+    Reset,
+    Send,
+    SendDatagram,
+    Step,
+    Until,
     optional_send,
 )
 
@@ -85,6 +86,11 @@ __all__ = [
     "scenario",
 ]
 
+STEPS: tuple[type[Step], ...] = (
+    Connect, Send, Receive, HalfClose, Close, Reset, SendDatagram, ReceiveDatagrams, AskWithRequests, Freeze, Thaw,
+    Fail, Watch, Hold, AwaitHeld, Release, Shorten, Signal, LimitDescriptors, LiftLimit, SmallBuffers, Settle,
+    LetTimePass, ReadOutput, Restart, StartSecond, StartOnTakenPort, StartOnTerminal,
+)  # fmt: skip
 _BY_KIND = {step.kind: step for step in STEPS}
 
 
