@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.engine.discovery import Discovery, discover
+from gatecrash.engine.discovered import Discovery
+from gatecrash.engine.discovery import discover
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.references import reference_servers
 from gatecrash.errors import TargetError

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from gatecrash.engine.discovery import Discovery, discover
+from gatecrash.engine.discovered import Discovery
+from gatecrash.engine.discovery import discover
 from gatecrash.engine.prerequisites import Prerequisites
 from gatecrash.engine.session import Session
 from gatecrash.errors import TargetError, Unavailable

@@ -37,7 +37,7 @@ _VARIANTS: dict[str, tuple[Contract, type[ApplicationProtocol]]] = {
 }
 #: Who may ask for a protocol by its name: those that read and write it, and the rulebook, whose rules name theirs.
 #: Discovery finds out which one it is.
-_MAY_ASK = tuple(f"gatecrash/{place}" for place in ("protocols", "config", "rulebook", "engine/discovery.py"))
+_MAY_ASK = tuple(f"gatecrash/{place}" for place in ("protocols", "config", "rulebook", "engine/discovery"))
 _ROOT = Path(__file__).parents[2]
 
 
