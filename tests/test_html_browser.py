@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -160,14 +161,55 @@ def test_the_script_is_a_download_and_the_command_can_be_copied(browser: Any) ->
     assert [entry["message"] for entry in browser.get_log("browser")] == []
 
 
-@pytest.mark.parametrize("width", [360, 1200])
-def test_nothing_is_wider_than_the_screen(browser: Any, width: int) -> None:
+@contextmanager
+def screen(browser: Any, width: int, medium: str = "screen") -> Iterator[None]:
+    """The page on a screen so wide, or on paper."""
     sizes = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", sizes)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": medium})
     try:
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        yield
     finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def visible(browser: Any, selector: str) -> bool:
+    """Whether what the selector names takes room."""
+    found: bool = browser.execute_script(
+        "return document.querySelector(arguments[0]).getClientRects().length > 0", selector
+    )
+    return found
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_nothing_is_wider_than_the_screen(browser: Any, width: int) -> None:
+    with screen(browser, width):
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_a_picture_that_is_wider_than_its_box_says_so(browser: Any, width: int) -> None:
+    wider = "const box = document.querySelector('.diagram'); return box.scrollWidth > box.clientWidth"
+    shown = "return new Promise(done => setTimeout(() => requestAnimationFrame(() => done(true)), 50))"
+    with screen(browser, width):
+        browser.execute_script(shown)  # resize is told with the next frame
+        assert visible(browser, ".scrolls") == browser.execute_script(wider) == (width == 360)
+
+
+@pytest.mark.parametrize(
+    ("width", "medium", "named"), [(360, "screen", False), (1200, "screen", True), (700, "print", True)]
+)
+def test_a_tile_is_named_where_there_is_room(browser: Any, width: int, medium: str, named: bool) -> None:
+    with screen(browser, width, medium):
+        assert visible(browser, "a.cell .name") == named
+
+
+def test_what_paper_cannot_do_is_not_on_it(browser: Any) -> None:
+    with screen(browser, 700, "print"):
+        for selector in (".jump", ".loads", ".scrolls", "#filters", "#theme", ".copy"):
+            assert not visible(browser, selector), selector
+        assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
 
 
 def test_on_paper_everything_is_unfolded(browser: Any) -> None:

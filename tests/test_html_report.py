@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
+from gatecrash import languages
 from gatecrash.model.contract import Contract
 from gatecrash.model.prepared import Prepared
 from gatecrash.model.scenario import Connect, Receive, Send, scenario
@@ -103,6 +104,47 @@ def test_a_failure_has_its_diagram_its_fix_and_its_command() -> None:
     assert 'data-lane="client:A"' in page
     assert "always (3/3)" in page
     assert "gatecrash replay ACC-01" in page
+
+
+def test_what_to_mend_first_comes_before_all_else() -> None:
+    advice = next(rule.id for rule in load().rules if rule.level == "SHOULD")
+    page = html_report.render(_record(_failure(advice), _failure("FORK-02")))
+    first = page.index("Mend first: FORK-02")
+    assert page.index("does not conform</h1>") < first < page.index('<dl class="facts">') < page.index('class="glance"')
+    assert f"Mend first: {advice}" not in page
+    articles = [page.index(f'<article class="failure" id="{rule}"') for rule in ("FORK-02", advice)]
+    assert articles == sorted(articles)
+    assert "Mend first" not in html_report.render(RECORDS["no failure"])
+
+
+def test_what_probably_goes_with_a_broken_rule_stands_below_it() -> None:
+    died = Verdict("FORK-02", "fail", finding=Finding("FORK-02", "no zombie", "zombies"))
+    also = Verdict("FORK-03", "fail", finding=Finding("FORK-03", "no zombie", "zombies"))
+    page = html_report.render(_record(died, also))
+    listed = page[page.index('<ol class="contents">') : page.index("</ol>")]
+    assert (
+        listed.index("FORK-02") < listed.index("<ul>") < listed.index("FORK-03") < listed.index("it builds on FORK-02")
+    )
+
+
+def test_a_long_command_is_folded_and_a_short_one_is_not() -> None:
+    built = ("cc -o server server.c", f"cc {'-fsanitize=address ' * 8}-o server server.c")
+    record = _record(Verdict("ACC-01", "pass"))
+    page = html_report.render(replace(record, prepared=replace(record.prepared, notes=(), how_built=built)))
+    assert re.findall(r'<details class="long" open><summary><code>(.*?)</code>', page) == [built[1]]
+    assert f"<code>{built[0]}</code>" in page
+
+
+def test_a_term_is_explained_once_above_the_rules_and_once_in_each_of_these() -> None:
+    languages.use("ko")
+    try:
+        page = html_report.render(_record(_failure("FORK-02"), _failure("FORK-03"), Verdict("FORK-07", "pass")))
+    finally:
+        languages.use("en")
+    told, rules = page.split('<section class="board"')
+    assert told.count("(zombie)") == told.count("(parent)") == 1
+    assert told.count("좀비") > 3
+    assert rules.split('data-rule="FORK-07"')[1].split("</details>")[0].count("(child)") == 1
 
 
 def test_the_byte_where_two_answers_part_is_marked_whatever_is_left_out() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from gatecrash.errors import UsageError
-from gatecrash.language import first_mentions, say
+from gatecrash.language import say
 from gatecrash.paths import why_not_writable
 from gatecrash.results.record import RunRecord
 
@@ -65,8 +65,7 @@ class Report:
         A format that has nothing to say renders None; what an earlier run wrote is then taken away, lest it be
         taken for this run's.
         """
-        with first_mentions():
-            content = self.module.render(record)
+        content = self.module.render(record)
         data = content if isinstance(content, bytes) else (content or "").encode("utf-8", "backslashreplace")
         try:
             if content is None:

@@ -14,7 +14,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gatecrash.language import current, say
+from gatecrash.language import current, first_mentions, say
 from gatecrash.reports.html_view import LONGEST, bounded, page
 from gatecrash.reports.sequence_svg import STYLE
 from gatecrash.results.record import RunRecord
@@ -23,8 +23,9 @@ from gatecrash.results.record import RunRecord
 def render(record: RunRecord) -> str:
     """The record as one HTML page."""
     style, script = _style(), _source("script.js")
-    values = {"page": page(record), "language": current(), "policy": _policy(style, script)}
-    return _environment().get_template("page.html").render(**values, style=style, script=script)
+    with first_mentions():
+        values = {"page": page(record), "language": current(), "policy": _policy(style, script)}
+        return _environment().get_template("page.html").render(**values, style=style, script=script)
 
 
 @cache

@@ -1,13 +1,16 @@
-"""What the HTML page shows of a record, decided before a template sees it: pure, every part bounded."""
+"""What the HTML page shows of a record, decided before a template sees it: pure, every part bounded.
+
+What is said of the run is said in the order in which the page is read from its top; what is folded under "All rules" is
+read by itself, one rule at a time, so each explains its terms anew (`first_mentions`).
+"""
 
 from __future__ import annotations
 
 import base64
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
-from typing import Literal
 
 from markupsafe import Markup
 from pygments import highlight
@@ -16,17 +19,19 @@ from pygments.lexers import CLexer, PythonLexer
 
 from gatecrash import __version__
 from gatecrash.diagrams import diagram
-from gatecrash.language import Sentence, joined, marked, say, spoken
+from gatecrash.language import Sentence, first_mentions, joined, marked, say, spoken, terms_alone
 from gatecrash.model.verdicts import Outcome, Verdict
 from gatecrash.reports import words
-from gatecrash.reports.byte_diff import Side, sides
+from gatecrash.reports.byte_diff import sides
+from gatecrash.reports.html_page import Entry, Fact, Failure, First, Fix, Group, Page, TableRow, Tone, Unjudged
 from gatecrash.reports.sequence_svg import svg
 from gatecrash.reproduction import NotAlone, script
 from gatecrash.results import exit_codes
 from gatecrash.results.exit_codes import ExitCode
 from gatecrash.results.folding import folded_lines
+from gatecrash.results.mending import ToMend, to_mend
 from gatecrash.results.record import JudgedRule, RunRecord
-from gatecrash.rulebook import Mistake, Rule, in_language
+from gatecrash.rulebook import Mistake, Rule, in_language, prose
 from gatecrash.text import safe_text
 
 #: The longest text of a stranger's that is shown whole, in characters; of a longer one the middle is left out.
@@ -35,8 +40,6 @@ _MOST_STEPS = 120
 _MOST_EVIDENCE = 40
 _MOST_LINES = 400
 _LONGEST_SCRIPT = 400_000
-
-Tone = Literal["good", "bad", "unsure"]
 
 _TONES: dict[ExitCode, Tone] = {ExitCode.CONFORMS: "good", ExitCode.BROKEN: "bad", ExitCode.NOT_STARTED: "bad"}
 
@@ -49,120 +52,13 @@ SYMBOLS: dict[Outcome, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Fact:
-    """A line of the header. `literal`: a command or an address, shown in the typewriter face."""
-
-    label: str
-    texts: tuple[str, ...]
-    literal: bool = False
-
-
-@dataclass(frozen=True)
-class Fix:
-    """A usual mistake, and the code that mends it: (language, coloured source) each."""
-
-    text: str
-    code: tuple[tuple[str, Markup], ...]
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """A rule on the board, with its explanation. `detail` names what a broken rule's own part of the page adds."""
-
-    rule: Rule
-    outcome: Outcome
-    symbol: str
-    word: str
-    reason: str
-    fixes: tuple[Fix, ...]
-    #: Why the baseline excuses it; None when it does not.
-    known: str | None = None
-
-    @property
-    def broken(self) -> bool:
-        """Whether the rule has a part of the page of its own."""
-        return self.outcome == "fail"
-
-    @property
-    def anchor(self) -> str:
-        """The rule's place in the page."""
-        return self.rule.id
-
-
-@dataclass(frozen=True)
-class Group:
-    """The rules of one area and their counts in words."""
-
-    area: str
-    rows: tuple[TableRow, ...]
-    counts: str
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A broken rule: all that its reader needs."""
-
-    row: TableRow
-    steps: tuple[tuple[int, str], ...]
-    steps_left_out: int
-    expected: str
-    got: str
-    difference: tuple[Side, Side] | None
-    offset: int
-    evidence: tuple[str, ...]
-    evidence_left_out: int
-    diagram: Markup | None
-    transcript: str
-    sanitized: bool
-    confirmed: str
-    replay: str
-    script: Markup | None
-    script_name: str
-
-
-@dataclass(frozen=True)
-class Unjudged:
-    """One reason for which rules were not judged."""
-
-    word: str
-    symbol: str
-    reason: str
-    rules: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Page:
-    """The whole page."""
-
-    title: str
-    target: str
-    closing: str
-    tone: Tone
-    symbol: str
-    counts: str
-    advice: bool
-    fixed: tuple[str, ...]
-    facts: tuple[Fact, ...]
-    error: str
-    fault: str
-    interrupted: bool
-    groups: tuple[Group, ...]
-    failures: tuple[Failure, ...]
-    unjudged: tuple[Unjudged, ...]
-    outcomes: tuple[tuple[Outcome, str, str, int], ...]
-    levels: tuple[str, ...]
-    total: int
-    version: str
-
-
 def page(record: RunRecord) -> Page:
     """The page of a record."""
     code = exit_codes.of_record(record, strict=record.strict)
     target = bounded(record.prepared.name, 120)
     closing = spoken(words.closing(record, strict=record.strict))
     tone: Tone = _TONES.get(code, "unsure")
-    rows = {j.rule.id: _row(j, record) for j in record.judgements}
+    order = to_mend(record)
     return Page(
         title=f"{target} {closing}",
         target=target,
@@ -172,20 +68,24 @@ def page(record: RunRecord) -> Page:
         counts=spoken(words.counts(record)) if record.judgements else "",
         advice=code == ExitCode.CONFORMS and any(j.rule.id not in record.excused for j in record.broken),
         fixed=tuple(one.rule for one in record.fixed),
+        first=_first(order, record) if order else None,
         facts=_facts(record),
         error=bounded(record.error or ""),
         fault=bounded(record.fault or ""),
         interrupted=record.interrupted,
-        groups=_groups(rows.values()),
-        failures=tuple(_failure(j, rows[j.rule.id], record) for j in record.broken),
-        unjudged=_unjudged(rows.values()),
+        contents=_contents(order, record),
+        failures=tuple(_failure(j, record) for j in _in_order(order, record)),
+        unjudged=_unjudged(record),
+        groups=_groups(_explained(j, record) for j in record.judgements),
         outcomes=tuple(
             (name, SYMBOLS[name], _word(name, record.summary[name]), record.summary[name])
             for name in SYMBOLS
             if record.summary[name]
         ),
-        levels=tuple(name for name in ("MUST", "SHOULD", "MAY") if any(r.rule.level == name for r in rows.values())),
-        total=len(rows),
+        levels=tuple(
+            name for name in ("MUST", "SHOULD", "MAY") if any(j.rule.level == name for j in record.judgements)
+        ),
+        total=len(record.judgements),
         version=__version__,
     )
 
@@ -223,24 +123,64 @@ def _promise(record: RunRecord, name: str) -> str:
     return bounded(f"{name} = {record.prepared.contract.promise(name)}", 200)
 
 
-def _row(judgement: JudgedRule, record: RunRecord) -> TableRow:
-    rule, outcome = in_language(judgement.rule), judgement.verdict.outcome
-    return TableRow(
-        rule=rule,
-        outcome=outcome,
-        symbol=SYMBOLS[outcome],
-        word=spoken(words.OUTCOME_WORDS[outcome]),
-        reason=bounded(judgement.verdict.reason, 1000),
-        # What a server cannot break is not explained with a mistake.
-        fixes=()
-        if outcome == "not_applicable"
-        else _fixes(rule.likeliest(judgement.verdict.seen), record.prepared.contract.source),
-        known=bounded(record.excused[rule.id].reason, 1000) if rule.id in record.excused else None,
+def _first(order: Sequence[ToMend], record: RunRecord) -> First:
+    judgement = order[0].judgement
+    finding = judgement.verdict.finding
+    return First(
+        heading=say("Mend first: {rule}", rule=judgement.rule.id),
+        entry=_entry(order[0], record),
+        expected=bounded(finding.expected) if finding is not None else "",
+        got=bounded(finding.got if finding is not None else judgement.verdict.reason),
     )
 
 
+def _contents(order: Sequence[ToMend], record: RunRecord) -> tuple[Entry, ...]:
+    known = [j for j in record.broken if j.rule.id in record.excused]
+    return (*(_entry(one, record) for one in order), *(Entry(_row(j, record), "") for j in known))
+
+
+def _entry(one: ToMend, record: RunRecord) -> Entry:
+    hidden, count = "", len(one.hides)
+    if count:
+        single = say("1 more rule can be seen when it is mended.")
+        hidden = single if count == 1 else say("{count} more rules can be seen when it is mended.", count=count)
+    consequences = tuple((_row(c.judgement, record), bounded(c.why)) for c in one.consequences)
+    return Entry(_row(one.judgement, record), hidden, consequences)
+
+
+def _in_order(order: Sequence[ToMend], record: RunRecord) -> list[JudgedRule]:
+    """The broken rules as they are listed: each with what goes with it, then those that the baseline knows."""
+    mended = [j for one in order for j in (one.judgement, *(c.judgement for c in one.consequences))]
+    return [*mended, *(j for j in record.broken if j.rule.id in record.excused)]
+
+
+def _row(judgement: JudgedRule, record: RunRecord) -> TableRow:
+    """The rule under its title alone."""
+    rule, outcome = judgement.rule, judgement.verdict.outcome
+    with terms_alone():
+        title = prose(rule.title)
+    known = bounded(record.excused[rule.id].reason, 1000) if rule.id in record.excused else None
+    word = spoken(words.OUTCOME_WORDS[outcome])
+    return TableRow(replace(rule, title=title), outcome, SYMBOLS[outcome], word, known=known)
+
+
+def _explained(judgement: JudgedRule, record: RunRecord) -> TableRow:
+    """The rule with its explanation. What a server cannot break is not explained with a mistake."""
+    row, rule = _row(judgement, record), judgement.rule
+    with first_mentions():
+        reason = bounded(judgement.verdict.reason, 1000)
+        if row.broken:
+            return replace(row, rule=replace(row.rule, statement=prose(rule.statement)), reason=reason)
+        fixes = () if row.outcome == "not_applicable" else _fixes_of(judgement, record)
+        return replace(row, rule=in_language(rule), reason=reason, fixes=fixes)
+
+
+def _fixes_of(judgement: JudgedRule, record: RunRecord) -> tuple[Fix, ...]:
+    return _fixes(judgement.rule.likeliest(judgement.verdict.seen), record.prepared.contract.source)
+
+
 def _fixes(mistakes: tuple[Mistake, ...], source: str) -> tuple[Fix, ...]:
-    return tuple(Fix(" ".join(one.text.split()), _code(one, source)) for one in mistakes)
+    return tuple(Fix(" ".join(prose(one.text).split()), _code(one, source)) for one in mistakes)
 
 
 def _code(mistake: Mistake, source: str) -> tuple[tuple[str, Markup], ...]:
@@ -277,34 +217,36 @@ def _counted(rows: Sequence[TableRow]) -> str:
     return ", ".join(say("{count} {verdict}", count=n, verdict=_word(name, n)) for name, n in counts if n)
 
 
-def _unjudged(rows: Iterable[TableRow]) -> tuple[Unjudged, ...]:
+def _unjudged(record: RunRecord) -> tuple[Unjudged, ...]:
     by_reason: dict[tuple[Outcome, str], list[str]] = {}
-    for row in rows:
-        if row.outcome in ("inconclusive", "not_observable"):
-            by_reason.setdefault((row.outcome, row.reason), []).append(row.rule.id)
+    for judgement in record.judgements:
+        outcome = judgement.verdict.outcome
+        if outcome in ("inconclusive", "not_observable"):
+            by_reason.setdefault((outcome, judgement.verdict.reason), []).append(judgement.rule.id)
     return tuple(
-        Unjudged(spoken(words.OUTCOME_WORDS[outcome]), SYMBOLS[outcome], reason, tuple(ids))
+        Unjudged(spoken(words.OUTCOME_WORDS[outcome]), SYMBOLS[outcome], bounded(reason, 1000), tuple(ids))
         for (outcome, reason), ids in by_reason.items()
     )
 
 
-def _failure(judgement: JudgedRule, row: TableRow, record: RunRecord) -> Failure:
+def _failure(judgement: JudgedRule, record: RunRecord) -> Failure:
     rule, verdict = judgement.rule, judgement.verdict
-    finding = verdict.finding
+    finding, row = verdict.finding, _row(judgement, record)
     steps = [] if verdict.scenario is None else folded_lines(verdict.scenario.steps)
     kept = _kept(steps)
     evidence = finding.lines if finding is not None else ()
     difference = finding.difference if finding is not None else None
-    return Failure(
+    statement = prose(rule.statement)
+    failure = Failure(
         row=row,
-        steps=tuple((number, bounded(line, 600)) for number, line in kept),
-        steps_left_out=len(steps) - len(kept),
         expected=bounded(finding.expected) if finding is not None else "",
         got=bounded(finding.got) if finding is not None else bounded(verdict.reason),
         difference=None if difference is None else sides(difference),
         offset=0 if difference is None else difference.offset,
         evidence=tuple(bounded(line) for line in evidence[:_MOST_EVIDENCE]),
         evidence_left_out=max(0, len(evidence) - _MOST_EVIDENCE),
+        steps=tuple((number, bounded(line, 600)) for number, line in kept),
+        steps_left_out=len(steps) - len(kept),
         diagram=_diagram(verdict),
         transcript=_transcript(verdict),
         sanitized=verdict.build != "plain",
@@ -313,6 +255,9 @@ def _failure(judgement: JudgedRule, row: TableRow, record: RunRecord) -> Failure
         script=_script(verdict, rule, record),
         script_name=f"{rule.id.lower().replace('-', '_')}.py",
     )
+    fixes = _fixes_of(judgement, record)
+    told = replace(row.rule, statement=statement, why=prose(rule.why), how=prose(rule.how))
+    return replace(failure, row=replace(row, rule=told, fixes=fixes))
 
 
 def _kept(steps: list[tuple[int, str]]) -> list[tuple[int, str]]:

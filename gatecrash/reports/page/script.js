@@ -32,6 +32,14 @@
   addEventListener("afterprint", () => before.forEach((details) => (details.open = false)));
   fold();
 
+  // -- pictures: one that is wider than its box says so; on a phone nothing else shows that it scrolls ---------------
+  const pictures = all(".diagram");
+  const measure = () => {
+    for (const box of pictures) box.previousElementSibling.hidden = box.scrollWidth <= box.clientWidth + 1;
+  };
+  addEventListener("resize", measure);
+  measure();
+
   // -- filter -------------------------------------------------------------------------------------------------------
   const form = one("#filters");
   const rules = all("[data-rule]");
