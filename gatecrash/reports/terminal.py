@@ -34,6 +34,7 @@ _STYLES = {
 }
 _UNJUDGED = {"inconclusive": marked("inconclusive"), "not_observable": marked("not observable")}
 _MOST_EVIDENCE = 12
+_LABEL = 11  # columns of a label of the header, at least
 _MOST_NAMED = 6  # rules that are named where the short form would count them
 _NARROWEST = 20  # columns: in fewer nothing is wrapped
 
@@ -68,19 +69,15 @@ def hanging(console: Console, text: Text, indent: int) -> None:
 def header(console: Console, prepared: Prepared, missing: Mapping[str, str]) -> None:
     """What is judged: the target, how it was built, where it listens, what was discovered, what cannot be seen."""
     console.print(plain(say("Gatecrash judges {name}", name=prepared.name), "bold"))
-    for line in prepared.how_built:
-        _labelled(console, say("built"), line)
-    _labelled(console, say("listens"), words.listens(prepared))
-    _labelled(console, say("discovered"), words.discovered(prepared.contract))
-    for note in prepared.notes:
-        _labelled(console, say("note"), note)
-    for name, reason in missing.items():
-        _labelled(console, say("missing"), joined((name, reason), ": "))
+    rows: list[tuple[str, str]] = [(say("built"), line) for line in prepared.how_built]
+    rows.append((say("listens"), words.listens(prepared)))
+    rows.append((say("discovered"), words.discovered(prepared.contract)))
+    rows += ((say("note"), note) for note in prepared.notes)
+    rows += ((say("missing"), joined((name, reason), ": ")) for name, reason in missing.items())
+    width = max(_LABEL, *(cell_len(label) + 1 for label, _ in rows))
+    for label, text in rows:
+        hanging(console, Text.assemble((f"  {column(label, width)}", "dim"), plain(text)), width + 2)
     console.print()
-
-
-def _labelled(console: Console, label: str, text: str) -> None:
-    hanging(console, Text.assemble((f"  {column(label, 11)}", "dim"), plain(text)), 13)
 
 
 def areas(console: Console, record: RunRecord, *, full: bool = False) -> None:
