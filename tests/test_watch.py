@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from gatecrash.commands.changes import Changes, matters
+from gatecrash.commands.watch import changed, watched
 from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.paths import tree_root
 from gatecrash.reports.board import board
 from gatecrash.rulebook import load
+from tests.test_terminal_report import record_of
 
 
 @pytest.mark.parametrize(
@@ -53,14 +56,42 @@ def test_the_board_has_a_mark_a_rule_and_the_broken_ones_in_words() -> None:
         "STREAM-01": Verdict("STREAM-01", "pass"),
     }
     console = Console(file=io.StringIO(), width=100)
-    console.print(board("server.c", rules, verdicts, judging=True))
+    console.print(board("server.c", rules, verdicts, doing=Text("  2 of 3")))
     said = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "judging, 2 of 3 rules" in said
+    assert said.startswith("server.c  2 of 3\n")
+    assert "✓ holds  ✗ broken  ? not known  - does not apply  · not tried yet" in said
     assert "accept      ✗·" in said
     assert "stream      ✓" in said
     assert load().get("ACC-01").title in said
     assert "\x1b" not in said
     assert "\u202e" not in said
+
+
+def test_the_board_names_first_what_is_mended_first() -> None:
+    rules = load().select(["ACC-04,FORK-02"])
+    verdicts = {rule.id: Verdict(rule.id, "fail", finding=Finding(rule.id, "", "so")) for rule in rules}
+    console = Console(file=io.StringIO(), width=100)
+    console.print(board("server.c", rules, verdicts, order=("FORK-02", "ACC-04")))
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert said.index("FORK-02") < said.index("ACC-04")
+    assert "waiting for a file to be saved" in said
+
+
+def test_what_was_mended_since_the_last_round_is_what_was_broken_and_holds() -> None:
+    before = record_of(Verdict("ACC-01", "fail"), Verdict("ACC-02", "fail"), Verdict("ACC-04", "pass"))
+    now = record_of(Verdict("ACC-01", "pass"), Verdict("ACC-02", "not_observable", "why"), Verdict("ACC-04", "fail"))
+    assert changed(before, now) == (["ACC-01"], ["ACC-04"])
+    assert changed(now, now) == ([], [])
+
+
+@pytest.mark.parametrize("target", ["server.c", "server.c {port} www", "'my server.c' {port}"])
+def test_a_target_with_arguments_is_watched_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("server.c", "my server.c"):
+        Path(name).write_text("")
+    assert watched(target).is_file()
 
 
 def test_a_server_that_is_mended_is_judged_again(tmp_path: Path) -> None:
@@ -80,7 +111,8 @@ def test_a_server_that_is_mended_is_judged_again(tmp_path: Path) -> None:
         source.write_text("def :\n")
         assert "server.py" in _until(watching.stdout, "is not Python")
         source.write_text((servers / "python" / "echo_fork.py").read_text())
-        assert "0 broken, 2 hold" in _until(watching.stdout, "round 3")
+        assert "0 broken, 2 hold; conforms" in _until(watching.stdout, "round 3")
+        assert "mended since then: STREAM-02" in _until(watching.stdout, "mended")
         watching.send_signal(signal.SIGINT)
         rest, _ = watching.communicate(timeout=30)
         assert watching.returncode == 0, rest

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -13,20 +15,20 @@ from rich.live import Live
 from rich.text import Text
 
 from gatecrash.commands import absolute
-from gatecrash.commands.options import add_args, add_contract, add_profile, add_rules
+from gatecrash.commands.options import add_args, add_contract, add_jobs, add_profile, add_rules, add_strict
 from gatecrash.commands.points import grading_asked, unused_grading
 from gatecrash.config.scheme import Scheme
-from gatecrash.engine.events import RuleJudged, RunEvent, TargetPrepared, listen
+from gatecrash.engine.events import RunEvent, TargetPrepared, listen
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.profiles import profile, seconds
 from gatecrash.engine.references import default_target
 from gatecrash.engine.run import Run
 from gatecrash.engine.run_request import RunRequest
 from gatecrash.errors import GatecrashError, UsageError
-from gatecrash.language import say, spoken
-from gatecrash.model.verdicts import Verdict, merge
+from gatecrash.language import say
 from gatecrash.reports import formats, links, short, terminal
 from gatecrash.reports.live import LiveReports
+from gatecrash.reports.progress import Progress
 from gatecrash.results import exit_codes, last_run
 from gatecrash.results.baseline import Baseline
 from gatecrash.results.baseline_file import read_baseline, to_be_written, written
@@ -47,14 +49,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_rules(parser)
     parser.add_argument("--only-failed", action="store_true", help="try only the rules that the last run broke")
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first broken rule")
-    parser.add_argument("--strict", action="store_true", help="a broken SHOULD fails the run, too")
-    parser.add_argument(
-        "--jobs",
-        type=_jobs,
-        default=None,
-        metavar="N",
-        help="worker processes (default: by the processors this process may use)",
-    )
+    add_strict(parser)
+    add_jobs(parser)
     add_contract(parser)
     parser.add_argument(
         "--patience", type=seconds, default=5.0, metavar="SECONDS", help="when a wait that proves nothing is given up"
@@ -109,16 +105,6 @@ def _add_what_is_told(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _jobs(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if not 1 <= number <= 256:
-        raise argparse.ArgumentTypeError(say("{text!r} is not a number of workers; give one from 1 to 256", text=text))
-    return number
-
-
 #: A score must not depend on how busy a machine is: a graded run has more time than a busy one needs.
 _GRADED_SECONDS = 600.0
 
@@ -135,56 +121,54 @@ def _longest(text: str) -> float:
     return number
 
 
-@dataclass
-class Progress:
-    """What is judged; then a live line on a terminal, elsewhere a line for each broken rule as it is found."""
+class _Shown:
+    """Shows a run while it goes on: a live line on a terminal, elsewhere a line an area as it is tried."""
 
-    console: Console
-    total: int
-    verdicts: list[Verdict] = field(default_factory=list)
-    live: Live | None = None
+    def __init__(self, console: Console, rules: Iterable[Rule]) -> None:
+        self._console = console
+        self._progress = Progress(rules)
+        self._since = time.monotonic()
+        self._live: Live | None = None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> _Shown:
+        if self._console.is_terminal:
+            self._begin(Text(say("  it is being built, started and looked at")), refreshing=False)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.live is not None:
-            self.live.stop()
+        self._end()
 
     def hear(self, event: RunEvent) -> None:
         """Show what an event says of the target or of rules."""
-        match event:
-            case TargetPrepared():
-                terminal.header(self.console, event.prepared, event.missing)
-                self._go_live()
-            case RuleJudged():
-                for verdict in event.verdicts:
-                    self._show(verdict)
+        self._progress.hear(event, self._seconds())
+        if isinstance(event, TargetPrepared):
+            self._end()
+            terminal.header(self._console, event.prepared, event.missing)
+            if self._console.is_terminal:
+                self._begin(Text(), refreshing=True)
+        elif self._live is None:
+            for line in self._progress.finished_areas(self._seconds()):
+                self._console.print(Text(line))
 
-    def _go_live(self) -> None:
-        if self.console.is_terminal:
-            self.live = Live(self._line(), console=self.console, transient=True, refresh_per_second=8)
-            self.live.start()
+    def _begin(self, shown: Text, *, refreshing: bool) -> None:
+        """Nothing is refreshed before there is something to count: that takes a thread."""
+        self._live = Live(
+            shown,
+            console=self._console,
+            transient=True,
+            auto_refresh=refreshing,
+            refresh_per_second=8,
+            get_renderable=(lambda: self._progress.lines(self._seconds())) if refreshing else None,
+        )
+        self._live.start(refresh=True)
 
-    def _show(self, verdict: Verdict) -> None:
-        known = {v.rule for v in self.verdicts if v.outcome == "fail"}
-        self.verdicts.append(verdict)
-        if self.live is not None:
-            self.live.update(self._line())
-        elif verdict.outcome == "fail" and verdict.rule not in known:
-            self.console.print(
-                terminal.plain(
-                    say("  broken: {rule} {title}", rule=verdict.rule, title=spoken(load().get(verdict.rule).title))
-                )
-            )
+    def _end(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
-    def _line(self) -> Text:
-        merged = merge(self.verdicts)
-        broken = sorted(v.rule for v in merged.values() if v.outcome == "fail")
-        line = Text(say("  {count} of {total} rules", count=len(merged), total=self.total))
-        if broken:
-            line.append(say(", broken: {names}", names=" ".join(broken)), "bold red")
-        return line
+    def _seconds(self) -> float:
+        return time.monotonic() - self._since
 
 
 def run(options: argparse.Namespace) -> int:
@@ -313,8 +297,8 @@ def _failed_last(rules: tuple[Rule, ...], target: str) -> tuple[Rule, ...]:
 
 
 def _judge(judged: Run, reports: list[formats.Report], console: Console) -> RunRecord:
-    with Progress(console, len(judged.request.rules)) as progress:
-        return listen(judged.events(), progress.hear, LiveReports(reports, judged.record).hear)
+    with _Shown(console, judged.request.rules) as shown:
+        return listen(judged.events(), shown.hear, LiveReports(reports, judged.record).hear)
 
 
 def _write(reports: list[formats.Report], record: RunRecord) -> None:

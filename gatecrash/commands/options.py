@@ -66,3 +66,29 @@ def add_contract(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--contract", metavar="FILE", help="the gatecrash.toml to use (default: the one beside the target)"
     )
+
+
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """Whether advice counts."""
+    parser.add_argument("--strict", action="store_true", help="a broken SHOULD fails the run, too")
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """How many rules are tried at once."""
+    parser.add_argument(
+        "--jobs",
+        type=_jobs,
+        default=None,
+        metavar="N",
+        help="worker processes (default: by the processors this process may use)",
+    )
+
+
+def _jobs(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 256:
+        raise argparse.ArgumentTypeError(say("{text!r} is not a number of workers; give one from 1 to 256", text=text))
+    return number

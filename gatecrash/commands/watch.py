@@ -15,17 +15,19 @@ from rich.text import Text
 
 from gatecrash.commands import absolute
 from gatecrash.commands.changes import Changes
-from gatecrash.commands.options import add_args, add_contract, add_profile, add_rules
+from gatecrash.commands.options import add_args, add_contract, add_jobs, add_profile, add_rules, add_strict
 from gatecrash.engine.events import Events, Finished, Interrupted, RuleJudged, RunEvent, TargetPrepared
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.run import Run
 from gatecrash.engine.run_request import RunRequest
 from gatecrash.errors import TargetError, UsageError
-from gatecrash.language import say
-from gatecrash.model.verdicts import Verdict, merge
-from gatecrash.reports import terminal
+from gatecrash.language import say, spoken
+from gatecrash.reports import short, terminal, words
 from gatecrash.reports.board import board
-from gatecrash.results import last_run
+from gatecrash.reports.progress import Progress
+from gatecrash.results import exit_codes, last_run
+from gatecrash.results.exit_codes import ExitCode
+from gatecrash.results.mending import to_mend
 from gatecrash.results.record import RunRecord
 from gatecrash.rulebook import Rule, load
 
@@ -36,6 +38,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_args(parser)
     add_profile(parser)
     add_rules(parser)
+    add_jobs(parser)
+    add_strict(parser)
     add_contract(parser)
 
 
@@ -52,6 +56,8 @@ def run(options: argparse.Namespace) -> int:
         named=options.target,
         profile=options.profile,
         contract=absolute(options.contract),
+        jobs=options.jobs,
+        strict=options.strict,
     )
     console = Console(highlight=False, soft_wrap=True)
     folder = path.resolve() if path.is_dir() else path.resolve().parent
@@ -71,6 +77,7 @@ def watched(target: str) -> Path:
 
 def _rounds(request: RunRequest, changes: Changes, console: Console) -> None:
     broken: tuple[str, ...] = ()
+    before: RunRecord | None = None
     number = 0
     while True:
         number += 1
@@ -78,6 +85,10 @@ def _rounds(request: RunRequest, changes: Changes, console: Console) -> None:
         if record is not None:
             broken = tuple(judgement.rule.id for judgement in record.broken) or broken
             _tell(console, record, number)
+            if before is not None:
+                _since(console, before, record)
+            short.first_again(console, to_mend(record), shlex.quote(request.named))
+            before = record
         names = changes.wait()
         console.print(terminal.plain(say("saved: {names}", names=", ".join(names)), "dim"))
 
@@ -109,17 +120,17 @@ class _LiveBoard:
         self._rules = tuple(rules)
         self._live = live
         self._title = ""
-        self._heard: list[Verdict] = []
+        self._since = time.monotonic()
+        self._progress = Progress(self._rules)
 
     def hear(self, event: RunEvent) -> None:
-        match event:
-            case TargetPrepared():
-                self._title = event.prepared.name
-            case RuleJudged():
-                self._heard += event.verdicts
-                if self._live.console.is_terminal:
-                    shown = board(self._title, self._rules, merge(self._heard), judging=True)
-                    self._live.update(shown, refresh=True)
+        now = time.monotonic() - self._since
+        self._progress.hear(event, now)
+        if isinstance(event, TargetPrepared):
+            self._title = event.prepared.name
+        elif self._live.console.is_terminal:
+            doing = self._progress.far(now)
+            self._live.update(board(self._title, self._rules, self._progress.verdicts, doing=doing), refresh=True)
 
 
 def _watched(events: Events, shown: _LiveBoard, changes: Changes) -> RunRecord | None:
@@ -139,7 +150,8 @@ def _watched(events: Events, shown: _LiveBoard, changes: Changes) -> RunRecord |
 def _tell(console: Console, record: RunRecord, number: int) -> None:
     verdicts = {judgement.rule.id: judgement.verdict for judgement in record.judgements}
     rules = [judgement.rule for judgement in record.judgements]
-    console.print(board(record.prepared.name, rules, verdicts, judging=False))
+    order = [rule for one in to_mend(record) for rule in one.rules]
+    console.print(board(record.prepared.name, rules, verdicts, order=order))
     if record.fault is not None:
         console.print(terminal.plain(say("Gatecrash itself failed: {fault}", fault=record.fault), "bold yellow"))
     clock = time.strftime("%H:%M:%S")
@@ -150,4 +162,25 @@ def _tell(console: Console, record: RunRecord, number: int) -> None:
         count=len(record.broken),
         summary=record.summary["pass"],
     )
-    console.print(Text(f"{told} ({record.seconds:.1f} s)", "bold red" if record.broken else "bold green"))
+    conforms = spoken(words.closing(record, strict=record.strict))
+    good = exit_codes.of_record(record, strict=record.strict) == ExitCode.CONFORMS
+    console.print(Text(f"{told}; {conforms} ({record.seconds:.1f} s)", "bold green" if good else "bold red"))
+
+
+def _since(console: Console, before: RunRecord, now: RunRecord) -> None:
+    """What was mended since the round before, and what broke."""
+    mended, broke = changed(before, now)
+    if mended:
+        console.print(Text(say("mended since then: {names}", names=" ".join(mended)), "bold green"))
+    if broke:
+        console.print(Text(say("broken since then: {names}", names=" ".join(broke)), "bold red"))
+    if not mended and not broke:
+        console.print(Text(say("as before"), "dim"))
+
+
+def changed(before: RunRecord, now: RunRecord) -> tuple[list[str], list[str]]:
+    """The rules that were broken and hold, and those that are broken and were not; one nobody could see is neither."""
+    was = {one.rule.id for one in before.broken}
+    holds = {one.rule.id for one in now.judgements if one.verdict.outcome == "pass"}
+    broken = [one.rule.id for one in now.broken]
+    return sorted(was & holds), [rule for rule in broken if rule not in was]

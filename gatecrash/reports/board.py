@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -24,17 +24,24 @@ _MOST_BROKEN = 12
 
 
 @terms_alone()
-def board(title: str, rules: Iterable[Rule], verdicts: Mapping[str, Verdict], *, judging: bool) -> RenderableType:
-    """The board now: a line an area with a mark a rule, then each broken rule with what was seen."""
+def board(
+    title: str,
+    rules: Iterable[Rule],
+    verdicts: Mapping[str, Verdict],
+    *,
+    doing: Text | None = None,
+    order: Sequence[str] = (),
+) -> RenderableType:
+    """The board now: a line an area with a mark a rule, then each broken rule with what was seen.
+
+    `doing`: how far it is, while it is judged; `order`: the rules to mend, the first one first.
+    """
     rows = list(rules)
-    known = [rule for rule in rows if rule.id in verdicts]
-    state = (
-        say("judging, {count} of {total} rules", count=len(known), total=len(rows))
-        if judging
-        else say("waiting for a file to be saved (Ctrl-C ends)")
-    )
-    lines = [Text.assemble((safe_text(title), "bold"), ("  " + state, "dim"))]
+    state = Text("  " + say("waiting for a file to be saved (Ctrl-C ends)"), "dim") if doing is None else doing
+    lines = [Text.assemble((safe_text(title), "bold"), state, no_wrap=True, overflow="ellipsis")]
     lines += [_area(area, rows, verdicts) for area in dict.fromkeys(rule.area for rule in rows)]
+    lines.append(_legend())
+    rows.sort(key=lambda rule: order.index(rule.id) if rule.id in order else len(order))
     broken = [verdicts[rule.id] for rule in rows if rule.id in verdicts and verdicts[rule.id].outcome == "fail"]
     lines += [_broken(verdict) for verdict in broken[:_MOST_BROKEN]]
     if len(broken) > _MOST_BROKEN:
@@ -48,6 +55,23 @@ def _area(area: str, rules: list[Rule], verdicts: Mapping[str, Verdict]) -> Text
         if rule.area == area:
             verdict = verdicts.get(rule.id)
             line.append(*_MARKS[verdict.outcome if verdict is not None else None])
+    return line
+
+
+def _legend() -> Text:
+    """What the marks mean."""
+    said: Mapping[Outcome | None, str] = {
+        "pass": say("holds"),
+        "fail": say("broken"),
+        "inconclusive": say("not known"),
+        "not_applicable": say("does not apply"),
+        None: say("not tried yet"),
+    }
+    line = Text("              ")
+    for outcome, words in said.items():
+        mark, style = _MARKS[outcome]
+        line.append(mark, style).append(f" {words}  ", "dim")
+    line.rstrip()
     return line
 
 

@@ -55,6 +55,11 @@ class ToMend:
         """The rule that is broken."""
         return self.judgement.rule
 
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The rule, and those that probably go with it."""
+        return (self.rule.id, *(one.judgement.rule.id for one in self.consequences))
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, in English."""
         return {
