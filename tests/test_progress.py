@@ -48,7 +48,7 @@ def test_the_second_build_is_counted_by_itself() -> None:
     for rule in ("ACC-01", "ACC-04"):
         progress.hear(judged(Verdict(rule, "pass")), 2.0)
     progress.hear(RuleJudged("ACC-01", "sanitized", ()), 3.0)
-    assert progress.lines(3.0).plain == "  1 of 2 rules tried, 1 left with the sanitizers, 3 s"
+    assert progress.lines(3.0).plain == "  1 of 2 rules tried, 1 left on the second build, 3 s"
 
 
 def test_an_area_is_told_of_once_when_all_its_rules_are_tried() -> None:

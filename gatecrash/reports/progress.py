@@ -49,7 +49,7 @@ class Progress:
         total = len(self._rules)
         told = say("{count} of {total} rules tried, {left} left", count=tried, total=total, left=total - tried)
         if build != self._builds[0]:
-            told = say("{told} with the sanitizers", told=told)
+            told = say("{told} on the second build", told=told)
         line = Text(f"  {told}, {now:.0f} s", no_wrap=True, overflow="ellipsis")
         if self._begun:
             names = (_with_seconds(rule, now - since) for (rule, _), since in self._begun.items())
