@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -33,11 +35,24 @@ def written(verdict: Verdict, contract: Contract, folder: Path) -> Path | None:
 def status(
     path: Path, session: Session, build: str = "plain", *, times: int = 12, wait: str = _SHORT_WAIT
 ) -> tuple[int, str]:
-    """The script's exit status against a freshly started server of the session, and what it printed."""
+    """The script's exit status against a freshly started server of the session, and what it printed.
+
+    It is run again, as its reader is told to, until the fault shows. A script that breaks shows nothing: -1.
+    """
     host, port = session.fresh(build).address
-    command = [sys.executable, "-I", "-S", str(path), f"{host}:{port}", "--wait", wait, f"--times={times}"]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_STUCK)
-    return run.returncode, run.stdout + run.stderr
+    text = re.sub(r"(?m)^WAIT = \d+", f"WAIT = {wait}", path.read_text()).replace('"127.0.0.1"', f'"{host}"')
+    hasty = path.with_suffix(".hasty.py")
+    hasty.write_text(text)
+    command = [sys.executable, "-I", "-S", str(hasty), str(port)]
+    code, said = 0, ""
+    for _ in range(times):
+        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_STUCK)
+        code, said = run.returncode, run.stdout + run.stderr
+        if "Traceback" in said:
+            return -1, said
+        if code != 0:
+            break
+    return code, said
 
 
 #: The correct server that a script must find nothing wrong with, by protocol; CLOSES: of HTTP, one that ends each
@@ -75,9 +90,26 @@ def _at_once(played: Scenario) -> int:
     return most
 
 
+def unused(text: str) -> list[str]:
+    """The names that a script imports, defines or takes, and never uses."""
+    nodes = list(ast.walk(ast.parse(text)))
+    known = [alias.asname or alias.name for node in nodes if isinstance(node, _IMPORTS) for alias in node.names]
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+    known += [node.name for node in functions]
+    known += [argument.arg for node in functions for argument in node.args.args]
+    known += [node.id for node in nodes if isinstance(node, ast.Name) and node.id.isupper() and len(node.id) > 3]
+    used = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    return [name for name in known if name not in used]
+
+
+_IMPORTS = (ast.Import, ast.ImportFrom)
+
+
 def _wrong(path: Path, session: Session, correct: str | None) -> str:
+    if found := unused(path.read_text()):
+        return f"{path.name} has what it does not use: {', '.join(found)}"
     code, said = status(path, session)
-    if code != 1:
+    if code != 1 or "expected  " not in said or "got       " not in said:
         return f"{path.name} does not show the fault (status {code}):\n{said}"
     if correct is not None:
         code, said = status(path, session, correct, times=1, wait=_WAIT)

@@ -83,7 +83,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def whole_script() -> str:
     """What `gatecrash repro` would write for the one failure."""
     (broken,) = record().broken
-    return script(broken.verdict, broken.rule, record().prepared.contract, "server.c")
+    prepared = record().prepared
+    return script(broken.verdict, broken.rule, prepared.contract, "server.c", prepared.address)
 
 
 def shown(browser: Any) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from gatecrash import languages
 from gatecrash.model.contract import Contract
 from gatecrash.model.prepared import Prepared
-from gatecrash.model.scenario import Connect, Receive, Send, scenario
+from gatecrash.model.scenario import Connect, Receive, Send, Settle, scenario
 from gatecrash.model.transcript import Connected, Got, Sent, Transcript
 from gatecrash.model.verdicts import Difference, Finding, Outcome, Verdict
 from gatecrash.reports import html_report
@@ -33,7 +33,7 @@ def _record(*verdicts: Verdict, error: str | None = None, fault: str | None = No
 
 
 def _failure(rule: str) -> Verdict:
-    played = scenario(Connect("A"), Send("A", BYTES), Receive("A"))
+    played = scenario(Connect("A"), Send("A", BYTES), Receive("A"), Settle())
     seen = Transcript(played, (Connected(0, "A"), Sent(1, "A", BYTES, True, None), Got(2, "A", BYTES * 2)))
     finding = Finding(rule, HOSTILE, HOSTILE, (HOSTILE,) * 60, Difference(b"ok\r\n", BYTES, 0))
     return Verdict(rule, "fail", finding=finding, scenario=played, transcript=seen, confirmed=(3, 3))

@@ -11,13 +11,35 @@ from pathlib import Path
 import pytest
 
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import Connect, Fail, LetTimePass, Receive, Reset, Scenario, Send, scenario
+from gatecrash.model.scenario import (
+    Close,
+    Connect,
+    Fail,
+    Freeze,
+    HalfClose,
+    LetTimePass,
+    LiftLimit,
+    LimitDescriptors,
+    Receive,
+    ReceiveDatagrams,
+    Reset,
+    Scenario,
+    Send,
+    SendDatagram,
+    Settle,
+    Signal,
+    Thaw,
+    scenario,
+)
 from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.paths import tree_root
-from gatecrash.reproduction import NotAlone, alone, script, why_not_alone
+from gatecrash.reproduction import NotAlone, pieces, script, why_not_alone
+from gatecrash.reproduction.form import FINDERS
+from gatecrash.reproduction.literals import literal
+from gatecrash.reproduction.script import PLAYABLE
 from gatecrash.rulebook import load
 from strategies.rude import odd_words
-from tests.alone import status, written
+from tests.alone import status, unused, written
 from tests.sessions import session_of
 
 ECHO = Contract(protocol="echo")
@@ -30,12 +52,9 @@ def failing(rule: str, played: Scenario | None = PLAYED, got: str = "nothing", b
 
 def test_a_script_is_one_file_of_the_standard_library() -> None:
     text = script(failing("STREAM-02"), load().get("STREAM-02"), ECHO, "server.c")
-    imported = {
-        alias.name
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-    }
+    nodes = list(ast.walk(ast.parse(text)))
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
     assert imported <= set(sys.stdlib_module_names)
     assert "gatecrash replay STREAM-02 server.c" in text
 
@@ -102,33 +121,180 @@ def test_a_script_lets_time_pass_for_real_and_says_how_long(tmp_path: Path) -> N
     with session_of(tmp_path, ANSWERS, ECHO, arena="loopback") as session:
         found, said = status(path, session, times=1)
     assert found == 0, said
-    assert "0.2 s pass for the server" in said
     assert "waiting 0.2 seconds" in said
 
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
 
 
 @pytest.mark.parametrize(
-    ("got", "wrong"),
+    ("rule", "got", "end"),
     [
-        (WHOLE, None),
-        (WHOLE + b"x", "behind the end"),
-        (WHOLE[:-1], "shorter"),
-        (WHOLE.replace(b"\r\n", b"\n"), "line feed"),
-        (WHOLE.replace(b"200 OK", b"abc"), "status line"),
-        (WHOLE.replace(b": 2", b": two"), "length"),
-        (WHOLE.replace(b"Content-Length", b"Content Length"), "header section"),
-        (WHOLE[:30], "empty line"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", None),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nzz", "shorter"),
+        ("RESP-04", WHOLE.replace(b"200 OK", b"abc"), ""),
+        ("RESP-05", WHOLE.replace(b"\r\n", b"\n"), ""),
+        ("RESP-05", WHOLE.replace(b"\r\n\r\n", b"\r\n\n"), ""),
+        ("RESP-06", WHOLE.replace(b"Content-Length", b"Content Length"), ""),
+        ("RESP-06", WHOLE[:30], ""),
+        ("RESP-07", WHOLE[:-1], ""),
+        ("RESP-08", WHOLE + b"x", ""),
+        ("RESP-08", CHUNKED + b"x", ""),
+        ("RESP-09", WHOLE.replace(b": 2", b": two"), ""),
+        ("RESP-09", WHOLE.replace(b": 2", b": 2\r\nContent-Length: 3"), ""),
+        ("RESP-09", WHOLE.replace(b"Content-Length: 2", b"Server: x"), "timed out"),
+        ("RESP-09", CHUNKED[:-5] + b"zz", ""),
+        ("RESP-10", WHOLE, ""),
+        ("RESP-14", WHOLE.replace(b": 2", b": 2\r\nConnection: close"), "timed out"),
+        ("RESP-15", WHOLE, "timed out"),
+        ("RESP-23", WHOLE + WHOLE, ""),
     ],
 )
-def test_what_a_script_finds_ill_formed(got: bytes, wrong: str | None) -> None:
-    client = alone.Client.__new__(alone.Client)
-    client.sent, client.got, client.end, client.silent = b"GET / HTTP/1.1\r\n\r\n", got, "FIN", False
-    found = alone.ill_formed(client)  # type: ignore[no-untyped-call]
-    assert (wrong in found) if wrong else found is None
+def test_what_a_script_finds_ill_formed(rule: str, got: bytes, end: str) -> None:
+    lines = "\n".join(FINDERS[rule]((got,)))
+    assert found_wrong(lines, got, end)
+    right = WHOLE[:-2] if rule == "RESP-10" else WHOLE
+    assert not found_wrong(lines, right, "the server closed")
+    if rule in ("RESP-04", "RESP-05", "RESP-06", "RESP-09"):
+        assert not found_wrong(lines, CHUNKED, "the server closed")
+
+
+def found_wrong(lines: str, got: bytes, end: str) -> bool:
+    """Whether these lines of a script fail for what came for a client."""
+    failures: list[str] = []
+    names = {**vars(pieces), "got": got, "end": end, "fail": lambda expected, got: failures.append(got)}
+    exec(lines, names)
+    return bool(failures)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"a" * 33,
+        b"GET / " + b"x" * 5000 + b"\r\n\r\n",
+        bytes(range(256)),
+        b"hello\n" * 85 + b"hel",
+        b"".join(b"%07d " % number for number in range(999))[:7000] + b"\n",
+        b'"quoted" \\ and {braced}' * 2,
+    ],
+)
+def test_bytes_are_said_short_and_exactly(data: bytes) -> None:
+    lines = literal(data)
+    assert eval(f"({chr(10).join(lines)})") == data
+    assert all(len(line) < 110 for line in lines)
+    assert len(lines) < 12
+
+
+#: A correct server for each kind of client, and one that breaks what is looked at.
+ECHOES = """
+def serve(client):
+    try:
+        while data := client.recv(99):
+            client.sendall(data{change})
+    except OSError:
+        pass
+    client.close()
+main(serve)
+"""
+ECHOES_DATAGRAMS = """
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", int(sys.argv[1])))
+while True:
+    data, client = server.recvfrom(99)
+    server.sendto(data{change}, client)
+"""
+ASKED = (Connect("Z"), Send("Z", b"x\n"), Receive("Z"))
+SAID = (SendDatagram("Z", b"x\n"), ReceiveDatagrams("Z"))
+#: By the kind of the step that each is about.
+PLAYED_BY_KIND: dict[str, Scenario] = {
+    "connect": scenario(Connect("Z", small_window=True), *ASKED[1:]),
+    "send": scenario(Connect("A"), Send("A", b"ab"), Send("A", b"c\n", until_read=False), Receive("A")),
+    "receive": scenario(Connect("A"), Send("A", b"abc"), Receive("A", at_most=2), Receive("A", "silence")),
+    "half-close": scenario(Connect("A"), Send("A", b"abc"), HalfClose("A"), Receive("A", "end")),
+    "close": scenario(Connect("A"), Close("A"), *ASKED),
+    "reset": scenario(Connect("A"), Reset("A"), *ASKED),
+    "send-datagram": scenario(SendDatagram("A", b"a"), ReceiveDatagrams("A"), *SAID),
+    "receive-datagrams": scenario(*SAID, SendDatagram("Z", b"b"), ReceiveDatagrams("Z", count=None)),
+    "freeze": scenario(Freeze(), *ASKED[:2], Thaw(), *ASKED[2:]),
+    "thaw": scenario(*ASKED[:2], Freeze("parent"), Thaw(), *ASKED[2:]),
+    "signal": scenario(Settle(), Signal("parent", "SIGCONT"), Settle(within=0.1), *ASKED),
+    "settle": scenario(*ASKED[:1], Settle(), *ASKED[1:], Settle()),
+    "limit-descriptors": scenario(LimitDescriptors(9), *ASKED),
+    "lift-limit": scenario(LimitDescriptors(0), LiftLimit(), *ASKED),
+    "let-time-pass": scenario(*ASKED[:1], LetTimePass(0.1), *ASKED[1:]),
+}
+
+
+@pytest.mark.parametrize("kind", [step.kind for step in PLAYABLE])
+def test_a_script_plays_every_kind_of_step_and_has_nothing_that_it_does_not_use(kind: str, tmp_path: Path) -> None:
+    played = PLAYED_BY_KIND[kind]
+    assert kind in {step.kind for step in played.steps}
+    datagrams = any(isinstance(step, SendDatagram) for step in played.steps)
+    contract = Contract(protocol="udp" if datagrams else "echo")
+    path = written(failing("DGRAM-01" if datagrams else "STREAM-02", played), contract, tmp_path)
+    assert path is not None
+    assert unused(path.read_text()) == []
+    program = ECHOES_DATAGRAMS if datagrams else ECHOES
+    for change, expected in (("", 0), (" + b'!'", 1)):
+        folder = tmp_path / str(expected)
+        folder.mkdir()
+        with session_of(folder, program.format(change=change), contract, arena="loopback") as session:
+            found, said = status(path, session, times=1)
+        assert found == expected, said
+        assert ("was not broken this time" in said) is (expected == 0)
+        assert ("expected  " in said and "got       " in said) is (expected == 1)
+
+
+@pytest.mark.parametrize("kind", PLAYED_BY_KIND)
+def test_a_script_pleases_a_strict_reader(kind: str, tmp_path: Path) -> None:
+    datagrams = any(isinstance(step, SendDatagram) for step in PLAYED_BY_KIND[kind].steps)
+    contract = Contract(protocol="udp" if datagrams else "echo")
+    path = written(failing("DGRAM-01" if datagrams else "STREAM-02", PLAYED_BY_KIND[kind]), contract, tmp_path)
+    rules = "--select=E,F,W,I,B,UP,SIM,C4,RET,PIE"
+    for command in (["check", rules], ["format", "--check"]):
+        run = subprocess.run(
+            ["ruff", *command, "--isolated", "--no-cache", "--line-length=120", str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_one_datagram_takes_a_short_script() -> None:
+    text = script(failing("DGRAM-01", scenario(*SAID)), load().get("DGRAM-01"), Contract(protocol="udp"))
+    body = text.split('"""')[2].split("WAIT = ")[1]
+    assert len([line for line in body.splitlines() if line]) <= 15
+    assert "def " not in text
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("::1:4711", "::1"),
+        ("127.0.1.1:1", "127.0.1.1"),
+        ("0.0.0.0:1", "127.0.0.1"),
+        ("", "127.0.0.1"),
+        (":::1", "127.0.0.1"),
+    ],
+)
+def test_a_script_asks_where_the_server_listened(address: str, host: str) -> None:
+    played = scenario(*SAID, SendDatagram("B", b""), ReceiveDatagrams("B"))
+    streams = scenario(Connect("A"), *ASKED)
+    for rule, protocol, steps in (("DGRAM-01", "udp", played), ("STREAM-02", "echo", streams)):
+        text = script(failing(rule, steps), load().get(rule), Contract.of(protocol=protocol), "s.c", address)
+        assert f'SERVER = ("{host}", int(' in text
+        assert ("AF_INET6" in text) is (":" in host)
+
+
+def test_clients_that_do_the_same_are_a_loop_and_those_that_stay_are_kept() -> None:
+    leaving = scenario(*(step for n in range(1, 60) for step in (Connect(f"C{n}"), Receive(f"C{n}"), Close(f"C{n}"))))
+    staying = scenario(*(step for name in "ABCDEFGH" for step in (Connect(name), Receive(name))))
+    greeting = Contract(protocol="greeting")
+    text = script(failing("ACC-01", leaving), load().get("ACC-01"), greeting)
+    assert "for number in range(1, 60):\n    client = " in text
+    text = script(failing("ACC-01", staying), load().get("ACC-01"), greeting)
+    assert 'for name in "ABCDEFGH":\n    clients[name] = ' in text
 
 
 def test_the_command_writes_a_script_for_the_last_run(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ def run(options: argparse.Namespace) -> int:
     rule = load().get(options.rule)
     saved = last_run.load(absolute(options.target))
     _, verdict = saved.broken(rule.id)
-    text = script(verdict, rule, saved.record.prepared.contract, saved.record.named)
+    prepared = saved.record.prepared
+    text = script(verdict, rule, prepared.contract, saved.record.named, prepared.address)
     name = options.output or f"repro_{rule.id.lower().replace('-', '_')}.py"
     if name == "-":
         sys.stdout.write(text)

@@ -287,8 +287,9 @@ def _diagram(verdict: Verdict) -> Markup | None:
 
 def _script(verdict: Verdict, rule: Rule, record: RunRecord) -> Markup | None:
     """The stand-alone script as the address of a download; None where only Gatecrash can show the fault."""
+    prepared = record.prepared
     try:
-        return data_url(script(verdict, rule, record.prepared.contract, record.named))
+        return data_url(script(verdict, rule, prepared.contract, record.named, prepared.address))
     except NotAlone:
         return None
 

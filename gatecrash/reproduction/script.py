@@ -1,11 +1,9 @@
-"""From a broken rule to a Python file that shows it without Gatecrash: decided here, played by `alone.py`."""
+"""From a broken rule to a Python file that shows it without Gatecrash: its scenario, step by step, and one look."""
 
 from __future__ import annotations
 
-import pprint
-from dataclasses import fields
-from importlib.resources import files
-from typing import Any
+import re
+import textwrap
 
 from gatecrash.errors import UsageError
 from gatecrash.model.contract import Contract
@@ -25,16 +23,20 @@ from gatecrash.model.scenario import (
     SendDatagram,
     Settle,
     Signal,
-    Step,
     Thaw,
 )
 from gatecrash.model.verdicts import Verdict
 from gatecrash.protocols import ApplicationProtocol, protocol_of
+from gatecrash.reproduction.checks import LOOKS, Check
+from gatecrash.reproduction.layout import laid_out
+from gatecrash.reproduction.payloads import Payloads
+from gatecrash.reproduction.rows import CLIENT, GOT, Row, Writer
+from gatecrash.reproduction.selection import imports_of, with_pieces
 from gatecrash.rulebook import Rule, load
 from gatecrash.text import safe_text
 
 #: What a plain client, /proc and signals can do. All other steps need the gates, or a server started for the purpose.
-_PLAYABLE = (
+PLAYABLE = (
     Connect, Send, Receive, HalfClose, Close, Reset, SendDatagram, ReceiveDatagrams, Freeze, Thaw, Signal, Settle,
     LimitDescriptors, LiftLimit, LetTimePass,
 )  # fmt: skip
@@ -52,71 +54,120 @@ def why_not_alone(verdict: Verdict, contract: Contract) -> str | None:
         return "no scenario was kept"
     if verdict.build != "plain":
         return "it is the sanitizers that show it"
-    foreign = next((step for step in scenario.steps if not isinstance(step, _PLAYABLE)), None)
+    foreign = next((step for step in scenario.steps if not isinstance(step, PLAYABLE)), None)
     if foreign is not None:
         return f'a plain client cannot do this step: "{foreign.line()}"'
     check = load().get(verdict.rule).script
-    if not check:
+    unseen = check in LOOKS and not any(isinstance(step, Settle) for step in scenario.steps)
+    if not check or unseen:
         return "what breaks the rule is seen with Gatecrash's instruments alone"
     if sum(len(data) for data in scenario.sent.values()) > _MOST_BYTES:
         return "its clients send more than a script should carry"
-    if check == "answers" and not _judged(scenario, protocol_of(contract)):
+    if check in ("answers", "form") and not _judged(scenario, protocol_of(contract)):
         return "no client of the scenario waits for an answer"
     return None
 
 
-def script(verdict: Verdict, rule: Rule, contract: Contract, target: str = "") -> str:
-    """The script as text. Raises NotAlone where none can show the fault."""
+def script(verdict: Verdict, rule: Rule, contract: Contract, target: str = "", address: str = "") -> str:
+    """The script as text, for a server that listened on `address`. Raises NotAlone where none can show the fault."""
     reason = why_not_alone(verdict, contract)
-    if reason is not None or verdict.scenario is None:
+    scenario = verdict.scenario
+    if reason is not None or scenario is None:
         command = f"gatecrash replay {rule.id} {target}".rstrip()
         raise NotAlone(f"{rule.id} cannot be shown by a script alone: {reason}. `{command}` replays it exactly.")
-    data = {
-        "RULE": rule.id,
-        "PROTOCOL": contract.protocol,
-        "ECHO": contract.echo.unit,
-        "CHECK": rule.script,
-        "JUDGED": list(_judged(verdict.scenario, protocol_of(contract))),
-        "SCENARIO": [_row(step) for step in verdict.scenario.steps],
-    }
-    constants = "\n".join(f"{name} = {pprint.pformat(value, width=110)}" for name, value in data.items())
-    runtime = (files(__package__) / "alone.py").read_text(encoding="utf-8")
-    return f"{_head(verdict, rule, target)}\n\n{constants}\n\n{runtime.replace(_AS_MODULE, '')}"
+    judged = _judged(scenario, protocol_of(contract))
+    check = Check(verdict, scenario, contract, rule.script, judged)
+    sent = [step.data for step in scenario.steps if isinstance(step, Send | SendDatagram)]
+    payloads = Payloads(_name(protocol_of(contract), scenario), sent, check.named)
+    host = _host(address)
+    rows = _rows(Writer(scenario, contract, payloads, frozenset(check.judged)), check, payloads)
+    functions, body = with_pieces(laid_out(rows), _changed(contract, host), frozenset({"fail"} if check.wordy else ()))
+    top = [
+        *("if len(sys.argv) != 2:", "    print(__doc__)", "    sys.exit(2)"),
+        f'SERVER = ("{host}", int(sys.argv[1]))',
+        f"WAIT = {_PATIENT if contract.sleeps else _WAIT}  # seconds after which silence is taken for one",
+        *payloads.definitions,
+    ]
+    body.append(f'print("{rule.id} was not broken this time.")')
+    code = "\n".join([*top, *functions, *(["", ""] if functions else [""]), *body])
+    imports = "\n".join(imports_of(code))
+    return f"{_head(verdict, rule, target)}\n\n{imports}\n\n{code}\n"
 
 
-_AS_MODULE = """if "SCENARIO" not in globals():  # read as a module, for its functions
-    RULE, PROTOCOL, ECHO, CHECK, SCENARIO, JUDGED = "", "echo", "bytes", "answers", [], []
+#: Seconds after which silence is taken for one; where the server takes its time for answers.
+_WAIT, _PATIENT = 1, 3
 
-"""
+
+def _name(protocol: ApplicationProtocol, scenario: Scenario) -> str:
+    """What the bytes that clients send are called."""
+    if protocol.connectionless:
+        return "DATAGRAM"
+    return "REQUEST" if any(protocol.single_requests(scenario.sent_by(one)) for one in scenario.clients) else "DATA"
+
+
+def _host(address: str) -> str:
+    """Where a client on this machine finds a server that listened there."""
+    host = address.rpartition(":")[0].strip("[]")
+    return "127.0.0.1" if not re.fullmatch(r"[0-9A-Fa-f.:]+", host) or host in ("0.0.0.0", "::") else host
+
+
+def _changed(contract: Contract, host: str) -> dict[str, str]:
+    """What is said otherwise in the functions of scripts for servers of datagrams, and of IPv6."""
+    udp = {'"/proc/net/tcp*"': '"/proc/net/udp*"', '"0A"': '"07"'} if protocol_of(contract).connectionless else {}
+    inet6 = {"socket.socket()": "socket.socket(socket.AF_INET6)", "socket.AF_INET,": "socket.AF_INET6,"}
+    return {**udp, **(inet6 if ":" in host else {})}
+
+
+def _rows(writer: Writer, check: Check, payloads: Payloads) -> list[Row]:
+    """The steps, and what is looked at behind them; nothing behind the last look."""
+    rows = [Row("", asked)] if (asked := check.before(payloads)) else []
+    looks, last = check.looks(), 0
+    for number, step in enumerate(writer.steps):
+        client = getattr(step, "client", "")
+        waits = writer.waits.of(client)
+        rows += [Row("", looks[number])] if number in looks else writer.rows(number)
+        if client in check.judged and waits and number == waits[-1]:
+            rows.append(Row(client, check.of(client, GOT if writer.keeps_all(client) else "got", payloads)))
+            last = len(rows)
+        last = len(rows) if number in looks else last
+    for client in check.judged:
+        if not writer.waits.of(client):
+            rows += [Row(client, (f"got, end = received({CLIENT})",)), Row(client, check.of(client, "got", payloads))]
+            last = len(rows)
+    if check.by == "end":
+        return [*rows, Row("", check.ended())]
+    leaves = bool(last) and rows[last:] and rows[last] == Row(rows[last - 1].client, (f"{CLIENT}.close()",))
+    return rows[: last + bool(leaves)]
 
 
 def _head(verdict: Verdict, rule: Rule, target: str) -> str:
     finding = verdict.finding
+    said = [("expected  ", finding.expected), ("got       ", finding.got)] if finding is not None else []
+    seen, of = verdict.confirmed or (1, 1)
     lines = [
-        "#!/usr/bin/env python3",
-        f'"""{rule.id} ({rule.level}): {rule.title}',
-        "",
-        f"expected  {finding.expected if finding else ''}",
-        f"got       {finding.got if finding else ''}",
-        "",
+        *(line for label, words in said for line in _wrapped(label, words)),
+        *([""] if said else []),
         "Start the server, then: python3 THIS_FILE PORT. Exit status 1: the fault shows; 0: it does not.",
-        f"Gatecrash proves it: {f'gatecrash replay {rule.id} {target}'.rstrip()}",
-        '"""',
+        *(["It does not show every time: run this again."] if seen < of else []),
+        _quoted(f"Gatecrash proves it: {f'gatecrash replay {rule.id} {target}'.rstrip()}"),
     ]
-    return "\n".join(lines[:2] + [_quoted(line) for line in lines[2:-1]] + lines[-1:])
+    title = f'"""{rule.id} ({rule.level}): {_quoted(rule.title)}'
+    return "\n".join(["#!/usr/bin/env python3", title, "", *lines, '"""'])
+
+
+def _wrapped(label: str, words: str) -> list[str]:
+    """A sentence of a finding as lines of the docstring."""
+    text = _quoted(words) if len(words) <= _MOST_WORDS else _quoted(words[:_MOST_WORDS]) + " ..."
+    return textwrap.wrap(label + text, _WIDTH, subsequent_indent=" " * len(label)) or [label.rstrip()]
+
+
+#: Characters of a finding's sentence that a docstring tells, and of its lines.
+_MOST_WORDS, _WIDTH = 400, 110
 
 
 def _quoted(line: str) -> str:
     """A line that is safe inside a docstring, whoever's words are in it."""
     return safe_text(line).replace("\\", "\\\\").replace('"""', "'''").encode("ascii", "backslashreplace").decode()
-
-
-def _row(step: Step) -> dict[str, Any]:
-    return {
-        "kind": step.kind,
-        **{one.name: getattr(step, one.name) for one in fields(step)},
-        "line": safe_text(step.line())[:200],
-    }
 
 
 def _judged(scenario: Scenario, protocol: ApplicationProtocol) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ def folded_lines(steps: Sequence[Step]) -> list[tuple[int, str]]:
     alike = [_but_for_the_client(step, names) for step in steps]
     at = 0
     while at < len(steps):
-        size, times = _best_block(who, alike, at)
+        size, times = best_block(who, alike, at)
         end = at + size
         if times == 1:
             lines.append((end, steps[at].line()))
@@ -38,9 +38,12 @@ def folded_lines(steps: Sequence[Step]) -> list[tuple[int, str]]:
     return lines
 
 
-def _best_block(who: Sequence[str], alike: Sequence[Hashable], at: int) -> tuple[int, int]:
-    """The block here that saves the most lines, and how often it comes; one step that comes once when none does."""
-    best, most = (1, 1), _LEAST_SAVED - 1
+def best_block(who: Sequence[str], alike: Sequence[Hashable], at: int, least: int = _LEAST_SAVED) -> tuple[int, int]:
+    """The block here that saves the most steps, and how often it comes; (1, 1) where none saves `least` of them.
+
+    `who` acts in each step, "" for nobody; two steps are the same but for that where `alike` is.
+    """
+    best, most = (1, 1), least - 1
     for size in range(1, min(_LONGEST_BLOCK, (len(who) - at) // 2) + 1):
         times = 1
         while _same(who, alike, at, at + size * times, size):

@@ -14,7 +14,7 @@ Level = Literal["MUST", "SHOULD", "MAY"]
 #: The fields that are prose, and are also in other languages.
 TEXTS = ("title", "statement", "why", "how")
 INSTRUMENTS = ("gates", "queues", "census", "quiescence", "arena", "borrowed sockets", "clock")
-#: By what a stand-alone script shows that a rule is broken (reproduction/alone.py).
+#: By what a stand-alone script shows that a rule is broken (reproduction/checks.py).
 SCRIPTS = ("answers", "form", "zombies", "processes", "descriptors", "end")
 #: Whose requests a lone client must get an answer to, and how much of it: see Measure.
 WHOSE, ANSWER = ("first", "last", "each", "some"), ("whole", "begun")
