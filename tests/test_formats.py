@@ -87,6 +87,7 @@ def test_a_run_is_remembered_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     scenario, verdict = remembered.broken(remembered.record.broken[0].rule.id)
     assert verdict.transcript is not None
     assert verdict.transcript.scenario == scenario
+    monkeypatch.chdir(tmp_path)
     assert last_run.load(None) == remembered
     with pytest.raises(UsageError, match=r"did not break LIFE-01; it broke"):
         remembered.broken("LIFE-01")

@@ -91,10 +91,10 @@ def test_prose_is_wrapped_at_words_below_where_it_began_and_loses_none(columns: 
 
 
 def test_a_command_that_leaves_no_room_for_a_title_has_a_line_of_its_own() -> None:
-    target = "'a very long command line of a server.py {port} /srv/www'"
+    target = "a very long command line of a server.py {port} /srv/www"
     lines = told(MANY, terminal_of=80, target=target).splitlines()
     begin = lines.index("Also broken, in the order in which to mend them:")
-    assert lines[begin + 1 : begin + 3] == [f"  gatecrash show RESP-05 {target}", "      Header lines end with CRLF"]
+    assert lines[begin + 1 : begin + 3] == [f"  gatecrash show RESP-05 '{target}'", "      Header lines end with CRLF"]
 
 
 def test_a_log_says_of_each_what_is_needed_to_mend_it() -> None:

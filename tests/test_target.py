@@ -380,7 +380,7 @@ def test_nothing_is_the_reference_fork_server(tmp_path: Path, monkeypatch: pytes
             "./program -d {root}",
             "The command './program -d {root}': {root} is not known, only {port} is replaced. Write",
         ),
-        ("program 80", "program is a file here, and not a command in PATH; write ./program 80 for the file."),
+        ("program 80", "program is a file here, and not a command in PATH; write './program 80' for the file."),
         ("echo 'a", 'The command "echo \'a" cannot be split into words: No closing quotation. Check its quotes.'),
         ("127.0.0.1:99999", "127.0.0.1:99999 has port 99999; a port is a number from 1 to 65535."),
     ],

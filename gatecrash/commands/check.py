@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 import time
 from collections.abc import Iterable
@@ -307,14 +306,15 @@ def _write(reports: list[formats.Report], record: RunRecord) -> None:
 
 
 def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> ExitCode:
-    target = shlex.quote(options.target) if options.target else ""
+    target = options.target or ""
+    asked = () if options.contract is None else ("--contract", str(options.contract))
     order = to_mend(record)
     terminal.areas(console, record, full=options.full)
     terminal.unjudged(console, record, full=options.full)
     if options.full:
         terminal.failures(console, record, target)
     else:
-        short.broken(console, order, record.prepared.contract, target)
+        short.broken(console, order, record.prepared.contract, target, asked)
     terminal.baseline(console, record)
     if record.fault is not None:
         console.print(
@@ -322,5 +322,5 @@ def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> E
         )
         console.print(terminal.plain(record.fault))
     terminal.closing(console, record, strict=options.strict)
-    short.first_again(console, order, target)
+    short.first_again(console, order, target, asked)
     return exit_codes.of_record(record, strict=options.strict)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +16,7 @@ from gatecrash.engine.prerequisites import missing_instruments
 from gatecrash.errors import UsageError
 from gatecrash.language import say
 from gatecrash.reports import terminal
+from gatecrash.shell import command
 from gatecrash.target.resolve import resolve
 
 
@@ -58,9 +58,9 @@ def run(options: argparse.Namespace) -> int:
     output.write_text(write_contract(prepared.contract, target))
     print(
         say(
-            "wrote {output}; change what is not as it should be, then run gatecrash check {target}",
+            "wrote {output}; change what is not as it should be, then run {command}",
             output=output,
-            target=shlex.quote(options.target),
+            command=command("check", target=options.target),
         )
     )
     return 0

@@ -20,7 +20,9 @@ def add_broken_rule(parser: argparse.ArgumentParser) -> None:
 def add_last_target(parser: argparse.ArgumentParser) -> None:
     """A target that was judged before."""
     parser.add_argument(
-        "target", nargs="?", help="the target, with its arguments if it had any (default: the one judged last)"
+        "target",
+        nargs="?",
+        help="the target, with its arguments if it had any (default: the one judged last in this folder)",
     )
     add_args(parser)
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from gatecrash.commands import absolute
 from gatecrash.commands.options import add_last_target
+from gatecrash.commands.remembered import remembered
 from gatecrash.config.scheme import Scheme
 from gatecrash.errors import UsageError
 from gatecrash.language import say, spoken
 from gatecrash.reports.terminal import plain
 from gatecrash.reports.words import OUTCOME_WORDS
-from gatecrash.results import exit_codes, last_run
+from gatecrash.results import exit_codes
 from gatecrash.results.grading import GradedRule, Score, score, shown
 from gatecrash.rulebook import load
 
@@ -35,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the table and the total; 0, or 3 when the run has no score."""
-    record = last_run.load(absolute(options.target)).record
+    record = remembered(options.target).record
     scheme = grading_asked(options.grading, None) or record.grading
     found = score(record, scheme or Scheme())
     console = Console(highlight=False, soft_wrap=True)

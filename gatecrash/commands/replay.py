@@ -9,13 +9,14 @@ from rich.text import Text
 
 from gatecrash.commands import absolute
 from gatecrash.commands.options import add_broken_rule, add_contract
+from gatecrash.commands.remembered import remembered
 from gatecrash.engine.judge import judge
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.session import Session
 from gatecrash.language import say
 from gatecrash.model.scenario import Scenario
 from gatecrash.reports.terminal import column, plain
-from gatecrash.results import exit_codes, last_run
+from gatecrash.results import exit_codes
 from gatecrash.rulebook import Rule, load
 
 
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     """0 when the rule held every time, 1 when it was broken again."""
     rule = load().get(options.rule)
     target = absolute(options.target)
-    saved = last_run.load(target)
+    saved = remembered(options.target)
     scenario, verdict = saved.broken(rule.id)
     named, build = (target if target is not None else saved.target), verdict.build
     contract = absolute(options.contract) or saved.contract

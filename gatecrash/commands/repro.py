@@ -6,13 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from gatecrash.commands import absolute
 from gatecrash.commands.options import add_broken_rule
+from gatecrash.commands.remembered import remembered
 from gatecrash.errors import UsageError
 from gatecrash.language import say
 from gatecrash.reproduction import script
-from gatecrash.results import last_run
 from gatecrash.rulebook import load
+from gatecrash.shell import word
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """0 when the script was written. Raises UsageError where none can show the fault."""
     rule = load().get(options.rule)
-    saved = last_run.load(absolute(options.target))
+    saved = remembered(options.target)
     _, verdict = saved.broken(rule.id)
     prepared = saved.record.prepared
     text = script(verdict, rule, prepared.contract, saved.record.named, prepared.address)
@@ -40,5 +40,5 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(
             say("--output {name}: it cannot be written: {strerror}.", name=name, strerror=error.strerror)
         ) from None
-    print(say("{path} is written. Start the server, then: python3 {path} PORT", path=path))
+    print(say("{path} is written. Start the server, then: {command}", path=path, command=f"python3 {word(name)} PORT"))
     return 0

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 
 from rich.console import Console
 from rich.text import Text
 
 from gatecrash import language, languages
-from gatecrash.commands import absolute
 from gatecrash.commands.options import add_last_target
+from gatecrash.commands.remembered import remembered
 from gatecrash.diagrams import diagram
 from gatecrash.language import say, spoken
 from gatecrash.model.contract import Contract
@@ -18,10 +17,10 @@ from gatecrash.model.transcript import Transcript
 from gatecrash.model.verdicts import Finding
 from gatecrash.reports import terminal
 from gatecrash.reports.sequence_text import text
-from gatecrash.results import last_run
 from gatecrash.results.last_run import LastRun
 from gatecrash.results.record import JudgedRule
 from gatecrash.rulebook import load
+from gatecrash.shell import command
 
 _NARROWEST, _WIDEST, _USUAL = 40, 400, 80
 
@@ -59,7 +58,7 @@ def _columns(words: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Draw it, or list what can be drawn. Raises UsageError for a rule that does not exist or was not broken."""
     rule = None if options.rule is None else load().get(options.rule)
-    saved = last_run.load(absolute(options.target))
+    saved = remembered(options.target)
     console = Console(highlight=False, soft_wrap=True)
     if rule is None:
         _list(console, saved)
@@ -72,8 +71,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def shown_target(saved: LastRun) -> str:
-    """The target as its user named it, ready to be typed again; empty for the default one."""
-    return shlex.quote(saved.record.named) if saved.record.named else ""
+    """The target as its user named it; empty for the default one."""
+    return saved.record.named
 
 
 def show(console: Console, judgement: JudgedRule, contract: Contract, target: str, width: int) -> None:
@@ -81,7 +80,7 @@ def show(console: Console, judgement: JudgedRule, contract: Contract, target: st
     rule, verdict = judgement.rule, judgement.verdict
     console.print(Text.assemble((rule.id, "bold red"), "  ", terminal.plain(spoken(rule.title), "bold")))
     console.print()
-    again = f"gatecrash replay {rule.id} {target}".rstrip()
+    again = command("replay", rule.id, target=target)
     if verdict.transcript is None:
         console.print(
             Text.assemble(say("What was seen is too large to be kept. Play it again: "), terminal.plain(again, "cyan"))
@@ -131,5 +130,5 @@ def _list(console: Console, saved: LastRun) -> None:
         console.print(
             Text.assemble("  ", (f"{judgement.rule.id:<10}", "bold red"), terminal.plain(spoken(judgement.rule.title)))
         )
-    first = f"gatecrash show {broken[0].rule.id} {shown_target(saved)}".rstrip()
+    first = command("show", broken[0].rule.id, target=shown_target(saved))
     console.print(Text.assemble(say("Draw one: "), terminal.plain(first, "cyan")))

@@ -15,6 +15,7 @@ from gatecrash.reports.words import confirmed
 from gatecrash.results.folding import folded_lines
 from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import Rule
+from gatecrash.shell import command
 from gatecrash.text import safe_text
 
 #: failed counts against the gate; known is a failure of the baseline; advice is a broken SHOULD or MAY that fails
@@ -135,7 +136,7 @@ def _details(record: RunRecord, judgement: JudgedRule) -> str:
         lines += ["", f"the usual mistake: {rule.likeliest(verdict.seen)[0].text.strip()}"]
     if again := confirmed(verdict):
         lines += ["", f"replayed on fresh servers: {again}"]
-    lines += ["", f"see it again: gatecrash replay {rule.id} {record.named}".rstrip()]
+    lines += ["", f"see it again: {command('replay', rule.id, target=record.named)}"]
     return "\n".join([*lines, f"read about it: gatecrash explain {rule.id}"])
 
 

@@ -7,7 +7,6 @@ read by itself, one rule at a time, so each explains its terms anew (`first_ment
 from __future__ import annotations
 
 import base64
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -32,6 +31,7 @@ from gatecrash.results.folding import folded_lines
 from gatecrash.results.mending import ToMend, to_mend
 from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import Mistake, Rule, in_language, prose
+from gatecrash.shell import command
 from gatecrash.text import safe_text
 
 #: The longest text of a stranger's that is shown whole, in characters; of a longer one the middle is left out.
@@ -275,7 +275,7 @@ def _transcript(verdict: Verdict) -> str:
 
 
 def _replay(rule: str, named: str) -> str:
-    return bounded(" ".join(["gatecrash", "replay", rule, *([shlex.quote(named)] if named else [])]), 1000)
+    return bounded(command("replay", rule, target=named), 1000)
 
 
 def _diagram(verdict: Verdict) -> Markup | None:

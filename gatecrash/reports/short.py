@@ -18,18 +18,20 @@ from gatecrash.reports import terminal
 from gatecrash.reports.terminal import column, hanging, plain
 from gatecrash.results.mending import Consequence, ToMend
 from gatecrash.results.record import JudgedRule
-from gatecrash.text import safe_text
+from gatecrash.shell import command
 
 _LEAST_ROOM = 36  # columns for a title beside a command
 _MOST_EVIDENCE = 3
 
 
-def broken(console: Console, to_mend: Sequence[ToMend], contract: Contract, target: str) -> None:
-    """The first in full with what goes with it, then the others."""
+def broken(
+    console: Console, to_mend: Sequence[ToMend], contract: Contract, target: str, options: tuple[str, ...] = ()
+) -> None:
+    """The first in full with what goes with it, then the others. `options`: what was asked to judge this target so."""
     if not to_mend:
         return
     first, others = to_mend[0], to_mend[1:]
-    tell = _Teller(console, contract, target, tuple(_shown(to_mend)))
+    tell = _Teller(console, contract, target, tuple(_shown(to_mend)), options)
     terminal.failure(console, first.judgement, contract, target)
     if first.hides:
         console.print(hidden(len(first.hides)))
@@ -62,7 +64,7 @@ def hidden(count: int) -> Text:
     return Text(one if count == 1 else say("{count} more rules can be seen when it is mended.", count=count))
 
 
-def first_again(console: Console, to_mend: Sequence[ToMend], target: str) -> None:
+def first_again(console: Console, to_mend: Sequence[ToMend], target: str, options: tuple[str, ...] = ()) -> None:
     """The last three lines: what is broken, the one sentence, and the command."""
     if not to_mend:
         return
@@ -72,13 +74,18 @@ def first_again(console: Console, to_mend: Sequence[ToMend], target: str) -> Non
     hanging(console, Text.assemble((named, "bold red"), "  ", plain(spoken(rule.title), "bold")), 2)
     got = verdict.reason if verdict.finding is None else verdict.finding.got
     hanging(console, Text.assemble("  ", plain(got)), 2)
-    console.print(Text.assemble("  ", (_command("show" if console.is_terminal else "check", rule.id, target), "cyan")))
+    console.print(
+        Text.assemble("  ", (_command("show" if console.is_terminal else "check", rule.id, target, options), "cyan"))
+    )
 
 
 class _Teller:
     """Tells of rules that are not told in full: a line each on a terminal, elsewhere what is needed to mend them."""
 
-    def __init__(self, console: Console, contract: Contract, target: str, rules: Sequence[str]) -> None:
+    def __init__(
+        self, console: Console, contract: Contract, target: str, rules: Sequence[str], options: tuple[str, ...]
+    ) -> None:
+        self._options = options
         self._console = console
         self._contract = contract
         self._target = target
@@ -96,13 +103,13 @@ class _Teller:
 
     def _line(self, judgement: JudgedRule, further: str, deeper: int) -> None:
         """The command, and beside it what is broken; below it where there is no room."""
-        command = " " * (2 + deeper) + _command("show", judgement.rule.id, self._target)
+        shown = " " * (2 + deeper) + _command("show", judgement.rule.id, self._target)
         said = Text.assemble(plain(spoken(judgement.rule.title)), plain(f" ({further})" if further else "", "dim"))
         beside = self._width + 6
         if self._console.width - beside >= _LEAST_ROOM:
-            hanging(self._console, Text.assemble((column(command, beside), "cyan"), said), beside)
+            hanging(self._console, Text.assemble((column(shown, beside), "cyan"), said), beside)
             return
-        self._console.print(Text(command, "cyan"))
+        self._console.print(Text(shown, "cyan"))
         hanging(self._console, Text.assemble(" " * (6 + deeper), said), 6 + deeper)
 
     def _block(self, judgement: JudgedRule, further: str) -> None:
@@ -115,10 +122,10 @@ class _Teller:
         for line in () if verdict.finding is None else verdict.finding.lines[:_MOST_EVIDENCE]:
             self._console.print(Text.assemble("  ", plain(line)))
         terminal.usual_mistake(self._console, judgement, self._contract, code=False)
-        self._console.print(Text(_command("check", rule.id, self._target)))
+        self._console.print(Text(_command("check", rule.id, self._target, self._options)))
 
 
-def _command(verb: str, rule: str, target: str) -> str:
+def _command(verb: str, rule: str, target: str, options: tuple[str, ...] = ()) -> str:
     if verb == "check":
-        return safe_text(" ".join(f"gatecrash check {target} --only {rule}".split()))
-    return safe_text(f"gatecrash {verb} {rule} {target}".rstrip())
+        return command("check", target=target, options=(*options, "--only", rule))
+    return command(verb, rule, target=target)

@@ -23,6 +23,7 @@ from gatecrash.results.exit_codes import ExitCode
 from gatecrash.results.folding import folded_lines
 from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import prose
+from gatecrash.shell import command
 from gatecrash.text import safe_text
 
 _STYLES = {
@@ -165,14 +166,9 @@ def failure(console: Console, judgement: JudgedRule, contract: Contract, replay_
     console.print()
     if again := words.confirmed(verdict):
         console.print(Text.assemble(say("Replayed on fresh servers: "), (spoken(again), "bold")))
-    console.print(
-        Text.assemble(
-            say("See it again: "), (safe_text(f"gatecrash replay {rule.id} {replay_target}".rstrip()), "cyan")
-        )
-    )
+    console.print(Text.assemble(say("See it again: "), (command("replay", rule.id, target=replay_target), "cyan")))
     if verdict.transcript is not None:
-        drawn = safe_text(f"gatecrash show {rule.id} {replay_target}".rstrip())
-        console.print(Text.assemble(say("Draw it: "), (drawn, "cyan")))
+        console.print(Text.assemble(say("Draw it: "), (command("show", rule.id, target=replay_target), "cyan")))
     console.print(Text.assemble(say("Read about it: "), (f"gatecrash explain {rule.id}", "cyan")))
     console.print()
 

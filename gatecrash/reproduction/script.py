@@ -33,6 +33,7 @@ from gatecrash.reproduction.payloads import Payloads
 from gatecrash.reproduction.rows import CLIENT, GOT, Row, Writer
 from gatecrash.reproduction.selection import imports_of, with_pieces
 from gatecrash.rulebook import Rule, load
+from gatecrash.shell import command
 from gatecrash.text import safe_text
 
 #: What a plain client, /proc and signals can do. All other steps need the gates, or a server started for the purpose.
@@ -73,8 +74,8 @@ def script(verdict: Verdict, rule: Rule, contract: Contract, target: str = "", a
     reason = why_not_alone(verdict, contract)
     scenario = verdict.scenario
     if reason is not None or scenario is None:
-        command = f"gatecrash replay {rule.id} {target}".rstrip()
-        raise NotAlone(f"{rule.id} cannot be shown by a script alone: {reason}. `{command}` replays it exactly.")
+        again = command("replay", rule.id, target=target)
+        raise NotAlone(f"{rule.id} cannot be shown by a script alone: {reason}. `{again}` replays it exactly.")
     judged = _judged(scenario, protocol_of(contract))
     check = Check(verdict, scenario, contract, rule.script, judged)
     sent = [step.data for step in scenario.steps if isinstance(step, Send | SendDatagram)]
@@ -149,7 +150,7 @@ def _head(verdict: Verdict, rule: Rule, target: str) -> str:
         *([""] if said else []),
         "Start the server, then: python3 THIS_FILE PORT. Exit status 1: the fault shows; 0: it does not.",
         *(["It does not show every time: run this again."] if seen < of else []),
-        _quoted(f"Gatecrash proves it: {f'gatecrash replay {rule.id} {target}'.rstrip()}"),
+        _quoted(f"Gatecrash proves it: {command('replay', rule.id, target=target)}"),
     ]
     title = f'"""{rule.id} ({rule.level}): {_quoted(rule.title)}'
     return "\n".join(["#!/usr/bin/env python3", title, "", *lines, '"""'])

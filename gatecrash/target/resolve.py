@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
+from gatecrash import shell
 from gatecrash.config.contract_file import FILE_NAME, TargetSection, misplaced, read_contract
 from gatecrash.errors import UsageError
 from gatecrash.language import marked, say, spoken
@@ -162,7 +163,7 @@ def _no_target(path: Path) -> str:
 def _from_here(path: Path) -> str:
     """A path as it can be typed here."""
     here, path = Path.cwd().resolve(), path.resolve()
-    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+    return shell.word(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _source(path: Path, arguments: list[str]) -> Target:
@@ -217,7 +218,9 @@ def _not_found(word: str, text: str) -> str:
     path = Path(word).expanduser()
     if path.is_file():
         return say(
-            "{word} is a file here, and not a command in PATH; write ./{text} for the file.", word=word, text=text
+            "{word} is a file here, and not a command in PATH; write {text} for the file.",
+            word=word,
+            text=shell.word(f"./{text}"),
         )
     if path.exists():
         return say("{word} is neither a file nor a folder. {usage}", word=word, usage=spoken(_USAGE))
@@ -229,8 +232,8 @@ def _not_found(word: str, text: str) -> str:
             parent=parent,
             usage=spoken(_USAGE),
         )
-    near = _near(path)
-    hint = say("Did you mean {near}?", near=near) if near is not None else spoken(_USAGE)
+    near = _near(path) or _near(Path(text).expanduser())
+    hint = say("Did you mean {near}?", near=shell.word(near)) if near is not None else spoken(_USAGE)
     if "/" in word or path.suffix in SOURCE_SUFFIXES:
         return say("{word} does not exist. {hint}", word=word, hint=hint)
     return say("{word} is not a file or folder here, and not a command in PATH. {hint}", word=word, hint=hint)
