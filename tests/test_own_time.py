@@ -139,6 +139,18 @@ REAPS_SELDOM = SERVER.replace("signal.signal(signal.SIGCHLD, signal.SIG_IGN)", "
         continue
     client, _ = listener.accept()""",
 )
+#: As the virtual machine of Java does, for those who are in the kernel yet.
+LOOKS_ROUND_AND_ENDS = SERVER.replace(
+    "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+    """
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+def leave(*_):
+    for _ in range(30):
+        time.sleep(EVERY)
+    os._exit(0)
+signal.signal(signal.SIGTERM, leave)
+""",
+)
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -240,6 +252,13 @@ def test_what_a_rule_leaves_behind_is_watched_for_as_long(pool: SessionPool) -> 
     one = next(one for one in properties() if one.rule == "RESP-01")
     broken = [v.rule for v in try_property(one, target, "plain", profile("quick")) if v.outcome == "fail"]
     assert not broken
+
+
+@pytest.mark.parametrize(("every", "body"), [("0.02", "    answer(client, heard(client))"), ("0.2", SLEEPS)])
+def test_who_looks_round_thirty_times_before_it_ends_is_seen_to_end(pool: SessionPool, every: str, body: str) -> None:
+    """In real time, and in its own."""
+    found = verdict(opened(pool, body, LOOKS_ROUND_AND_ENDS.replace("EVERY", every)), "LIFE-02")
+    assert found.outcome == "pass"
 
 
 def test_whether_ticks_were_late_is_told(pool: SessionPool) -> None:

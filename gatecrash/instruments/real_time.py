@@ -24,7 +24,8 @@ _JITTER = 0.005  # seconds by which a limit may end late
 #: Seconds: a thread that sleeps for an hour in a loop, beside others that wait for something, keeps the program alive.
 _A_LONG_SLEEP = 600.0
 #: Seconds for which a server that wakes by itself is watched before somebody is blamed: the tick that comes first may
-#: hide a later one. The longest pause that servers in common use make after an error is 1 s (asyncio's accept).
+#: hide a later one, and one that is to end may look round some dozen times who has left. The longest pause that servers
+#: in common use make after an error is 1 s (asyncio's accept).
 LINGER = 2.5
 
 
@@ -101,7 +102,7 @@ class RealTime:
         ends = {task.tid: began + (task.timed or 0.0) + _JITTER for task in self._timed(start)}
         waiting = set(ends)
         shortest = min(task.timed or 0.0 for task in self._timed(start))
-        linger = min(LINGER, self.watch.patience.seconds / 2) if self.ticks.sure else 0.0
+        linger = min(LINGER, self.watch.patience.seconds / 2) if self.ticks.sure or self.to_the_end else 0.0
         lesson = _Lesson(self.ticks, start)
         while True:
             sleep(min(max(shortest / 10, _SHORTEST_NAP), _NAP))

@@ -113,7 +113,8 @@ class Waiter:
         """
         allowed = Patience(self.patience if patience is None else patience)
         within = self.horizon if patience is None else min(patience, self.horizon)
-        span = replace(self._short_span(), horizon=within, after=self.after, guess=wait_out)
+        span = replace(self._short_span() if spin is None else self._ending_span(), horizon=within)
+        span = replace(span, after=self.after, guess=wait_out)
         still = self.look(allowed, span, wait_out=wait_out, spin=spin)
         self._note_own(still, allowed.seconds)
         return still
@@ -222,6 +223,11 @@ class Waiter:
             exact=ONE_BY_ONE if sure else 0,
             spare=self.spare,
         )
+
+    def _ending_span(self) -> Span:
+        """For one that is to end: on its way out it may look round some dozen times whether others have left."""
+        span = self._short_span()
+        return replace(span, least=max(span.least, min(_WATCHED, self.horizon)), exact=ONE_BY_ONE)
 
     def nap(self, sock: socket.socket | None, events: int, milliseconds: int) -> None:
         """Sleep until the socket or a gate has something, at most `milliseconds`."""
