@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from gatecrash.instruments import procfs, syscalls, waits
+from gatecrash.instruments.housekeeping import Housekeepers
 from gatecrash.instruments.procfs import ProcessStatus, field
 from gatecrash.model.processes import ProcessEntry, Task
 
@@ -36,6 +37,7 @@ class Census:
         #: Zombies all of whose threads have ended. As long as one is listed among its parent's children nothing about
         #: it changes, and it has none itself; a server that never waits would be looked at ever longer.
         self.dead: set[int] = set()
+        self._housekeepers = Housekeepers()
 
     def live_by(self, left: Left | None) -> None:
         """From now on `left` says how long each wait has yet (instruments/clock); with None, the kernel's clocks do."""
@@ -106,6 +108,8 @@ class Census:
         if not parsed.state or len(cpu) < 2:
             return None
         name, args = self._resumed(tid, *parse_call(call))
+        own = self._housekeepers.has(pid, status)
+        limited = parsed.state in ("S", "D") and not own
         return Task(
             pid,
             tid,
@@ -116,7 +120,8 @@ class Census:
             int(cpu[0]),
             int(cpu[1]),
             parsed.pending,
-            self._limit(pid, tid, name, args, times) if parsed.state in ("S", "D") else None,
+            self._limit(pid, tid, name, args, times) if limited else None,
+            own,
         )
 
     def _resumed(self, tid: int, name: str, args: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:

@@ -62,7 +62,7 @@ class Rest:
         if len(self.tasks) != len(earlier.tasks):  # one of them became a zombie
             return False
         return all(
-            _same_wait(before, now) if now.timed is not None else earlier.runs[now.tid] == self.runs[now.tid]
+            _same_wait(before, now) if now.timed is not None else _same_runs(earlier, self, now)
             for before, now in zip(earlier.tasks, self.tasks, strict=True)
         )
 
@@ -74,8 +74,7 @@ class Rest:
         if (self.everyone, self.queues, len(self.tasks)) != (earlier.everyone, earlier.queues, len(earlier.tasks)):
             return False
         return all(
-            earlier.runs[now.tid] == self.runs[now.tid]
-            or ((now.timed is not None or now.pid == woken) and _same_call(before, now))
+            _same_runs(earlier, self, now) or ((now.timed is not None or now.pid == woken) and _same_call(before, now))
             for before, now in zip(earlier.tasks, self.tasks, strict=True)
         )
 
@@ -121,6 +120,11 @@ def look(census: Census, look_at_queues: Callable[[], Hashable]) -> Rest | None:
         if task.state != "Z":
             tasks.append(task)
     return Rest(everyone, tuple(tasks), runs, queues)
+
+
+def _same_runs(earlier: Rest, later: Rest, task: Task) -> bool:
+    """Whether it has not run in between, or what it does is nobody's affair."""
+    return task.housekeeping or earlier.runs[task.tid] == later.runs[task.tid]
 
 
 def _same_wait(before: Task, now: Task) -> bool:

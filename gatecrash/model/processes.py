@@ -12,6 +12,7 @@ class Task:
     `call` is "running" when it is in none and "?" when the kernel refuses to tell. `cpu_ns` is time on a CPU,
     `wait_ns` time spent runnable but waiting for one. `pending`: a signal that is not blocked waits to be
     taken. `timed` is the time limit of the call in seconds, None when it waits without one.
+    `housekeeping`: it is no thread of the program's, but one of the runtime below it; its time limits do not count.
     """
 
     pid: int
@@ -24,6 +25,7 @@ class Task:
     wait_ns: int
     pending: bool
     timed: float | None
+    housekeeping: bool = False
 
 
 @dataclass(frozen=True)
