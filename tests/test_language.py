@@ -363,8 +363,5 @@ def test_what_names_terms_alone_is_no_mention() -> None:
 @pytest.mark.usefixtures("korean")
 def test_values_are_written_as_their_places_say() -> None:
     assert say("{text!r} is not a number of workers; give one from 1 to 256", text="x").startswith("'x': ")
-    assert (
-        say("{still}, {share:.0%} of the time on a processor", still="a", share=0.5)
-        == "a, CPU를 50% 사용함"
-    )
+    assert say("{still}, {share:.0%} of the time on a processor", still="a", share=0.5) == "a, CPU를 50% 사용함"
     assert say("Did you mean {{port}}?") == "혹시 {port}?"
