@@ -28,8 +28,10 @@ from gatecrash.language import (
     stated,
     terms_alone,
 )
+from gatecrash.model import labels
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.contract import Contract
+from gatecrash.model.server_steps import Settle
 from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.rulebook import applicable, in_language, load
 from tests.catalogue import LANGUAGES, TEMPLATE, po_file, read, said, template, written
@@ -365,3 +367,22 @@ def test_values_are_written_as_their_places_say() -> None:
     assert say("{text!r} is not a number of workers; give one from 1 to 256", text="x").startswith("'x': ")
     assert say("{still}, {share:.0%} of the time on a processor", still="a", share=0.5) == "a, CPU를 50% 사용함"
     assert say("Did you mean {{port}}?") == "혹시 {port}?"
+
+
+@pytest.mark.usefixtures("korean")
+def test_what_a_look_is_called_is_spoken_and_a_stranger_s_label_is_not() -> None:
+    assert spoken(Settle(labels.has_left("A")).line()).endswith("(A 연결을 끊음)")
+    assert spoken(Settle(labels.ONCE).line()).endswith("(한 차례 뒤)")
+    assert spoken(Settle("{0} is what").line()).endswith("({0} is what)")
+    assert spoken(Settle("A is what").line()).endswith("(A is what)")
+
+
+def test_every_label_of_a_look_can_be_spoken() -> None:
+    named = {value for name, value in vars(labels).items() if name.isupper() and not name.startswith("_")}
+    assert len(named) > 30
+    assert named <= said_by_catalogue("ko").keys()
+    languages.use("ko")
+    try:
+        assert [one for one in named if not _HANGUL.search(spoken(labels.told(one)))] == []
+    finally:
+        languages.use("en")

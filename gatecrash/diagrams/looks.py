@@ -8,6 +8,7 @@ from gatecrash.diagrams.cast import KERNEL, SERVER, child
 from gatecrash.diagrams.labels import plain
 from gatecrash.diagrams.model import Band
 from gatecrash.language import marked, say, spoken
+from gatecrash.model import labels
 from gatecrash.model.transcript import ClientSide, Looked, Snapshot
 
 _STILL = {
@@ -25,7 +26,7 @@ _MANY = 4096  # bytes: fewer may only wait for an acknowledgement that the kerne
 def draw(canvas: Canvas, event: Looked) -> None:
     """One look: a line across, then a mark for everything that is new."""
     look, known = event.snapshot, canvas.known
-    label = f" ({event.label})" if event.label else ""
+    label = f" {spoken(labels.told(event.label))}" if event.label else ""
     canvas.rows.append(Band("look", plain(f"{_still(canvas, look)}{label}"), step=event.step))
     if known.main not in (None, look.main):
         known.live, known.zombies = set(), set()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from gatecrash.language import joined, stated
+from gatecrash.model import labels
 from gatecrash.model.steps import Step
 from gatecrash.text import duration
 
@@ -21,7 +22,7 @@ def upcoming(call: str, times: int) -> str:
 
 
 def _labelled(line: str, label: str) -> str:
-    return joined((line, f"({label})"), " ") if label else line
+    return joined((line, labels.told(label)), " ") if label else line
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Freeze(Step):
     def line(self) -> str:
         if self.who == "all":
             return stated("the server is frozen")
-        return stated("the server's {who} is frozen", who=self.who)
+        return stated("the server's {who} is frozen", who=stated(self.who))
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,7 @@ def _rests(rule: str, case: Case, looks: Sequence[Looked], expected: str) -> Rul
         seen = look.snapshot
         if seen.still == "spinning":
             got = stated("it wants a processor for {share:.0%} of the time, and nothing comes of it", share=seen.share)
-            return Finding(rule, expected, joined((got, f"({look.label})"), " "), seen.where)
+            return Finding(rule, expected, joined((got, labels.told(look.label)), " "), seen.where)
     if not looks:
         return NotExercised(stated("the server was not looked at"))
     if not all(look.snapshot.running for look in looks):

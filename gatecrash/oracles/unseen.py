@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gatecrash.language import marked, stated
+from gatecrash.model import labels
 from gatecrash.model.scenario import Connect
 from gatecrash.model.transcript import Connected, Looked, Silent, Snapshot, Transcript
 from gatecrash.model.verdicts import NotExercised
@@ -17,7 +18,7 @@ _MOVING = {
 
 def never_looked(label: str) -> NotExercised:
     """The look with this label did not come about."""
-    return NotExercised(stated("the look {label!r} did not come about", label=label))
+    return NotExercised(stated("the look {label} did not come about", label=labels.told(label)))
 
 
 def never_still(look: Snapshot) -> NotExercised:

@@ -141,7 +141,7 @@ def together(
         *said_once,
         (Freeze("parent"), []),
         *((Close(name), []) for name in "AB"),
-        looked("gone", gone),
+        looked("all have gone", gone),
         (Thaw(), []),
         *(visits("L") if last else asked("L", None)),
         looked("after", after),
