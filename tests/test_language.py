@@ -31,6 +31,7 @@ from gatecrash.language import (
 from gatecrash.model import labels
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.contract import Contract
+from gatecrash.model.prepared import Prepared
 from gatecrash.model.server_steps import Settle
 from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.rulebook import applicable, in_language, load
@@ -386,3 +387,12 @@ def test_every_label_of_a_look_can_be_spoken() -> None:
         assert [one for one in named if not _HANGUL.search(spoken(labels.told(one)))] == []
     finally:
         languages.use("en")
+
+
+@pytest.mark.usefixtures("korean")
+def test_what_was_noted_of_a_target_is_kept_in_english_and_spoken_after() -> None:
+    noted = stated("To {asked} it said {received}.", asked=stated("a GET request"), received='"x"')
+    kept = Prepared("x", Contract(), {}, notes=(noted, "of a stranger"))
+    again = Prepared.from_json(json.loads(json.dumps(kept.to_json())))
+    assert again.notes == ('To a GET request it said "x".', "of a stranger")
+    assert spoken(again.notes[0]) == 'GET 요청에 대한 응답: "x".'

@@ -17,7 +17,7 @@ from gatecrash.engine.limits import limits_of, sleeps
 from gatecrash.engine.session import Session
 from gatecrash.errors import TooSlow
 from gatecrash.instruments import clock
-from gatecrash.language import say
+from gatecrash.language import stated
 from gatecrash.model.contract import Contract, Protocol
 from gatecrash.model.launch import Launch
 from gatecrash.model.scenario import (
@@ -57,7 +57,7 @@ def _ask(session: Session, found: Discovery, source_text: str) -> None:
         _all_else(session, found, source_text)
     except TooSlow:
         found.notes.append(
-            say(
+            stated(
                 "It took more than {seconds:g} s to answer what it was asked: not all is known of it.", seconds=_SECONDS
             )
         )
@@ -81,7 +81,7 @@ def _time(session: Session, found: Discovery) -> None:
     refused = session.real_because or clock.available()
     if session.saw_limits and refused is not None:
         found.notes.append(
-            say("It sleeps, or waits with time limits of its own, and they pass in real time: {why}.", why=refused)
+            stated("It sleeps, or waits with time limits of its own, and they pass in real time: {why}.", why=refused)
         )
 
 
@@ -97,7 +97,7 @@ def _listening(session: Session, found: Discovery) -> None:
     found.address = server.bound
     if session.seconds_to_listen >= _SLOW_START:
         found.notes.append(
-            say(
+            stated(
                 "It took {seconds:.1f} s from its start until it listened, and it is started again for many rules: "
                 "a run takes longer by that.",
                 seconds=session.seconds_to_listen,
@@ -109,7 +109,7 @@ def _listening(session: Session, found: Discovery) -> None:
     if len(found.ports) > 1:
         others = ", ".join(str(p) for p in found.ports if p != port)
         found.notes.append(
-            say(
+            stated(
                 "It listens on more than one port; {port} is judged, not {others} (a contract can say which).",
                 port=port,
                 others=others,
@@ -123,20 +123,22 @@ def _listening(session: Session, found: Discovery) -> None:
     placed = session.remote or any("{port}" in word for word in session.launches["plain"].argv)
     if not takes_port and port != swapped and _chooses_port(session, found):
         found.notes.append(
-            say("It listens on another port at each start: it is taken to let the system choose one (port 0).")
+            stated("It listens on another port at each start: it is taken to let the system choose one (port 0).")
         )
         learn(session, found, chooses_port=True)
     elif not takes_port and port != swapped:
         told = (
-            say("It was told port {asked} and listens", asked=session.asked)
+            stated("It was told port {asked} and listens", asked=session.asked)
             if placed
-            else say("Its command has no {{port}}, and it listens")
+            else stated("Its command has no {{port}}, and it listens")
         )
-        found.notes.append(say("{told} on {port}: the port is taken to be fixed in the program.", told=told, port=port))
+        found.notes.append(
+            stated("{told} on {port}: the port is taken to be fixed in the program.", told=told, port=port)
+        )
         learn(session, found, port=port)
     elif not placed and session.contract.port is None:
         found.notes.append(
-            say(
+            stated(
                 "Its command has no {{port}}, and it listens on the {port} that PORT in its environment says.",
                 port=port,
             )
@@ -154,7 +156,7 @@ def _in_the_background(session: Session, found: Discovery) -> None:
     background = background_of(session)
     if background == "before":
         found.notes.append(
-            say("It goes into the background before it asks for its port: it has nobody to tell that it got none.")
+            stated("It goes into the background before it asks for its port: it has nobody to tell that it got none.")
         )
     learn(session, found, background=background)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatecrash.engine.discovered import Discovery, learn
 from gatecrash.engine.session import Session
-from gatecrash.language import say, spoken
+from gatecrash.language import stated
 from gatecrash.model.scenario import (
     Connect,
     Receive,
@@ -42,27 +42,27 @@ def _answer(found: Discovery, asked: str, played: Transcript) -> http.Answer | N
 
 def _how_little(asked: str, played: Transcript, answer: http.Answer | None) -> str:
     received, ended = played.received("A"), played.server_ended
-    then = _then(played) if ended is None else spoken(ended.line())
+    then = _then(played) if ended is None else ended.line()
     if not received:
-        return say("{asked} got no answer ({then}).", asked=asked, then=then)
+        return stated("{asked} got no answer ({then}).", asked=asked, then=then)
     size = size_of(received)
     if answer is None:
-        return say("{asked} got {size} that are no answer in HTTP ({then}).", asked=asked, size=size, then=then)
-    return say("{asked} got only a part of an answer, {size} ({then}).", asked=asked, size=size, then=then)
+        return stated("{asked} got {size} that are no answer in HTTP ({then}).", asked=asked, size=size, then=then)
+    return stated("{asked} got only a part of an answer, {size} ({then}).", asked=asked, size=size, then=then)
 
 
 def _then(played: Transcript) -> str:
     """What became of A's connection when no more came."""
     if not played.connected("A"):
-        return say("it could not connect")
+        return stated("it could not connect")
     end, silence = played.end("A"), played.silence("A")
     if end is not None:
-        return say("the connection was closed") if end == "FIN" else say("the connection was reset")
+        return stated("the connection was closed") if end == "FIN" else stated("the connection was reset")
     if silence is not None and silence.proven:
-        return say("the connection stays open, and the server waits for something that does not come")
+        return stated("the connection stays open, and the server waits for something that does not come")
     if silence is not None and silence.still == "spinning":
-        return say("the connection stays open, and the server uses a processor and gets no further")
-    return say("the connection stays open, and nothing came for as long as it was waited for")
+        return stated("the connection stays open, and the server uses a processor and gets no further")
+    return stated("the connection stays open, and nothing came for as long as it was waited for")
 
 
 def ask_http(session: Session, found: Discovery) -> None:
@@ -122,6 +122,6 @@ def _promised(answer: http.Answer) -> int:
 def _takes_post(session: Session, found: Discovery, path: str) -> bool:
     asks = (Connect("A"), Send("A", post_request(path), until_read=False), Receive("A"))
     transcript = session.play(scenario(asks, Settle("after", within=_SOON)))
-    asked = say("POST {path} with a short body", path=path)
+    asked = stated("POST {path} with a short body", path=path)
     answer = _answer(found, asked, transcript)
     return answer is not None and 200 <= answer.status < 300

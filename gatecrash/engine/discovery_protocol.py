@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 
 from gatecrash.engine.discovered import Discovery, learn
 from gatecrash.engine.session import Session
-from gatecrash.language import say, spoken
+from gatecrash.language import joined, stated
 from gatecrash.model.contract import Protocol
 from gatecrash.model.scenario import (
     Connect,
@@ -42,7 +42,7 @@ def ask_protocol(session: Session, found: Discovery, source_text: str) -> None:
         protocol = ask(session, found)
     if protocol is None and server.datagram and not any(word in source_text for word in _SENDS_DATAGRAMS):
         found.notes.append(
-            say("It took a datagram and answered nothing, nor does its source: the rules of an echo do not apply.")
+            stated("It took a datagram and answered nothing, nor does its source: the rules of an echo do not apply.")
         )
         learn(session, found, protocol="udp", echo="other")
         return
@@ -50,16 +50,16 @@ def ask_protocol(session: Session, found: Discovery, source_text: str) -> None:
         protocol = _guess(source_text, server)
         if protocol == "none":
             found.notes.append(
-                say(
+                stated(
                     "It let a client connect and answered nothing, and its source names no protocol: the rules of an "
                     "answer's content do not apply. If it is to answer, write protocol under [contract]."
                 )
             )
             learn(session, found, protocol=protocol, silence="seen")
             return
-        nothing = say("took a datagram and") if server.datagram else say("let a client connect and")
+        nothing = stated("took a datagram and") if server.datagram else stated("let a client connect and")
         found.notes.append(
-            say(
+            stated(
                 "It {nothing} answered nothing; it is judged as the {spoken} server it is taken for.",
                 nothing=nothing,
                 spoken=_SPOKEN[protocol],
@@ -67,7 +67,7 @@ def ask_protocol(session: Session, found: Discovery, source_text: str) -> None:
         )
     elif protocol == "none":
         found.notes.append(
-            say("What it says is neither HTTP nor an echo: the rules of an answer's content do not apply.")
+            stated("What it says is neither HTTP nor an echo: the rules of an answer's content do not apply.")
         )
     learn(session, found, protocol=protocol)
 
@@ -87,9 +87,9 @@ def _guess(source_text: str, server: Server) -> Protocol:
 def _udp_protocol(session: Session, found: Discovery) -> Protocol | None:
     came = session.play(scenario(SendDatagram("A", _LINE), ReceiveDatagrams("A"))).datagrams("A")
     if came and not _alike(_LINE, came[0]):
-        told = say("To a line of text it said {received}.", received=shown(came[0]))
-        found.notes.append(told + _hint(_LINE, came[0]))
-        found.notes.append(say("What it answers is no echo: the rules of a datagram echo do not apply."))
+        told = stated("To a line of text it said {received}.", received=shown(came[0]))
+        found.notes.append(joined((told, _hint(_LINE, came[0])), ""))
+        found.notes.append(stated("What it answers is no echo: the rules of a datagram echo do not apply."))
         learn(session, found, echo="other")
     return "udp" if came else None
 
@@ -125,11 +125,12 @@ def _spoken(session: Session, scenario: Scenario, received: bytes, found: Discov
 def _said(sent: bytes, received: bytes, alone: bytes) -> str:
     """What it said; to the first client of a fresh server, as others may have heard of one another's departures."""
     if not alone:
-        return say(
+        return stated(
             "It said nothing to its first client; {received} came when others had been there.", received=shown(received)
         )
-    asked = say("a GET request") if sent.startswith(b"GET ") else spoken(size_of(sent))
-    return say("To {asked} it said {received}.", asked=asked, received=shown(alone)) + _hint(sent, alone)
+    asked = stated("a GET request") if sent.startswith(b"GET ") else size_of(sent)
+    told = stated("To {asked} it said {received}.", asked=asked, received=shown(alone))
+    return joined((told, _hint(sent, alone)), "")
 
 
 def _waits_for_words(session: Session, found: Discovery) -> bool:
@@ -140,7 +141,9 @@ def _waits_for_words(session: Session, found: Discovery) -> bool:
     before, asked = played.look("before"), played.look("asked")
     if before is None or asked is None or _reads_its_input(before) or not _reads_its_input(asked):
         return False
-    found.notes.append(say("It waits for words on its standard input before it answers: empty lines are typed for it."))
+    found.notes.append(
+        stated("It waits for words on its standard input before it answers: empty lines are typed for it.")
+    )
     learn(session, found, waits_for_words=True)
     session.drop()
     return True
@@ -155,7 +158,9 @@ def _hint(sent: bytes, received: bytes) -> str:
     """What to write where a course asks for an echo in upper case."""
     if not _in_another_case(sent, received):
         return ""
-    return " " + say('If your course asks for an echo in upper case, write echo = "upper" under [contract].')
+    return joined(
+        ("", stated('If your course asks for an echo in upper case, write echo = "upper" under [contract].')), " "
+    )
 
 
 def _behind_other_words(sent: bytes, received: bytes) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gatecrash.language import Sentence
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
 
@@ -39,6 +40,7 @@ class Prepared:
             **{key: value for key, value in self.__dict__.items() if key not in ("contract", "launches")},
             "contract": self.contract.to_json(),
             "launches": launches,
+            "notes": [note.to_json() if isinstance(note, Sentence) else note for note in self.notes],
         }
 
     @classmethod
@@ -48,7 +50,8 @@ class Prepared:
             name: Launch(tuple(one["argv"]), Path(one["cwd"]), one["env"], _address(one["address"]))
             for name, one in row["launches"].items()
         }
-        tuples = {key: tuple(row[key]) for key in ("how_built", "notes")}
+        notes = tuple(Sentence.from_json(note) if isinstance(note, list) else note for note in row["notes"])
+        tuples = {"how_built": tuple(row["how_built"]), "notes": notes}
         return cls(**{**row, **tuples, "contract": Contract.from_json(row["contract"]), "launches": launches})
 
 

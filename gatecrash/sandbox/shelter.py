@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from gatecrash.language import say
+from gatecrash.language import say, stated
 from gatecrash.model.launch import Launch
 from gatecrash.sandbox.arena import Arena
 
@@ -76,8 +76,10 @@ def _copied(folder: Path, room: Path) -> tuple[FolderCopy | None, str]:
     except OSError as error:
         shutil.rmtree(place, ignore_errors=True)
         why = error.strerror or str(error)
-        return None, say("It runs in {folder} itself, and what it writes there stays: {why}.", folder=folder, why=why)
-    return copy, say("It runs in a copy of {folder}: what it writes there is thrown away.", folder=folder)
+        return None, stated(
+            "It runs in {folder} itself, and what it writes there stays: {why}.", folder=folder, why=why
+        )
+    return copy, stated("It runs in a copy of {folder}: what it writes there is thrown away.", folder=folder)
 
 
 def _folders(launches: Iterable[Launch]) -> set[Path]:
