@@ -135,6 +135,8 @@ class _Shown:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._live is None and self._progress.begun:
+            self._console.print()
         self._end()
 
     def hear(self, event: RunEvent) -> None:

@@ -39,6 +39,11 @@ class Progress:
                 self._verdicts += event.verdicts
 
     @property
+    def begun(self) -> bool:
+        """Whether a rule was judged."""
+        return bool(self._done)
+
+    @property
     def verdicts(self) -> dict[str, Verdict]:
         """What is known by now."""
         return merge(self._verdicts)
