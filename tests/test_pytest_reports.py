@@ -31,6 +31,13 @@ def test_workers_verdicts_are_gathered_and_a_strict_run_wants_the_baseline_to_sh
     assert "known failure (baseline): legacy" in (tmp_path / "run.xml").read_text()
 
 
+def test_the_last_lines_name_what_to_mend_first(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, f"--target={FAULTY}", *QUICKLY, "-n2")
+    said = done.stdout[done.stdout.index("Mend first: FORK-02  Finished children are reaped") :].splitlines()
+    assert said[1].startswith("  ")
+    assert said[2] == f"  gatecrash check {FAULTY} --only FORK-02"
+
+
 def test_a_target_that_does_not_build_is_an_error_in_the_report(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("def :\n")
     report = "--gatecrash-report=json=run.json"

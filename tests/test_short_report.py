@@ -106,6 +106,13 @@ def test_a_log_says_of_each_what_is_needed_to_mend_it() -> None:
     assert "FORK-03  MUST  Children that finish together are all reaped (it builds on FORK-02)" in said
 
 
+def test_a_further_run_is_given_the_options_that_it_needs() -> None:
+    *_, command = short.first_lines(to_mend(MANY), "a b.c", "check", ("--contract", "x.toml"))
+    assert command == "  gatecrash check 'a b.c' --contract x.toml --only FORK-02"
+    *_, command = short.first_lines(to_mend(MANY), "", "show", ("--contract", "x.toml"))
+    assert command == "  gatecrash show FORK-02"
+
+
 def test_nothing_broken_adds_nothing() -> None:
     assert told(record_of(Verdict("ACC-01", "pass")), terminal_of=120).count("\n") == 1
 

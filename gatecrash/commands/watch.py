@@ -87,7 +87,7 @@ def _rounds(request: RunRequest, changes: Changes, console: Console) -> None:
             _tell(console, record, number)
             if before is not None:
                 _since(console, before, record)
-            short.first_again(console, to_mend(record), shlex.quote(request.named))
+            short.first_again(console, to_mend(record), request.named)
             before = record
         names = changes.wait()
         console.print(terminal.plain(say("saved: {names}", names=", ".join(names)), "dim"))

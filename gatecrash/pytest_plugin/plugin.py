@@ -35,6 +35,7 @@ from gatecrash.pytest_plugin.reports import PROPERTY, TOLD, Gatherer
 from gatecrash.reports import formats
 from gatecrash.results.baseline import Baseline
 from gatecrash.results.baseline_file import read_baseline
+from gatecrash.results.folding import folded_lines
 from gatecrash.rulebook import Rule, load
 from gatecrash.sandbox.parent_death import die_with_parent
 from gatecrash.text import safe_text
@@ -325,7 +326,7 @@ def _not_observed(item: pytest.Item) -> str | None:
 def _told(rule: Rule, broken: RuleBroken) -> str:
     finding = broken.finding
     lines = [f"{rule.id} {rule.level}: {spoken(rule.title)}"]
-    lines += (f"{number:2}. {spoken(step.line())}" for number, step in enumerate(broken.scenario.steps, 1))
+    lines += (f"{number:2}. {spoken(line)}" for number, line in folded_lines(broken.scenario.steps))
     lines += [say("expected: {expected}", expected=finding.expected), say("got:      {got}", got=finding.got)]
     lines += map(spoken, finding.lines)
     return safe_text("\n".join(lines))

@@ -14,9 +14,11 @@ from gatecrash.engine.references import build_of
 from gatecrash.engine.run import Run, lost
 from gatecrash.errors import GatecrashError
 from gatecrash.model.verdicts import Verdict
+from gatecrash.reports import short
 from gatecrash.reports.formats import Report
 from gatecrash.results import exit_codes
 from gatecrash.results.baseline import Baseline
+from gatecrash.results.mending import ToMend, to_mend
 from gatecrash.results.record import RunRecord, judgements
 from gatecrash.text import safe_text
 
@@ -37,6 +39,7 @@ class Gatherer:
         self.reports = reports
         self._verdicts: list[Verdict] = []
         self._heard = False
+        self._to_mend: tuple[ToMend, ...] = ()
 
     def hear(self, event: RunEvent) -> None:
         """Take one event in."""
@@ -69,6 +72,7 @@ class Gatherer:
         if not self._heard:
             return
         record = self.record(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+        self._to_mend = to_mend(record)
         for report in self.reports:
             report.write(record)
         code = exit_codes.of_tests(exitstatus, record, strict=self.run.request.strict)
@@ -76,11 +80,13 @@ class Gatherer:
             session.exitstatus = code
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Name what holds again, and where the reports are."""
+        """Name what holds again, where the reports are, and what to mend first."""
         for rule in self._fixed():
             terminalreporter.write_line(f"{rule} holds again: remove it from the baseline")
         for report in self.reports:
             terminalreporter.write_line(safe_text(f"{report.format} report: {report.path}"))
+        for line in short.first_lines(self._to_mend, self.run.request.named, "check"):
+            terminalreporter.write_line(line)
 
     def record(self, *, interrupted: bool) -> RunRecord:
         """The record of what was heard, as `gatecrash check` makes it."""

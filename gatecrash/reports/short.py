@@ -19,6 +19,7 @@ from gatecrash.reports.terminal import column, hanging, plain
 from gatecrash.results.mending import Consequence, ToMend
 from gatecrash.results.record import JudgedRule
 from gatecrash.shell import command
+from gatecrash.text import safe_text
 
 _LEAST_ROOM = 36  # columns for a title beside a command
 _MOST_EVIDENCE = 3
@@ -64,19 +65,30 @@ def hidden(count: int) -> Text:
     return Text(one if count == 1 else say("{count} more rules can be seen when it is mended.", count=count))
 
 
+def first_lines(to_mend: Sequence[ToMend], target: str, verb: str, options: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """What is broken, the one sentence, and the command; nothing where nothing is broken."""
+    if not to_mend:
+        return ()
+    rule, verdict = to_mend[0].rule, to_mend[0].judgement.verdict
+    got = verdict.reason if verdict.finding is None else verdict.finding.got
+    named = say("Mend first: {rule}", rule=rule.id)
+    return (
+        f"{named}  {spoken(rule.title)}",
+        f"  {safe_text(spoken(got))}",
+        f"  {_command(verb, rule.id, target, options)}",
+    )
+
+
 def first_again(console: Console, to_mend: Sequence[ToMend], target: str, options: tuple[str, ...] = ()) -> None:
     """The last three lines: what is broken, the one sentence, and the command."""
-    if not to_mend:
+    lines = first_lines(to_mend, target, "show" if console.is_terminal else "check", options)
+    if not lines:
         return
-    rule, verdict = to_mend[0].rule, to_mend[0].judgement.verdict
-    named = say("Mend first: {rule}", rule=rule.id)
+    named, got, again = lines
     console.print()
-    hanging(console, Text.assemble((named, "bold red"), "  ", plain(spoken(rule.title), "bold")), 2)
-    got = verdict.reason if verdict.finding is None else verdict.finding.got
-    hanging(console, Text.assemble("  ", plain(got)), 2)
-    console.print(
-        Text.assemble("  ", (_command("show" if console.is_terminal else "check", rule.id, target, options), "cyan"))
-    )
+    hanging(console, Text(named, "bold red"), 2)
+    hanging(console, Text(got), 2)
+    console.print(Text(again, "cyan"))
 
 
 class _Teller:
