@@ -25,6 +25,8 @@ from gatecrash.language import say
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
 from gatecrash.model.prepared import Prepared
+from gatecrash.rulebook import load
+from gatecrash.target.program_text import mentions
 from gatecrash.target.sanitizers import sanitizer_environment
 
 _MOST_SITES = 2
@@ -197,7 +199,7 @@ def _plain(target: Target, folder: Path) -> tuple[Launch, str]:
 def _prepared(target: Target, found: Discovery, launches: Mapping[str, Launch], how: tuple[str, ...]) -> Prepared:
     return Prepared(
         name=target.name,
-        contract=found.contract,
+        contract=replace(found.contract, mentions=mentions(target, load().asked_of_source)),
         launches=launches,
         how_built=how,
         notes=tuple(found.notes),

@@ -114,6 +114,8 @@ class Contract:
     handles_signals: bool = False  # the parent has handlers installed (SigCgt)
     waits_for_words: bool = False  # it reads its standard input before it answers: empty lines are typed for it
     source: Literal["c", "python", "other"] = "other"
+    #: The names and pieces of code the rulebook asks for that the program uses; None: nobody has read it.
+    mentions: tuple[str, ...] | None = None
     http: HttpPromises = HttpPromises()
     echo: EchoPromises = EchoPromises()
     datagram: DatagramPromises = DatagramPromises()
@@ -158,9 +160,17 @@ class Contract:
                 if one.name in _PARTS
                 else {one.name: value}
             )
-        return {**row, "written": sorted(self.written)}
+        mentions = None if self.mentions is None else list(self.mentions)
+        return {**row, "mentions": mentions, "written": sorted(self.written)}
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Contract:
         """The contract that `to_json` wrote."""
-        return cls.of(**{**row, "written": frozenset(row["written"])})
+        mentions = row.get("mentions")
+        return cls.of(
+            **{
+                **row,
+                "written": frozenset(row["written"]),
+                "mentions": None if mentions is None else tuple(mentions),
+            }
+        )

@@ -20,9 +20,11 @@ from gatecrash.player.client import DatagramClient, StreamClient
 from gatecrash.player.waiting import Waiter, name_of
 from gatecrash.target.interface import Server
 from gatecrash.target.sanitizers import new_reports
+from gatecrash.text import decoded
 
 _FATAL = frozenset({4, 6, 7, 8, 11, 13, 31})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV SIGPIPE SIGSYS
 _DYING = 1.0  # seconds: what is about to end, or a sanitizer that writes its report, is given no longer
+_MOST_PRINTED = 4000  # bytes of what it prints that are kept
 _NAP = 0.05  # seconds: a process that sleeps no longer than this is waited for, it may report when it wakes
 
 
@@ -34,6 +36,8 @@ class Observer:
         self.streams = streams
         self.waiter = waiter
         self.output = ""
+        self._printing = server.process
+        self._printed_before = server.process.output().total
         self.crashed: dict[int, int] = {}
         self._dropped_before = self._dropped()
         #: What was started has ended already, and the server lives on: a daemon.
@@ -118,10 +122,19 @@ class Observer:
         status = self.server.exit_status(_DYING)
         if status is not None and not self.server.running():
             output = self.server.process.output()
-            self.output = output.text[-4000:]
+            self.output = output.text[-_MOST_PRINTED:]
             overrun = self.server.process.overrun()
             events.append(ServerEnded(step, status, self.output, overrun, self._in_background))
+        else:
+            self.output = self._printed_since()
         return events
+
+    def _printed_since(self) -> str:
+        """What a server that lives has printed while this scenario was played; all of it if it was started in it."""
+        printed = self.server.process.output()
+        before = self._printed_before if self.server.process is self._printing else 0
+        new = min(printed.total - before, _MOST_PRINTED)
+        return decoded((printed.head + printed.tail)[-new:]) if new > 0 else ""
 
     @property
     def _sanitized(self) -> bool:

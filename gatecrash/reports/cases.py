@@ -12,6 +12,7 @@ from typing import Literal
 
 from gatecrash.reports.differing import side_by_side
 from gatecrash.reports.words import confirmed
+from gatecrash.results.advice import fitting
 from gatecrash.results.folding import folded_lines
 from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import Rule
@@ -132,8 +133,9 @@ def _details(record: RunRecord, judgement: JudgedRule) -> str:
             "the smallest client that shows it:",
             *(f"{number:2}. {line}" for number, line in folded_lines(verdict.scenario.steps)),
         ]
-    if rule.mistakes:
-        lines += ["", f"the usual mistake: {rule.likeliest(verdict.seen)[0].text.strip()}"]
+    lines += [
+        f"\nthe usual mistake: {one.text.strip()}" for one in fitting(rule, verdict, record.prepared.contract)[:1]
+    ]
     if again := confirmed(verdict):
         lines += ["", f"replayed on fresh servers: {again}"]
     lines += ["", f"see it again: {command('replay', rule.id, target=record.named)}"]

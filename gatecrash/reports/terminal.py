@@ -19,6 +19,7 @@ from gatecrash.model.prepared import Prepared
 from gatecrash.reports import words
 from gatecrash.reports.differing import side_by_side
 from gatecrash.results import exit_codes
+from gatecrash.results.advice import fitting
 from gatecrash.results.exit_codes import ExitCode
 from gatecrash.results.folding import folded_lines
 from gatecrash.results.record import JudgedRule, RunRecord
@@ -203,8 +204,8 @@ def evidence(console: Console, lines: Iterable[str]) -> None:
 
 
 def usual_mistake(console: Console, judgement: JudgedRule, contract: Contract, *, code: bool = True) -> None:
-    """The mistake that is the likeliest by what was seen, and what to write instead."""
-    for mistake in judgement.rule.likeliest(judgement.verdict.seen)[:1]:
+    """The likeliest of the mistakes that fit what was seen, and what to write instead; often there is none."""
+    for mistake in fitting(judgement.rule, judgement.verdict, contract)[:1]:
         if code:
             console.print()
         hanging(console, Text.assemble((say("The usual mistake: "), "bold"), prose(mistake.text).strip()), 0)

@@ -15,19 +15,23 @@ from gatecrash.language import did_you_mean, say
 from gatecrash.model.contract import Contract
 from gatecrash.rulebook.applies import NEEDS, Applies, applicable
 from gatecrash.rulebook.entry import Area, Level, Mistake, Rule, in_language, prose, read_area
+from gatecrash.rulebook.evidence import Condition, Seen, asked_of_source, mentioned
 
 __all__ = [
     "AREAS",
     "NEEDS",
     "Applies",
     "Area",
+    "Condition",
     "Level",
     "Mistake",
     "Rule",
     "Rulebook",
+    "Seen",
     "applicable",
     "in_language",
     "load",
+    "mentioned",
     "prose",
 ]
 
@@ -75,6 +79,11 @@ class Rulebook:
         chosen = self._named(only) if only else set(self._by_id)
         chosen -= self._named(skip)
         return tuple(rule for rule in self.rules if rule.id in chosen)
+
+    @property
+    def asked_of_source(self) -> frozenset[str]:
+        """What the conditions of the mistakes look for in a program's source."""
+        return asked_of_source(condition for rule in self.rules for one in rule.mistakes for condition in one.when)
 
     @property
     def overrun(self) -> str:

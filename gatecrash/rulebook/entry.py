@@ -9,6 +9,7 @@ from gatecrash.errors import EngineFault
 from gatecrash.language import spoken, terms_alone
 from gatecrash.model.contract import MODELS, PROTOCOLS
 from gatecrash.rulebook.applies import NEEDS, PROTOCOL_GROUPS, Applies
+from gatecrash.rulebook.evidence import ALWAYS, Condition, Seen, fits
 
 Level = Literal["MUST", "SHOULD", "MAY"]
 #: The fields that are prose, and are also in other languages.
@@ -35,12 +36,15 @@ PREFIXES = {
 
 @dataclass(frozen=True)
 class Mistake:
-    """A usual way to break the rule, and what to write instead. `signs`: words in a finding that point to this one."""
+    """A usual way to break the rule, and what to write instead.
+
+    `when`: what must have been seen for it to be what went wrong; none where it is behind every way to break the rule.
+    """
 
     text: str
     c: str | None = None
     python: str | None = None
-    signs: tuple[str, ...] = ()
+    when: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,10 @@ class Rule:
     measure: Measure | None = None
     leaks_after: tuple[str, ...] = ()
 
-    def likeliest(self, seen: str) -> tuple[Mistake, ...]:
-        """The mistakes, those first whose signs are in what was seen of the server."""
-        return tuple(sorted(self.mistakes, key=lambda one: not any(sign in seen for sign in one.signs)))
+    def fitting(self, seen: Seen) -> tuple[Mistake, ...]:
+        """The mistakes that fit what was seen of the server, those first that only fit some; often there is none."""
+        found = (one for one in self.mistakes if fits(one.when, seen))
+        return tuple(sorted(found, key=lambda one: not one.when))
 
 
 @dataclass(frozen=True)
@@ -212,9 +217,22 @@ def _protocols(row: dict[str, Any], where: str) -> tuple[str, ...]:
 
 def _mistake(row: dict[str, Any], where: str) -> Mistake:
     where = f"{where}, mistakes"
-    _only(row, {"text", "c", "python", "signs"}, where)
+    _only(row, {"text", "c", "python", "when"}, where)
     code = {key: _text(row, key, where) for key in ("c", "python") if key in row}
-    return Mistake(_text(row, "text", where), code.get("c"), code.get("python"), _words(row, "signs", where))
+    return Mistake(_text(row, "text", where), code.get("c"), code.get("python"), _when(row, where))
+
+
+def _when(row: dict[str, Any], where: str) -> tuple[Condition, ...]:
+    """The conditions. There has to be one, if only "always": whoever adds a mistake decides when it is told."""
+    words = _words(row, "when", where)
+    if words == (ALWAYS,):
+        return ()
+    if not words:
+        raise EngineFault(f"{where}: when is missing; it lists conditions (rulebook/evidence.py), or is [{ALWAYS!r}].")
+    try:
+        return tuple(map(Condition.parse, words))
+    except ValueError as error:
+        raise EngineFault(f"{where}: a condition of when {error}.") from None
 
 
 def _only(row: dict[str, Any], known: set[str], where: str) -> None:

@@ -1,0 +1,221 @@
+"""The usual mistake that a report tells is one that the evidence fits; where none fits, there is none."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from gatecrash.model.blocked import BlockedTask
+from gatecrash.model.complaints import assertion, complaints, errors, exceptions
+from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Scenario
+from gatecrash.model.transcript import CrashedProcess, Event, ServerEnded, Transcript
+from gatecrash.model.verdicts import Difference, Finding, Verdict
+from gatecrash.results.advice import fitting
+from gatecrash.rulebook import Condition, Rule, Seen, load, mentioned
+
+RULES = load().rules
+FAULTY = Path(__file__).parents[1] / "servers" / "faulty"
+CATALOGUE = Path(__file__).parents[1] / "gatecrash" / "locale" / "gatecrash.pot"
+#: What others say in findings: the sanitizers, and the kernel of its calls.
+OF_OTHERS = re.compile(
+    r"overflow|shift|division|param|stpcpy|out of bounds|misaligned|str|mem|printf|puts|ato|free|scanf|underflows|wait"
+)
+
+
+# -- conditions ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("condition", "seen", "holds"),
+    [
+        ("language c", Seen(language="c"), True),
+        ("language c | python", Seen(language="other"), False),
+        ("blocked in epoll | poll", Seen(blocked=frozenset({"epoll_pwait"})), True),
+        ("blocked in accept", Seen(blocked=frozenset({"futex"})), False),
+        ("not blocked in accept", Seen(blocked=frozenset({"futex"})), True),
+        ("uses strlen", Seen(mentions=frozenset({"strlen"})), True),
+        ("uses strlen", Seen(mentions=None), False),
+        ("lacks wait | waitpid", Seen(mentions=frozenset({"waitpid"})), False),
+        ("lacks wait | waitpid", Seen(mentions=frozenset()), True),
+        ("lacks wait", Seen(mentions=None), False),
+        ("ended exit", Seen(ended="exit error"), True),
+        ("ended exit 0", Seen(ended="exit error"), False),
+        ("signal SIGPIPE", Seen(signals=frozenset({"SIGSEGV"})), False),
+        ("exception any", Seen(exceptions=frozenset({"KeyError"})), True),
+        ("exception any", Seen(), False),
+        ("error EINVAL", Seen(errors=frozenset({"EINVAL"})), True),
+    ],
+)
+def test_a_condition_holds_of_what_was_seen(condition: str, seen: Seen, holds: bool) -> None:
+    assert Condition.parse(condition).holds(seen) is holds
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("weather fine", "begins with no known kind"),
+        ("always", "begins with no known kind"),
+        ("language rust", "says language 'rust'; allowed are c, python, other"),
+        ("signal SIGNONE", "says signal 'SIGNONE'"),
+        ("blocked in bed", "says blocked in 'bed'"),
+        ("uses two words", "says uses 'two words'"),
+    ],
+)
+def test_a_condition_that_says_nothing_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Condition.parse(text)
+
+
+def test_a_name_is_looked_for_outside_of_comments_and_strings() -> None:
+    source = '// strlen\n/* sizeof */ puts("waitpid"); setsockopt(fd, SO_REUSEADDR | SO_REUSEPORT);'
+    wanted = {"strlen", "sizeof", "waitpid", "puts", "SO_REUSEADDR|SO_REUSEPORT", "setsock"}
+    assert mentioned(source, "c", wanted) == {"puts", "SO_REUSEADDR|SO_REUSEPORT"}
+    script = '"""os.fork"""\nimport http.server\nsignal.signal(1, 2)  # wait\n'
+    assert mentioned(script, "python", {"fork", "http.server", "signal.signal", "wait"}) == {
+        "http.server",
+        "signal.signal",
+    }
+
+
+def test_words_of_a_finding_that_a_condition_asks_for_are_words_that_are_said() -> None:
+    said = CATALOGUE.read_text(encoding="utf-8").replace('"\n"', "").replace('\\"', '"')
+    asked = {
+        value
+        for rule in RULES
+        for mistake in rule.mistakes
+        for one in mistake.when
+        if one.kind in ("said", "expected")
+        for value in one.values
+    }
+    template = re.sub(r"\{[^}]*\}|[0-9]+(\.[0-9]+)*", "0", said)
+    written = {words: re.sub(r"[0-9]+(\.[0-9]+)*", "0", words) for words in asked}
+    unknown = {words for words, sought in written.items() if sought not in template and not OF_OTHERS.search(words)}
+    assert unknown == set()
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_what_a_planted_mistake_is_written_in_contradicts_no_advice_on_it(rule: Rule) -> None:
+    """One of the faulty servers of each rule has a source that one of its mistakes may be about."""
+    paths = [path for name in rule.faulty if (path := FAULTY / name).is_file()]
+    assert any(map(partial(may_be_about, rule), paths)) or not paths
+
+
+def may_be_about(rule: Rule, path: Path) -> bool:
+    language = "python" if path.suffix == ".py" else "c"
+    uses = mentioned(path.read_text(encoding="utf-8"), language, load().asked_of_source)
+    seen = Seen(language=language, mentions=uses)
+    fixed = [[one for one in m.when if one.kind in ("language", "uses", "lacks")] for m in rule.mistakes]
+    return any(all(one.holds(seen) for one in some) for some in fixed)
+
+
+# -- what a program says of its troubles -----------------------------------------------------------------------------
+
+PYTHON = """\
+Traceback (most recent call last):
+  File "server.py", line 9, in <module>
+    text = data.decode()
+UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte
+"""
+JAVA = """\
+Exception in thread "main" java.net.SocketException: Broken pipe
+\tat java.base/sun.nio.ch.SocketDispatcher.write0(Native Method)
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "names"),
+    [
+        (PYTHON, ("UnicodeDecodeError",)),
+        (JAVA, ("SocketException",)),
+        ("node:events:497\nError: write EPIPE\n    at afterWriteDispatched (node:internal)\n", ("Error",)),
+        ("terminate called after throwing an instance of 'std::out_of_range'\n", ("out_of_range",)),
+        ("listening on 127.0.0.1:8080\nGET / 200\n", ()),
+        ("Served: 3\nWarning: slow\n", ()),
+    ],
+)
+def test_exceptions_are_known_by_their_tracebacks(output: str, names: tuple[str, ...]) -> None:
+    assert exceptions(output) == names
+
+
+def test_an_error_of_a_call_is_known_by_its_words() -> None:
+    assert errors("sendto: Invalid argument\n") == {"EINVAL"}
+    assert errors("OSError: [Errno 98] Address already in use\n") == {"EADDRINUSE"}
+    assert errors("GET / HTTP/1.1: ok\n") == frozenset()
+    assert complaints("hello\nsendto: Invalid argument\nhello\nsendto: Invalid argument\n") == (
+        "sendto: Invalid argument",
+    )
+
+
+def test_an_assertion_is_known_by_its_words() -> None:
+    said = "server: server.c:12: serve: Assertion `n > 0' failed."
+    assert assertion(f"listening\n{said}\n") == said
+    assert assertion("listening\n") == ""
+
+
+# -- what is told ----------------------------------------------------------------------------------------------------
+
+
+def verdict(rule: str, *, output: str = "", events: tuple[Event, ...] = (), **finding: object) -> Verdict:
+    found = replace(Finding(rule, "", ""), **finding)  # type: ignore[arg-type]
+    return Verdict(rule, "fail", finding=found, transcript=Transcript(Scenario(()), events, output=output))
+
+
+def first(rule: str, made: Verdict, contract: Contract) -> str:
+    """The beginning of the mistake that a report tells; "" for none."""
+    found = fitting(load().get(rule), made, contract)
+    return " ".join(found[0].text.split()) if found else ""
+
+
+def test_who_dies_of_an_exception_is_not_told_of_sigpipe() -> None:
+    ended = ServerEnded(0, 1)
+    raised = verdict("LIFE-06", output=PYTHON, events=(ended,))
+    assert first("LIFE-06", raised, Contract(source="python")) == ""
+    broken_pipe = verdict("LIFE-06", output=PYTHON.replace("UnicodeDecodeError", "BrokenPipeError"), events=(ended,))
+    assert first("LIFE-06", broken_pipe, Contract(source="python")).startswith("BrokenPipeError")
+    killed = verdict("LIFE-06", events=(CrashedProcess(0, 7, 13),))
+    assert first("LIFE-06", killed, Contract(source="c")).startswith("SIGPIPE")
+    assert first("LIFE-06", verdict("LIFE-06", output=JAVA, events=(ended,)), Contract()) == ""
+
+
+def test_edge_triggering_is_spoken_of_where_it_is_used() -> None:
+    asleep = (BlockedTask(1, 1, "java", "blocked", "epoll_wait"),)
+    assert first("ACC-02", verdict("ACC-02", evidence=asleep), Contract()) == ""
+    mine = Contract(source="c", mentions=("EPOLLET",))
+    assert first("ACC-02", verdict("ACC-02", evidence=asleep), mine).startswith("One accept for each EPOLLET")
+
+
+CUT = Difference(b"ab\0cd", b"ab", 2)
+
+
+@pytest.mark.parametrize("rule", ["STREAM-02", "DGRAM-01"])
+def test_strlen_is_spoken_of_where_the_bytes_end_at_a_nul(rule: str) -> None:
+    in_c, in_python = Contract(source="c"), Contract(source="python")
+    assert "strlen" in first(rule, verdict(rule, difference=CUT), in_c)
+    assert first(rule, verdict(rule, difference=Difference(b"abcd", b"ab", 2)), in_c) == ""
+    decoding = verdict(rule, output=PYTHON, events=(ServerEnded(0, 1),))
+    assert "strlen" not in first(rule, decoding, in_python)
+    assert "decode" in first(rule, decoding, in_python)
+
+
+def test_an_address_without_room_is_known_by_the_error_of_sendto() -> None:
+    silent = verdict("DGRAM-01", output="sendto: Invalid argument\n")
+    assert "recvfrom" in first("DGRAM-01", silent, Contract(source="c", mentions=("recvfrom",)))
+
+
+def test_a_chunk_size_in_decimal_is_not_told_of_content_length() -> None:
+    chunk = verdict("RESP-09", expected="a chunk size in hexadecimal and CRLF")
+    assert "Content-Length" not in first("RESP-09", chunk, Contract(source="c"))
+    assert "hexadecimal" in first("RESP-09", chunk, Contract(source="c"))
+    none = verdict("RESP-09", got="A got an answer with neither length nor chunks, and the connection stays open")
+    assert first("RESP-09", none, Contract(source="c")).startswith("No Content-Length")
+
+
+def test_who_watches_its_clients_is_told_of_the_hangup() -> None:
+    spins = verdict("LIFE-08")
+    assert "POLLHUP" in first("LIFE-08", spins, Contract(source="c", mentions=("poll", "recv")))
+    assert first("LIFE-08", spins, Contract(source="c", mentions=("recv",))).startswith("The loop goes on while recv")
