@@ -87,7 +87,11 @@ NEEDS: Final[Mapping[str, Need]] = {
         marked("it goes into the background before it asks for its port: whoever started it waits for nothing"),
     ),
     "lets_go": Need(
-        lambda c: c.lets_go, marked("no time limit of its own was seen to end a client that does nothing (10 minutes)")
+        lambda c: c.lets_go,
+        marked(
+            "no time limit of its own was seen to end a client that does nothing (10 minutes); "
+            "no standard asks for one, idle_limit in a contract does"
+        ),
     ),
     "has_halves": Need(
         lambda c: c.protocol == "http" or c.echo.unit in ("lines", "upper"),
