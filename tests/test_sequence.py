@@ -167,7 +167,7 @@ def test_who_is_blocked_where_names_the_connection() -> None:
     seen_once = look(children=(9,), where=(CHILD,), connections=(side,))
     picture = drawn(transcript((Connect("A"), [Connected(0, "A")]), (Settle(), [Looked(0, "", seen_once)])))
     assert text_of(the(picture, "blocked").words) == "blocked in recvfrom(4): A's connection"
-    assert kinds(picture) == ["connect", "look", "accept", "forked", "blocked"]
+    assert kinds(picture) == ["connect", "accept", "look", "forked", "blocked"]
 
 
 def test_a_frozen_server_is_frozen_until_it_goes_on() -> None:
@@ -381,3 +381,52 @@ def test_who_is_the_first_process_of_another_look_has_no_lane_of_a_child() -> No
     """Of a server that was started again: each look has a first process of its own."""
     cast = replace(cast_of(transcript()), mains=(6, 7), children=(8,))
     assert SeenBefore(live={6, 7, 8}, main=7).alive(cast, "child") == (child(8),)
+
+
+def test_an_answer_that_came_while_a_message_was_still_being_read_stands_behind_it() -> None:
+    sent = [Got(0, "A", b"one"), Sent(0, "A", b"two", True, 3)]
+    picture = drawn(transcript((Connect("A"), [Connected(0, "A")]), (Send("A", b"two"), sent)))
+    assert [text_of(row.words) for row in picture.rows if row.kind == "segment"] == ['"two"', '"one"']
+
+
+def test_who_is_accepted_in_the_end_is_so_behind_an_accept_that_failed() -> None:
+    calls = (TracedCall(7, "accept", "accept", 3, fates.failed("ECONNABORTED")),)
+    parts: list[Part] = [(Fail("accept", "ECONNABORTED"), []), *asked("A", b"one")]
+    ended: Part = (Settle(), [CallTrace(0, calls)])
+    assert [kind for kind in kinds(drawn(transcript(*parts, ended))) if kind in ("accept", "failed")] == [
+        "failed",
+        "accept",
+    ]
+
+
+def test_who_was_accepted_was_so_before_the_fork_for_it_failed() -> None:
+    calls = (TracedCall(7, "fork", "clone", 0, fates.failed("EAGAIN")),)
+    side = ClientSide("A", "ESTABLISHED", True, 0, 0, 0, ((7, 4),))
+    came: list[Part] = [(Fail("fork", "EAGAIN"), []), (Connect("A"), [Connected(0, "A")])]
+    seen_then: Part = (Settle(), [Looked(0, "", look(connections=(side,))), CallTrace(0, calls)])
+    picture = drawn(transcript(*came, seen_then))
+    assert [kind for kind in kinds(picture) if kind in ("accept", "failed", "look")] == ["accept", "failed", "look"]
+
+
+def test_a_port_that_the_finding_does_not_speak_of_is_no_row() -> None:
+    elsewhere = replace(look(), asked_port=9157, ports=(57015,))
+    played = transcript(*asked("A", None), (Settle(), [Looked(0, "", elsewhere)]))
+    about = Finding("ACC-12", "it listens", stated("it listens on port {listed}", listed="57015"))
+    other = Finding("ACC-01", "an answer", stated("{client} got nothing", client="A"))
+    assert "started" in kinds(drawn(played, about))
+    assert "started" not in kinds(drawn(played, other))
+
+
+def test_a_restart_that_went_well_is_no_fault() -> None:
+    again = seen.Started(0, "restart", True, (9157,), None, "", wanted=9157)
+    played = transcript(*asked("A", None), (steps.Restart(), [again]))
+    finding = Finding("ACC-01", "an answer", stated("{client} got nothing", client="A"))
+    assert not the(drawn(played, finding), "started").bad
+
+
+def test_the_wrong_byte_has_the_number_that_the_finding_gives_it() -> None:
+    came: list[Part] = [(Connect("A"), [Connected(0, "A")]), (Receive("A"), [Got(0, "A", b"abc")])]
+    more: Part = (Receive("A"), [Got(0, "A", b"dXf")])
+    finding = Finding("STREAM-02", "all", "one changed", difference=Difference(b"abcdef", b"abcdXf", 4))
+    picture = drawn(transcript(*came, (Settle(), [Looked(0, "", look())]), more), finding)
+    assert any(isinstance(row, Arrow) and row.note == "3 bytes, wrong from byte 4" for row in picture.rows)

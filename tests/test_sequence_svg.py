@@ -9,7 +9,8 @@ import pytest
 
 from gatecrash.diagrams import Arrow, Mark, diagram
 from gatecrash.errors import EngineFault
-from gatecrash.model.transcript import Transcript
+from gatecrash.model.scenario import Settle
+from gatecrash.model.transcript import Looked, Transcript
 from gatecrash.model.verdicts import Difference, Finding
 from gatecrash.reports.sequence_svg import STYLE, svg
 from tests.sequences import (
@@ -20,6 +21,7 @@ from tests.sequences import (
     asked,
     flood,
     hostile,
+    look,
     nothing,
     transcript,
 )
@@ -107,3 +109,13 @@ def test_a_prefix_that_makes_no_id_is_refused(prefix: str) -> None:
 def test_the_style_has_a_rule_for_every_class_that_shows_a_fault_and_fetches_nothing() -> None:
     assert not re.search(r"url\(|@import|https?:", STYLE)
     assert {"seq-bad", "seq-plate", "seq-life", "seq-wire"} <= set(re.findall(r"\.(seq-[a-z]+)", STYLE))
+
+
+def test_a_picture_of_several_clients_and_children_fits_into_a_page() -> None:
+    """Four clients and four children, of whom each is named, beside the kernel and the parent."""
+    children = look(zombies=(1704, 1706, 1707, 1711))
+    parts = [part for name in "ABCD" for part in asked(name, b"an answer")]
+    played = transcript(*parts, (Settle("end"), [Looked(0, "end", children)]))
+    root = parsed(played, ZOMBIES_FOUND)
+    assert len(having(root, "seq-lane-child")) == 4
+    assert float(root.get("width", "0")) <= 939

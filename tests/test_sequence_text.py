@@ -93,8 +93,8 @@ def test_a_caret_stands_under_the_wrong_byte() -> None:
 def test_names_that_do_not_fit_are_shortened_then_numbered_and_told_in_full() -> None:
     usual, narrow = "\n".join(lines(CROWDED, None)), "\n".join(lines(CROWDED, None, width=40))
     assert "c1 is child 1, process 11" in usual
-    assert "c1 is" not in narrow
-    assert "9 is child 1, process 11" in narrow
+    assert "7 is" not in usual
+    assert "7 is kernel, accept queue, buffers" in narrow
 
 
 def printed(environment: dict[str, str], *, terminal: bool) -> str:
@@ -113,3 +113,10 @@ def test_colours_are_for_terminals_and_off_with_no_color() -> None:
 
 def test_nothing_of_a_stranger_reaches_the_terminal_unescaped() -> None:
     assert all(line.isprintable() for line in lines(*hostile()))
+
+
+def test_a_zombie_is_in_the_key_and_has_no_clients_letter() -> None:
+    drawn = lines(ZOMBIES, ZOMBIES_FOUND)
+    assert any("†" in line for line in drawn)
+    assert any("† zombie" in line for line in drawn)
+    assert not any("†" in line for line in lines(UNSERVED, UNSERVED_FOUND))

@@ -15,7 +15,19 @@ from gatecrash.diagrams.rows import Drawing
 from gatecrash.diagrams.shortening import folded, keys_of
 from gatecrash.diagrams.trace import Trace
 from gatecrash.language import terms_alone
-from gatecrash.model.transcript import CrashedProcess, Ended, Event, Looked, NotConnected, ServerEnded, Transcript
+from gatecrash.model.transcript import (
+    CrashedProcess,
+    Ended,
+    Event,
+    Flooded,
+    Got,
+    Looked,
+    NotConnected,
+    Sent,
+    ServerEnded,
+    TimePassed,
+    Transcript,
+)
 from gatecrash.model.verdicts import Finding
 
 __all__ = [
@@ -65,8 +77,12 @@ def _tells(look: Looked, fault: Fault) -> bool:
 
 
 def _in_time(events: tuple[Event, ...], cast: Cast) -> list[tuple[int, Event]]:
-    """The events with their numbers. Deaths are told last, but came before the first event that shows them."""
-    ordered = list(enumerate(events))
+    """The events with their numbers, causes first.
+
+    Deaths are told last, but came before the first event that shows them. What was sent is told when it is known to
+    have been read, but came before all that was got meanwhile.
+    """
+    ordered = _sent_first(list(enumerate(events)))
     for index, event in enumerate(events):
         if not isinstance(event, ServerEnded | CrashedProcess):
             continue
@@ -77,6 +93,20 @@ def _in_time(events: tuple[Event, ...], cast: Cast) -> list[tuple[int, Event]]:
             ordered.remove((index, event))
             ordered.insert(witness, (index, replace(event, step=ordered[witness][1].step)))
     return ordered
+
+
+def _sent_first(events: list[tuple[int, Event]]) -> list[tuple[int, Event]]:
+    ordered: list[tuple[int, Event]] = []
+    for index, event in events:
+        at = len(ordered)
+        while isinstance(event, Sent) and at and _came_while_sent(ordered[at - 1][1], event):
+            at -= 1
+        ordered.insert(at, (index, event))
+    return ordered
+
+
+def _came_while_sent(event: Event, sent: Sent) -> bool:
+    return event.step == sent.step and isinstance(event, Got | Ended | Flooded | TimePassed)
 
 
 def _follows_death(event: Event, death: ServerEnded | CrashedProcess, cast: Cast) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from gatecrash.model.facts import NO_FACTS, Facts
 from gatecrash.model.transcript import Got, Transcript
 from gatecrash.model.verdicts import Difference, Finding
 
+_NUMBER = re.compile(r"[0-9]{1,5}")
 _MOST_EVIDENCE = 60  # sentences
 _PROCESSES = frozenset({"pid", "tid"})  # what sentences call a process, and its first thread
 
@@ -29,6 +31,10 @@ class Fault:
     pids: frozenset[int] = frozenset()
     tasks: frozenset[BlockedTask] = frozenset()
     whole: frozenset[int] = frozenset()
+    #: The wrong byte's number as the finding counts it.
+    offset: int | None = None
+    #: The numbers that the finding's sentences give: among them are the ports that it is about.
+    ports: frozenset[int] = frozenset()
     named: frozenset[str] = frozenset()
     facts: Facts = NO_FACTS
 
@@ -62,6 +68,8 @@ def fault_of(transcript: Transcript, finding: Finding | None) -> Fault:
         pids=frozenset(pids),
         tasks=_culprits(finding.tasks),
         whole=_foreign(transcript, finding, clients),
+        offset=None if finding.difference is None else finding.difference.offset,
+        ports=_numbers(finding),
         named=frozenset(named),
         facts=finding.facts,
     )
@@ -70,6 +78,13 @@ def fault_of(transcript: Transcript, finding: Finding | None) -> Fault:
 def _sentences(finding: Finding) -> tuple[str, ...]:
     """What was got, and no more of the evidence than anybody reads."""
     return (finding.got, *(one for one in finding.evidence[:_MOST_EVIDENCE] if isinstance(one, str)))
+
+
+def _numbers(finding: Finding) -> frozenset[int]:
+    """The whole numbers in what was expected and got."""
+    said = (values_of(finding.expected), values_of(finding.got))
+    words = [str(value) for pairs in said for _, value in pairs]
+    return frozenset(int(number) for word in words for number in _NUMBER.findall(word))
 
 
 def _culprits(tasks: tuple[BlockedTask, ...]) -> frozenset[BlockedTask]:

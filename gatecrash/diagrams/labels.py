@@ -36,12 +36,12 @@ def of_bytes(data: bytes, bad_at: int | None = None) -> Words:
     )
 
 
-def size_note(data: bytes, bad_at: int | None = None) -> str:
-    """How many bytes, and which of them is the wrong one, counted from 0."""
+def size_note(data: bytes, bad_at: int | None = None, offset: int | None = None) -> str:
+    """How many bytes, and which of them is the wrong one: by the finding's `offset`, which may count from elsewhere."""
     if bad_at is None:
         return spoken(size_of(data))
     if bad_at < len(data):
-        return say("{size}, wrong from byte {offset}", size=size_of(data), offset=bad_at)
+        return say("{size}, wrong from byte {offset}", size=size_of(data), offset=bad_at if offset is None else offset)
     return say("{size}, then it stops", size=size_of(data))
 
 

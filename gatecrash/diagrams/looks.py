@@ -32,7 +32,7 @@ def draw(canvas: Canvas, event: Looked) -> None:
         known.live, known.zombies = set(), set()
     known.main = look.main
     for side in look.connections:
-        if side.accepted:
+        if side.accepted:  # by a child that this look is the first to show
             canvas.accept(side.client)
     _processes(canvas, look)
     _queue(canvas, look)
@@ -118,8 +118,9 @@ def _stuck(side: ClientSide) -> str:
 
 def _ports(canvas: Canvas, look: Snapshot) -> None:
     """Another port than the one that was asked for; an address or a backlog that is the fault."""
-    if look.asked_port and look.ports and look.asked_port not in look.ports:
-        canvas.mark(SERVER, "started", phrases.listens(look.ports[:4], look.asked_port), bad=canvas.fault.found)
+    about_ports = canvas.fault.ports & {look.asked_port, *look.ports}
+    if about_ports and look.asked_port and look.ports and look.asked_port not in look.ports:
+        canvas.mark(SERVER, "started", phrases.listens(look.ports[:4], look.asked_port), bad=True)
     if look.listener is not None and look.listener.address == canvas.fault.facts.address:
         canvas.mark(KERNEL, "queue", say("listens on {address} alone", address=look.listener.address), bad=True)
     if canvas.fault.facts.about == "backlog" and look.listener is not None:

@@ -27,6 +27,28 @@ _ANSWERED = (
 )
 
 
+_FATES = ("failed", "shortened")
+
+
+def _accepted_by_now(event: seen.Event) -> tuple[str, ...]:
+    """The clients whose connections have left the accept queue, as this event shows."""
+    match event:
+        case seen.Got() | seen.Ended(how="FIN"):
+            return (event.client,)
+        case seen.Sent() if event.read or event.consumed:
+            return (event.client,)
+        case seen.Looked():
+            return tuple(side.client for side in event.snapshot.connections if side.accepted)
+    return ()
+
+
+def _started_well(event: seen.Started) -> bool:
+    """Whether it listens where it should, or has ended with an error where its port is another one's."""
+    if event.what in ("restart", "terminal"):
+        return event.listening and (not event.wanted or event.wanted in event.ports)
+    return not event.listening and event.status not in (None, 0)
+
+
 class Drawing(Canvas):
     """Takes steps and events in order; `rows` is what has come of them."""
 
@@ -131,10 +153,14 @@ class Drawing(Canvas):
 
     def see(self, index: int, event: seen.Event) -> None:
         """One event, number `index` of the transcript."""
-        if isinstance(event, seen.Got) or (isinstance(event, seen.Ended) and event.how == "FIN"):
-            self.accept(event.client)
-        if isinstance(event, _ANSWERED) or (isinstance(event, seen.Sent) and event.read is not None):
-            self.gated(self.trace.due())
+        known = isinstance(event, _ANSWERED) or (isinstance(event, seen.Sent) and event.read is not None)
+        due = self.trace.due() if known else ()
+        before = tuple(call for call in due if call.family == "accept" or call.outcome.kind not in _FATES)
+        self.gated(before)  # who was accepted in the end was so behind an accept that failed
+        if not (isinstance(event, seen.Looked) and self.cast.prefork):
+            for name in _accepted_by_now(event):
+                self.accept(name)
+        self.gated(tuple(call for call in due if call not in before))
         self.event(event, index)
 
     def gated(self, calls: tuple[seen.TracedCall, ...]) -> None:
@@ -173,8 +199,6 @@ class Drawing(Canvas):
             lanes = client(event.client), SERVER
             self.rows.append(Arrow(*lanes, "datagram", of_bytes(event.data), note, step=self.step_number))
             return
-        if event.read or event.consumed:
-            self.accept(event.client)
         unread = event.read is False and self.cast.wire == KERNEL
         lanes = client(event.client), self.cast.server_of(event.client) if event.read else self.cast.wire
         fate: Fate = "unread" if unread else "arrives"
@@ -197,7 +221,7 @@ class Drawing(Canvas):
         bad_at = self.fault.bytes.get(index)
         kind: ArrowKind = "datagram" if event.source_port is not None else "segment"
         start = SERVER if kind == "datagram" else self.cast.server_of(event.client)
-        label, note = of_bytes(event.data, bad_at), size_note(event.data, bad_at)
+        label, note = of_bytes(event.data, bad_at), size_note(event.data, bad_at, self.fault.offset)
         if index in self.fault.whole:
             label = plain(text_of(label), bad=True)
         if event.source_port is not None and self.fault.facts.port is not None:
@@ -294,7 +318,8 @@ class Drawing(Canvas):
         self.restarted = True
         self.rows.append(Band("look", plain(phrases.asked_to_start(event)), step=self.step_number))
         self.dead = not event.listening and event.what != "second"
-        self.mark(SERVER, "started", phrases.started(event), bad=self.fault.found)
+        bad = self.fault.found and not _started_well(event)
+        self.mark(SERVER, "started", phrases.started(event), bad=bad)
         for line in event.left_over:
             self.mark(SERVER, "blocked", say("left over: {line}", line=line), bad=self.fault.found)
 

@@ -16,6 +16,7 @@ from gatecrash.text import safe_text
 
 MOST_CLIENTS = 6
 MOST_CHILDREN = 5
+_FEW_CLIENTS, _FEW_CHILDREN = 4, 3  # beside more clients fewer children have a lane: a page shows no more side by side
 MOST_ROWS = 70
 CROWD, CHILDREN = "clients", "children"
 _CROWDED = 12
@@ -30,7 +31,7 @@ def folded(rule: str, cast: Cast, fault: Fault, rows: Sequence[Row]) -> Diagram:
     """The rows as a diagram of bounded size."""
     used = {key for row in rows for key in keys_of(row)}
     clients, crowd = _clients(cast, fault, used)
-    children, rest = _children(cast, fault, used)
+    children, rest = _children(cast, fault, used, MOST_CHILDREN if len(clients) <= _FEW_CLIENTS else _FEW_CHILDREN)
     moves = {client(name): CROWD for name in crowd} | {child(pid): CHILDREN for pid in rest}
     short = _cut(_without_repeats(_merged([_moved(row, moves) for row in rows])))
     bad = {key for row in short if row.bad for key in keys_of(row)}
@@ -87,14 +88,14 @@ def _middle(cast: Cast, used: set[str], parent: bool) -> list[Lane]:
     return [*([queues] if KERNEL in used else []), Lane(SERVER, "server", name, detail, short=short)]
 
 
-def _children(cast: Cast, fault: Fault, used: set[str]) -> tuple[list[Lane], list[int]]:
+def _children(cast: Cast, fault: Fault, used: set[str], most: int) -> tuple[list[Lane], list[int]]:
     """The children's lanes, and those that share one."""
     pids = [pid for pid in cast.children if child(pid) in used]
     lanes = {pid: _child(number, pid) for number, pid in enumerate(pids, 1)}
-    if len(pids) <= MOST_CHILDREN:
+    if len(pids) <= most:
         return list(lanes.values()), []
     preferred = [*(pid for pid in pids if pid in fault.pids), *pids[:2], pids[-1], pids[2]]
-    alone = set(list(dict.fromkeys(preferred))[: MOST_CHILDREN - 1])
+    alone = set(list(dict.fromkeys(preferred))[: most - 1])
     rest = [pid for pid in pids if pid not in alone]
     shared = Lane(CHILDREN, "children", say("children"), say("{count} others", count=len(rest)), short="c…")
     return [*(lanes[pid] for pid in pids if pid in alone), shared], rest

@@ -21,7 +21,8 @@ Inside rows: `seq-label`, `seq-note`, `seq-wire`, `seq-tip`, `seq-cross`, `seq-d
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from xml.sax.saxutils import escape, quoteattr
 
 from rich.cells import cell_len
@@ -89,6 +90,9 @@ _LINE = 15
 _HEAD = 44
 _MARGIN = 16
 _COLUMN = {"client": 104, "clients": 150, "kernel": 176, "server": 150, "child": 130, "children": 130}
+#: Pixels that a page has for a picture: lanes move together until it fits, or stand as close as their heads allow.
+_ROOM = 939
+_NUMBER = re.compile(r"[0-9]+")
 _LABEL = 72
 _PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -97,6 +101,7 @@ def svg(diagram: Diagram, *, id_prefix: str) -> str:
     """The diagram as one <svg> element with ids that begin with `id_prefix` (a letter, then letters, digits, -, _)."""
     if not _PREFIX.fullmatch(id_prefix):
         raise EngineFault(f"the prefix {id_prefix!r} is no beginning of an id in a page")
+    diagram = replace(diagram, lanes=_terse(diagram.lanes))
     layout = _laid_out(diagram)
     title, desc = f"{id_prefix}-title", f"{id_prefix}-desc"
     parts = [
@@ -134,13 +139,36 @@ class _Layout:
         return self.tops[row + 1] if row + 1 < len(self.tops) else float(self.height - 12)
 
 
+def _columns_of(lanes: Sequence[Lane], squeezed: float) -> list[tuple[float, float]]:
+    """The width of each lane's box, and of its column: from 0 as its kind has it to 1, as close as its box allows."""
+    found = []
+    for lane in lanes:
+        box = max(_width(lane.title), _width(lane.detail)) + 20
+        usual, least = max(float(_COLUMN[lane.kind]), box + 8), box + 8
+        found.append((box, usual - squeezed * (usual - least)))
+    return found
+
+
+def _squeezed(lanes: Sequence[Lane]) -> list[tuple[float, float]]:
+    """The columns of these lanes, squeezed by as much as their picture needs to fit."""
+    usual, least = (sum(wide for _, wide in _columns_of(lanes, squeezed)) for squeezed in (0.0, 1.0))
+    over = usual + 2 * _MARGIN - _ROOM
+    return _columns_of(lanes, 0.0 if over <= 0 else min(1.0, over / max(usual - least, 1.0)))
+
+
+def _terse(lanes: tuple[Lane, ...]) -> tuple[Lane, ...]:
+    """The children with the number of their process alone, where the picture would not fit otherwise."""
+    if sum(wide for _, wide in _squeezed(lanes)) + 2 * _MARGIN <= _ROOM:
+        return lanes
+    numbers = {lane.key: _NUMBER.findall(lane.detail) for lane in lanes if lane.kind == "child"}
+    return tuple(replace(lane, detail=numbers[lane.key][0]) if numbers.get(lane.key) else lane for lane in lanes)
+
+
 def _laid_out(diagram: Diagram) -> _Layout:
     left = float(_MARGIN)
     middles: dict[str, float] = {}
     boxes: dict[str, tuple[float, float]] = {}
-    for lane in diagram.lanes:
-        box = max(_width(lane.title), _width(lane.detail)) + 20
-        wide = max(float(_COLUMN[lane.kind]), box + 8)
+    for lane, (box, wide) in zip(diagram.lanes, _squeezed(diagram.lanes), strict=True):
         middles[lane.key], boxes[lane.key] = left + wide / 2, (left + (wide - box) / 2, box)
         left += wide
     lines = tuple(_lines(row) for row in diagram.rows)

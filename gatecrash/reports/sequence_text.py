@@ -28,7 +28,7 @@ _STYLES = {
 }  # fmt: skip
 _WIRES = {"fin": "═", "connect": "╌", "accept": "╌"}
 _SYMBOLS = {
-    "zombie": "Z",
+    "zombie": "†",
     "died": "X",
     "gone": "x",
     "plan": "·",
@@ -40,7 +40,7 @@ _SYMBOLS = {
 _LIVES = {"frozen": ("┃", "cyan"), "held": ("┃", "yellow"), "dead": ("┊", "dim"), "absent": (" ", "")}
 _ASCII = str.maketrans({
     "─": "-", "═": "=", "╌": ".", "┄": ".", "│": "|", "┃": "#", "┊": ":", "├": "|", "┤": "|", "►": ">", "◄": "<",
-    "●": "*", "■": "#", "○": "o", "·": "-", "×": "x", "…": "~",
+    "●": "*", "■": "#", "○": "o", "·": "-", "×": "x", "…": "~", "†": "+",
 })  # fmt: skip
 _KEY = {
     "!": marked("where it goes wrong"),
@@ -49,6 +49,7 @@ _KEY = {
     "┃": marked("frozen or held"),
     "┊": marked("dead"),
 }
+_KEY_OF = {"zombie": marked("zombie"), "died": marked("ended"), "gone": marked("reaped")}
 
 
 def text(diagram: Diagram, *, width: int = 80, ascii_only: bool = False, letters: str = "ascii") -> list[Text]:
@@ -67,6 +68,8 @@ def text(diagram: Diagram, *, width: int = 80, ascii_only: bool = False, letters
             case Band():
                 sheet.band(number, row)
     key = [f"{sign} {spoken(meaning)}" for sign, meaning in _KEY.items()]
+    drawn = {row.kind for row in diagram.rows if isinstance(row, Mark)}
+    key += [f"{_SYMBOLS[kind]} {spoken(meaning)}" for kind, meaning in _KEY_OF.items() if kind in drawn]
     lines = [*sheet.head(), *sheet.lines, Text(), *(Text(line, "dim") for line in _filled(key, sheet.width))]
     for line in lines:
         line.rstrip()
