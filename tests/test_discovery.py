@@ -457,3 +457,23 @@ def test_a_start_that_takes_long_is_told(tmp_path: Path) -> None:
     busy = "import time\nuntil = time.monotonic() + 1.2\nwhile time.monotonic() < until: pass\n"
     body = busy + "def serve(client): client.sendall(b'hello'); client.close()\nmain(serve)\n"
     assert any("from its start until it listened" in note for note in discovered(tmp_path, body).notes)
+
+
+@pytest.mark.parametrize(("size", "workers"), [("3", 3), ("64", None)])
+def test_a_pool_that_starts_its_threads_as_clients_come_is_a_pool(
+    tmp_path: Path, size: str, workers: int | None
+) -> None:
+    """One of 64 serves more clients than anybody asks for: it may as well have a thread for each."""
+    pool = """
+        from concurrent.futures import ThreadPoolExecutor
+        def serve(client):
+            while data := client.recv(4096):
+                client.sendall(data)
+            client.close()
+        listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=5)
+        with ThreadPoolExecutor(SIZE) as threads:
+            while True:
+                threads.submit(serve, listener.accept()[0])
+    """
+    contract = discovered(tmp_path, textwrap.dedent(pool).replace("SIZE", size)).contract
+    assert (contract.concurrency, contract.workers) == ("thread", workers)

@@ -16,6 +16,8 @@ from gatecrash.protocols import ask, protocol_of
 
 #: Workers: of a larger pool it does not matter for any rule whether a thread or two do other things.
 _SMALL_POOL = 4
+#: Idle clients: more than a pool has threads that nobody gave a number (Python's has 32 at most).
+_LARGE_POOL = 40
 
 
 def model_of(session: Session, contract: Contract) -> tuple[Concurrency, int | None]:
@@ -43,7 +45,7 @@ def _model(session: Session, contract: Contract) -> tuple[Concurrency, int | Non
     if "fork" in made or len(with_a.live) > len(before.live):
         return "fork", None
     if "thread" in made or len(_tasks(with_a)) > len(_tasks(before)):
-        return "thread", None
+        return "thread", _started_pool(session, contract, len(_tasks(before)))
     holders = len(before.listener_holders)
     if holders > 1 or (len(before.live) > 1 and before.main not in before.listener_holders):
         return "prefork", _acceptors(before)
@@ -82,6 +84,20 @@ def _pool(session: Session, contract: Contract, threads: int) -> int:
         if not _serves_beside_idle_clients(session, contract, count):
             return count
     return threads - 1
+
+
+def _started_pool(session: Session, contract: Contract, before: int) -> int | None:
+    """Of a pool that starts its threads as clients come: how many there are, when so many clients do not get one each.
+
+    None: each client has its own.
+    """
+    idle = (Connect(f"A{number}") for number in range(_LARGE_POOL))
+    transcript = session.play(scenario(idle, Settle("with all"), ask("B", contract)), fresh=True)
+    look, silence = transcript.look("with all"), transcript.silence("B")
+    if look is None or silence is None or not silence.proven or _served_beside(transcript):
+        return None
+    started = len(_tasks(look)) - before
+    return started if 0 < started < _LARGE_POOL else None
 
 
 def _calls_for_a_client(session: Session, contract: Contract) -> set[str]:
