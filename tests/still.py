@@ -42,8 +42,8 @@ def picture(record: RunRecord) -> str:
         console.print(f"[bold]$ gatecrash check {_TARGET}[/]")
         terminal.header(console, record.prepared, dict(record.missing))
         terminal.areas(console, record)
-        terminal.unjudged(console, record)
         short.broken(console, to_mend(record), record.prepared.contract, _TARGET)
+        terminal.unjudged(console, record)
         terminal.closing(console, record, strict=False)
         short.first_again(console, to_mend(record), _TARGET)
         # rich's own format names a web font; a reader's own monospace does.

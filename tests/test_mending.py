@@ -69,6 +69,11 @@ def test_what_builds_on_another_of_its_area_is_folded_under_it() -> None:
     assert first.consequences[0].why == "it builds on RESP-02"
 
 
+def test_what_builds_on_another_by_a_third_is_not_folded_under_it() -> None:
+    assert "ACC-16" not in load().get("ACC-18").after
+    assert mended(broken("ACC-16"), broken("ACC-18")) == [("ACC-16", []), ("ACC-18", [])]
+
+
 def test_that_a_client_is_served_at_all_explains_nothing_that_was_tried_all_the_same() -> None:
     assert mended(broken("RESP-01"), broken("RESP-05")) == [("RESP-01", []), ("RESP-05", [])]
 

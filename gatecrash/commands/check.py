@@ -312,11 +312,12 @@ def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> E
     asked = () if options.contract is None else ("--contract", str(options.contract))
     order = to_mend(record)
     terminal.areas(console, record, full=options.full)
-    terminal.unjudged(console, record, full=options.full)
     if options.full:
+        terminal.unjudged(console, record, full=True)
         terminal.failures(console, record, target)
     else:
         short.broken(console, order, record.prepared.contract, target, asked)
+        terminal.unjudged(console, record)
     terminal.baseline(console, record)
     if record.fault is not None:
         console.print(

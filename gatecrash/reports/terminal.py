@@ -16,6 +16,7 @@ from rich.text import Text
 from gatecrash.language import Sentence, joined, marked, say, spoken
 from gatecrash.model.contract import Contract
 from gatecrash.model.prepared import Prepared
+from gatecrash.model.verdicts import hidden_by
 from gatecrash.reports import words
 from gatecrash.reports.differing import side_by_side
 from gatecrash.results import exit_codes
@@ -116,15 +117,21 @@ def _area_line(area: str, rows: list[JudgedRule], *, full: bool) -> Text:
 def unjudged(console: Console, record: RunRecord, *, full: bool = False) -> None:
     """Why rules that apply were not judged: each reason once, with the rules it stands for; many are counted."""
     reasons: dict[tuple[str, str], list[str]] = {}
+    behind: dict[str, list[str]] = {}
     for judgement in record.judgements:
-        if judgement.verdict.outcome in ("inconclusive", "not_observable"):
+        cause = None if full else hidden_by(judgement.verdict)
+        if cause is not None:
+            behind.setdefault(cause, []).append(judgement.rule.id)
+        elif judgement.verdict.outcome in ("inconclusive", "not_observable"):
             told = "" if judgement.verdict.late else _UNJUDGED[judgement.verdict.outcome]
             reasons.setdefault((told, judgement.verdict.reason), []).append(judgement.rule.id)
     for (told, reason), rules in reasons.items():
         said = f"{spoken(told)}: {spoken(reason)}" if told else spoken(reason)
-        named = " ".join(rules) if full or len(rules) <= _MOST_NAMED else say("{count} rules", count=len(rules))
-        hanging(console, Text.assemble((f"  {named} ", "yellow"), plain(said, "dim")), 4)
-    if reasons:
+        hanging(console, Text.assemble((f"  {_some(rules, full=full)} ", "yellow"), plain(said, "dim")), 4)
+    if behind:
+        named = ", ".join(f"{cause} ({_some(rules, full=full)})" for cause, rules in behind.items())
+        hanging(console, Text(f"  {say('What is broken hides others: {named}', named=named)}", "dim"), 4)
+    if reasons or behind:
         console.print()
 
 
@@ -135,6 +142,11 @@ def failures(console: Console, record: RunRecord, replay_target: str) -> None:
         if judgement.rule.id in excused:
             continue
         failure(console, judgement, record.prepared.contract, replay_target)
+
+
+def _some(rules: list[str], *, full: bool) -> str:
+    """The rules, or how many they are."""
+    return " ".join(rules) if full or len(rules) <= _MOST_NAMED else say("{count} rules", count=len(rules))
 
 
 def baseline(console: Console, record: RunRecord) -> None:

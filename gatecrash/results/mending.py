@@ -199,10 +199,10 @@ def _places(verdict: Verdict) -> frozenset[tuple[str, int]]:
 
 
 def _builds_on(cause: JudgedRule, other: JudgedRule, contract: Contract) -> str | None:
-    """Of one area: that a client is served at all is what nearly every rule builds on, and says nothing."""
+    """Directly, and of one area: that a client is served is what nearly every rule builds on, and says nothing."""
     if cause.rule.area != other.rule.area or cause.rule.id in protocol_of(contract).basic_rules:
         return None
-    if other.rule.id not in _built_upon().get(cause.rule.id, ()):
+    if cause.rule.id not in other.rule.after:
         return None
     return stated("it builds on {rule}", rule=cause.rule.id)
 
