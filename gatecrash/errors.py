@@ -22,6 +22,14 @@ class UsageError(GatecrashError):
     """The command, a contract or a scenario file asks for something that does not exist."""
 
 
+class ArenaRefused(Unavailable, UsageError):
+    """The machine refuses the arena that was asked for by name (`--arena namespace`)."""
+
+
+class Unwritable(UsageError):
+    """A file that was asked for cannot be written. It costs no verdict."""
+
+
 class TargetError(GatecrashError):
     """The target did not build, did not start or never listened."""
 

@@ -74,7 +74,6 @@ def test_a_server_that_is_not_running(tmp_path: Path) -> None:
         (["check", "--profile", "hasty"], ["hasty", "quick"]),
         (["check", "--jobs", "0"], ["--jobs", "1 to 256"]),
         (["check", "--report", "yaml=x"], ["yaml", "json"]),
-        (["check", "--report", "json=no/such/folder/x"], ["cannot be written"]),
         (["explain", "ACC-2"], ["ACC-2", "ACC-02"]),
         (["replay", "ACC-01", "nothing.c"], ["no run of nothing.c is remembered"]),
         (["serve", "http_frok"], ["http_frok", "http_fork"]),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
@@ -15,6 +16,7 @@ from rich.text import Text
 
 from gatecrash.commands import absolute
 from gatecrash.commands.options import add_args, add_contract, add_jobs, add_profile, add_rules, add_strict
+from gatecrash.commands.outlet import Outlet
 from gatecrash.commands.points import grading_asked, unused_grading
 from gatecrash.config.scheme import Scheme
 from gatecrash.engine.events import RunEvent, TargetPrepared, listen
@@ -174,14 +176,14 @@ class _Shown:
 
 def run(options: argparse.Namespace) -> int:
     """Judge the target; returns the exit code."""
-    reports = [formats.requested(text) for text in options.report]
+    reports = formats.wanted(options.report, _tell)
     links.use(options.docs)
     known = _known(options)
     request = _wishes(options, known)
     grader = _grader(options, reports, request)
     if grader.asked and request.max_time is None:
         request = replace(request, max_time=max(_GRADED_SECONDS, profile(request.profile).run_seconds))
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(file=cast(TextIO, Outlet(sys.stdout)), highlight=False, soft_wrap=True)
     folder = SessionPool.new_folder()
     judged = Run(request, folder)
     try:
@@ -203,6 +205,7 @@ def run(options: argparse.Namespace) -> int:
     last_run.save(record, request.target, request.contract)
     code = _show(record, options, console)
     grader.tell(console, record)
+    console.file.flush()
     return grader.code(record, code)
 
 
@@ -258,9 +261,8 @@ def _renew(record: RunRecord, path: Path, console: Console) -> RunRecord:
     try:
         path.write_text(written(renewed), encoding="utf-8")
     except OSError as error:
-        raise UsageError(
-            say("the baseline {path} could not be written: {strerror}.", path=path, strerror=error.strerror)
-        ) from None
+        _tell(say("the baseline {path} could not be written: {strerror}.", path=path, strerror=error.strerror))
+        return replace(record, baseline=renewed)
     console.print(terminal.plain(say("  baseline: {path} lists {count} known", path=path, count=len(renewed.known))))
     return replace(record, baseline=renewed)
 
@@ -303,8 +305,11 @@ def _judge(judged: Run, reports: list[formats.Report], console: Console) -> RunR
 
 
 def _write(reports: list[formats.Report], record: RunRecord) -> None:
-    for report in reports:
-        report.write(record)
+    formats.write_all(reports, record, _tell)
+
+
+def _tell(sentence: str) -> None:
+    print(f"gatecrash: {sentence}", file=sys.stderr)
 
 
 def _show(record: RunRecord, options: argparse.Namespace, console: Console) -> ExitCode:

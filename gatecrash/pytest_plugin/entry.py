@@ -49,9 +49,13 @@ def names_target(args: list[str]) -> bool:
 
 
 def _files(positional: list[str], args: list[str]) -> list[str]:
-    """The files that were named. Of `--target server.c`, pytest takes server.c for one while it has no such option."""
+    """The files that were named.
+
+    Of `--target server.c`, pytest takes server.c for one while it has no such option; of `--target=./server {port}`,
+    which has a blank in it, all.
+    """
     values = [value for option, value in pairwise(args) if option in WITH_VALUE]
-    return [name for name in positional if name not in values]
+    return [name for name in positional if name not in values and name.partition("=")[0] not in WITH_VALUE]
 
 
 def is_free(option: str, parser: pytest.Parser) -> bool:

@@ -37,7 +37,9 @@ from gatecrash.results.baseline import Baseline
 from gatecrash.results.baseline_file import read_baseline
 from gatecrash.results.folding import folded_lines
 from gatecrash.rulebook import Rule, load
+from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.parent_death import die_with_parent
+from gatecrash.target.resolve import resolve
 from gatecrash.text import safe_text
 
 _RUN_FOLDER = pytest.StashKey[Path]()
@@ -147,7 +149,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def _gatherer(config: pytest.Config) -> Gatherer | None:
     """Who writes the reports of a run with a target. Raises UsageError for one that could not be written."""
     target = _asked(config, "--target")
-    reports = tuple(formats.requested(text) for text in _asked(config, "--gatecrash-report"))
+    complaints: list[str] = []
+    reports = tuple(formats.wanted(_asked(config, "--gatecrash-report"), complaints.append))
     if target is None:
         asked = [name for name in ("--gatecrash-report", "--baseline") if _asked(config, name)]
         if asked:
@@ -164,7 +167,15 @@ def _gatherer(config: pytest.Config) -> Gatherer | None:
         strict=_asked(config, "--strict-rules"),
         baseline=config.stash[_BASELINE] if _asked(config, "--baseline") else None,
     )
-    return Gatherer(Run(request, SessionPool.new_folder()), reports)
+    _look_at(request)
+    return Gatherer(Run(request, SessionPool.new_folder()), reports, complaints)
+
+
+def _look_at(request: RunRequest) -> None:
+    """Raise GatecrashError for a target, or an arena, that is not there: once, and not in every test."""
+    resolve(request.target, Path(request.contract) if request.contract else None)
+    if request.arena == "namespace":
+        Arena.open(kind="namespace").close()
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)

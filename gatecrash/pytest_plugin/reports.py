@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from gatecrash.engine.references import build_of
 from gatecrash.engine.run import Run, lost
 from gatecrash.errors import GatecrashError
 from gatecrash.model.verdicts import Verdict
-from gatecrash.reports import short
+from gatecrash.reports import formats, short
 from gatecrash.reports.formats import Report
 from gatecrash.results import exit_codes
 from gatecrash.results.baseline import Baseline
@@ -34,9 +35,10 @@ class Gatherer:
     pytest decides which test runs where; what is told of a target, and made of it, is what `gatecrash check` tells.
     """
 
-    def __init__(self, run: Run, reports: tuple[Report, ...]) -> None:
+    def __init__(self, run: Run, reports: tuple[Report, ...], complaints: list[str]) -> None:
         self.run = run
         self.reports = reports
+        self._complaints = complaints
         self._verdicts: list[Verdict] = []
         self._heard = False
         self._to_mend: tuple[ToMend, ...] = ()
@@ -73,17 +75,20 @@ class Gatherer:
             return
         record = self.record(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
         self._to_mend = to_mend(record)
-        for report in self.reports:
-            report.write(record)
+        formats.write_all(self.reports, record, self._complaints.append)
         code = exit_codes.of_tests(exitstatus, record, strict=self.run.request.strict)
         if code != exitstatus:
             session.exitstatus = code
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Name what holds again, where the reports are, and what to mend first."""
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+        """Name what holds again, where the reports are, why nothing was judged, and what to mend first."""
+        if not self._heard and not config.option.collectonly:
+            terminalreporter.write_line(safe_text(_nothing_judged(config)))
+        for complaint in self._complaints:
+            terminalreporter.write_line(safe_text(complaint))
         for rule in self._fixed():
             terminalreporter.write_line(f"{rule} holds again: remove it from the baseline")
-        for report in self.reports:
+        for report in self.reports if self._heard else ():
             terminalreporter.write_line(safe_text(f"{report.format} report: {report.path}"))
         for line in short.first_lines(self._to_mend, self.run.request.named, "check"):
             terminalreporter.write_line(line)
@@ -99,6 +104,36 @@ class Gatherer:
     def _fixed(self) -> list[str]:
         judged = judgements(self._verdicts, self.run.request.rules)
         return [one.rule for one in (self.run.request.baseline or Baseline()).fixed(j.verdict for j in judged)]
+
+
+#: Settings of a folder (pytest's reference, "Configuration Options") that decide which tests there are, where they are
+#: not what pytest has without them.
+_DECIDING = {
+    "addopts": [],
+    "python_files": ["test_*.py", "*_test.py"],
+    "python_functions": ["test"],
+    "python_classes": ["Test"],
+}
+
+
+def _nothing_judged(config: pytest.Config) -> str:
+    """Where it comes from that pytest has run none of the suites."""
+    said = f"Nothing was judged: pytest ran none of Gatecrash's suites. It was given {_given(config)}"
+    if config.inipath is None:
+        return f"{said}."
+    settings = {name: config.getini(name) for name in _DECIDING}
+    set_here = [
+        f"{name} = {' '.join(value)}" for name, value in settings.items() if list(value) != list(_DECIDING[name])
+    ]
+    return (
+        f"{said}; and {config.inipath} says {', '.join(set_here) or 'nothing of which tests there are'}. "
+        "`pytest -c /dev/null` leaves that file out, and `gatecrash check` never reads it."
+    )
+
+
+def _given(config: pytest.Config) -> str:
+    more = os.environ.get("PYTEST_ADDOPTS", "")
+    return " ".join(config.invocation_params.args) + (f", and PYTEST_ADDOPTS {more}" if more else "")
 
 
 def _rule_tried_in(test: str) -> str | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from gatecrash.errors import UsageError
+from gatecrash.errors import Unwritable, UsageError
 from gatecrash.language import say
 from gatecrash.paths import why_not_writable
 from gatecrash.results.record import RunRecord
@@ -43,6 +44,7 @@ class Report:
 
     format: str
     path: Path
+    writable: bool = True  # it was when it was asked for; one that was not is left out
 
     @property
     def module(self) -> ModuleType:
@@ -52,7 +54,7 @@ class Report:
     @property
     def live(self) -> bool:
         """Whether it is written anew after every rule; what is written to a pipe cannot be."""
-        return bool(getattr(self.module, "LIVE", False)) and _is_ordinary(self.path)
+        return self.writable and bool(getattr(self.module, "LIVE", False)) and _is_ordinary(self.path)
 
     @property
     def graded(self) -> bool:
@@ -60,7 +62,7 @@ class Report:
         return bool(getattr(self.module, "GRADED", False))
 
     def write(self, record: RunRecord) -> None:
-        """Write the whole report. Raises UsageError when the file cannot be written.
+        """Write the whole report. Raises Unwritable when the file cannot be written.
 
         A format that has nothing to say renders None; what an earlier run wrote is then taken away, lest it be
         taken for this run's.
@@ -76,13 +78,13 @@ class Report:
             else:
                 _replace(self.path, data)
         except OSError as error:
-            raise UsageError(
+            raise Unwritable(
                 say("the report {path} could not be written: {strerror}.", path=self.path, strerror=error.strerror)
             ) from None
 
 
 def requested(text: str) -> Report:
-    """The report that FORMAT=FILE asks for. Raises UsageError for one that could not be written."""
+    """The report that FORMAT=FILE asks for. Raises UsageError for no such format, Unwritable for no such place."""
     kind, _, name = text.partition("=")
     if kind not in FORMATS or not name:
         near = get_close_matches(kind, FORMATS, n=1, cutoff=0.5) if kind not in FORMATS else []
@@ -98,10 +100,33 @@ def requested(text: str) -> Report:
     path = Path(name)
     reason = why_not_writable(path)
     if reason is not None:
-        raise UsageError(
+        raise Unwritable(
             say("--report {text}: {name} cannot be written: {reason}.", text=text, name=name, reason=reason)
         )
     return Report(kind, path.absolute())
+
+
+def wanted(texts: Iterable[str], tell: Callable[[str], None]) -> list[Report]:
+    """The reports that are asked for. `tell` hears of one that cannot be written, and is left out."""
+    found = []
+    for text in texts:
+        try:
+            found.append(requested(text))
+        except Unwritable as error:
+            tell(str(error))
+            kind, _, name = text.partition("=")
+            found.append(Report(kind, Path(name).absolute(), writable=False))
+    return found
+
+
+def write_all(reports: Iterable[Report], record: RunRecord, tell: Callable[[str], None]) -> None:
+    """Write them. `tell` hears of one that could not be written: it costs neither the others nor the verdict."""
+    for report in reports:
+        try:
+            if report.writable:
+                report.write(record)
+        except Unwritable as error:
+            tell(str(error))
 
 
 def _take_away(path: Path) -> None:

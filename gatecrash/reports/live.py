@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from gatecrash.engine.events import RuleJudged, RunEvent, TargetPrepared
+from gatecrash.reports import formats
 from gatecrash.reports.formats import Report
 from gatecrash.results.record import RunRecord
 
@@ -19,6 +20,4 @@ class LiveReports:
     def hear(self, event: RunEvent) -> None:
         """Write them when the target is known, and after every rule."""
         if self._reports and isinstance(event, TargetPrepared | RuleJudged):
-            record = self._known()
-            for report in self._reports:
-                report.write(record)
+            formats.write_all(self._reports, self._known(), lambda _: None)  # the last time it is told

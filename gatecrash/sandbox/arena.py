@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
-from gatecrash.errors import EngineFault, TargetError, Unavailable
+from gatecrash.errors import ArenaRefused, EngineFault, TargetError, Unavailable
 from gatecrash.language import say
 from gatecrash.sandbox.broker import MESSAGE_SIZE, NETLINK_SOCK_DIAG
 from gatecrash.sandbox.brokers import start_broker
@@ -98,7 +98,7 @@ class Arena:
         self._control.settimeout(ANSWER_TIME)
         greeting, pid, _ = self._hear()
         if "refused" in greeting:
-            raise Unavailable(f"an arena of kind {self.kind}", str(greeting["refused"]))
+            raise ArenaRefused(f"an arena of kind {self.kind}", str(greeting["refused"]))
         self.broker_pid = pid
 
     # --- Talking to the broker ----------------------------------------------------------------------------------
