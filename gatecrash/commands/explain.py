@@ -3,33 +3,66 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from gatecrash.errors import UsageError
-from gatecrash.language import say
+from gatecrash.language import did_you_mean, say
 from gatecrash.reports.rule_page import pages
-from gatecrash.reports.terminal import show_code
+from gatecrash.reports.terminal import hanging, show_code
 from gatecrash.rulebook import Mistake, Rule, in_language, load
+from gatecrash.rulebook.search import near, search
+
+#: What somebody means for a rule's id: letters, perhaps a dash, a number.
+_ID = re.compile(r"[A-Za-z]+-?\d+")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("rule", metavar="ID", nargs="?", help="a rule's id, such as ACC-02")
+    parser.add_argument(
+        "rule", metavar="ID", nargs="*", help="a rule's id, such as ACC-02, or words to look for, such as zombie"
+    )
     parser.add_argument("--all", action="store_true", help="write a page for every rule, with --output")
     parser.add_argument("--output", metavar="FOLDER", help="where the pages of --all go, as Markdown")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the rule, or write all of them."""
-    if options.all != (options.output is not None) or options.all == (options.rule is not None):
+    if options.all != (options.output is not None) or options.all == bool(options.rule):
         raise UsageError(say("give a rule's id, as in gatecrash explain ACC-02, or --all and --output FOLDER."))
     if options.all:
         return _write(Path(options.output))
-    show(Console(highlight=False, width=min(Console().width, 96)), in_language(load().get(options.rule)))
+    found = _asked(options.rule)
+    if len(found) > 1:
+        _list(found)
+    else:
+        show(Console(highlight=False, width=min(Console().width, 96)), in_language(found[0]))
     return 0
+
+
+def _asked(words: list[str]) -> tuple[Rule, ...]:
+    """The rules of these ids, or else those in which all these words stand. Raises UsageError where there is none."""
+    ids = {rule.id for rule in load().rules}
+    found = () if any(word.upper() in ids for word in words) else search(load().rules, words)
+    if found:
+        return found
+    if any(map(_ID.fullmatch, words)):
+        return tuple(dict.fromkeys(map(load().get, words)))
+    alike = near(load().rules, words)
+    hint = f" {did_you_mean(alike)}" if alike else ""
+    known = say("`gatecrash rules` lists them all.")
+    raise UsageError(f"{say('No rule speaks of {words}.', words=' '.join(words))}{hint} {known}")
+
+
+def _list(rules: tuple[Rule, ...]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    for rule in map(in_language, rules):
+        hanging(console, Text.assemble((f"{rule.id:<10}", "cyan"), rule.title), 10)
+    command = f"gatecrash explain {rules[0].id}"
+    console.print(Text.assemble(Text(say("Read one: "), "dim"), (command, "cyan")))
 
 
 def _write(folder: Path) -> int:
