@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import signal
 import sys
 import traceback
+from collections.abc import Collection
+from difflib import get_close_matches
 from importlib import import_module
+from typing import NoReturn
 
-from gatecrash import __version__, languages
+from gatecrash import __version__, languages, shell
 from gatecrash.commands.options import with_args
-from gatecrash.errors import GatecrashError
-from gatecrash.language import first_mentions, marked, say, spoken
+from gatecrash.errors import GatecrashError, UsageError
+from gatecrash.language import did_you_mean, first_mentions, marked, say, spoken
 from gatecrash.results import exit_codes
 from gatecrash.text import safe_text
 
@@ -31,6 +35,7 @@ _COMMANDS = {
     "doctor": marked("what can be observed on this machine"),
     "init": marked("write the contract (gatecrash.toml) that discovery finds"),
     "serve": marked("run a reference server, or a faulty one"),
+    "completion": marked("print what teaches a shell to complete commands, options, rules and servers"),
 }
 
 
@@ -43,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         asked, given = _language(given)
         languages.use(asked)
-        options = _parser(given).parse_args(given)
+        options = _parsed(given)
         if getattr(options, "args", None) is not None:
             options.target = with_args(options.target, options.args)
     except SystemExit as stop:
@@ -91,17 +96,70 @@ def _add_lang(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _parser(given: list[str]) -> argparse.ArgumentParser:
-    """The parser, with the options of the one command that is named."""
-    parser = argparse.ArgumentParser(prog="gatecrash", description=say("The rudest client your server will ever meet."))
+def _parsed(given: list[str]) -> argparse.Namespace:
+    """What was asked for. Raises UsageError, with what was probably meant, for what no command takes."""
+    parser = _parser(given)
+    options, strange = parser.parse_known_args(given)
+    if strange:
+        raise UsageError(_not_taken(options.command, strange, given))
+    return options
+
+
+def _not_taken(command: str, strange: list[str], given: list[str]) -> str:
+    """A word that this command does not take, and what to do about it."""
+    word = strange[0]
+    options = _options_of(command)
+    said = say("gatecrash {command} does not take {word}.", command=command, word=shell.word(word))
+    if word.startswith("-"):
+        near = get_close_matches(word.partition("=")[0], options, n=1, cutoff=0.6)
+        known = say("`gatecrash {command} --help` lists the options.", command=command)
+        return f"{said}{f' {did_you_mean(near)}' if near else ''} {known}"
+    if "--args" not in options:
+        return f"{said} {say('`gatecrash {command} --help` shows what it takes.', command=command)}"
+    return f"{said} " + say(
+        "It takes one target. Words for the server are its arguments: --args {words}",
+        words=shell.word(" ".join(["{port}", *(one for one in strange if not one.startswith("-"))])),
+    )
+
+
+def _options_of(command: str) -> list[str]:
+    """The options of one command."""
+    alone = argparse.ArgumentParser(add_help=False)
+    import_module(f"gatecrash.commands.{command}").add(alone)
+    _add_lang(alone)
+    return [*alone._option_string_actions, "--help"]
+
+
+class _Parser(argparse.ArgumentParser):
+    """One that says what was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """The message, with the word that is nearest to a wrong one."""
+        wrong = _CHOICE.search(message)
+        if wrong is not None:
+            near = get_close_matches(wrong[1], re.findall(r"[\w./-]+", wrong[2]), n=1, cutoff=0.6)
+            message += f". {did_you_mean(near)}" if near else ""
+        super().error(message)
+
+
+#: How argparse says that a word is none of those it may be.
+_CHOICE = re.compile(r"invalid choice: '(.*)' \(choose from (.*)\)")
+
+
+def _parser(given: Collection[str]) -> argparse.ArgumentParser:
+    """The parser, with the options of the first command that is named; of all, where all are."""
+    parser = _Parser(prog="gatecrash", description=say("The rudest client your server will ever meet."))
     parser.add_argument("--version", action="version", version=f"gatecrash {__version__}")
     _add_lang(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    every = set(given) >= set(_COMMANDS)
     named = next((word for word in given if word in _COMMANDS), None)
     for name, sentence in _COMMANDS.items():
         said = spoken(sentence)
         command = commands.add_parser(name, help=said, description=said[0].upper() + said[1:] + ".")
-        if name == named:
+        if name == "completion":
+            command.set_defaults(whole=lambda: _parser(list(_COMMANDS)))
+        if name == named or every:
             import_module(f"gatecrash.commands.{name}").add(command)
             _add_lang(command)
             _speak(command)
