@@ -151,7 +151,36 @@ listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128)
 while True:
     threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
 """
+LIMIT_OF_EACH_SEND = """
+import socket, sys, threading
+def serve(connection):
+    with connection:
+        connection.settimeout(5)
+        try:
+            request = b""
+            while b"\\r\\n\\r\\n" not in request:
+                if not (data := connection.recv(4096)):
+                    return
+                request += data
+            body = b"abcdefghijklmnopqrstuvwxyz\\n" * (9710 if request.startswith(b"GET /large ") else 1)
+            head = b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n" % len(body)
+            left = memoryview(head + body * (not request.startswith(b"HEAD ")))
+            while left:
+                left = left[connection.send(left):]
+        except OSError:
+            pass
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128)
+while True:
+    threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
+"""
 NO_LIMIT = ONE_AFTER_THE_OTHER.replace("        connection.settimeout(8)\n", "")
+
+
+def test_who_reads_slowly_is_not_cut_off_by_a_limit_of_each_send(tmp_path: Path) -> None:
+    need("clock")
+    (tmp_path / "server.py").write_text(LIMIT_OF_EACH_SEND)
+    verdict = verdicts_on(tmp_path / "server.py", frozenset({"TIME-03"}), only="time")["TIME-03"]
+    assert (verdict.outcome, verdict.exercised) == ("pass", 4), verdict
 
 
 @pytest.mark.parametrize(

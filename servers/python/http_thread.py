@@ -130,9 +130,15 @@ class Peer:
                 reply = answer(str(refusal), keep)
             if head_only:
                 reply = reply[: reply.index(b"\r\n\r\n") + 4]
-            self.connection.sendall(reply)  # goes on after a short write, unlike send()
+            self.send(reply)
         if self.received:
             self.linger()
+
+    def send(self, reply: bytes) -> None:
+        """All of it. sendall() would do, but for its limit: that is for the whole, and ends who merely reads slowly."""
+        left = memoryview(reply)
+        while left:
+            left = left[self.connection.send(left) :]  # a short write is none of its end
 
     def linger(self) -> None:
         """Says that we have finished, then reads what still comes: 1 MiB at most, 1 s of silence at most.
@@ -149,7 +155,7 @@ class Peer:
 
 def serve(connection: socket.socket) -> None:
     with connection:
-        connection.settimeout(SECONDS)  # for each recv(), not for all of a request: who is slow is served
+        connection.settimeout(SECONDS)  # for each recv() and send(), not for all of them: who is slow is served
         try:
             Peer(connection).serve()
         except (OSError, EOFError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gatecrash.model.scenario import LetTimePass, Receive
-from gatecrash.model.transcript import ServerEnded, TimePassed, Transcript
+from gatecrash.model.transcript import Got, ServerEnded, TimePassed, Transcript
 from gatecrash.model.verdicts import Finding
 from tests.oracles.played import GET, OK, Word, closes, comes, ends, gets, played, ruled, sends, word
 from tests.sequences import Part, nothing
@@ -35,6 +35,39 @@ def slow(last: Part, *, pause: Part = PAUSE, first: list[Part] = QUICK, gone: Se
 )
 def test_a_slow_client_is_served(made: Transcript, expected: Word) -> None:
     assert word(ruled("TIME-03", made)) == expected
+
+
+HEAD, BODY = OK[:-2], OK[-2:]
+
+
+def reads(client: str, data: bytes) -> Part:
+    return Receive(client, at_most=4096), [Got(0, client, data)] if data else []
+
+
+def slow_reader(last: Part, *, second: bytes = HEAD[9:], pause: Part = PAUSE) -> Transcript:
+    """B reads the head in two pieces, with a pause between them and behind them; and what comes then."""
+    quick = [comes("A"), sends("A", GET), gets("A", OK), closes("A")]
+    return played(quick, comes("B"), sends("B", GET), reads("B", HEAD[:9]), pause, reads("B", second), pause, last)
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        pytest.param(slow_reader(gets("B", BODY)), "held", id="it gets all"),
+        pytest.param(slow_reader(CUT_OFF), "broken", id="it is cut off"),
+        pytest.param(slow_reader(gets("B", BODY[:1], ends("B", "RST"))), "broken", id="it is cut off by a reset"),
+        pytest.param(slow_reader(gets("B", b""), second=OK[9:]), "not exercised", id="it had all before it was slow"),
+        pytest.param(slow_reader(gets("B", BODY), pause=REAL), "not exercised", id="time is real"),
+    ],
+)
+def test_a_slow_reader_gets_all(made: Transcript, expected: Word) -> None:
+    assert word(ruled("TIME-03", made)) == expected
+
+
+def test_how_slowly_it_read_is_told() -> None:
+    ruling = ruled("TIME-03", slow_reader(CUT_OFF))
+    assert isinstance(ruling, Finding)
+    assert ruling.got.endswith("it read a piece every 1.5 s, for 3 s in all")
 
 
 def test_how_slow_it_was_is_told() -> None:
