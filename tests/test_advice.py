@@ -12,18 +12,22 @@ import pytest
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.complaints import assertion, complaints, errors, exceptions
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import Scenario
+from gatecrash.model.scenario import Receive, Scenario
 from gatecrash.model.transcript import CrashedProcess, Event, ServerEnded, Transcript
-from gatecrash.model.verdicts import Difference, Finding, Verdict
+from gatecrash.model.verdicts import Case, Difference, Finding, Verdict
+from gatecrash.oracles.invariants import with_cause
+from gatecrash.oracles.service import its_words
 from gatecrash.results.advice import fitting
 from gatecrash.rulebook import Condition, Rule, Seen, load, mentioned
+from tests.oracles.played import comes, ends, gets, played, ruled, sends, silence
 
 RULES = load().rules
 FAULTY = Path(__file__).parents[1] / "servers" / "faulty"
 CATALOGUE = Path(__file__).parents[1] / "gatecrash" / "locale" / "gatecrash.pot"
 #: What others say in findings: the sanitizers, and the kernel of its calls.
 OF_OTHERS = re.compile(
-    r"overflow|shift|division|param|stpcpy|out of bounds|misaligned|str|mem|printf|puts|ato|free|scanf|underflows|wait"
+    r"Assertion|overflow|shift|division|param|stpcpy|out of bounds|misaligned|str|mem|printf|puts|ato|free|scanf|wait"
+    r"|underflows"
 )
 
 
@@ -219,3 +223,53 @@ def test_who_watches_its_clients_is_told_of_the_hangup() -> None:
     spins = verdict("LIFE-08")
     assert "POLLHUP" in first("LIFE-08", spins, Contract(source="c", mentions=("poll", "recv")))
     assert first("LIFE-08", spins, Contract(source="c", mentions=("recv",))).startswith("The loop goes on while recv")
+
+
+# -- what a finding says of the cause --------------------------------------------------------------------------------
+
+
+ASSERTED = "server: server.c:12: serve: Assertion `n > 0' failed.\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "output", "kind", "got"),
+    [
+        (-6, ASSERTED, "an assertion that failed", f"SIGABRT: {ASSERTED.strip()}"),
+        (-6, "*** stack smashing detected ***: terminated\n", "a crash", "SIGABRT: *** stack smashing detected"),
+        (-8, "", "a crash", "SIGFPE: a division of integers"),
+        (-11, "", "a memory fault", "SIGSEGV"),
+    ],
+)
+def test_a_crash_is_called_what_it_was(status: int, output: str, kind: str, got: str) -> None:
+    case = Case(Transcript(Scenario(()), (ServerEnded(0, status, output),), output=output), Contract())
+    said = with_cause(case, Finding("LIFE-05", "a client is served", "it was not")).lines[0]
+    assert said.startswith(f"the cause is {kind} (MEM-03)")
+    assert got in said
+
+
+def test_what_a_server_that_lives_complains_of_is_told() -> None:
+    lives = Transcript(Scenario(()), (), output="listening\nsendto: Invalid argument\n")
+    assert its_words(lives) == ("meanwhile it printed: sendto: Invalid argument",)
+    assert its_words(replace(lives, output="listening\nGET / 200\n")) == ()
+    ended = replace(lives, events=(ServerEnded(0, 1),))
+    assert its_words(ended) == ("its last words: listening\nsendto: Invalid argument",)
+
+
+def echoed(sent: bytes, came: bytes) -> Finding:
+    parts = (comes("A"), sends("A", sent), gets("A", came), (Receive("A"), [silence("A")]))
+    found = ruled("STREAM-03", played(*parts), "echo")
+    assert isinstance(found, Finding)
+    return found
+
+
+def test_an_echo_of_lines_is_not_suggested_where_the_bytes_end_at_a_nul() -> None:
+    assert "echo of lines" in echoed(b"one\ntwo", b"one\n").lines[-1]
+    assert not any("echo of lines" in line for line in echoed(b"one\n\0two", b"one\n").lines)
+
+
+def test_an_echo_that_ends_is_told_by_its_messages_not_by_their_size() -> None:
+    block = b"x" * 4096
+    parts = (comes("A"), sends("A", block), gets("A", block), sends("A", block), gets("A", b"", ends("A", "FIN")))
+    found = ruled("STREAM-11", played(*parts), "echo")
+    assert isinstance(found, Finding)
+    assert found.got == "after the first message nothing more came back, then the connection was closed"

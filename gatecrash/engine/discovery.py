@@ -121,10 +121,19 @@ def _listening(session: Session, found: Discovery) -> None:
     swapped = ((session.asked & 0xFF) << 8) | session.asked >> 8
     learn(session, found, takes_port=takes_port or port == swapped, handles_signals=bool(caught & ~_LIBRARY_SIGNALS))
     placed = session.remote or any("{port}" in word for word in session.launches["plain"].argv)
-    if not takes_port and port != swapped and _chooses_port(session, found):
-        found.notes.append(
-            stated("It listens on another port at each start: it is taken to let the system choose one (port 0).")
+    if not takes_port and port != swapped and (another := _another_port(session, found)):
+        at_random = (
+            stated(
+                "It was told port {asked}, and listens on another one at each start ({port}, then {another}): it reads "
+                "its port wrongly, or not at all, and the system chooses one (port 0).",
+                asked=session.asked,
+                port=port,
+                another=another,
+            )
+            if placed
+            else stated("It listens on another port at each start: it is taken to let the system choose one (port 0).")
         )
+        found.notes.append(at_random)
         learn(session, found, chooses_port=True)
     elif not takes_port and port != swapped:
         told = (
@@ -145,11 +154,12 @@ def _listening(session: Session, found: Discovery) -> None:
         )
 
 
-def _chooses_port(session: Session, found: Discovery) -> bool:
-    """Whether a second start, which nobody is in the way of, listens on none of the ports of the first one."""
+def _another_port(session: Session, found: Discovery) -> int:
+    """The port of a second start that listens on none of the first one's, with nobody in its way; 0: it does."""
     if session.remote or "port" in found.contract.written:
-        return False
-    return set(session.fresh().sockets.ports).isdisjoint(found.ports)
+        return 0
+    second = session.fresh().sockets.ports
+    return min(second) if second and set(second).isdisjoint(found.ports) else 0
 
 
 def _in_the_background(session: Session, found: Discovery) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from gatecrash.instruments import procfs
 from gatecrash.instruments.census import Census
+from gatecrash.instruments.locks import futex_of
 from gatecrash.instruments.syscalls import ON_A_DESCRIPTOR
 from gatecrash.model.blocked import BlockedTask, Descriptor
 from gatecrash.model.processes import Task
@@ -39,6 +40,7 @@ def blocked_where(task: Task, census: Census) -> BlockedTask:
         watched=None if watched is None else _named(watched[:_MOST_SHOWN], descriptors),
         more=more,
         limit=task.timed,
+        futex=futex_of(task, census),
     )
 
 

@@ -38,6 +38,8 @@ class Census:
         #: it changes, and it has none itself; a server that never waits would be looked at ever longer.
         self.dead: set[int] = set()
         self._housekeepers = Housekeepers()
+        #: Our number of each process that was looked at, by its own: of those that are gone nobody else can tell.
+        self.numbers: dict[int, int] = {}
 
     def live_by(self, left: Left | None) -> None:
         """From now on `left` says how long each wait has yet (instruments/clock); with None, the kernel's clocks do."""
@@ -83,8 +85,15 @@ class Census:
 
     def processes(self) -> tuple[ProcessEntry, ...]:
         """Every process with its state and signal masks."""
-        entries = (_process(pid) for pid in self.pids())
+        entries = (self._process(pid) for pid in self.pids())
         return tuple(entry for entry in entries if entry is not None)
+
+    def _process(self, pid: int) -> ProcessEntry | None:
+        content = procfs.read(f"/proc/{pid}/status")
+        if not content or content == procfs.DENIED:
+            return None
+        self.numbers[procfs.innermost(content)] = pid
+        return _entry(pid, content)
 
     def zombies(self) -> tuple[int, ...]:
         """Processes that have ended and that nobody has waited for."""
@@ -187,10 +196,8 @@ def parse_call(content: bytes) -> tuple[str, tuple[int, ...]]:
     return syscalls.NAMES.get(number, f"call {number}"), tuple(int(field, 16) for field in fields[1:7])
 
 
-def _process(pid: int) -> ProcessEntry | None:
-    content = procfs.read(f"/proc/{pid}/status")
-    if not content or content == procfs.DENIED:
-        return None
+def _entry(pid: int, content: bytes) -> ProcessEntry:
+    """The process that a /proc/PID/status tells of."""
     return ProcessEntry(
         pid=pid,
         parent=int(field(content, b"\nPPid:\t")),

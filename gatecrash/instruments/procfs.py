@@ -114,6 +114,16 @@ def process_of(tid: int) -> int:
     return int(field(read(f"/proc/{tid}/status"), b"\nTgid:\t") or b"0")
 
 
+def own_number(tid: int) -> int:
+    """The number of a thread in its own namespace (proc(5), NSpid); 0 when it is gone."""
+    return innermost(read(f"/proc/{tid}/status"))
+
+
+def innermost(status: bytes) -> int:
+    """The last number of NSpid in a /proc/PID/status; 0 where there is none."""
+    return int((field(status, b"\nNSpid:\t").split() or [b"0"])[-1]) if b"\nNSpid:" in status else 0
+
+
 def is_ending(pid: int) -> bool:
     """Whether a process is on its way out, or gone (proc(5): the flags of PID/stat).
 

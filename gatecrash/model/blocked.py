@@ -13,7 +13,6 @@ _WAITS_FOR = {
     "wait4": marked("waiting for a child to end"),
     "waitid": marked("waiting for a child to end"),
     "vfork": marked("waiting for the new child to exec"),
-    "futex": marked("waiting for another thread"),
     "pause": marked("waiting for a signal"),
     "rt_sigsuspend": marked("waiting for a signal"),
     "rt_sigtimedwait": marked("waiting for a signal"),
@@ -22,6 +21,43 @@ _WAITS_FOR = {
 }
 
 TaskState = Literal["blocked", "stopped", "running"]
+#: Of a lock: the task that waits for it, another one that lives, one that is gone, or one of the process it was forked
+#: from (the copy has nobody who releases it). "": it is no lock, or nobody can tell.
+Owner = Literal["itself", "living", "gone", "forked", ""]
+_OWNED = {
+    "itself": marked("waiting for a lock that it holds itself"),
+    "living": marked("waiting for a lock that process {number} holds"),
+    "gone": marked("waiting for a lock whose owner, process {number}, is gone"),
+    "forked": marked("waiting for its copy of a lock that process {number} held when it forked: nobody releases that"),
+}
+
+
+@dataclass(frozen=True)
+class Futex:
+    """What a task waits for in futex(2). `shared`: with other processes; `alone`: no other thread can wake it.
+
+    `number` is the owner's thread id, that of its process for its first thread; 0: not known.
+    """
+
+    shared: bool = False
+    alone: bool = False
+    owner: Owner = ""
+    number: int = 0
+
+    @property
+    def line(self) -> str:
+        """What is waited for, as a part of a sentence."""
+        if self.owner == "gone" and not self.number:
+            return stated("waiting for a lock whose owner is gone")
+        if self.owner:
+            return stated(_OWNED[self.owner], number=self.number)
+        if self.shared:
+            return stated("waiting for another process")
+        return (
+            stated("waiting for another thread, and it has none")
+            if self.alone
+            else stated("waiting for another thread")
+        )
 
 
 @dataclass(frozen=True)
@@ -58,6 +94,7 @@ class BlockedTask:
     watched: tuple[Descriptor, ...] | None = None
     more: int = 0
     limit: float | None = None
+    futex: Futex | None = None
 
     @property
     def accepts(self) -> bool:
@@ -66,8 +103,11 @@ class BlockedTask:
 
     @property
     def waits_for(self) -> str:
-        """What it waits for where the call alone says it, in English; else ""."""
-        return _WAITS_FOR.get(self.call, "")
+        """What it waits for where the call says it, in English; else ""."""
+        if self.call == "futex":
+            return (self.futex or Futex()).line
+        known = _WAITS_FOR.get(self.call)
+        return "" if known is None else stated(known)
 
     def line(self) -> str:
         """Which process is blocked in which call on which descriptor, as one plain sentence."""
@@ -102,7 +142,7 @@ class BlockedTask:
 
     def _on(self) -> str:
         if self.waits_for:
-            return joined(("", stated(self.waits_for)))
+            return joined(("", self.waits_for))
         if self.watched is not None:
             return stated(", watching {named}", named=self._named()) if self.watched else stated(", watching nothing")
         if self.descriptor is None:

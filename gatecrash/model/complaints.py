@@ -55,6 +55,12 @@ def assertion(output: str) -> str:
     return next((line.strip() for line in output.splitlines() if _ASSERTION.search(line)), "")
 
 
+def aborted(output: str) -> str:
+    """The line that says why abort(3) was called: an assertion, a check of the C library, an exception; "" for none."""
+    why = (_ASSERTION, _ABORTED, _THROWN)
+    return next((line.strip() for line in output.splitlines() if any(one.search(line) for one in why)), "")
+
+
 def complaints(output: str) -> tuple[str, ...]:
     """The lines of the output that tell of an error: one each, in order, without those that were said before."""
     lines = output.splitlines()

@@ -11,10 +11,10 @@ from gatecrash.model.transcript import DatagramsDropped, Got, Sent, Transcript
 from gatecrash.model.verdicts import Case, Difference, Evidence, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.seen import of_all, unfinished
-from gatecrash.oracles.service import how_it_ended
+from gatecrash.oracles.service import how_it_ended, its_words
 from gatecrash.oracles.unseen import affair_of, never_made, not_served_first
 from gatecrash.protocols import datagram
-from gatecrash.text import last_words, shown, size_of
+from gatecrash.text import shown, size_of
 
 _LESS_IS_PROMISED = marked("if your course asks for less, write max_datagram under [udp] in gatecrash.toml")
 _TELLING = 8  # bytes that, found again, are no coincidence
@@ -279,11 +279,7 @@ def _unanswered(case: Case, client: str, rule: str, expected: str, got: str) -> 
     evidence: list[Evidence] = [*silence.where] if silence is not None else []
     if transcript.server_ended is not None:
         got = joined((got, how_it_ended(transcript.server_ended)), "; ")
-        evidence += (
-            [stated("its last words: {output}", output=last_words(transcript.output))]
-            if transcript.output.strip()
-            else []
-        )
+    evidence += its_words(transcript)
     peers = [e.snapshot.datagram.peer for e in transcript.looks() if e.snapshot.datagram is not None]
     if peers and peers[-1] is not None:
         evidence.append(

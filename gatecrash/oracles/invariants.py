@@ -8,6 +8,7 @@ from dataclasses import replace
 from signal import Signals
 
 from gatecrash.language import marked, stated
+from gatecrash.model.complaints import aborted, assertion
 from gatecrash.model.scenario import LimitDescriptors
 from gatecrash.model.signals import MEMORY_FAULTS
 from gatecrash.model.transcript import CrashedProcess, SanitizerReport, Transcript
@@ -20,7 +21,7 @@ _TOOLS = {"address": "MEM-01", "undefined": "MEM-02", "signal": "MEM-03"}
 _EXPECTED = {
     "address": marked("it reads and writes only memory that is its own"),
     "undefined": marked("it does nothing whose result C leaves undefined"),
-    "signal": marked("no process of the server dies of a memory fault"),
+    "signal": marked("no process of the server crashes"),
 }
 
 
@@ -50,7 +51,7 @@ def sanitizer_finding(event: SanitizerReport) -> Finding:
 
 
 def memory_fault(transcript: Transcript) -> Finding | None:
-    """The finding that a process of the server died of a memory fault.
+    """The finding that a process of the server crashed.
 
     One that has no descriptor left may end itself by abort(3) where a library it needs cannot be opened (glibc's
     pthread_exit and backtrace load libgcc_s then): SIGABRT under a shortage of ours is no sign of a fault of memory.
@@ -62,14 +63,24 @@ def memory_fault(transcript: Transcript) -> Finding | None:
         numbers = [number for number in numbers if number != Signals.SIGABRT]
     if not numbers:
         return None
-    name = Signals(numbers[0]).name
-    return Finding(
-        "MEM-03", stated(_EXPECTED["signal"]), stated("a process of the server was ended by {name}", name=name)
-    )
+    return Finding("MEM-03", stated(_EXPECTED["signal"]), _ended_by(numbers[0], transcript.output))
+
+
+def _ended_by(number: int, output: str) -> str:
+    """Which signal it was, and for what: abort(3) says so itself, and SIGFPE is of integers."""
+    name = Signals(number).name
+    words = aborted(output) if number == Signals.SIGABRT else ""
+    if words:
+        return stated("a process of the server was ended by {name}: {words}", name=name, words=words)
+    if number == Signals.SIGFPE:
+        return stated(
+            "a process of the server was ended by {name}: a division of integers that has no result", name=name
+        )
+    return stated("a process of the server was ended by {name}", name=name)
 
 
 def with_cause(case: Case, finding: Finding) -> Finding:
-    """The finding with what is known of its cause: a memory fault is one; that the server had to be ended is another.
+    """The finding with what is known of its cause: a crash is one; that the server had to be ended is another.
 
     Of a server that forks without end nothing else can be seen: then that is the finding.
     """
@@ -79,5 +90,10 @@ def with_cause(case: Case, finding: Finding) -> Finding:
     crash = None if finding.rule in _OWN_CRASHES else memory_fault(case.transcript)
     if crash is None:
         return finding
-    cause = stated("the cause is a memory fault ({rule}): {got}", rule=crash.rule, got=crash.got)
+    kind = marked("the cause is a crash ({rule}): {got}")
+    if assertion(case.transcript.output):
+        kind = marked("the cause is an assertion that failed ({rule}): {got}")
+    elif any(name in crash.got for name in ("SIGSEGV", "SIGBUS")):
+        kind = marked("the cause is a memory fault ({rule}): {got}")
+    cause = stated(kind, rule=crash.rule, got=crash.got)
     return replace(finding, evidence=(cause, *finding.evidence), conclusive=True)

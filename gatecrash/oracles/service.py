@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatecrash.language import joined, stated
+from gatecrash.model.complaints import complaints
 from gatecrash.model.facts import NO_FACTS, Facts
 from gatecrash.model.scenario import Connect, Receive
 from gatecrash.model.transcript import WHY_NOT, NotConnected, NotSent, Sent, ServerEnded, Silent, Transcript
@@ -13,6 +14,8 @@ from gatecrash.oracles.unseen import nobody_came
 from gatecrash.protocols import protocol_of
 from gatecrash.protocols import speaks as speaks
 from gatecrash.text import last_words, shown, size_of
+
+_MOST_COMPLAINTS = 3
 
 
 @dataclass(frozen=True)
@@ -155,10 +158,17 @@ def how_it_ended(ended: ServerEnded) -> str:
 
 
 def _evidence(transcript: Transcript, silence: Silent | None) -> tuple[Evidence, ...]:
-    lines: list[Evidence] = [*silence.where] if silence is not None else []
-    if transcript.server_ended is not None and transcript.output.strip():
-        lines.append(stated("its last words: {output}", output=last_words(transcript.output)))
-    return tuple(lines)
+    where: tuple[Evidence, ...] = silence.where if silence is not None else ()
+    return (*where, *its_words(transcript))
+
+
+def its_words(transcript: Transcript) -> tuple[str, ...]:
+    """What the server said of its troubles: its last words where it has ended, else the errors it printed."""
+    if transcript.server_ended is not None:
+        said = last_words(transcript.output)
+        return (stated("its last words: {output}", output=said),) if said else ()
+    told = complaints(transcript.output)[-_MOST_COMPLAINTS:]
+    return (stated("meanwhile it printed: {output}", output="\n".join(told)),) if told else ()
 
 
 def _proven(transcript: Transcript, client: str, silence: Silent | None) -> bool:

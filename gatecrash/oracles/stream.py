@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from gatecrash.language import joined, marked, stated
 from gatecrash.model import labels
@@ -12,7 +13,7 @@ from gatecrash.model.transcript import ClientSide, Got, NotSent, Transcript
 from gatecrash.model.verdicts import Case, Difference, Evidence, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.seen import of_all, unfinished
-from gatecrash.oracles.service import askers, how_it_ended
+from gatecrash.oracles.service import askers, how_it_ended, its_words
 from gatecrash.oracles.unseen import (
     affair_of,
     never_looked,
@@ -23,7 +24,7 @@ from gatecrash.oracles.unseen import (
     server_gone,
 )
 from gatecrash.protocols import echo
-from gatecrash.text import last_words, size_of
+from gatecrash.text import size_of
 
 _LINES = marked(
     "what is missing is a line that has not ended; if your course asks for an echo of lines, write "
@@ -253,14 +254,22 @@ def echo_goes_on(case: Case) -> Ruling:
             return _not_its_own(transcript, client)
         if len(received) > before and _got_since(transcript, client, at):
             return Held()
+        messages = accumulate(len(step.data) for _, step in numbered)
         got = stated(
-            "after {size} nothing more came back{ended}",
-            size=size_of(received),
+            "after {what} nothing more came back{ended}",
+            what=_so_many(sum(size <= len(received) for size in messages)) or size_of(received),
             ended=_how_it_ended(transcript, client),
         )
         return _finding(case, client, "STREAM-11", stated("every message of a connection comes back"), got)
 
     return _of_each(case, judged)
+
+
+def _so_many(messages: int) -> str:
+    """So many whole messages; "" for none."""
+    if messages == 1:
+        return stated("the first message")
+    return stated("{messages} messages", messages=messages) if messages else ""
 
 
 # -- what came, against what was sent -------------------------------------------------------------------------------
@@ -342,6 +351,8 @@ def _waits_for_newline(case: Case, client: str) -> bool:
     over = case.transcript.end(client) is not None or case.transcript.server_ended is not None
     answers = [case.transcript.received(other) for other in case.transcript.scenario.clients]
     by_lines = all(answer.endswith(b"\n") for answer in answers if answer)
+    rest = sent[len(received) :]  # strlen stops at a NUL, which may stand behind a newline
+    by_lines = by_lines and not rest.startswith(b"\0")
     return case.contract.echo.unit == "bytes" and not over and by_lines and received == sent[: sent.rfind(b"\n") + 1]
 
 
@@ -351,11 +362,9 @@ def _finding(
     """A finding that something is missing: a fact once the connection or the server ended, else when proven."""
     transcript, silence = case.transcript, case.transcript.silence(client)
     ended = transcript.end(client) is not None or transcript.server_ended is not None
-    evidence: list[Evidence] = [*silence.where] if silence is not None else []
-    if transcript.server_ended is not None and transcript.output.strip():
-        evidence.append(stated("its last words: {output}", output=last_words(transcript.output)))
+    where: tuple[Evidence, ...] = silence.where if silence is not None else ()
     proven = ended or (silence is not None and silence.proven)
-    return Finding(rule, expected, got, tuple(evidence), difference, proven)
+    return Finding(rule, expected, got, (*where, *its_words(transcript)), difference, proven)
 
 
 def _shown_at(case: Case, client: str, offset: int) -> Difference:

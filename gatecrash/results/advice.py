@@ -32,6 +32,7 @@ def seen_of(finding: Finding, transcript: Transcript | None, contract: Contract)
         model=contract.concurrency,
         mentions=None if contract.mentions is None else frozenset(contract.mentions),
         blocked=frozenset(task.call for task in tasks if task.state == "blocked"),
+        locks=frozenset(task.futex.owner for task in tasks if task.futex is not None and task.futex.owner),
         ended=_ended(transcript),
         signals=_signals(transcript),
         exceptions=frozenset(exceptions(output)),

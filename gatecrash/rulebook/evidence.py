@@ -43,7 +43,8 @@ SHAPES = (
     "other letters",
     "decoded",
 )
-LOCKS = ("its own", "a dead one's")
+#: Whose a lock is that somebody waits for (model/blocked.py).
+LOCKS = ("itself", "living", "gone", "forked")
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "uses": Kind(lambda seen, value: value in (seen.mentions or ()), _is_code, "code without spaces"),
     "lacks": Kind(_lacks, _is_code, "code without spaces"),
     "blocked in": Kind(lambda seen, value: not seen.blocked.isdisjoint(CALLS[value]), _among(*CALLS), ", ".join(CALLS)),
-    "lock is": Kind(lambda seen, value: value in seen.locks, _among(*LOCKS), ", ".join(LOCKS)),
+    "lock of": Kind(lambda seen, value: value in seen.locks, _among(*LOCKS), ", ".join(LOCKS)),
     "ended": Kind(
         lambda seen, value: seen.ended == value or seen.ended.startswith(f"{value} "), _among(*ENDS), ", ".join(ENDS)
     ),
