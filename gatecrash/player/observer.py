@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gatecrash.instruments.memory import thread_stacks
 from gatecrash.instruments.quiescence import Resting, Spinning, Stillness
+from gatecrash.model.complaints import exceptions
 from gatecrash.model.transcript import (
     ClientSide,
     CrashedProcess,
@@ -120,14 +121,19 @@ class Observer:
             self.waiter.settle(_DYING, wait_out=False)
         events.extend(CrashedProcess(step, pid, number) for pid, number in self.crashed.items())
         status = self.server.exit_status(_DYING)
+        self.output = self._printed_since()
+        if status is None and exceptions(self.output) and not self._there():
+            status = self.server.process.wait(_DYING)
         if status is not None and not self.server.running():
             output = self.server.process.output()
             self.output = output.text[-_MOST_PRINTED:]
             overrun = self.server.process.overrun()
             events.append(ServerEnded(step, status, self.output, overrun, self._in_background))
-        else:
-            self.output = self._printed_since()
         return events
+
+    def _there(self) -> bool:
+        """Whether its socket is: an interpreter that ends of an exception closes it some time before it has gone."""
+        return (self.server.datagram_socket() if self.server.datagram else self.server.listener()) is not None
 
     def _printed_since(self) -> str:
         """What a server that lives has printed while this scenario was played; all of it if it was started in it."""

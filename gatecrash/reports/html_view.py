@@ -26,7 +26,7 @@ from gatecrash.reports.html_page import Entry, Fact, Failure, First, Fix, Group,
 from gatecrash.reports.sequence_svg import svg
 from gatecrash.reproduction import NotAlone, script
 from gatecrash.results import exit_codes
-from gatecrash.results.advice import fitting
+from gatecrash.results.advice import fitting, language_of
 from gatecrash.results.exit_codes import ExitCode
 from gatecrash.results.folding import folded_lines
 from gatecrash.results.mending import ToMend, to_mend
@@ -177,7 +177,8 @@ def _explained(judgement: JudgedRule, record: RunRecord) -> TableRow:
 
 
 def _fixes_of(judgement: JudgedRule, record: RunRecord) -> tuple[Fix, ...]:
-    return _fixes(fitting(judgement.rule, judgement.verdict, record.prepared.contract), record.prepared.contract.source)
+    contract = record.prepared.contract
+    return _fixes(fitting(judgement.rule, judgement.verdict, contract), language_of(contract))
 
 
 def _fixes(mistakes: tuple[Mistake, ...], source: str) -> tuple[Fix, ...]:

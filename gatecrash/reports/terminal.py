@@ -20,7 +20,7 @@ from gatecrash.model.verdicts import hidden_by
 from gatecrash.reports import words
 from gatecrash.reports.differing import side_by_side
 from gatecrash.results import exit_codes
-from gatecrash.results.advice import fitting
+from gatecrash.results.advice import fitting, language_of
 from gatecrash.results.exit_codes import ExitCode
 from gatecrash.results.folding import folded_lines
 from gatecrash.results.record import JudgedRule, RunRecord
@@ -221,9 +221,9 @@ def usual_mistake(console: Console, judgement: JudgedRule, contract: Contract, *
         if code:
             console.print()
         hanging(console, Text.assemble((say("The usual mistake: "), "bold"), prose(mistake.text).strip()), 0)
-        in_python = contract.source == "python"
+        language = language_of(contract)
         if code:
-            show_code(console, mistake.python if in_python else mistake.c, "python" if in_python else "c")
+            show_code(console, {"c": mistake.c, "python": mistake.python}.get(language), language)
 
 
 def show_code(console: Console, code: str | None, language: str) -> None:

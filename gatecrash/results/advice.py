@@ -23,12 +23,17 @@ def fitting(rule: Rule, verdict: Verdict, contract: Contract) -> tuple[Mistake, 
     return rule.fitting(seen_of(verdict.finding, verdict.transcript, contract))
 
 
+def language_of(contract: Contract) -> str:
+    """The language advice is given in: "c", "python", or "other". What else has a source that was read is in C."""
+    return "c" if contract.source == "other" and contract.mentions is not None else contract.source
+
+
 def seen_of(finding: Finding, transcript: Transcript | None, contract: Contract) -> Seen:
     """What is known of the server that broke a rule."""
     output = "" if transcript is None else transcript.output
     tasks = finding.tasks or _last_tasks(transcript)
     return Seen(
-        language=contract.source,
+        language=language_of(contract),
         model=contract.concurrency,
         mentions=None if contract.mentions is None else frozenset(contract.mentions),
         blocked=frozenset(task.call for task in tasks if task.state == "blocked"),
@@ -84,11 +89,10 @@ def _shape(difference: Difference) -> set[str]:
     """What the bytes tell of how they came about: each of these is a sign of one kind of mistake."""
     expected, got, offset = difference.expected, difference.got, difference.offset
     behind, missing = got[offset:], expected[offset:]
-    found = set()
-    if got and not behind and missing:
-        found.add("the start of it")
-        if missing.startswith(b"\0"):
-            found.add("the start up to a NUL")
+    found: set[str] = set()
+    if missing and not behind:
+        found |= {"the start of it"} if got else set()
+        found |= {"the start up to a NUL"} if missing.startswith(b"\0") else set()
     if behind.startswith(b"\0") and not missing.startswith(b"\0"):
         found.add("bytes from a NUL")
     if any(byte >= _HIGH for byte in got):
