@@ -12,8 +12,8 @@ import pytest
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.complaints import assertion, complaints, errors, exceptions
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import Receive, Scenario
-from gatecrash.model.transcript import CrashedProcess, Event, ServerEnded, Transcript
+from gatecrash.model.scenario import Receive, ReceiveDatagrams, Scenario, SendDatagram
+from gatecrash.model.transcript import CrashedProcess, Event, Got, Sent, ServerEnded, Silent, Transcript
 from gatecrash.model.verdicts import Case, Difference, Finding, Verdict
 from gatecrash.oracles.invariants import with_cause
 from gatecrash.oracles.service import its_words
@@ -265,6 +265,22 @@ def echoed(sent: bytes, came: bytes) -> Finding:
 def test_an_echo_of_lines_is_not_suggested_where_the_bytes_end_at_a_nul() -> None:
     assert "echo of lines" in echoed(b"one\ntwo", b"one\n").lines[-1]
     assert not any("echo of lines" in line for line in echoed(b"one\n\0two", b"one\n").lines)
+
+
+@pytest.mark.parametrize(
+    ("came", "output", "hinted"),
+    [(b"x" * 1024, "", True), (b"y" * 1024, "", False), (b"x" * 1024, "recvfrom: Bad address\n", False)],
+)
+def test_a_smaller_datagram_is_suggested_where_a_smaller_buffer_explains_it(
+    came: bytes, output: str, hinted: bool
+) -> None:
+    sent = b"x" * 2048
+    events = (Sent(0, "A", sent, None, None), Got(1, "A", came), Silent(1, "A", True, "quiet"))
+    steps = (SendDatagram("A", sent), ReceiveDatagrams("A", 1))
+    made = Transcript(Scenario(steps), events, output=output, sent={"A": sent})
+    found = ruled("DGRAM-04", made, "udp")
+    assert isinstance(found, Finding)
+    assert any("write max_datagram" in line for line in found.lines) is hinted
 
 
 def test_an_echo_that_ends_is_told_by_its_messages_not_by_their_size() -> None:

@@ -8,6 +8,7 @@ from itertools import accumulate
 
 from gatecrash.language import joined, marked, stated
 from gatecrash.model import labels
+from gatecrash.model.complaints import exceptions
 from gatecrash.model.scenario import HalfClose, Send
 from gatecrash.model.transcript import ClientSide, Got, NotSent, Transcript
 from gatecrash.model.verdicts import Case, Difference, Evidence, Finding, Held, NotExercised, Ruling
@@ -349,6 +350,7 @@ def _waits_for_newline(case: Case, client: str) -> bool:
     """
     sent, received = case.transcript.sent[client], case.transcript.received(client)
     over = case.transcript.end(client) is not None or case.transcript.server_ended is not None
+    over = over or bool(exceptions(case.transcript.output))  # who served it has died of something else
     answers = [case.transcript.received(other) for other in case.transcript.scenario.clients]
     by_lines = all(answer.endswith(b"\n") for answer in answers if answer)
     rest = sent[len(received) :]  # strlen stops at a NUL, which may stand behind a newline
