@@ -113,7 +113,7 @@ def short_datagram_stands_alone(case: Case) -> Ruling:
                     rest=size_of(rest),
                 )
                 expected = stated(
-                    "{size} come back, and nothing of an earlier datagram behind them", size=size_of(step.data)
+                    "exactly {size} in return, and nothing of an earlier datagram behind", size=size_of(step.data)
                 )
                 return Finding("DGRAM-05", expected, got, difference=Difference(step.data, came, len(step.data)))
         last = step.client if len(step.data) < longest else last

@@ -163,7 +163,7 @@ def short_message_stands_alone(case: Case) -> Ruling:
             continue
         head = different.got[:_TELLING]
         if head in earlier:
-            expected = stated("{size} come back, and nothing of an earlier message behind them", size=size_of(sent))
+            expected = stated("exactly {size} in return, and nothing of an earlier message behind", size=size_of(sent))
             got = stated(
                 "behind them {client} got {size} of an earlier message", client=client, size=size_of(different.got)
             )
