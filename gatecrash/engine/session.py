@@ -76,6 +76,7 @@ class Session:
         #: Why its time is real, though it was to be skipped.
         self.real_because: str | None = None
         self._plain: dict[bytes, Plain] = {}
+        self._plain_bytes = 0  # that were received in them when they were first asked for
         #: The scenario that was asked anew last, and what its requests change in one another's answers.
         self._moved: tuple[Scenario | None, Mapping[bytes, frozenset[Aspect]]] = (None, {})
         self._before: dict[bytes, tuple[bytes, ...]] = {}  # what a fresh server was asked before it was asked this
@@ -300,11 +301,13 @@ class Session:
     def learn_plain(self, scenario: Scenario) -> None:
         """Make sure the plain answer to everything the clients of this scenario send is known."""
         if self.protocol.has_yardstick:
-            if sum(len(plain.received) for plain in self._plain.values()) > _MOST_PLAIN:
+            if self._plain_bytes > _MOST_PLAIN:
                 self._plain.clear()
+                self._plain_bytes = 0
             for sent in self._asked_in(scenario):
                 if sent not in self._plain:
                     self._plain[sent] = self._ask(sent)
+                    self._plain_bytes += len(self._plain[sent].received)
 
     def learn_anew(self, asked: Scenario) -> bool:
         """Ask everything once more, twice, in its order, on a fresh server; whether the answers are others by now.

@@ -120,7 +120,7 @@ class Scenario:
                 pieces[step.client].append(step.data)
         return {client: b"".join(data) for client, data in pieces.items()}
 
-    @property
+    @cached_property
     def clients(self) -> tuple[str, ...]:
         """The clients' names in order of appearance."""
         return tuple(dict.fromkeys(step.client for step in self.steps if hasattr(step, "client")))
