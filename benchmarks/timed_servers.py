@@ -145,6 +145,12 @@ kept = []
 while True:
     kept.append(listener.accept()[0])
 """
+_HUNG = """
+import signal, socket, sys
+listener = socket.create_server(("", int(sys.argv[1])), backlog=64)
+while True:
+    signal.pause()
+"""
 _LINES = '[contract]\nprotocol = "echo"\necho = "lines"\n'
 
 
@@ -168,6 +174,7 @@ SERVERS = (
     Checked("asyncio, wait_for(30)", ".py", _ASYNCIO),
     Checked("prefork, select and deadlines", ".py", _PREFORK),
     Checked("accepts and says nothing", ".py", _SILENT),
+    Checked("hangs: never accepts", ".py", _HUNG),
 )
 
 
