@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from gatecrash.instruments.memory import thread_stacks
 from gatecrash.instruments.quiescence import Resting, Spinning, Stillness
@@ -26,6 +27,8 @@ from gatecrash.text import decoded
 _FATAL = frozenset({4, 6, 7, 8, 11, 13, 31})  # SIGILL SIGABRT SIGBUS SIGFPE SIGSEGV SIGPIPE SIGSYS
 _DYING = 1.0  # seconds: what is about to end, or a sanitizer that writes its report, is given no longer
 _MOST_PRINTED = 4000  # bytes of what it prints that are kept
+#: How many bytes each had printed when it was last asked: to ask at a scenario's beginning, too, takes as long again.
+_PRINTED: WeakKeyDictionary[object, int] = WeakKeyDictionary()
 _NAP = 0.05  # seconds: a process that sleeps no longer than this is waited for, it may report when it wakes
 
 
@@ -37,8 +40,6 @@ class Observer:
         self.streams = streams
         self.waiter = waiter
         self.output = ""
-        self._printing = server.process
-        self._printed_before = server.process.output().total
         self.crashed: dict[int, int] = {}
         self._dropped_before = self._dropped()
         #: What was started has ended already, and the server lives on: a daemon.
@@ -136,10 +137,10 @@ class Observer:
         return (self.server.datagram_socket() if self.server.datagram else self.server.listener()) is not None
 
     def _printed_since(self) -> str:
-        """What a server that lives has printed while this scenario was played; all of it if it was started in it."""
+        """What a server that lives has printed since the last scenario, or since it was started."""
         printed = self.server.process.output()
-        before = self._printed_before if self.server.process is self._printing else 0
-        new = min(printed.total - before, _MOST_PRINTED)
+        new = min(printed.total - _PRINTED.get(self.server.process, 0), _MOST_PRINTED)
+        _PRINTED[self.server.process] = printed.total
         return decoded((printed.head + printed.tail)[-new:]) if new > 0 else ""
 
     @property
