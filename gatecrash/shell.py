@@ -20,8 +20,16 @@ def word(text: str) -> str:
     """One word of a command. What cannot be printed is written by printf(1), so that it survives a terminal."""
     if text.isprintable():
         return shlex.quote(text)
-    written = "".join(_octal(one) for one in os.fsencode(text))
+    written = "".join(_octal(one) for one in _encoded(text))
     return f"\"$(printf '{written}')\""
+
+
+def _encoded(text: str) -> bytes:
+    """The bytes that a file name is in a system call; half a surrogate pair is in none, and becomes a question mark."""
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
 
 
 def _octal(byte: int) -> str:
