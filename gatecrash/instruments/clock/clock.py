@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,6 +28,7 @@ from gatecrash.sandbox.process import Process
 from gatecrash.sandbox.seccomp import CLOCK_FAMILIES
 
 _RING = "io_uring_enter"
+_WATCHES = frozenset({"poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2"})
 _STOPPED = "T"  # whoever is stopped wakes for nothing: its time may come meanwhile, and it finds that later
 _CATCH_UP = 0.02  # seconds between two looks for limits that have passed while nobody skipped anything
 
@@ -69,7 +71,7 @@ class Clock:
         self._offsets = Offsets()
         self._disbelief = Disbelief()
         self._timers = Timers(lambda: self._ahead_ns)
-        self._descriptors = TimerDescriptors(lambda: self._ahead_ns)
+        self._descriptors = TimerDescriptors(lambda: self._ahead_ns, self._standing)
         self._next_look = 0.0
         census.live_by(self._dues.left)
 
@@ -226,6 +228,16 @@ class Clock:
         self.real_because = self._offsets.put_ahead(living, self._ahead_ns)
         if self.real_because is None:
             self.real_because = self._descriptors.move_on(living, nanoseconds)
+
+    @contextmanager
+    def _standing(self, pids: Collection[int]) -> Iterator[bool]:
+        """Those of these processes stand who wait without a limit; whether nobody else can be told of a descriptor.
+
+        A wait with a limit is let be: cut short, it would begin anew.
+        """
+        tasks = [task for task in self._census.tasks() if task.pid in pids and task.state != _STOPPED] if pids else []
+        with self._expiry.standing(task for task in tasks if task.timed is None):
+            yield not any(task.timed is not None and task.call in _WATCHES for task in tasks)
 
     def _living(self) -> list[int]:
         return [pid for pid in self._census.pids() if pid not in self._census.dead]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ctypes
 import errno
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from gatecrash.instruments import procfs
 from gatecrash.instruments.clock.answers import ANSWERS, cut_short, emptied
@@ -30,6 +31,7 @@ class Expiry:
 
     def __init__(self) -> None:
         self._unstopped: set[int] = set()
+        self._in_hand = 0  # the task whose wait is being ended: it stands already
 
     def expire(self, task: Task, go_on: Callable[[], None]) -> bool:
         """Whether the task was still in its wait; then `go_on` is called while it stands, before it is let go.
@@ -39,12 +41,32 @@ class Expiry:
         self.let_late_ones_go()
         if _has_run(task) or not self._stop(task.tid):
             return False
+        self._in_hand = task.tid
         try:
             return self._answered(task, go_on)
         except ProcessLookupError:  # killed meanwhile
             return False
         finally:
+            self._in_hand = 0
             tracing.let_go(task.tid)
+
+    @contextmanager
+    def standing(self, tasks: Iterable[Task]) -> Iterator[None]:
+        """These tasks stand while the block runs, and are in the calls again that they were in when it ends.
+
+        One that does not stop in time, or that a signal comes to, goes on. Raises OSError where tracing is refused.
+        """
+        stopped: list[Task] = []
+        try:
+            for task in tasks:
+                if task.tid != self._in_hand and self._stop(task.tid):
+                    stopped.append(task)
+            yield
+        finally:
+            for task in stopped:
+                with suppress(ProcessLookupError):
+                    _call_again_if_cut_short(task)
+                tracing.let_go(task.tid)
 
     def _stop(self, tid: int) -> bool:
         try:
@@ -79,8 +101,7 @@ class Expiry:
             state.orig_rax = tracing.NO_CALL
             tracing.set_registers(task.tid, state)
             return True
-        if result == -errno.EINTR and state.orig_rax != tracing.NO_CALL:
-            tracing.call_again(task.tid, state)  # another call by now, which only we have interrupted
+        _call_again(task, state)  # another call by now, which only we have interrupted
         return False
 
     def too_late(self, tid: int) -> None:
@@ -94,6 +115,17 @@ class Expiry:
                 self._unstopped.discard(tid)
                 if status & 0xFF == 0x7F:
                     tracing.let_go(tid, 0 if tracing.event(status) else status >> 8 & 0xFF)
+
+
+def _call_again_if_cut_short(task: Task) -> None:
+    """What a stop has ended with EINTR begins again; the kernel itself does so with all other calls (signal(7))."""
+    if not _signal_waits(task):
+        _call_again(task, tracing.registers(task.tid))
+
+
+def _call_again(task: Task, state: tracing.Registers) -> None:
+    if ctypes.c_longlong(state.rax).value == -errno.EINTR and state.orig_rax != tracing.NO_CALL:
+        tracing.call_again(task.tid, state)
 
 
 def _has_run(task: Task) -> bool:

@@ -13,7 +13,8 @@ import os
 import re
 import struct
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 
 from gatecrash.instruments import borrowing, procfs, waits
 from gatecrash.instruments.clock.spans import Setting, read_setting, unpacked, write_setting
@@ -27,16 +28,21 @@ _SET_TICKS = 0x40085400  # TFD_IOC_SET_TICKS (linux/timerfd.h)
 _TICKS = re.compile(rb"ticks: (\d+)")
 _SOON = 10_000_000  # nanoseconds in which the copy that a timer was set through is closed, which is the next to happen
 _FAR = 1_000_000_000  # and those in which we are done with all that comes before
+_NEAR = 100_000_000  # what comes within these may come by itself meanwhile
 _KCMP = {"x86_64": 312, "aarch64": 272}
 _KCMP_FILE = 0
 _libc = ctypes.CDLL(None, use_errno=True)
 
+Standing = Callable[[Collection[int]], AbstractContextManager[bool]]
+
 
 class TimerDescriptors:
-    """Those of one target's processes. `ahead_ns`: nanoseconds that its clocks are ahead."""
+    """Those of one target's processes."""
 
-    def __init__(self, ahead_ns: Callable[[], int]) -> None:
+    def __init__(self, ahead_ns: Callable[[], int], standing: Standing) -> None:
+        """`ahead_ns`: nanoseconds that its clocks are ahead. `standing`: see `Clock._standing`."""
         self._ahead_ns = ahead_ns
+        self._standing = standing
         #: Whether there has been one: nobody else's descriptors are looked through.
         self.used = False
 
@@ -79,53 +85,54 @@ class TimerDescriptors:
 
     def move_on(self, pids: Iterable[int], nanoseconds: int) -> str | None:
         """So many less are left of each; why that is refused, where it is."""
-        if not self.used:
+        coming = self.coming(pids)
+        if not coming:
             return None
-        came = False
+        come = coming if any(left * 1e9 <= nanoseconds + _NEAR for left, _, _ in coming) else ()
         moved: list[tuple[int, int]] = []
         try:
-            for _, pid, number in self.coming(pids):
-                if not any(_same((pid, number), other) for other in moved):
-                    moved.append((pid, number))
-                    came = _moved_on(pid, number, nanoseconds) or came
+            with self._standing({pid for _, pid, _ in come}) as all_stand:
+                soon = 1 if all_stand else _SOON
+                for _, pid, number in coming:
+                    if not any(_same((pid, number), other) for other in moved):
+                        moved.append((pid, number))
+                        _moved_on(pid, number, nanoseconds, soon)
         except OSError as error:
             return stated("its timers cannot be moved on: {reason}", reason=error.strerror or str(error))
-        if came:
+        if come and not all_stand:
             time.sleep(_SOON / 1e9)
         return None
 
 
-def _moved_on(pid: int, number: int, passed: int) -> bool:
-    """Whether it comes by then, _SOON. Raises OSError where nothing is lent.
+def _moved_on(pid: int, number: int, passed: int, soon: int) -> None:
+    """One that comes does so `soon`. Raises OSError where nothing is lent.
 
     A copy keeps what its owner closes in the owner's epoll set (epoll(7), question 6), where it is told of for ever: a
-    timer is closed by whoever it comes for. So there is one copy at a time, and none any more when the timer comes.
+    timer is closed by whoever it comes for. So its owner stands while there is a copy of one that comes; where that
+    cannot be, the copy is closed first.
     """
     try:
         with borrowing.borrowed_timer(pid, number) as copy:
-            return _move_on(copy, passed)
+            _move_on(copy, passed, soon)
     except Gone:
         if (refused := borrowing.refused()) is not None:
             raise OSError(refused) from None
-        return False
 
 
-def _move_on(copy: int, passed: int) -> bool:
+def _move_on(copy: int, passed: int, soon: int) -> None:
     before = _gettime(copy)  # which also counts what has come since the kernel last did
     if not before.value:
-        return False
+        return
     left, interval, ticks = before.value - passed, before.interval, _unread(copy)
     if left <= 0 and interval:
         come = -left // interval + 1
         left, ticks = left + come * interval, ticks + come
-    then = _settime(copy, 0, Setting(left if left > _SOON else _FAR, interval))
+    then = _settime(copy, 0, Setting(left if left > soon else _FAR, interval))
     by_itself = not then.value or then.value > before.value  # just now, and setting it has made that undone
-    comes = by_itself or left <= _SOON
-    if comes:
-        _settime(copy, 0, Setting(_SOON, interval))
+    if by_itself or left <= soon:
+        _settime(copy, 0, Setting(soon, interval))
     if ticks:
         _expire(copy, ticks, interval)
-    return comes
 
 
 def _unread(copy: int) -> int:
