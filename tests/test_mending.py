@@ -8,7 +8,7 @@ from gatecrash.language import stated
 from gatecrash.model.blocked import BlockedTask, Descriptor
 from gatecrash.model.contract import Contract
 from gatecrash.model.prepared import Prepared
-from gatecrash.model.scenario import Connect, Signal, Step, scenario
+from gatecrash.model.scenario import Connect, Fail, Signal, Step, scenario
 from gatecrash.model.transcript import CrashedProcess, Event, SanitizerReport, ServerEnded, Transcript
 from gatecrash.model.verdicts import Evidence, Finding, Verdict, broken_here
 from gatecrash.results.baseline import Baseline, KnownFailure
@@ -61,6 +61,11 @@ def test_damage_to_memory_and_what_ends_the_server_is_mended_before_what_hides_a
     report, end = SanitizerReport(1, "address", "heap-buffer-overflow"), ServerEnded(1, -13)
     verdicts = broken("RESP-05"), hidden("RESP-06", "RESP-05"), broken("LIFE-06", end=end), broken("MEM-01", end=report)
     assert mended(*verdicts) == [("MEM-01", []), ("LIFE-06", []), ("RESP-05", [])]
+
+
+def test_what_clients_alone_show_is_mended_before_what_takes_a_call_that_fails() -> None:
+    injected = broken("ACC-07", end=ServerEnded(1, -13), steps=(Fail("accept", "ECONNABORTED"),))
+    assert mended(injected, broken("RESP-05")) == [("RESP-05", []), ("ACC-07", [])]
 
 
 def test_what_builds_on_another_of_its_area_is_folded_under_it() -> None:

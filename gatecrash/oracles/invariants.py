@@ -9,6 +9,7 @@ from signal import Signals
 
 from gatecrash.language import marked, stated
 from gatecrash.model.complaints import aborted, assertion
+from gatecrash.model.headlines import headline
 from gatecrash.model.scenario import LimitDescriptors
 from gatecrash.model.signals import MEMORY_FAULTS
 from gatecrash.model.transcript import CrashedProcess, SanitizerReport, Transcript
@@ -46,8 +47,8 @@ def runaway(transcript: Transcript) -> Finding | None:
 def sanitizer_finding(event: SanitizerReport) -> Finding:
     """The finding that a report of a sanitizer is: its headline, and where in the source."""
     lines = tuple(line.rstrip() for line in event.text.splitlines() if line.strip("= "))
-    headline = next((line.strip() for line in lines if "ERROR" in line or "runtime error" in line), stated("a report"))
-    return Finding(_TOOLS[event.tool], stated(_EXPECTED[event.tool]), headline, lines[:_MOST_LINES])
+    got = headline(event.text) or next((line.strip() for line in lines), stated("a report"))
+    return Finding(_TOOLS[event.tool], stated(_EXPECTED[event.tool]), got, lines[:_MOST_LINES])
 
 
 def memory_fault(transcript: Transcript) -> Finding | None:

@@ -1,8 +1,9 @@
 """In which order broken rules are mended, and which of them probably come of another one. Pure.
 
-MUST comes before SHOULD before MAY. Of one level, first what hides many other rules; then what a sanitizer saw, which
-names the line and can be behind anything, and what ends a process of the server; then what hides a few; then what most
-rules build on, so that a cause stands before what builds on it; then the rulebook's order.
+MUST comes before SHOULD before MAY. Of one level, first what hides many other rules; then what any client can show
+before what takes a call that fails, or a shortage; then what a sanitizer saw, which names the line and can be behind
+anything, and what ends a process of the server; then what hides a few; then what most rules build on, so that a cause
+stands before what builds on it; then the rulebook's order.
 
 A broken rule is folded under an earlier one of at least its level, where something that was seen says they belong
 together: its oracle named the memory fault of the other as its cause, the server ended in the same way, it was blocked
@@ -19,7 +20,7 @@ from typing import Any
 
 from gatecrash.language import stated, values_of
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import Signal
+from gatecrash.model.scenario import Fail, LimitDescriptors, Shorten, Signal
 from gatecrash.model.signals import MEMORY_FAULTS, signal_name
 from gatecrash.model.transcript import CrashedProcess, SanitizerReport, ServerEnded, Transcript
 from gatecrash.model.verdicts import Verdict, hidden_by
@@ -109,10 +110,16 @@ def _named(judgement: JudgedRule | None) -> tuple[str, ...]:
     return tuple(rule.id for rule in rules if rule.area == "memory")
 
 
-def _place_of(judgement: JudgedRule, hides: Mapping[str, Sequence[str]]) -> tuple[int, int, int, int, int]:
+def _place_of(judgement: JudgedRule, hides: Mapping[str, Sequence[str]]) -> tuple[int, ...]:
     rule, hidden = judgement.rule, len(hides.get(judgement.rule.id, ()))
-    many = hidden // _MANY
-    return _LEVELS.index(rule.level), -many, _harm(judgement), -hidden, -len(_built_upon().get(rule.id, ()))
+    many, built = hidden // _MANY, len(_built_upon().get(rule.id, ()))
+    return _LEVELS.index(rule.level), -many, _takes_a_failure(judgement), _harm(judgement), -hidden, -built
+
+
+def _takes_a_failure(judgement: JudgedRule) -> bool:
+    """Whether it was shown by a call that we made fail, or by a shortage: what clients alone show is met sooner."""
+    played = judgement.verdict.scenario
+    return played is not None and any(isinstance(step, Fail | LimitDescriptors | Shorten) for step in played.steps)
 
 
 def _harm(judgement: JudgedRule) -> int:
