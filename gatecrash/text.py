@@ -5,6 +5,8 @@ from __future__ import annotations
 from gatecrash.language import marked, stated
 
 _LONGEST_LINE = 60  # bytes of a request line that are shown
+_TRACEBACK = "Traceback (most recent call last):"
+_LONGEST_TRACEBACK = 900  # characters
 _NAMED = {0x0D: "\\r", 0x0A: "\\n", 0x09: "\\t", 0x5C: "\\\\", 0x22: '\\"'}
 
 
@@ -52,13 +54,25 @@ def safe_text(text: str) -> str:
 
 def decoded(output: bytes) -> str:
     """What a program has written, as text that is safe to print: what is no UTF-8 is replaced."""
-    return safe_text(output.decode("utf-8", "replace"))
+    return safe_text(output.decode("utf-8", "replace").replace("\r", "\\r"))
 
 
 def last_words(output: str, *, limit: int = 300) -> str:
-    """The last lines of a server's output, at most `limit` characters where a line's end allows it."""
+    """The last lines of a server's output, at most `limit` characters where a line's end allows it.
+
+    A traceback of Python is not cut there: the frame of who reads it comes first, and the library's behind it.
+    """
     text = output.strip()
     if len(text) <= limit:
         return text
+    start = text.rfind(_TRACEBACK)
+    frames = "" if start < 0 else _without_markers(text[start:])
+    if 0 < len(frames) <= _LONGEST_TRACEBACK:
+        return frames
     cut = text[-limit:]
     return cut.partition("\n")[2] or cut
+
+
+def _without_markers(traceback: str) -> str:
+    """A traceback without the lines that only underline a part of the one above (Python 3.11 and later)."""
+    return "\n".join(line for line in traceback.splitlines() if line.strip(" ~^") or not line.strip())

@@ -52,7 +52,8 @@ def ask_protocol(session: Session, found: Discovery, source_text: str) -> None:
             found.notes.append(
                 stated(
                     "It let a client connect and answered nothing, and its source names no protocol: the rules of an "
-                    "answer's content do not apply. If it is to answer, write protocol under [contract]."
+                    "answer's content do not apply. If it is to answer, write protocol under [contract] "
+                    "in gatecrash.toml."
                 )
             )
             learn(session, found, protocol=protocol, silence="seen")
@@ -159,7 +160,14 @@ def _hint(sent: bytes, received: bytes) -> str:
     if not _in_another_case(sent, received):
         return ""
     return joined(
-        ("", stated('If your course asks for an echo in upper case, write echo = "upper" under [contract].')), " "
+        (
+            "",
+            stated(
+                "If your course asks for an echo in upper case, "
+                'write echo = "upper" under [contract] in gatecrash.toml.'
+            ),
+        ),
+        " ",
     )
 
 

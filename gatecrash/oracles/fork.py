@@ -89,7 +89,7 @@ def parent_never_waits_while_others_knock(case: Case) -> Ruling:
         return _is_accepted(case.transcript, look)
     expected = stated("the parent goes back to accept while a child serves an idle client")
     got = stated(
-        "the parent is blocked in {call} without WNOHANG; {depth} wait in the accept queue",
+        "the parent is blocked in {call} without WNOHANG; clients in the accept queue: {depth}",
         call=waiting[0].call,
         depth=look.listener.depth,
     )

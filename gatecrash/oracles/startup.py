@@ -149,7 +149,7 @@ def restart_ignores_time_wait(case: Case) -> Ruling:
     if start.wanted in start.ports:  # a connection with unread bytes is reset at the end, and leaves nothing behind
         return Held() if lingering or any(not side.unread for side in held) else _NOTHING_LINGERED
     if start.left_over:
-        return NotExercised(stated("a LISTEN of the server before was left over, which stops any restart"))
+        return NotExercised(stated("the first server's listening socket was still open, which stops any restart"))
     if not lingering and not held:
         return _NOTHING_LINGERED
     why = (
@@ -165,7 +165,9 @@ def restart_ignores_time_wait(case: Case) -> Ruling:
     return Finding("ACC-14", expected, _instead(start, case.contract), evidence, conclusive=start.proven)
 
 
-_NOTHING_LINGERED = NotExercised(stated("no connection of the server before was left to stand in the way of a restart"))
+_NOTHING_LINGERED = NotExercised(
+    stated("the first server left no connection behind that could stand in the way of its restart")
+)
 
 
 def _instead(start: Started, contract: Contract) -> str:

@@ -143,7 +143,7 @@ def short_write_is_continued(case: Case) -> Ruling:
     if not isinstance(ruling, Finding):
         return ruling
     took = stated(
-        "{name} of process {tid} took only {taken} bytes",
+        "{name} of process {tid} took only {taken} of its bytes",
         name=shortened[0].name,
         tid=shortened[0].tid,
         taken=shortened[0].outcome.size or 0,

@@ -120,7 +120,7 @@ def nothing_known(client: str) -> NotExercised:
 
 def affair_of(rule: str, what: str) -> NotExercised:
     """Something else went wrong, of which another rule speaks."""
-    return NotExercised(stated("{what}, which is the affair of {rule}", what=what, rule=rule))
+    return NotExercised(stated("{what}, which {rule} judges", what=what, rule=rule))
 
 
 def not_all_sent(client: str) -> NotExercised:

@@ -205,7 +205,7 @@ def test_a_short_write_is_continued(made: Transcript, expected: Word) -> None:
     ruling = ruled("STREAM-07", made, "echo")
     assert word(ruling) == expected
     if isinstance(ruling, Finding):
-        assert ruling.evidence[0] == "sendto of process 7 took only 2 bytes"
+        assert ruling.evidence[0] == "sendto of process 7 took only 2 of its bytes"
 
 
 LONG, SHORT = b"a long message, this one", b"---"
