@@ -124,6 +124,29 @@ def test_a_server_that_left_is_told_from_one_that_is_silent(tmp_path: Path) -> N
     assert [e.why for e in seen.events if isinstance(e, NotConnected)] == ["refused"]
 
 
+def test_a_server_that_has_closed_its_sockets_and_still_takes_a_while_to_end_has_ended(tmp_path: Path) -> None:
+    body = """
+    import sys
+
+    class Lingering:
+        def __del__(self):
+            end = time.monotonic() + 0.2
+            while time.monotonic() < end:
+                pass
+
+    listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+    client, peer = listener.accept()
+    client.recv(100)
+    listener.close()
+    client.close()
+    lingering = Lingering()
+    raise SystemExit("bad command")
+    """
+    seen = played(tmp_path, body, scenario(Connect("A"), Send("A", b"hello\n"), Receive("A")))
+    assert seen.server_ended is not None
+    assert (seen.server_ended.status, seen.output.strip()) == (1, "bad command")
+
+
 def test_a_look_counts_zombies_descriptors_and_the_queue(tmp_path: Path) -> None:
     body = """
     def serve(client):

@@ -118,7 +118,7 @@ class Observer:
     def after_all(self, step: int) -> list[Event]:
         """What only shows at the end of a scenario: the server's end, crashed processes."""
         events: list[Event] = []
-        if self._sanitized:
+        if self._sanitized or self._may_be_leaving():
             self.waiter.settle(_DYING, wait_out=False)
         events.extend(CrashedProcess(step, pid, number) for pid, number in self.crashed.items())
         status = self.server.exit_status(_DYING)
@@ -135,6 +135,11 @@ class Observer:
     def _there(self) -> bool:
         """Whether its socket is: an interpreter that ends of an exception closes it some time before it has gone."""
         return (self.server.datagram_socket() if self.server.datagram else self.server.listener()) is not None
+
+    def _may_be_leaving(self) -> bool:
+        """Whether it may be on its way out: its socket is gone before it is, and a client's may be gone before that."""
+        reset = any(client.end == "RST" for client in self.streams.values())
+        return self.server.observable and (reset or not self._there())
 
     def _printed_since(self) -> str:
         """What a server that lives has printed since the last scenario, or since it was started."""
