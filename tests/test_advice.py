@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.model.blocked import BlockedTask
+from gatecrash.model.blocked import BlockedTask, Descriptor
 from gatecrash.model.complaints import assertion, complaints, errors, exceptions
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Receive, ReceiveDatagrams, Scenario, SendDatagram
@@ -17,6 +17,7 @@ from gatecrash.model.transcript import CrashedProcess, Event, Got, Sent, ServerE
 from gatecrash.model.verdicts import Case, Difference, Finding, Verdict
 from gatecrash.oracles.invariants import with_cause
 from gatecrash.oracles.service import its_words
+from gatecrash.protocols.echo import difference
 from gatecrash.results.advice import fitting
 from gatecrash.rulebook import Condition, Rule, Seen, load, mentioned
 from tests.oracles.played import comes, ends, gets, played, ruled, sends, silence
@@ -47,6 +48,8 @@ OF_OTHERS = re.compile(
         ("lacks wait | waitpid", Seen(mentions=frozenset({"waitpid"})), False),
         ("lacks wait | waitpid", Seen(mentions=frozenset()), True),
         ("lacks wait", Seen(mentions=None), False),
+        ("threads share a connection", Seen(shared=frozenset({"a connection"})), True),
+        ("threads share a connection", Seen(), False),
         ("ended exit", Seen(ended="exit error"), True),
         ("ended exit 0", Seen(ended="exit error"), False),
         ("signal SIGPIPE", Seen(signals=frozenset({"SIGSEGV"})), False),
@@ -184,6 +187,26 @@ def test_who_dies_of_an_exception_is_not_told_of_sigpipe() -> None:
     killed = verdict("LIFE-06", events=(CrashedProcess(0, 7, 13),))
     assert first("LIFE-06", killed, Contract(source="c")).startswith("SIGPIPE")
     assert first("LIFE-06", verdict("LIFE-06", output=JAVA, events=(ended,)), Contract()) == ""
+
+
+def test_threads_that_wait_for_the_bytes_of_one_connection_were_given_the_address_of_one_variable() -> None:
+    threads = tuple(BlockedTask(7, tid, "x", "blocked", "read", Descriptor(5, "socket")) for tid in (8, 9))
+    rests = BlockedTask(7, 7, "x", "blocked", "accept", Descriptor(3, "socket"))
+    in_c = Contract(source="c", concurrency="thread")
+    assert "address of the loop's variable" in first(
+        "STREAM-10", verdict("STREAM-10", evidence=(rests, *threads)), in_c
+    )
+    assert first("STREAM-10", verdict("STREAM-10", evidence=(rests, threads[0])), in_c) == ""
+    jobs = tuple(replace(thread, descriptor=Descriptor(5, "pipe")) for thread in threads)
+    assert first("STREAM-10", verdict("STREAM-10", evidence=(rests, *jobs)), in_c) == ""
+    workers = tuple(replace(thread, pid=thread.tid) for thread in threads)
+    assert first("STREAM-10", verdict("STREAM-10", evidence=workers), in_c) == ""
+
+
+def test_another_clients_bytes_come_from_what_all_clients_share() -> None:
+    extra = difference(b"aaa", b"aaabbb")
+    assert extra is not None
+    assert "buffer that is static, global" in first("STREAM-10", verdict("STREAM-10", got=extra.line()), Contract())
 
 
 def test_edge_triggering_is_spoken_of_where_it_is_used() -> None:

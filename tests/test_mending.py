@@ -139,6 +139,16 @@ def test_two_that_find_the_only_task_blocked_in_the_same_place_are_one() -> None
     assert len(mended(*verdicts, contract=replace(HTTP, concurrency="fork"))) == 2
 
 
+def test_two_that_find_threads_waiting_for_the_bytes_of_one_connection_are_one() -> None:
+    threads = [BlockedTask(7, tid, "x", "blocked", "read", Descriptor(5, "socket")) for tid in (8, 9)]
+    many = Contract(protocol="echo", concurrency="thread")
+    verdicts = broken("STREAM-10", *threads), broken("ACC-05", *(replace(one, pid=6) for one in threads))
+    (first,) = to_mend(record_of(*verdicts, hidden("RES-02", "STREAM-10"), contract=many))
+    assert [one.judgement.rule.id for one in first.consequences] == ["ACC-05"]
+    assert first.consequences[0].why == "in both, several threads wait for the bytes of one connection"
+    assert len(mended(broken("STREAM-10", *threads), broken("ACC-05", threads[0]), contract=many)) == 2
+
+
 def test_a_server_that_waits_for_its_next_client_is_blocked_nowhere() -> None:
     rests = BlockedTask(7, 7, "x", "blocked", "accept", Descriptor(3, "socket"))
     assert len(mended(broken("RESP-12", rests), broken("RESP-25", rests))) == 2

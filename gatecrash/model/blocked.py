@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +21,7 @@ _WAITS_FOR = {
     "nanosleep": marked("sleeping"),
     "clock_nanosleep": marked("sleeping"),
 }
+_READS = ("read", "readv", "recvfrom", "recvmsg")
 
 TaskState = Literal["blocked", "stopped", "running"]
 #: Of a lock: the task that waits for it, another one that lives, one that is gone, or one of the process it was forked
@@ -156,6 +159,16 @@ class BlockedTask:
         one, several = marked("descriptor {listed}"), marked("descriptors {listed}")
         named = stated(several if len(watched) + self.more > 1 else one, listed=_listed(watched))
         return stated("{named} and {more} more", named=named, more=self.more) if self.more else named
+
+
+def read_together(tasks: Iterable[BlockedTask]) -> frozenset[tuple[int, int]]:
+    """The sockets, as process and descriptor, from which two threads or more of one process wait for bytes."""
+    reading = Counter(
+        (task.pid, task.descriptor.number)
+        for task in tasks
+        if task.state == "blocked" and task.call in _READS and task.descriptor and task.descriptor.what == "socket"
+    )
+    return frozenset(socket for socket, count in reading.items() if count > 1)
 
 
 def _listed(descriptors: tuple[Descriptor, ...]) -> str:

@@ -33,7 +33,7 @@ class StreamDifference:
                 "{size} did not come back: {expected}", size=size_of(self.expected), expected=shown(self.expected)
             )
         if self.kind == "extra":
-            return stated("{size} came that nobody sent: {got}", size=size_of(self.got), got=shown(self.got))
+            return stated("{size} came that it did not send: {got}", size=size_of(self.got), got=shown(self.got))
         return stated(
             "byte {offset} should begin {expected} but begins {got}",
             offset=self.offset,

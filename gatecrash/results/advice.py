@@ -5,7 +5,7 @@ from __future__ import annotations
 from signal import Signals
 
 from gatecrash.language import values_of
-from gatecrash.model.blocked import BlockedTask
+from gatecrash.model.blocked import BlockedTask, read_together
 from gatecrash.model.complaints import errors, exceptions
 from gatecrash.model.contract import Contract
 from gatecrash.model.transcript import Looked, Silent, Transcript
@@ -45,6 +45,7 @@ def seen_of(finding: Finding, transcript: Transcript | None, contract: Contract)
         said="\n".join((finding.got, *finding.lines)),
         expected=finding.expected,
         came=_came(finding),
+        shared=frozenset({"a connection"} if read_together(tasks) else ()),
     )
 
 

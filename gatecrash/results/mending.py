@@ -19,6 +19,7 @@ from functools import cache
 from typing import Any
 
 from gatecrash.language import stated, values_of
+from gatecrash.model.blocked import read_together
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Fail, LimitDescriptors, Shorten, Signal
 from gatecrash.model.signals import MEMORY_FAULTS, signal_name
@@ -205,6 +206,13 @@ def _places(verdict: Verdict) -> frozenset[tuple[str, int]]:
     return frozenset((task.call, task.descriptor.number) for task in blocked if task.descriptor is not None)
 
 
+def _shared_connection(cause: JudgedRule, other: JudgedRule, _: Contract) -> str | None:
+    findings = (cause.verdict.finding, other.verdict.finding)
+    if not all(finding is not None and read_together(finding.tasks) for finding in findings):
+        return None
+    return stated("in both, several threads wait for the bytes of one connection")
+
+
 def _builds_on(cause: JudgedRule, other: JudgedRule, contract: Contract) -> str | None:
     """Directly, and of one area: that a client is served is what nearly every rule builds on, and says nothing."""
     if cause.rule.area != other.rule.area or cause.rule.id in protocol_of(contract).basic_rules:
@@ -214,4 +222,4 @@ def _builds_on(cause: JudgedRule, other: JudgedRule, contract: Contract) -> str 
     return stated("it builds on {rule}", rule=cause.rule.id)
 
 
-_BONDS = (_named_fault, _same_end, _damage, _same_place, _builds_on)
+_BONDS = (_named_fault, _same_end, _damage, _same_place, _shared_connection, _builds_on)

@@ -45,6 +45,7 @@ SHAPES = (
 )
 #: Whose a lock is that somebody waits for (model/blocked.py).
 LOCKS = ("itself", "living", "gone", "forked")
+SHARED = ("a connection",)
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Seen:
     said: str = ""
     expected: str = ""
     came: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "lacks": Kind(_lacks, _is_code, "code without spaces"),
     "blocked in": Kind(lambda seen, value: not seen.blocked.isdisjoint(CALLS[value]), _among(*CALLS), ", ".join(CALLS)),
     "lock of": Kind(lambda seen, value: value in seen.locks, _among(*LOCKS), ", ".join(LOCKS)),
+    "threads share": Kind(lambda seen, value: value in seen.shared, _among(*SHARED), ", ".join(SHARED)),
     "ended": Kind(
         lambda seen, value: seen.ended == value or seen.ended.startswith(f"{value} "), _among(*ENDS), ", ".join(ENDS)
     ),
