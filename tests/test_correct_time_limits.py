@@ -210,12 +210,12 @@ def test_nobody_is_blamed_for_a_time_limit_as_such(source: str, tmp_path: Path) 
     ("source", "seen", "said"),
     [
         pytest.param(
-            LIMIT_OF_EACH_RECV, [20, 20, 20], "lets go of clients that do nothing (20 s)", id="all kinds of clients"
+            LIMIT_OF_EACH_RECV, [20, 20, 20], "lets go of clients that do nothing (", id="all kinds of clients"
         ),
         pytest.param(
             ONE_AFTER_THE_OTHER,
             [8, None, 8],
-            "lets go of clients that do nothing (8 s)",
+            "lets go of clients that do nothing (",
             id="any bytes are a whole request",
         ),
         pytest.param(NO_LIMIT, [None, None, None], "", id="no limit"),
@@ -229,7 +229,10 @@ def test_discovery_sees_who_is_let_go_and_when(
     launch = Launch((sys.executable, str(tmp_path / "server.py"), "{port}"), tmp_path)
     contract = discover(launch, Contract(), source).contract
     limits = (contract.silent_limit, contract.half_limit, contract.kept_limit)
-    assert [None if limit is None else round(limit) for limit in limits] == seen
+    # What passes for real meanwhile is not counted: a second, on a busy machine.
+    assert [limit and limit == pytest.approx(wanted, abs=2) for limit, wanted in zip(limits, seen, strict=True)] == [
+        wanted and True for wanted in seen
+    ]
     assert contract.lets_go == any(seen)
     assert ("lets go" in discovered(contract)) == contract.lets_go
-    assert discovered(contract).endswith(said)
+    assert said in discovered(contract)
