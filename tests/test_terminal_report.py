@@ -46,6 +46,14 @@ def test_each_reason_is_printed_once_with_its_rules() -> None:
     ]
 
 
+@pytest.mark.parametrize(("held", "said"), [(("ACC-01",), "1 holds"), (("ACC-01", "ACC-02"), "2 hold")])
+def test_one_rule_holds_and_two_hold(held: tuple[str, ...], said: str) -> None:
+    console = Console(file=io.StringIO(), soft_wrap=True, highlight=False)
+    terminal.areas(console, record_of(*(Verdict(rule, "pass") for rule in held)))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [f"✓ accept      {said}", ""]
+
+
 def test_one_reason_for_two_kinds_of_verdict_is_two_lines() -> None:
     said = unjudged(Verdict("ACC-02", "inconclusive", "why"), Verdict("ACC-07", "not_observable", "why"))
     assert said == ["  ACC-02 inconclusive: why", "  ACC-07 not observable: why", ""]

@@ -182,7 +182,7 @@ class Looked(Event):
         seen = self.snapshot
         queue = seen.listener
         return stated(
-            "{still}: {live} processes, {zombies} zombies, {descriptors} descriptors in the parent, {listening}",
+            "{still}: processes {live}, zombies {zombies}, descriptors of the parent {descriptors}, {listening}",
             still=stated(_STILL[seen.still]),
             live=len(seen.live),
             zombies=len(seen.zombies),

@@ -92,7 +92,7 @@ def sigterm_ends_everything(case: Case) -> Ruling:
         return Held()
     left = ", ".join(map(str, live))
     listens = stated(", and still listens") if after.listener is not None else ""
-    got = stated("the first process has gone, process {pid} lives on{listens}", pid=left, listens=listens)
+    got = stated("the first process has gone; still there: process {pid}{listens}", pid=left, listens=listens)
     settled = after.still in ("quiet", "spinning")
     return Finding(
         "LIFE-03",

@@ -97,9 +97,9 @@ def _area_line(area: str, rows: list[JudgedRule], *, full: bool) -> Text:
         return Text(f"  {area:<11} {say('does not apply')}", "dim")
     sure = by["pass"] and not by["inconclusive"]
     mark = ("✗", "bold red") if by["fail"] else ("✓", "green") if sure else ("–", "yellow")
-    line = Text.assemble(
-        mark, f" {area:<11} ", (say("{count} hold", count=len(by["pass"])), "green" if by["pass"] else "dim")
-    )
+    held = len(by["pass"])
+    told = say("1 holds") if held == 1 else say("{count} hold", count=held)
+    line = Text.assemble(mark, f" {area:<11} ", (told, "green" if held else "dim"))
     counts = {
         "fail": say("{count} broken", count=len(by["fail"])),
         "inconclusive": say("{count} inconclusive", count=len(by["inconclusive"])),

@@ -9,7 +9,7 @@ import pytest
 from gatecrash.model.processes import ProcessEntry
 from gatecrash.model.scenario import Freeze, Settle, Signal, StartOnTakenPort
 from gatecrash.model.transcript import ClientSide, ServerEnded, Snapshot, Started, Transcript
-from gatecrash.model.verdicts import NotExercised
+from gatecrash.model.verdicts import Finding, NotExercised
 from tests.oracles.played import Word, asks, closes, comes, ends, finishes, looks, played, ruled, sends, word
 from tests.sequences import Part, look, nothing
 
@@ -109,6 +109,12 @@ def family(*entries: tuple[int, int]) -> Snapshot:
 )
 def test_sigterm_ends_what_it_started(before: Snapshot, after: Snapshot, expected: Word) -> None:
     assert word(ruled("LIFE-03", told(before, after))) == expected
+
+
+def test_whoever_outlives_sigterm_is_named() -> None:
+    finding = ruled("LIFE-03", told(family((7, 1), (8, 7), (9, 7)), left((8, 1), (9, 1))))
+    assert isinstance(finding, Finding)
+    assert finding.got.startswith("the first process has gone; still there: process 8, 9")
 
 
 SPINS = replace(look(still="spinning"), share=0.97)
