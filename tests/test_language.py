@@ -122,6 +122,10 @@ def test_no_particle_depends_on_a_value() -> None:
     assert [said for said in said_by_catalogue("ko").values() if _PARTICLE.search(said)] == []
 
 
+def test_an_offset_that_counts_from_0_is_not_told_as_an_ordinal_that_counts_from_1() -> None:
+    assert [said for said in said_by_catalogue("ko").values() if "{offset}번째" in said] == []
+
+
 def test_korean_entries_are_korean() -> None:
     """Names are the same in every language, and so are values that stand by themselves."""
     plain = {sentence: re.sub(r"HTTP|prefork|{\w+}", "", text) for sentence, text in said_by_catalogue("ko").items()}

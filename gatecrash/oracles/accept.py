@@ -147,7 +147,8 @@ def _after_service(case: Case, rule: str) -> Ruling:
         return nobody_came()
     if not speaks(case.contract):
         return Held() if was_taken(case.transcript, first) else not_seen_taken(first)
-    return Held() if unserved(case, first) is None else not_served_first(first)
+    instead = unserved(case, first)
+    return Held() if instead is None else not_served_first(first, instead.got)
 
 
 @oracle("ACC-07")

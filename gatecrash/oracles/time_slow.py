@@ -24,8 +24,8 @@ def slow_but_active_client_is_served(case: Case) -> Ruling:
     if len(transcript.scenario.clients) != _CLIENTS or not _pauses(transcript):
         return _NOT_SLOW
     quick, slow = transcript.scenario.clients
-    if unserved(case, quick) is not None:
-        return not_served_first(quick)
+    if (instead := unserved(case, quick)) is not None:
+        return not_served_first(quick, instead.got)
     if transcript.server_ended is not None:
         return affair_of("TIME-04", transcript.server_ended.line())
     reads = _reads_in_pieces(transcript, slow)

@@ -39,8 +39,10 @@ def nobody_came() -> NotExercised:
     return NotExercised(stated("no client was connected"))
 
 
-def not_served_first(client: str) -> NotExercised:
-    """A client that has to be served before the rule is put to the test was not."""
+def not_served_first(client: str, got: str = "") -> NotExercised:
+    """A client that has to be served before the rule is put to the test was not; `got` is what came instead."""
+    if got:
+        return NotExercised(stated("{client}, who was to be served first, was not: {got}", client=client, got=got))
     return NotExercised(stated("{client}, who was to be served first, was not", client=client))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from gatecrash.model.scenario import LetTimePass, Receive
 from gatecrash.model.transcript import Got, ServerEnded, TimePassed, Transcript
-from gatecrash.model.verdicts import Finding
+from gatecrash.model.verdicts import Finding, NotExercised
 from tests.oracles.played import GET, OK, Word, closes, comes, ends, gets, played, ruled, sends, word
 from tests.sequences import Part, nothing
 
@@ -35,6 +35,13 @@ def slow(last: Part, *, pause: Part = PAUSE, first: list[Part] = QUICK, gone: Se
 )
 def test_a_slow_client_is_served(made: Transcript, expected: Word) -> None:
     assert word(ruled("TIME-03", made)) == expected
+
+
+def test_what_came_instead_is_said_where_the_quick_one_was_not_served_either() -> None:
+    cut_off = [comes("A"), sends("A", GET[:9]), sends("A", GET[9:]), gets("A", b""), (Receive("A"), [ends("A", "RST")])]
+    ruling = ruled("TIME-03", slow(gets("B", OK), first=cut_off))
+    assert isinstance(ruling, NotExercised)
+    assert ruling.why.startswith("A, who was to be served first, was not: A got not a byte, then the connection was")
 
 
 HEAD, BODY = OK[:-2], OK[-2:]
