@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -19,7 +20,8 @@ EVIDENCE = tuple(f"seen {number}" for number in range(5))
 
 
 def broken(rule: str, got: str = "it did not") -> Verdict:
-    return Verdict(rule, "fail", finding=Finding(rule, "it does", got, EVIDENCE), scenario=scenario(Connect("A")))
+    finding, played = Finding(rule, "it does", got, EVIDENCE), scenario(Connect("A"))
+    return Verdict(rule, "fail", finding=finding, scenario=played, confirmed=(3, 3))
 
 
 def told(record: RunRecord, *, terminal_of: int | None, target: str = "server.c") -> str:
@@ -47,6 +49,13 @@ MANY = record_of(
     broken("ACC-04", "a backlog of 1"),
     Verdict("FORK-09", "not_observable", broken_here("FORK-02", None)),
 )
+
+
+def test_what_another_rules_trial_showed_is_not_called_the_smallest_client() -> None:
+    seen = replace(broken("RES-01", "480 more"), confirmed=None)
+    lines = told(record_of(seen), terminal_of=120).splitlines()
+    assert "What was played when it was seen, for another rule:" in lines
+    assert not any("smallest" in line for line in lines)
 
 
 def test_on_a_terminal_the_first_is_told_in_full_and_each_other_in_a_line_with_its_command() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from gatecrash.reports.differing import side_by_side
-from gatecrash.reports.words import confirmed
+from gatecrash.reports.words import confirmed, played
 from gatecrash.results.advice import fitting
 from gatecrash.results.folding import folded_lines
 from gatecrash.results.record import JudgedRule, RunRecord
@@ -130,7 +130,7 @@ def _details(record: RunRecord, judgement: JudgedRule) -> str:
     if verdict.scenario is not None:
         lines += [
             "",
-            "the smallest client that shows it:",
+            str(played(verdict)) + ":",
             *(f"{number:2}. {line}" for number, line in folded_lines(verdict.scenario.steps)),
         ]
     lines += [

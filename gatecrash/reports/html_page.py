@@ -86,6 +86,7 @@ class Failure:
     diagram: Markup | None
     transcript: str
     sanitized: bool
+    played: str
     confirmed: str
     replay: str
     script: Markup | None

@@ -252,6 +252,7 @@ def _failure(judgement: JudgedRule, record: RunRecord) -> Failure:
         diagram=_diagram(verdict),
         transcript=_transcript(verdict),
         sanitized=verdict.build != "plain",
+        played=spoken(words.played(verdict)),
         confirmed=spoken(words.confirmed(verdict)),
         replay=_replay(rule.id, record.named),
         script=_script(verdict, rule, record),

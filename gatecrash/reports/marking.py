@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from gatecrash.config.scheme import Scheme
-from gatecrash.reports.words import OUTCOME_WORDS, confirmed
+from gatecrash.reports.words import OUTCOME_WORDS, confirmed, played
 from gatecrash.results.folding import folded_lines
 from gatecrash.results.grading import GradedRule, Score, score
 from gatecrash.results.record import RunRecord
@@ -113,7 +113,7 @@ def told(mark: GradedRule, hidden: frozenset[str] = frozenset(), limit: int = MO
         lines += _some([f"  {line}" for line in finding.lines])
     if verdict.outcome == "fail" and verdict.scenario is not None and verdict.scenario.steps:
         steps = [f"{number:2}. {line}" for number, line in folded_lines(verdict.scenario.steps)]
-        lines += ["The smallest client that shows it:", *_some(steps)]
+        lines += [str(played(verdict)) + ":", *_some(steps)]
     if verdict.outcome == "fail" and (again := confirmed(verdict)):
         lines.append(f"Replayed on fresh servers: {again}")
     if verdict.outcome == "fail":

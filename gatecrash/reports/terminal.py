@@ -170,7 +170,7 @@ def failure(console: Console, judgement: JudgedRule, contract: Contract, replay_
     hanging(console, plain(spoken(rule.title), "bold"), 0)
     hanging(console, plain(rule.source, "dim"), 0)
     if verdict.scenario is not None:
-        console.print(Text("\n" + say("The smallest client that shows it:")))
+        console.print(Text(f"\n{spoken(words.played(verdict))}:"))
         for number, line in folded_lines(verdict.scenario.steps):
             hanging(console, Text.assemble(f"  {number:2}. ", plain(line)), 6)
     expected_and_got(console, judgement)

@@ -119,6 +119,13 @@ def counts(record: RunRecord) -> str:
     return joined(words)
 
 
+def played(verdict: Verdict) -> str:
+    """What the steps of a failure are: the fewest that show it, or all those of another rule's trial."""
+    if verdict.confirmed is None:
+        return stated("What was played when it was seen, for another rule")
+    return stated("The smallest client that shows it")
+
+
 def confirmed(verdict: Verdict) -> str:
     """How often a failure was seen again: "always (3/3)", "2 of 3"; of what another rule's trial brought, that."""
     if verdict.confirmed is None:
