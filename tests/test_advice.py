@@ -203,6 +203,14 @@ def test_threads_that_wait_for_the_bytes_of_one_connection_were_given_the_addres
     assert first("STREAM-10", verdict("STREAM-10", evidence=workers), in_c) == ""
 
 
+def test_who_ends_with_its_first_client_is_told_of_the_loop_and_of_one_shot() -> None:
+    left = verdict("ACC-01", events=(ServerEnded(0, 0),))
+    (mistake,) = fitting(load().get("ACC-01"), left, Contract(source="c"))
+    assert "outside of any loop" in " ".join(mistake.text.split())
+    assert "one_shot = true" in mistake.text
+    assert "accept(" in (mistake.c or "")
+
+
 def test_another_clients_bytes_come_from_what_all_clients_share() -> None:
     extra = difference(b"aaa", b"aaabbb")
     assert extra is not None
