@@ -44,6 +44,7 @@ _SERVERS = {
 _CODES = {
     "gatecrash check server.c": 1,
     "gatecrash check server.c --lang ko": 1,
+    "gatecrash check server.c --args '{port} www'": 1,
     "gatecrash check faulty.c --contract course.toml": 1,
     "gatecrash check server.c --only-failed": 1,
     "gatecrash check server.c --only RESP-01 --report html=report.html": 1,
