@@ -50,7 +50,7 @@ def judged(
 def test_the_mark_of_another_client_is_foreign() -> None:
     finding = judged({"A": POST, "B": POST}, {"A": answer("gatecrash-of-B-")})
     assert finding is not None
-    assert finding.got == "A got 'gatecrash-of-B-', which B sent"
+    assert finding.got == 'A got "gatecrash-of-B-", which B sent'
 
 
 def test_what_another_client_gets_alone_is_foreign() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,7 +11,7 @@ from gatecrash.model.facts import NO_FACTS, Facts
 from gatecrash.model.transcript import Got, Transcript
 from gatecrash.model.verdicts import Difference, Finding
 
-_NUMBER = re.compile(r"[0-9]{1,5}")
+_DIGITS = 5  # of a port
 _MOST_EVIDENCE = 60  # sentences
 _PROCESSES = frozenset({"pid", "tid"})  # what sentences call a process, and its first thread
 
@@ -81,10 +80,10 @@ def _sentences(finding: Finding) -> tuple[str, ...]:
 
 
 def _numbers(finding: Finding) -> frozenset[int]:
-    """The whole numbers in what was expected and got."""
+    """The whole numbers among the values of what was expected and got, and of lists of them."""
     said = (values_of(finding.expected), values_of(finding.got))
-    words = [str(value) for pairs in said for _, value in pairs]
-    return frozenset(int(number) for word in words for number in _NUMBER.findall(word))
+    words = [word for pairs in said for _, value in pairs for word in str(value).replace(",", " ").split()]
+    return frozenset(int(word) for word in words if len(word) <= _DIGITS and word.isascii() and word.isdigit())
 
 
 def _culprits(tasks: tuple[BlockedTask, ...]) -> frozenset[BlockedTask]:
