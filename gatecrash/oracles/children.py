@@ -215,11 +215,14 @@ def signal_does_not_drop_the_connection(case: Case) -> Ruling:
 
 @oracle("FORK-15")
 def a_worker_that_dies_costs_its_own_client(case: Case) -> Ruling:
-    """A client that comes after one of several workers was killed is served by those that are left."""
+    """A client that comes after one of several workers was killed is served by those that are left.
+
+    A worker has the listening socket: a process without it helps (a resource tracker, a logger), and serves nobody.
+    """
     before, killed = case.transcript.look(labels.SERVING), case.transcript.look(labels.KILLED)
     if before is None or killed is None:
         return never_looked(labels.SERVING if before is None else labels.KILLED)
-    workers = set(before.live) - {before.main}
+    workers = set(before.live) & set(before.listener_holders) - {before.main}
     if len(workers) < 2:
         return NotExercised(stated("it had no two workers, of which one could be killed"))
     if not workers - set(killed.live):

@@ -280,17 +280,25 @@ def one_dies(start: Snapshot, after: Snapshot, last: list[Part]) -> list[Part]:
     return [looked("serving", start), (Signal("accepting", "SIGKILL"), []), looked("killed", after), *last]
 
 
+POOL = replace(WORKERS, listener_holders=(7, 8, 9))
+
+
 @pytest.mark.parametrize(
     ("parts", "outcome"),
     [
-        pytest.param(one_dies(WORKERS, look(children=(9,)), visits("A")), "held", id="the other one serves"),
-        pytest.param(one_dies(WORKERS, look(children=(9, 18)), asked("A", None)), "broken", id="both wait for a lock"),
-        pytest.param(one_dies(WORKERS, look(children=(9,)), REFUSED), "broken", id="it was accepted, and not served"),
-        pytest.param(one_dies(WORKERS, WORKERS, asked("A", None)), "not exercised", id="nobody died"),
+        pytest.param(one_dies(POOL, look(children=(9,)), visits("A")), "held", id="the other one serves"),
+        pytest.param(one_dies(POOL, look(children=(9, 18)), asked("A", None)), "broken", id="both wait for a lock"),
+        pytest.param(one_dies(POOL, look(children=(9,)), REFUSED), "broken", id="it was accepted, and not served"),
+        pytest.param(one_dies(POOL, POOL, asked("A", None)), "not exercised", id="nobody died"),
         pytest.param(
             one_dies(look(children=(8,)), look(), asked("A", None)), "not exercised", id="it was the only one"
         ),
-        pytest.param(moving(one_dies(WORKERS, look(children=(9,)), visits("A"))), "unproven", id="it moves"),
+        pytest.param(
+            one_dies(replace(POOL, listener_holders=(7, 8)), look(children=(9,)), asked("A", None)),
+            "not exercised",
+            id="the other one is a helper that has no listening socket",
+        ),
+        pytest.param(moving(one_dies(POOL, look(children=(9,)), visits("A"))), "unproven", id="it moves"),
     ],
 )
 def test_a_worker_that_dies_costs_its_own_client_alone(parts: list[Part], outcome: str) -> None:
