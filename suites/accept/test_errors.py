@@ -29,6 +29,7 @@ _TRANSIENT = ("ECONNABORTED", "EPROTO", "ENETDOWN", "ENETUNREACH", "EHOSTDOWN", 
 #: Seconds: enough to prove a spinning server (a quarter of a second), and for one that waits 50 ms between two tries.
 _LONG_ENOUGH = 0.6
 _SHORTAGES = ("EMFILE", "ENFILE")
+_BESIDE_OTHERS = ("fork", "prefork", "thread", "event_loop")
 #: Signals whose default is to be ignored (signal(7)): a handler for one of them never means "stop". Nearly everybody
 #: who has a handler for one has it for the first.
 _HARMLESS = (("SIGCHLD",), ("SIGCHLD", "SIGURG", "SIGWINCH"), ("SIGURG", "SIGCHLD"), ("SIGURG", "SIGWINCH"))
@@ -40,12 +41,12 @@ def test_a_transient_accept_error_is_survived(trial: Trial) -> None:
     trial.verify(drawn.map(lambda facts: _accept_fails(trial.contract, *facts)), examples=12)
 
 
-@pytest.mark.rule("ACC-08", probe=lambda contract: _accept_fails(contract, "EMFILE", 1, 1))
+@pytest.mark.rule("ACC-08", probe=lambda contract: _descriptors_lack(contract, "EMFILE", 1, 1))
 def test_running_out_of_descriptors_is_survived(trial: Trial) -> None:
     failing = st.tuples(st.sampled_from(_SHORTAGES), st.integers(1, 2), st.integers(1, 2))
     trial.verify(
         st.one_of(
-            failing.map(lambda facts: _accept_fails(trial.contract, *facts)),
+            failing.map(lambda facts: _descriptors_lack(trial.contract, *facts)),
             st.integers(2, 3).map(lambda count: _shortage(trial.contract, count)),
         ),
         examples=8,
@@ -77,6 +78,20 @@ def _accept_fails(
     *early, last = client_names(clients + 1)
     first = (visit(name, contract) for name in early)
     return scenario(before, Fail("accept", error, times), *first, visit(last, contract))
+
+
+def _descriptors_lack(contract: Contract, error: str, times: int, clients: int) -> Scenario:
+    """A guest, who has a descriptor, leaves before the last client comes.
+
+    Who has no descriptor for the next client may well wait until one has left (and then somebody has to be there).
+    """
+    if contract.concurrency not in _BESIDE_OTHERS:
+        return _accept_fails(contract, error, times, clients)
+    guest, *early, last = client_names(clients + 2)
+    first = (visit(name, contract) for name in early)
+    stays = (Connect(guest), Settle(labels.ACCEPTED, within=_LONG_ENOUGH))
+    leaves = (Close(guest), Settle(within=_LONG_ENOUGH))
+    return scenario(stays, Fail("accept", error, times), *first, leaves, visit(last, contract))
 
 
 def _shortage(contract: Contract, count: int) -> Scenario:
