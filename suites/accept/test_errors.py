@@ -83,7 +83,7 @@ def _accept_fails(
 def _descriptors_lack(contract: Contract, error: str, times: int, clients: int) -> Scenario:
     """A guest, who has a descriptor, leaves before the last client comes.
 
-    Who has no descriptor for the next client may well wait until one has left (and then somebody has to be there).
+    Who has no descriptor for the next client may well wait until one has left: so accept fails once for each guest.
     """
     if contract.concurrency not in _BESIDE_OTHERS:
         return _accept_fails(contract, error, times, clients)
@@ -91,23 +91,27 @@ def _descriptors_lack(contract: Contract, error: str, times: int, clients: int) 
     first = (visit(name, contract) for name in early)
     stays = (Connect(guest), Settle(labels.ACCEPTED, within=_LONG_ENOUGH))
     leaves = (Close(guest), Settle(within=_LONG_ENOUGH))
-    return scenario(stays, Fail("accept", error, times), *first, leaves, visit(last, contract))
+    return scenario(stays, Fail("accept", error), *first, leaves, visit(last, contract))
 
 
 def _shortage(contract: Contract, count: int) -> Scenario:
     """The crowd stays for its answers: a client that leaves before it gets one is another rule's affair.
 
     Its first client may get the descriptor that a waiting accept has set aside; the others stand in the queue.
-    A client was served before: what a server loads, or opens, for its first one is there.
+    A client was served before: what a server loads, or opens, for its first one is there. A guest leaves when the
+    limit is lifted: see `_descriptors_lack`.
     """
-    first, *crowd, last = client_names(count + 2)
+    first, guest, *crowd, last = client_names(count + 3)
+    beside = contract.concurrency in _BESIDE_OTHERS
     return scenario(
         visit(first, contract),
+        (Connect(guest),) if beside else (),
         Settle(labels.UNLIMITED),
         LimitDescriptors(0),
         *((Connect(name), *protocol_of(contract).request(name)) for name in crowd),
         Settle(labels.LIMITED, within=_LONG_ENOUGH),
         LiftLimit(),
+        (Close(guest),) if beside else (),
         *((Receive(name), Close(name)) for name in crowd),
         visit(last, contract),
     )
