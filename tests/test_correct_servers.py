@@ -12,6 +12,7 @@ PRELUDE = """
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -308,3 +309,44 @@ def test_a_correct_server_is_not_blamed(tmp_path: Path, name: str) -> None:
     source = tmp_path / f"{name}.c"
     source.write_text(PRELUDE + program)
     assert blamed(verdicts_on(source, frozenset(rules.split()))) == frozenset()
+
+
+#: An event loop that has no descriptor for the next client looks at its listening socket again when one has left.
+TAKES_NOBODY_UNTIL_A_CLIENT_HAS_LEFT = """
+int main(int count, char **words)
+{
+    struct pollfd watched[256] = {{.fd = listen_on(count > 1 ? atoi(words[1]) : 8080, 0), .events = POLLIN}};
+    nfds_t have = 1;
+    signal(SIGPIPE, SIG_IGN);
+    for (;;) {
+        if (poll(watched, have, -1) < 0)
+            continue;
+        for (nfds_t i = have - 1; i > 0; i--) {
+            char data[4096];
+            ssize_t got = watched[i].revents ? read(watched[i].fd, data, sizeof data) : -1;
+            if (watched[i].revents == 0 || (got > 0 && write(watched[i].fd, data, (size_t)got) == got))
+                continue;
+            close(watched[i].fd);
+            watched[i] = watched[--have];
+            watched[0].events = POLLIN; /* there is a descriptor again */
+        }
+        if (watched[0].revents & POLLIN) {
+            int client = accept(watched[0].fd, NULL, NULL);
+            if (client < 0 && (errno == EMFILE || errno == ENFILE))
+                watched[0].events = 0;
+            if (client >= 0 && have < 256)
+                watched[have++] = (struct pollfd){.fd = client, .events = POLLIN};
+            else if (client >= 0)
+                close(client);
+        }
+    }
+}
+"""
+
+
+def test_a_server_that_waits_for_a_client_to_leave_has_survived_a_shortage(tmp_path: Path) -> None:
+    source = tmp_path / "server.c"
+    source.write_text(PRELUDE + TAKES_NOBODY_UNTIL_A_CLIENT_HAS_LEFT)
+    verdicts = verdicts_on(source, frozenset({"ACC-07", "ACC-08", "ACC-09"}), only="accept")
+    assert blamed(verdicts) == frozenset()
+    assert verdicts["ACC-08"].outcome == "pass"
