@@ -120,8 +120,13 @@ def _listening(session: Session, found: Discovery) -> None:
     takes_port = session.asked == port
     swapped = ((session.asked & 0xFF) << 8) | session.asked >> 8
     learn(session, found, takes_port=takes_port or port == swapped, handles_signals=bool(caught & ~_LIBRARY_SIGNALS))
+    _port(session, found, port, told=takes_port or port == swapped)
+
+
+def _port(session: Session, found: Discovery, port: int, *, told: bool) -> None:
+    """Where it listens beside where it was told to: at random, on a port of its own, or on that of its environment."""
     placed = session.remote or any("{port}" in word for word in session.launches["plain"].argv)
-    if not takes_port and port != swapped and (another := _another_port(session, found)):
+    if not told and (another := _another_port(session, found)):
         at_random = (
             stated(
                 "It was told port {asked}, and listens on another one at each start ({port}, then {another}): it reads "
@@ -135,14 +140,14 @@ def _listening(session: Session, found: Discovery) -> None:
         )
         found.notes.append(at_random)
         learn(session, found, chooses_port=True)
-    elif not takes_port and port != swapped:
-        told = (
+    elif not told:
+        began = (
             stated("It was told port {asked} and listens", asked=session.asked)
             if placed
             else stated("Its command has no {{port}}, and it listens")
         )
         found.notes.append(
-            stated("{told} on {port}: the port is taken to be fixed in the program.", told=told, port=port)
+            stated("{told} on {port}: the port is taken to be fixed in the program.", told=began, port=port)
         )
         learn(session, found, port=port)
     elif not placed and session.contract.port is None:
