@@ -96,9 +96,7 @@ class _Brokers:
                     return self._server.start(kind, control)
                 except OSError:  # somebody has killed it
                     self.close()
-        raise EngineFault(
-            "The process that starts arenas does not answer. Please report this with the command you ran."
-        )
+        raise EngineFault(_GONE)
 
     def close(self) -> None:
         server, self._server = self._server, None
