@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from gatecrash import __version__
-from gatecrash.config.scheme import Scheme
 from gatecrash.errors import UsageError
 from gatecrash.language import say
-from gatecrash.model.prepared import Prepared
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.verdicts import Verdict
-from gatecrash.results.baseline import Baseline
-from gatecrash.results.record import JudgedRule, RunRecord
-from gatecrash.rulebook import load as rulebook
+from gatecrash.results.record import RunRecord
+from gatecrash.results.saved_record import from_row, to_row
 
 _ADDRESS = re.compile(r"[^\s/]+:\d+")
 
@@ -62,13 +59,7 @@ def save(record: RunRecord, target: str, contract: str | None) -> None:
         "gatecrash": __version__,
         "target": target,
         "contract": contract,
-        "prepared": record.prepared.to_json(),
-        "missing": dict(record.missing),
-        "strict": record.strict,
-        "baseline": None if record.baseline is None else record.baseline.to_json(),
-        "grading": None if record.grading is None else record.grading.to_json(),
-        "verdicts": [judgement.verdict.to_json() for judgement in record.judgements],
-        **{name: getattr(record, name) for name in ("seconds", "profile", "fault", "interrupted", "named")},
+        **to_row(record),
     }
     try:
         _folder().mkdir(parents=True, exist_ok=True)
@@ -105,23 +96,9 @@ def _read(path: Path) -> LastRun | None:
         row: dict[str, Any] = json.loads(path.read_text())
         if row["gatecrash"] != __version__:
             return None
-        return LastRun(_record(row), row["target"], row["contract"], row["folder"], row["when"])
+        return LastRun(from_row(row), row["target"], row["contract"], row["folder"], row["when"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _record(row: dict[str, Any]) -> RunRecord:
-    verdicts = [Verdict.from_json(one) for one in row["verdicts"]]
-    return RunRecord(
-        target=row["prepared"]["name"],
-        prepared=Prepared.from_json(row["prepared"]),
-        missing=row["missing"],
-        judgements=tuple(JudgedRule(rulebook().get(one.rule), one) for one in verdicts),
-        strict=row.get("strict", False),
-        baseline=None if row.get("baseline") is None else Baseline.from_json(row["baseline"]),
-        grading=None if row.get("grading") is None else Scheme.from_json(row["grading"]),
-        **{name: row[name] for name in ("seconds", "profile", "fault", "interrupted", "named")},
-    )
 
 
 def _folder() -> Path:
