@@ -28,6 +28,7 @@ _COMMANDS = {
     "watch": marked("judge again whenever a source is saved, the broken rules first"),
     "explain": marked("a rule: what it asks, why, the usual mistakes and their fixes"),
     "rules": marked("the rulebook, a line a rule"),
+    "grade": marked("judge a class of submissions, and say what each is worth"),
     "points": marked("how the score of the last run came about"),
     "show": marked("draw what happened when the last run broke a rule"),
     "replay": marked("play the scenario again that broke a rule"),

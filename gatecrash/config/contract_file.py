@@ -113,11 +113,22 @@ class _Udp(_Table):
     )
 
 
+class _Submission(_Table):
+    server: str | None = Field(
+        default=None, min_length=1, description=marked('the name of a file in quotes, as in "server.c"')
+    )
+    most_mib: int | None = Field(default=None, ge=1, le=4096, description=marked("MiB, from 1 to 4096"))
+    most_files: int | None = Field(
+        default=None, ge=1, le=1_000_000, description=marked("a whole number from 1 to 1000000")
+    )
+
+
 class _File(_Table):
     target: _Target = Field(default_factory=_Target)
     contract: _Contract = Field(default_factory=_Contract)
     http: _Http = Field(default_factory=_Http)
     udp: _Udp = Field(default_factory=_Udp)
+    submission: _Submission = Field(default_factory=_Submission)
     grading: GradingTable | None = None
 
 
@@ -126,6 +137,7 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "contract": _Contract,
     "http": _Http,
     "udp": _Udp,
+    "submission": _Submission,
     "grading": GradingTable,
 }
 
@@ -143,6 +155,15 @@ class TargetSection:
     address: str | None = None
 
 
+@dataclass(frozen=True)
+class SubmissionSection:
+    """What is to be handed in: the server's file, and how large all of it may be."""
+
+    server: str | None = None
+    most_mib: int = 64
+    most_files: int = 2000
+
+
 def read_contract(path: Path) -> tuple[Contract, TargetSection]:
     """The contract and the target section of a file. Raises UsageError that lists every mistake in it."""
     parsed, _ = _read(path)
@@ -152,6 +173,12 @@ def read_contract(path: Path) -> tuple[Contract, TargetSection]:
 def read_grading(path: Path) -> Scheme | None:
     """What the file's [grading] table says; None when it has none. Raises UsageError as `read_contract` does."""
     return _read(path)[1]
+
+
+def read_submission(path: Path) -> SubmissionSection:
+    """What the file's [submission] table says. Raises UsageError as `read_contract` does."""
+    parsed, _ = _read(path)
+    return SubmissionSection(**parsed.submission.model_dump(exclude_none=True))
 
 
 def _read(path: Path) -> tuple[_File, Scheme | None]:

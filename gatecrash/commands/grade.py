@@ -1,0 +1,168 @@
+"""`gatecrash grade FOLDER`: judge a class of submissions, and say what each is worth."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO, cast
+
+from rich.console import Console
+from rich.live import Live
+
+from gatecrash.commands.options import add_jobs, add_profile
+from gatecrash.commands.outlet import Outlet
+from gatecrash.config.contract_file import read_contract, read_grading, read_submission
+from gatecrash.config.scheme import Scheme
+from gatecrash.engine.cpu_quota import default_workers
+from gatecrash.errors import UsageError
+from gatecrash.grading.board import Board, line
+from gatecrash.grading.class_run import ClassEvent, ClassRun, Graded, GradeRequest, known_rules, scratch_of
+from gatecrash.grading.finding import find
+from gatecrash.grading.judges import LocalJudges
+from gatecrash.grading.results_folder import ResultsFolder
+from gatecrash.grading.state import State
+from gatecrash.grading.summary import ClassRecord
+from gatecrash.grading.work import Course
+from gatecrash.language import current, say
+from gatecrash.reports.terminal import plain
+from gatecrash.results import exit_codes
+from gatecrash.text import safe_text
+
+_MOST_UNSCORED = 20  # submissions without a score that are listed
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("folder", type=Path, help="the folder that holds the submissions, one entry a student")
+    parser.add_argument("--contract", type=Path, metavar="FILE", help="the course's gatecrash.toml")
+    parser.add_argument(
+        "--grading", type=Path, metavar="FILE", help="the file whose [grading] gives points (default: the contract's)"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("results"), metavar="FOLDER", help="where results go (default: results)"
+    )
+    parser.add_argument("--only", action="append", default=[], metavar="ID", help="this submission; may be repeated")
+    parser.add_argument(
+        "--regrade", action="append", default=[], metavar="RULE", help="judge this rule anew, or all; may be repeated"
+    )
+    add_profile(parser)
+    add_jobs(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Judge what was not judged yet, write what is known; 0 when every submission has a score."""
+    request = _request(options)
+    found = find(request.folder)
+    results = ResultsFolder(request.output)
+    console = Console(file=cast(TextIO, Outlet(sys.stdout)), highlight=False, soft_wrap=True)
+    with State(request.output) as state:
+        judged = ClassRun(request, found, state, results)
+        interrupted = False
+        try:
+            _judge(judged, console, options.jobs or default_workers(), state)
+        except KeyboardInterrupt:
+            interrupted = True
+        record = judged.record()
+        results.write_class(record)
+    _closing(console, record, request.output)
+    if interrupted:
+        raise KeyboardInterrupt
+    return exit_codes.of_points(scored=not record.unscored)
+
+
+def _request(options: argparse.Namespace) -> GradeRequest:
+    contract: Path | None = options.contract
+    text, scheme = None, None
+    if contract is not None:
+        if read_contract(contract)[1].cwd is not None:
+            raise UsageError(
+                say(
+                    "{contract} says cwd, and each submission has a folder of its own: leave it out.", contract=contract
+                )
+            )
+        read_submission(contract)
+        text, scheme = contract.read_text(encoding="utf-8"), read_grading(contract)
+    if options.grading is not None:
+        scheme = read_grading(options.grading)
+        if scheme is None:
+            raise UsageError(
+                say(
+                    "--grading {grading}: the file has no [grading] table. `total = 100` under it is enough.",
+                    grading=options.grading,
+                )
+            )
+    return GradeRequest(
+        folder=options.folder,
+        output=options.output,
+        course=Course(contract=text, profile=options.profile, language=current()),
+        scheme=scheme or Scheme(),
+        contract_name=contract.name if contract is not None else "",
+        only=tuple(options.only),
+        regrade=tuple(dict.fromkeys(known_rules(options.regrade))),
+    )
+
+
+def _judge(judged: ClassRun, console: Console, jobs: int, state: State) -> None:
+    opened = judged.open()
+    told = say("{total} submissions, {waiting} to be judged", total=opened.total, waiting=opened.waiting)
+    console.print(plain(f"  {told}"))
+    for said in opened.said:
+        console.print(plain(f"  {said}"))
+    if not opened.waiting:
+        return
+    scratch = scratch_of(state)
+    try:
+        with _shown(console, judged) as hear:
+            hear(opened)
+            for event in judged.events(LocalJudges(min(jobs, opened.waiting), scratch)):
+                hear(event)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _Shown:
+    """A live board on a terminal, and a line a submission above it; elsewhere the lines alone."""
+
+    def __init__(self, console: Console, live: Live | None, longest: int) -> None:
+        self._console, self._live, self._longest = console, live, longest
+        self._board, self._since = Board(), time.monotonic()
+
+    def __call__(self, event: ClassEvent) -> None:
+        now = time.monotonic() - self._since
+        self._board.hear(event, now)
+        if isinstance(event, Graded) and not event.again:
+            self._console.print(plain(f"  {line(event.student, longest=self._longest)}"))
+        if self._live is not None:
+            self._live.update(self._board.lines(now), refresh=True)
+
+
+@contextmanager
+def _shown(console: Console, judged: ClassRun) -> Iterator[_Shown]:
+    longest = max(len(one.id) for one in judged.found.submissions)
+    if not console.is_terminal:
+        yield _Shown(console, None, longest)
+        return
+    # Refreshed by us alone: a thread of its own would be there when judges are started.
+    with Live(console=console, transient=True, auto_refresh=False) as live:
+        yield _Shown(console, live, longest)
+
+
+def _closing(console: Console, record: ClassRecord, output: Path) -> None:
+    """What came of the class, and who has no score."""
+    console.print()
+    for student in record.unscored[:_MOST_UNSCORED]:
+        console.print(plain(f"  {line(student, longest=0)}", "yellow"))
+    if len(record.unscored) > _MOST_UNSCORED:
+        console.print(plain(say("  {count} more without a score", count=len(record.unscored) - _MOST_UNSCORED)))
+    for name, why in record.left_out:
+        console.print(plain(say("  left out: {name}: {why}", name=safe_text(name), why=why), "dim"))
+    scored, total = len(record.scored), len(record.students)
+    told = say(
+        "{scored} of {total} submissions have a score: {file}", scored=scored, total=total, file=output / "grades.csv"
+    )
+    console.print(plain(told, "bold green" if scored == total else "bold yellow"))

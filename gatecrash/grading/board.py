@@ -1,0 +1,95 @@
+"""How far a class is, to be looked at while it is judged. No console, no clock of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from fractions import Fraction
+
+from rich.text import Text
+
+from gatecrash.grading.class_run import ClassEvent, Graded, Opened, Started
+from gatecrash.grading.summary import Student, Summary
+from gatecrash.language import say
+from gatecrash.results.grading import shown
+from gatecrash.text import safe_text
+
+_WIDTH = 40  # cells of the bar
+_SHADES = " ▁▂▃▄▅▆▇█"
+_STEPS = 10  # columns of the points
+
+
+class Board:
+    """Hears a class being judged, with the seconds since that began."""
+
+    def __init__(self) -> None:
+        self._total = self._before = 0
+        self._done: list[Student] = []
+        self._under_way: dict[str, float] = {}
+
+    def hear(self, event: ClassEvent, now: float) -> None:
+        """Take one event in."""
+        match event:
+            case Opened():
+                self._total, self._before = event.waiting, event.total - event.waiting
+            case Started():
+                self._under_way[event.submission.id] = now
+            case Graded():
+                self._under_way.pop(event.student.submission.id, None)
+                self._done += [] if event.again else [event.student]
+
+    def lines(self, now: float) -> Text:
+        """The bar, the rate and the time left; what is under way; how the points fall so far."""
+        done = len(self._done)
+        filled = _WIDTH * done // self._total if self._total else _WIDTH
+        bar = Text.assemble(("█" * filled, "green"), ("░" * (_WIDTH - filled), "dim"))
+        told = say(
+            "{done} of {total} judged, {rate} s each, {left} left",
+            done=done,
+            total=self._total,
+            rate=f"{now / done:.1f}" if done else "?",
+            left=_time(now / done * (self._total - done)) if done else "?",
+        )
+        text = Text.assemble("  ", bar, f"  {told}\n")
+        busy = ", ".join(f"{safe_text(id)} ({now - since:.0f} s)" for id, since in self._under_way.items())
+        text.append(f"  {busy}\n", "dim")
+        text.append(f"  {self._points()}", "dim")
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+    def _points(self) -> str:
+        scored = [one.summary for one in self._done if one.summary is not None and one.summary.scored]
+        if not scored:
+            return ""
+        columns = Counter(_column(one) for one in scored)
+        most = max(columns.values())
+        drawn = "".join(_SHADES[-(-8 * columns[step] // most)] for step in range(_STEPS + 1))
+        mean = sum((one.points for one in scored), Fraction()) / len(scored)
+        return say("points 0 {drawn} {most}, mean {mean}", drawn=drawn, most=shown(scored[0].maximum), mean=shown(mean))
+
+
+def _column(summary: Summary) -> int:
+    """In which tenth of the points it lies; all of them have a column of their own, the last."""
+    return min(int(_STEPS * summary.points / summary.maximum), _STEPS) if summary.maximum else 0
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def line(student: Student, *, longest: int) -> str:
+    """One line for a submission that is done with."""
+    summary = student.summary
+    id = safe_text(student.submission.id).ljust(longest)
+    if summary is None or not summary.scored:
+        return say("{id}  no score: {why}", id=id, why=_first(str(student.why_no_score)))
+    points = f"{shown(summary.points):>6} / {shown(summary.maximum)}"
+    if summary.error:
+        return f"{id}  {points}  {_first(summary.error)}"
+    broken = say("broken: {rules}", rules=" ".join(summary.broken)) if summary.broken else say("nothing is broken")
+    return f"{id}  {points}  {broken}"
+
+
+def _first(text: str) -> str:
+    return safe_text(text.strip().partition("\n")[0])

@@ -1,0 +1,275 @@
+"""A class judged: what is found in a folder is judged where it was not yet, and kept as it comes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from gatecrash import __version__
+from gatecrash.config.scheme import Scheme
+from gatecrash.errors import UsageError
+from gatecrash.grading import digests
+from gatecrash.grading.finding import Found
+from gatecrash.grading.judges import Begun, Came, Judges, Tick
+from gatecrash.grading.results_folder import ResultsFolder
+from gatecrash.grading.state import Kept, State
+from gatecrash.grading.submission import Submission
+from gatecrash.grading.summary import ClassRecord, Student, Summary, summary
+from gatecrash.grading.work import Course, Judged, Work, names
+from gatecrash.language import marked, say
+from gatecrash.rulebook import load
+
+#: A fault of ours may have been the moment's: a submission is judged so often at most, and then has no score.
+_MOST_ATTEMPTS = 2
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class GradeRequest:
+    """What is asked for. `only`: ids; `regrade`: rules, or "all"."""
+
+    folder: Path
+    output: Path
+    course: Course
+    scheme: Scheme = field(default_factory=Scheme)
+    contract_name: str = ""
+    only: tuple[str, ...] = ()
+    regrade: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The class is known: how many submissions there are, and how many are still to be judged. `said`: what is new."""
+
+    total: int
+    waiting: int
+    said: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Started:
+    """A submission was taken up."""
+
+    submission: Submission
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A submission is done with. `again`: it was a fault of ours, and is tried once more."""
+
+    student: Student
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Waited:
+    """Nothing happened for a moment."""
+
+
+ClassEvent = Opened | Started | Graded | Waited
+
+
+@dataclass
+class ClassRun:
+    """One command over one class. `events` judges, `record` says what is known."""
+
+    request: GradeRequest
+    found: Found
+    state: State
+    results: ResultsFolder
+    _faulty: list[str] = field(default_factory=list)
+
+    # -- before anything is judged ---------------------------------------------------------------------------------
+
+    def open(self) -> Opened:
+        """Take the submissions in. Raises UsageError where the results are of another class, contract or version."""
+        said = list(self._refuse_others())
+        known = {kept.submission.id: kept for kept in self.state.submissions()}
+        digest = {one: digests.of_submission(one) for one in self.found.submissions}
+        changed = [
+            one.id for one in digest if one.id in known and known[one.id].digest != digest[one] and known[one.id].judged
+        ]
+        gone = sorted(set(known) - {one.id for one in digest})
+        if changed:
+            said.append(say("handed in again, and judged anew: {ids}", ids=", ".join(changed)))
+        if gone:
+            said.append(
+                say(
+                    "no longer in {folder}, with the score they had: {ids}",
+                    folder=self.request.folder,
+                    ids=", ".join(gone),
+                )
+            )
+        self.state.enter(digest)
+        self._choose()
+        self._resummarise()
+        waiting = self._waiting()
+        return Opened(len(self.state.submissions()), len(waiting), tuple(said))
+
+    def _refuse_others(self) -> Iterator[str]:
+        judged = any(kept.judged for kept in self.state.submissions())
+        course = self.request.course
+        for key, value, what in (
+            ("folder", str(self.request.folder.resolve()), marked("the submissions of another folder, {was}")),
+            ("contract", digests.of_contract(course.contract), marked("another contract")),
+            ("profile", course.profile, marked("the profile {was}")),
+            ("version", __version__, marked("Gatecrash {was}")),
+        ):
+            was = self.state.meta(key, value)
+            if was == value:
+                continue
+            if judged and ALL not in self.request.regrade:
+                raise UsageError(
+                    say(
+                        "{output} was judged by {what}. Nothing was changed: --regrade all judges all anew, --output "
+                        "names another folder.",
+                        output=self.request.output,
+                        what=say(what, was=was),
+                    )
+                )
+            self.state.set_meta(key, value)
+            if judged:
+                yield say("judged anew: before it was by {what}", what=say(what, was=was))
+        if judged and ALL in self.request.regrade and not self.request.only:
+            yield say("everything is judged anew")
+
+    def _choose(self) -> None:
+        """Have wait what is to be judged again. A command that was ended goes on where it was."""
+        ids = [kept.submission.id for kept in self.state.submissions()]
+        for wanted in self.request.only:
+            if wanted not in ids:
+                near = get_close_matches(wanted, ids, n=1, cutoff=0.5)
+                hint = say(" Did you mean {near}?", near=near[0]) if near else ""
+                raise UsageError(say("--only {id}: there is no such submission.{hint}", id=wanted, hint=hint))
+        asked = json.dumps([sorted(self.request.only), sorted(self.request.regrade)]) if self.request.regrade else ""
+        if self.state.meta("regrading") != asked:
+            self.state.set_meta("regrading", asked)
+            if ALL in self.request.regrade:
+                self.state.again(self.request.only or ids)
+            elif asked:
+                self.state.regrade(self.request.only or ids, self.request.regrade)
+        self.state.again(id for id, row in self.state.summaries() if row is not None and not row["scored"])
+
+    def _resummarise(self) -> None:
+        """Count the points anew where they are worth something else now."""
+        scheme = json.dumps(self.request.scheme.to_json(), sort_keys=True)
+        if self.state.meta("scheme", scheme) == scheme:
+            return
+        for kept in self.state.submissions():
+            judged = self.state.judged(kept.submission.id)
+            if judged is not None:
+                self.state.summarise(judged.id, summary(judged, self.request.scheme).to_json())
+        self.state.set_meta("scheme", scheme)
+
+    def _waiting(self) -> list[Work]:
+        only, found = set(self.request.only), {one.id: one for one in self.found.submissions}
+        chosen = [
+            kept
+            for kept in self.state.submissions()
+            if kept.submission.id in (only or found) and kept.submission.id in found
+        ]
+        return [self._work(found[kept.submission.id], kept) for kept in chosen if kept.regrade or not kept.judged]
+
+    def _work(self, submission: Submission, kept: Kept) -> Work:
+        """What is to be done for one."""
+        work = Work(submission.id, names(submission.sources), self.request.course)
+        before = self.state.judged(submission.id) if kept.judged else None
+        if before is None or before.record is None or before.record["prepared"]["error"] is not None:
+            return work  # there is no record that could be added to
+        return replace(work, rules=kept.regrade, before=before.record)
+
+    # -- judging ---------------------------------------------------------------------------------------------------
+
+    def events(self, judges: Judges) -> Generator[ClassEvent, None, None]:
+        """Judge what waits, and tell. What was finished is kept, whoever stops listening."""
+        by_id = {one.id: one for one in self.found.submissions}
+        waiting = self._waiting()
+        works = {work.id: work for work in waiting}
+        queue = _Queue(waiting)
+        with closing(judges.results(queue)) as results:
+            for event in results:
+                match event:
+                    case Begun(id):
+                        self.state.begun(id)
+                        yield Started(by_id[id])
+                    case Came(judged):
+                        again = self._faulty.count(judged.id) + 1 < _MOST_ATTEMPTS and _ours(judged)
+                        if again:
+                            self._faulty.append(judged.id)
+                            queue.put(works[judged.id])
+                        yield Graded(Student(by_id[judged.id], self._keep(judged, again=again)), again)
+                    case Tick():
+                        yield Waited()
+        if not self._waiting():
+            self.state.set_meta("regrading", "")
+
+    def _keep(self, judged: Judged, *, again: bool) -> Summary:
+        """Files first: what the state says is done is there."""
+        found = summary(judged, self.request.scheme)
+        if not again:
+            self.results.write(judged)
+            self.state.finished(judged, found.to_json())
+        return found
+
+    # -- what is known ---------------------------------------------------------------------------------------------
+
+    def record(self) -> ClassRecord:
+        """The class as it is known now."""
+        summaries = dict(self.state.summaries())
+        students = []
+        for kept in self.state.submissions():
+            row = summaries.get(kept.submission.id)
+            students.append(Student(kept.submission, None if row is None else Summary.from_json(row)))
+        return ClassRecord(
+            title=self.request.folder.resolve().name,
+            students=tuple(students),
+            scheme=self.request.scheme,
+            profile=self.request.course.profile,
+            contract=self.request.contract_name,
+            left_out=self.found.left_out,
+        )
+
+
+class _Queue(Iterator[Work]):
+    """Works that wait; more may come while others are judged."""
+
+    def __init__(self, works: list[Work]) -> None:
+        self._works = works
+
+    def put(self, work: Work) -> None:
+        """One more."""
+        self._works.append(work)
+
+    def __next__(self) -> Work:
+        if not self._works:
+            raise StopIteration
+        return self._works.pop(0)
+
+
+def _ours(judged: Judged) -> bool:
+    """Whether a fault of ours is why there is no score."""
+    return judged.ours or (judged.record is not None and judged.record["fault"] is not None)
+
+
+def scratch_of(state: State) -> Path:
+    """A folder for what is unpacked and built; what a run that was killed left there is removed."""
+    before = state.meta("scratch")
+    if before and Path(before).name.startswith(_SCRATCH):
+        shutil.rmtree(before, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=_SCRATCH)
+    state.set_meta("scratch", folder)
+    return Path(folder)
+
+
+_SCRATCH = "gatecrash-grade-"
+
+
+def known_rules(regrade: tuple[str, ...]) -> Mapping[str, str]:
+    """The rules that are to be judged anew, by what was asked for. Raises UsageError for one that is not known."""
+    return {one: one if one == ALL else load().get(one.upper()).id for one in regrade}

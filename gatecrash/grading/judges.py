@@ -1,0 +1,90 @@
+"""Who judges: anything that takes works and tells what becomes of them. Here, the judges of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gatecrash.errors import EngineFault
+from gatecrash.grading.judge import Judge
+from gatecrash.grading.work import Judged, Work
+
+_TICK = 0.25  # seconds after which whoever shows how far it is may show it again
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Somebody has taken this submission up."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Came:
+    """What came of one."""
+
+    judged: Judged
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Nothing happened for a moment."""
+
+
+Progressed = Begun | Came | Tick
+
+
+class Judges(Protocol):
+    """Takes works one by one, as there is somebody free, and tells of each; closing the generator ends all."""
+
+    def results(self, works: Iterator[Work]) -> Generator[Progressed, None, None]:
+        """Each work is told of twice: when it is begun, and what came of it."""
+        ...
+
+
+class LocalJudges:
+    """`jobs` processes of this machine."""
+
+    def __init__(self, jobs: int, scratch: Path) -> None:
+        """`scratch`: a folder for what is unpacked and built."""
+        self._jobs = jobs
+        self._scratch = scratch
+
+    def results(self, works: Iterator[Work]) -> Generator[Progressed, None, None]:
+        """Hand the works out until there are no more, and tell."""
+        busy: dict[int, tuple[Judge, Work]] = {}
+        with contextlib.ExitStack() as opened:
+            free = [self._opened(opened) for _ in range(self._jobs)]
+            while True:
+                while free and (work := next(works, None)) is not None:
+                    judge = free.pop()
+                    judge.send(work)
+                    busy[judge.fileno()] = judge, work
+                    yield Begun(work.id)
+                if not busy:
+                    return
+                ready, _, _ = select.select(list(busy), [], [], _TICK)
+                if not ready:
+                    yield Tick()
+                for descriptor in ready:
+                    judge, work = busy.pop(descriptor)
+                    judged, judge = self._heard(judge, work, opened)
+                    free.append(judge)
+                    yield Came(judged)
+
+    def _heard(self, judge: Judge, work: Work, opened: contextlib.ExitStack) -> tuple[Judged, Judge]:
+        """What a judge says, and the judge for the next work: another one where this one has ended."""
+        try:
+            return judge.receive(), judge
+        except EngineFault as fault:
+            judge.close()
+            return Judged(work.id, why=str(fault), ours=True), self._opened(opened)
+
+    def _opened(self, opened: contextlib.ExitStack) -> Judge:
+        judge = Judge(self._scratch)
+        opened.callback(judge.close)
+        return judge
