@@ -165,7 +165,10 @@ def test_an_empty_file_promises_nothing(tmp_path: Path) -> None:
             "Known are [target], [contract], [http], [udp], [submission], [grading].",
         ),
         ("protocol = 'http'", "line 1: protocol belongs under [contract]."),
-        ("colour = 'red'", "line 1: colour is not known. Known are [target], [contract], [http], [udp], [submission], [grading]."),
+        (
+            "colour = 'red'",
+            "line 1: colour is not known. Known are [target], [contract], [http], [udp], [submission], [grading].",
+        ),
         ("http = 'yes'", 'line 1: http = "yes"; it must be a table: [http].'),
         ("# x\n[[http]]\npath = '/'", "line 2: http = a list; it must be a table: [http]."),
     ],

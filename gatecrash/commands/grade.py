@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -57,7 +57,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Judge what was not judged yet, write what is known; 0 when every submission has a score."""
     request = _request(options)
-    found = find(request.folder)
+    found = find(request.folder, request.output)
     results = ResultsFolder(request.output)
     console = Console(file=cast(TextIO, Outlet(sys.stdout)), highlight=False, soft_wrap=True)
     with State(request.output) as state:
@@ -111,15 +111,18 @@ def _judge(judged: ClassRun, console: Console, jobs: int, state: State) -> None:
     opened = judged.open()
     told = say("{total} submissions, {waiting} to be judged", total=opened.total, waiting=opened.waiting)
     console.print(plain(f"  {told}"))
+    if not judged.request.contract_name:
+        console.print(plain(f"  {say('no --contract: each is judged by what it turns out to be')}", "yellow"))
     for said in opened.said:
         console.print(plain(f"  {said}"))
     if not opened.waiting:
         return
     scratch = scratch_of(state)
     try:
-        with _shown(console, judged) as hear:
+        judges = LocalJudges(min(jobs, opened.waiting), scratch)
+        with _shown(console, judged) as hear, closing(judged.events(judges)) as events:
             hear(opened)
-            for event in judged.events(LocalJudges(min(jobs, opened.waiting), scratch)):
+            for event in events:
                 hear(event)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -264,7 +264,7 @@ class WorkerPool:
             code = worker.process.exitcode or 0
             status = signal_name(-code) if code < 0 else f"status {code}"
             how = f"a worker ended ({status}) while it tried {worker.item.rule}"
-            return Result(worker.item, lost="; ".join((how, *_last_words(worker.log))))
+            return Result(worker.item, lost="; ".join((how, *last_line(worker.log))))
         return result
 
     # -- a worker's side ----------------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ class WorkerPool:
             return Result(item, fault=traceback.format_exc()[-_MOST_WORDS:])
 
 
-def _last_words(log: Path) -> list[str]:
+def last_line(log: Path) -> list[str]:
     """The last line that a worker printed, if it printed one: that of a traceback says what went wrong."""
     said = log.read_text(errors="replace")[-_MOST_WORDS:] if log.exists() else ""
     return [line for line in said.splitlines() if line.strip()][-1:]

@@ -22,8 +22,11 @@ class Found:
     left_out: tuple[tuple[str, str], ...] = ()
 
 
-def find(folder: Path) -> Found:
-    """The submissions in a folder. Raises UsageError for what is no folder, or holds nothing to grade."""
+def find(folder: Path, output: Path) -> Found:
+    """The submissions in a folder, which may hold `output`, where results go.
+
+    Raises UsageError for what is no folder, or holds nothing to grade.
+    """
     if not folder.is_dir():
         raise UsageError(
             say(
@@ -31,7 +34,7 @@ def find(folder: Path) -> Found:
             )
         )
     try:
-        entries = sorted(one for one in folder.iterdir() if _counts(one))
+        entries = sorted(one for one in folder.iterdir() if _counts(one) and one.resolve() != output.resolve())
         metadata = _metadata(folder / METADATA)
     except OSError as error:
         raise UsageError(say("{folder} cannot be read: {reason}.", folder=folder, reason=error.strerror)) from None

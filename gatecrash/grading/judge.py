@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from gatecrash.engine.properties import properties
-from gatecrash.engine.worker_pool import warm_up
+from gatecrash.engine.worker_pool import last_line, warm_up
 from gatecrash.errors import EngineFault
 from gatecrash.grading.judging import judge
 from gatecrash.grading.work import Judged, Work
@@ -44,12 +44,15 @@ class Judge:
 
     def __init__(self, scratch: Path) -> None:
         """`scratch`: a folder where submissions are unpacked and built, each removed when it is done."""
+        self._log = Path(tempfile.mkstemp(prefix="judge-", suffix=".log", dir=scratch)[1])
         self._line, theirs = socket.socketpair()
         words = (str(theirs.fileno()), str(os.getpid()), str(scratch))
-        with theirs:
+        with theirs, self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "gatecrash.grading.judge", *words],
                 stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 pass_fds=[theirs.fileno()],
             )
 
@@ -65,7 +68,7 @@ class Judge:
         """What came of the work that was sent. Raises EngineFault where the process is gone."""
         row = _receive(self._line)
         if row is None:
-            raise EngineFault(_ended(self._process.wait()))
+            raise EngineFault("; ".join((_ended(self._process.wait()), *last_line(self._log))))
         return Judged.from_json(row)
 
     def close(self) -> None:
@@ -126,6 +129,7 @@ def _judged_apart(work: Work, room: Path, line: socket.socket) -> Judged | None:
     try:
         ready, _, _ = select.select([ours.fileno(), line.fileno()], [], [], seconds)
         if line.fileno() in ready:
+            child.kill()
             return None
         if not ready:
             return Judged(work.id, why=say("it took more than {seconds:g} s in all", seconds=seconds), ours=True)

@@ -61,8 +61,7 @@ class LocalJudges:
             free = [self._opened(opened) for _ in range(self._jobs)]
             while True:
                 while free and (work := next(works, None)) is not None:
-                    judge = free.pop()
-                    judge.send(work)
+                    judge = self._sent(free.pop(), work, opened)
                     busy[judge.fileno()] = judge, work
                     yield Begun(work.id)
                 if not busy:
@@ -75,6 +74,16 @@ class LocalJudges:
                     judged, judge = self._heard(judge, work, opened)
                     free.append(judge)
                     yield Came(judged)
+
+    def _sent(self, judge: Judge, work: Work, opened: contextlib.ExitStack) -> Judge:
+        """The judge that has the work: another one where this one has ended meanwhile."""
+        try:
+            judge.send(work)
+        except OSError:
+            judge.close()
+            judge = self._opened(opened)
+            judge.send(work)
+        return judge
 
     def _heard(self, judge: Judge, work: Work, opened: contextlib.ExitStack) -> tuple[Judged, Judge]:
         """What a judge says, and the judge for the next work: another one where this one has ended."""

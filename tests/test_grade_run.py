@@ -1,0 +1,191 @@
+"""A class is judged once, goes on where it was ended, and says what has changed."""
+
+from __future__ import annotations
+
+import csv
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from gatecrash.config.scheme import Scheme
+from gatecrash.errors import UsageError
+from gatecrash.grading.class_run import ClassRun, GradeRequest
+from gatecrash.grading.finding import find
+from gatecrash.grading.results_folder import ResultsFolder, grades
+from gatecrash.grading.state import State
+from gatecrash.grading.submission import Person, Submission
+from gatecrash.grading.summary import ClassRecord, Student, Summary
+from gatecrash.grading.work import Course, Judged
+from tests.grade_doubles import Doubles, graded, record, submissions
+
+
+def _ids(judges: Doubles) -> list[str]:
+    return [work.id for work in judges.asked]
+
+
+def _points(of: ClassRecord) -> dict[str, Fraction]:
+    return {one.submission.id: one.summary.points for one in of.students if one.summary is not None}
+
+
+def test_each_is_judged_once_and_has_its_files(tmp_path: Path) -> None:
+    folder = submissions(tmp_path / "class", "ada", "bob")
+    first, again = Doubles({"bob": [Judged("bob", record("FORK-02"), page="<p>bob</p>")]}), Doubles()
+    assert graded(folder, first) == graded(folder, again)
+    assert (_ids(first), _ids(again)) == (["ada", "bob"], [])
+    assert (tmp_path / "results" / "pages" / "bob.html").read_text() == "<p>bob</p>"
+    assert '"rule": "FORK-02"' in (tmp_path / "results" / "records" / "bob.json").read_text()
+    rows = list(csv.DictReader((tmp_path / "results" / "grades.csv").read_text().splitlines()))
+    assert [(row["id"], row["points"] == "100", row["broken"]) for row in rows] == [
+        ("ada", True, ""),
+        ("bob", False, "FORK-02"),
+    ]
+
+
+def test_what_is_handed_in_again_is_judged_again(tmp_path: Path) -> None:
+    folder = submissions(tmp_path / "class", "ada", "bob")
+    graded(folder, Doubles())
+    (folder / "bob" / "server.c").write_text("int main(void) { return 1; }\n")
+    again = Doubles()
+    graded(folder, again)
+    assert _ids(again) == ["bob"]
+
+
+def test_who_is_gone_keeps_the_score(tmp_path: Path) -> None:
+    folder = submissions(tmp_path / "class", "ada", "bob")
+    graded(folder, Doubles())
+    (folder / "bob" / "server.c").unlink()
+    (folder / "bob").rmdir()
+    assert set(_points(graded(folder, Doubles()))) == {"ada", "bob"}
+
+
+def test_a_fault_of_ours_is_tried_once_more_and_never_a_zero(tmp_path: Path) -> None:
+    folder = submissions(tmp_path / "class", "ada", "bob", "eve")
+    judges = Doubles(
+        {
+            "ada": [Judged("ada", why="the process that judged it ended", ours=True)],
+            "bob": [Judged("bob", why="it ended", ours=True), Judged("bob", record(fault="a traceback"))],
+            "eve": [Judged("eve", why="which file is it?")],
+        }
+    )
+    found = graded(folder, judges)
+    assert sorted(_ids(judges)) == ["ada", "ada", "bob", "bob", "eve"]
+    assert {one.submission.id: one.why_no_score for one in found.unscored} == {
+        "bob": "Gatecrash itself failed, which says nothing of the submission.",
+        "eve": "which file is it?",
+    }
+
+
+def test_who_has_no_score_is_tried_by_the_next_command(tmp_path: Path) -> None:
+    folder = submissions(tmp_path / "class", "ada", "bob")
+    graded(folder, Doubles({"bob": [Judged("bob", why="which file is it?")]}))
+    again = Doubles()
+    assert graded(folder, again).unscored == ()
+    assert _ids(again) == ["bob"]
+
+
+def test_who_does_not_build_has_no_points_and_the_reason(tmp_path: Path) -> None:
+    folder = submissions(tmp_path / "class", "ada")
+    found = graded(folder, Doubles({"ada": [Judged("ada", record(error="server.c does not compile."))]}))
+    assert _points(found) == {"ada": Fraction()}
+    assert "server.c does not compile." in grades(found)
+
+
+def test_another_contract_is_noticed_and_nothing_is_lost(tmp_path: Path) -> None:
+    folder = submissions(tmp_path / "class", "ada")
+    graded(folder, Doubles())
+    changed = Course(contract='[contract]\nprotocol = "http"\n')
+    with pytest.raises(UsageError, match=r"was judged by another contract\. Nothing was changed"):
+        graded(folder, Doubles(), course=changed)
+    assert _points(graded(folder, Doubles())) == {"ada": Fraction(100)}
+    anew = Doubles()
+    graded(folder, anew, course=changed, regrade=("all",))
+    assert _ids(anew) == ["ada"]
+    graded(folder, Doubles(), course=changed)
+
+
+def test_another_version_profile_or_folder_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = submissions(tmp_path / "class", "ada")
+    output = tmp_path / "results"
+    graded(folder, Doubles(), output)
+    with pytest.raises(UsageError, match="by the profile quick"):
+        graded(folder, Doubles(), output, course=Course(profile="default"))
+    with pytest.raises(UsageError, match="by the submissions of another folder"):
+        graded(submissions(tmp_path / "other", "ada"), Doubles(), output)
+    monkeypatch.setattr("gatecrash.grading.class_run.__version__", "99")
+    with pytest.raises(UsageError, match="by Gatecrash 0"):
+        graded(folder, Doubles(), output)
+
+
+def test_what_rules_are_worth_changes_points_without_judging(tmp_path: Path) -> None:
+    folder = submissions(tmp_path / "class", "ada")
+    graded(folder, Doubles())
+    judges = Doubles()
+    found = graded(folder, judges, scheme=Scheme(total=Fraction(20)))
+    assert (_points(found), _ids(judges)) == ({"ada": Fraction(20)}, [])
+
+
+def test_one_rule_is_judged_anew_and_the_others_stay(tmp_path: Path) -> None:
+    folder = submissions(tmp_path / "class", "ada", "bob", "eve")
+    broken = Judged("eve", record(error="it does not build"))
+    graded(folder, Doubles({"eve": [broken]}))
+    anew = Doubles()
+    graded(folder, anew, regrade=("FORK-02",), only=("bob", "eve"))
+    assert [(work.id, work.rules) for work in anew.asked] == [("bob", ("FORK-02",)), ("eve", None)]
+    assert anew.asked[0].before is not None
+
+
+def test_judging_anew_goes_on_where_it_was_ended(tmp_path: Path) -> None:
+    folder = submissions(tmp_path / "class", "ada", "bob", "eve")
+    graded(folder, Doubles())
+    request = GradeRequest(folder, tmp_path / "results", Course(), regrade=("all",))
+    first = Doubles()
+    with State(request.output) as state:
+        judged = ClassRun(request, find(folder, request.output), state, ResultsFolder(request.output))
+        judged.open()
+        events = judged.events(first)
+        for _ in range(3):  # ada is begun and done with, bob is begun
+            next(events)
+        events.close()
+    again, third = Doubles(), Doubles()
+    graded(folder, again, regrade=("all",))
+    assert _ids(again) == ["bob", "eve"]
+    graded(folder, third, regrade=("all",))
+    assert _ids(third) == ["ada", "bob", "eve"]
+
+
+def test_only_those_that_are_named_are_judged(tmp_path: Path) -> None:
+    folder = submissions(tmp_path / "class", "ada", "bob")
+    judges = Doubles()
+    found = graded(folder, judges, only=("bob",))
+    assert _ids(judges) == ["bob"]
+    assert [one.why_no_score for one in found.students] == ["not judged yet", None]
+    with pytest.raises(UsageError, match=r"--only bobb: there is no such submission. Did you mean bob\?"):
+        graded(folder, Doubles(), only=("bobb",))
+
+
+def test_two_commands_at_once_do_not_write_to_one_folder(tmp_path: Path) -> None:
+    folder = submissions(tmp_path / "class", "ada")
+    output = tmp_path / "results"
+    output.mkdir()
+    with State(output), pytest.raises(UsageError, match="another `gatecrash grade` is writing"):
+        graded(folder, Doubles(), output)
+
+
+def test_a_file_that_is_not_ours_is_not_written_to(tmp_path: Path) -> None:
+    folder = submissions(tmp_path / "class", "ada")
+    output = tmp_path / "results"
+    output.mkdir()
+    (output / "grade.sqlite").write_text(
+        "this is no database, whatever its name says; it is somebody's own text\n" * 20
+    )
+    with pytest.raises(UsageError, match="cannot be used"):
+        graded(folder, Doubles(), output)
+    assert (output / "grade.sqlite").read_text().startswith("this is no database")
+
+
+def test_no_cell_is_a_formula(tmp_path: Path) -> None:
+    people = (Person('=HYPERLINK("http://example.org")', "-1", "+a@example.org"),)
+    student = Student(Submission("@id", people, ()), Summary(True, Fraction(-1), Fraction(100)))
+    row = list(csv.reader(grades(ClassRecord("class", (student,))).splitlines()))[1]
+    assert row[:6] == ["'@id", '\'=HYPERLINK("http://example.org")', "-1", "'+a@example.org", "-1", "100"]
