@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from gatecrash.language import say
 
@@ -26,3 +29,15 @@ def why_not_writable(path: Path) -> str | None:
     if not path.exists() and not os.access(path.parent, os.W_OK):
         return say("the permissions of the folder {parent} forbid it", parent=path.parent)
     return None
+
+
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
+    """Open a file of a stranger, where it is one: no link is followed, and nothing else can make us wait.
+
+    Raises OSError.
+    """
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
+    return os.fdopen(descriptor, "r+b" if flags & os.O_RDWR else "rb")

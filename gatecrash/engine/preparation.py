@@ -20,14 +20,16 @@ from gatecrash.engine.discovered import Discovery
 from gatecrash.engine.discovery import discover
 from gatecrash.engine.prerequisites import Prerequisites
 from gatecrash.engine.session import Session
-from gatecrash.errors import TargetError, Unavailable
+from gatecrash.errors import TargetError, Unavailable, UsageError
 from gatecrash.language import say
+from gatecrash.model.confinement import Confined, Confinement, Place
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
 from gatecrash.model.prepared import Prepared
 from gatecrash.rulebook import load
 from gatecrash.target.program_text import mentions
 from gatecrash.target.sanitizers import sanitizer_environment
+from gatecrash.target.workshop import Workshop
 
 _MOST_SITES = 2
 
@@ -60,11 +62,13 @@ class SessionPool:
         patience: float = 5.0,
         contract: str | None = None,
         sanitized: bool = True,
+        confinement: Confinement | None = None,
     ) -> None:
         self.folder = folder
         self.arena = arena
         self.patience = patience
         self.sanitized = sanitized
+        self.confinement = confinement
         self.contract = Path(contract) if contract else None
         self._opened: dict[str, OpenTarget] = {}
 
@@ -95,30 +99,32 @@ class SessionPool:
             prepared = self.prepare(target)
             while len(self._opened) >= _MOST_SITES:
                 self._opened.pop(next(iter(self._opened))).session.close()
-            launches = {name: self._in_copy(one) for name, one in self._with_own_reports(prepared.launches).items()}
+            launches = self._with_own_reports(self._workshop(target), prepared.launches)
             session = Session(launches, prepared.contract, arena=self.arena, patience=self.patience)
             self._opened[target] = OpenTarget(session, prepared)
         opened = self._opened[target]
         return opened if build_name in opened.prepared.launches else None
 
-    def _with_own_reports(self, launches: Mapping[str, Launch]) -> dict[str, Launch]:
+    def _with_own_reports(self, workshop: Workshop | None, launches: Mapping[str, Launch]) -> dict[str, Launch]:
         """Sanitizer reports of this process go to a folder of its own: another worker's are not ours to read."""
         own = dict(launches)
+        shared: tuple[Place, ...] = ()
         if "sanitized" in own:
             reports = Path(tempfile.mkdtemp(prefix="reports-", dir=self.folder))
             given = own["sanitized"]
             own["sanitized"] = replace(given, env={**given.env, **sanitizer_environment(reports)})
-        return own
+            shared = (Place(reports, "shared"),)
+        return {name: self._in_copy(one, workshop, shared) for name, one in own.items()}
 
     # -- preparing ----------------------------------------------------------------------------------------------
 
     def prepare(self, target: str) -> Prepared:
         """Build and discover, or read what another process of this run found. Raises TargetError, UsageError."""
-        key = hashlib.sha256(f"{target}\0{self.contract}".encode()).hexdigest()[:16]
-        with _locked(self.folder / f"{key}.lock"):
-            saved = self.folder / f"{key}.json"
+        place = self._place(target)
+        with _locked(place.with_suffix(".lock")):
+            saved = place.with_suffix(".json")
             if not saved.exists():
-                prepared = self._prepare(target, self.folder / key)
+                prepared = self._prepare(target, place)
                 saved.write_text(json.dumps(prepared.to_json()))
             prepared = Prepared.from_json(json.loads(saved.read_text()))
         if prepared.error is not None:
@@ -131,18 +137,44 @@ class SessionPool:
             resolve,  # reads contracts: heavy, and not needed by workers that find it done
         )
 
-        return resolve(text, self.contract)
+        workshop = self._workshop(text)
+        if workshop is None:
+            return resolve(text, self.contract)
+        submission = Path(text)
+        if not submission.exists() or _is_special(submission):
+            raise UsageError(
+                say("{name} is neither a file nor a folder, and only those are judged confined.", name=text)
+            )
+        with _locked(workshop.folder.with_suffix(".lock-tree")):
+            copy = workshop.move_in(submission)
+        return resolve(str(copy), self.contract, foreign=True)
+
+    def _place(self, target: str) -> Path:
+        """Where everything of a target lies that is made in this run."""
+        return self.folder / hashlib.sha256(f"{target}\0{self.contract}".encode()).hexdigest()[:16]
+
+    def _workshop(self, target: str) -> Workshop | None:
+        """Where it is built, if nobody trusts it."""
+        if self.confinement is None:
+            return None
+        return Workshop(self._place(target), self.confinement, self.arena)  # type: ignore[arg-type]
 
     def _prepare(self, text: str, folder: Path) -> Prepared:
-        target, contract = self.resolve(text)
+        try:
+            target, contract = self.resolve(text)
+        except TargetError as error:
+            if self.confinement is None:
+                raise
+            return Prepared(Path(text).name, Contract(), {}, error=str(error))
         folder.mkdir(parents=True, exist_ok=True)
-        build = self._sanitized_build(target, folder)  # a folder is copied before the plain build changes it
+        workshop = self._workshop(text)
+        build = self._sanitized_build(target, folder, workshop)  # a folder is copied before the plain build changes it
         # The sanitized build is the slow one, and discovery does not need it.
         with ThreadPoolExecutor(1) as aside:
             sanitized = aside.submit(self._sanitized, target, build) if build is not None else None
             try:
-                launch, how = _plain(target, folder)
-                copied, text = self._in_copy(launch), _source_text(target)
+                launch, how = _plain(target, folder, workshop)
+                copied, text = self._in_copy(launch, workshop), _source_text(target)
                 found = discover(copied, contract, text, arena=self.arena, patience=self.patience)
             except TargetError as error:
                 return Prepared(target.name, contract, {}, error=str(error))
@@ -150,25 +182,28 @@ class SessionPool:
         launches = {"plain": launch} if other is None else {"plain": launch, "sanitized": other}
         return _prepared(target, found, launches, (how, said) if said else (how,))
 
-    def _in_copy(self, launch: Launch) -> Launch:
+    def _in_copy(self, launch: Launch, workshop: Workshop | None, shared: tuple[Place, ...] = ()) -> Launch:
         """What our requests make it do is done to copies of its files."""
-        return replace(launch, room=self.folder)
+        if workshop is None or self.confinement is None:
+            return replace(launch, room=self.folder)
+        confined = Confined(self.confinement, (*workshop.places(), *shared))
+        return replace(launch, room=self.folder, confined=confined)
 
-    def _sanitized_build(self, target: Target, folder: Path) -> Callable[[], Built] | None:
+    def _sanitized_build(self, target: Target, folder: Path, workshop: Workshop | None) -> Callable[[], Built] | None:
         """What builds it with the sanitizers; None where it is no C, or nobody asks for that."""
         if not self.sanitized or target.language != "c" or target.kind not in ("source", "folder"):
             return None
         from gatecrash.target.build import build, build_sanitized_copy
         from gatecrash.target.sanitized_make import copy_of
 
-        place = folder / "sanitized"
+        place, runner = folder / "sanitized", workshop.run if workshop is not None else None
         if target.kind == "source":
-            return lambda: build(target, place, sanitize=True)
+            return lambda: build(target, place, sanitize=True, runner=runner)
         try:
             copy = copy_of(target.folder or target.cwd, place)
         except Unavailable as error:
             return partial(_refuse, error)
-        return lambda: build_sanitized_copy(target, copy, folder)
+        return lambda: build_sanitized_copy(target, copy, folder, runner)
 
     @staticmethod
     def _sanitized(target: Target, build: Callable[[], Built]) -> tuple[Launch | None, str]:
@@ -186,13 +221,17 @@ def _refuse(error: Unavailable) -> Built:
     raise error
 
 
-def _plain(target: Target, folder: Path) -> tuple[Launch, str]:
+def _is_special(path: Path) -> bool:
+    return not (path.is_dir() or path.is_file()) or (path.is_symlink() and not path.is_dir())
+
+
+def _plain(target: Target, folder: Path, workshop: Workshop | None) -> tuple[Launch, str]:
     """The build that is judged. Raises TargetError with the compiler's words."""
     if target.address is not None:
         return Launch((), target.cwd, address=target.address), say("nothing: it runs already")
     from gatecrash.target.build import build
 
-    built = build(target, folder / "plain")
+    built = build(target, folder / "plain", runner=workshop.run if workshop is not None else None)
     return Launch(tuple(built.argv), target.cwd, dict(target.env)), built.how
 
 

@@ -127,7 +127,13 @@ class Run:
 
     def _session_pool(self) -> SessionPool:
         request = self.request
-        return SessionPool(self.folder, arena=request.arena, patience=request.patience, contract=request.contract)
+        return SessionPool(
+            self.folder,
+            arena=request.arena,
+            patience=request.patience,
+            contract=request.contract,
+            confinement=request.confinement,
+        )
 
 
 def _troubles(result: Result) -> Iterator[WorkerLost | EngineFailed]:

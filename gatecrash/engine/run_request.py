@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatecrash.config.scheme import Scheme
+from gatecrash.model.confinement import Confinement
 from gatecrash.results.baseline import Baseline
 from gatecrash.rulebook import Rule
 
@@ -29,3 +30,5 @@ class RunRequest:
     #: Failures that are known.
     baseline: Baseline | None = None
     grading: Scheme | None = None
+    #: Nobody trusts the target: it is built and run within these limits, and sees its own files only.
+    confinement: Confinement | None = None

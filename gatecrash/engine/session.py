@@ -25,6 +25,7 @@ from gatecrash.protocols import ApplicationProtocol, protocol_of
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.shelter import Shelter
 from gatecrash.target.interface import Server
+from gatecrash.target.sanitizers import with_readable_reports
 from gatecrash.target.server import ObservedServer
 from gatecrash.target.wire_only import REASON, WIRE_PATIENCE, RemoteServer, UnseenServer, Wire, unseen_in
 
@@ -46,6 +47,7 @@ class Session:
         self._contract = contract
         self.patience = patience
         self._kind = arena
+        self._confined = next((one.confined for one in launches.values() if one.confined is not None), None)
         self._worn = False  # a server has run in this arena
         self._left_spinning = False  # the last scenario left the server spinning
         self.seconds_to_listen = 0.0  # what the last start took, on the clock
@@ -177,14 +179,14 @@ class Session:
         self._worn = False
 
     def _open_arena(self) -> Arena:
-        arena = Arena.open(kind=self._kind)  # type: ignore[arg-type]
+        arena = Arena.open(kind=self._kind, confined=self._confined)  # type: ignore[arg-type]
         self.shelter.enter(arena)
         return arena
 
     def _make(self, launch: Launch, traps: frozenset[str], *, timed: bool) -> Server:
         if isinstance(self.arena, Wire):
             return RemoteServer(self.arena, launch, datagram=self.protocol.connectionless)
-        launch = self.shelter.launch(launch)
+        launch = with_readable_reports(self.shelter.launch(launch), self.arena)
         if self.remote:
             return UnseenServer(self.arena, launch, port=self.port())
         launch = replace(launch, typed=self.contract.waits_for_words)

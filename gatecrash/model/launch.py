@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gatecrash.model.address import Address
+from gatecrash.model.confinement import Confined
+
+#: The home of a program that has none: its own, and empty at each start.
+NO_HOME = "/tmp"
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class Launch:
     typed: bool = False  # its standard input has empty lines for it, not silence
     terminal: bool = False  # its output goes to a terminal, not into a pipe: lines are not kept back (stdio(3))
     room: Path | None = None  # the run's own folder; with one, what the target does to its files is done to copies
+    confined: Confined | None = None  # nobody trusts it: its limits, and what it sees
 
     def command(self, port: int) -> list[str]:
         """The command for this port."""
@@ -33,4 +38,6 @@ class Launch:
             for name in ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
             if name in os.environ
         }
+        if self.confined is not None:
+            base["HOME"] = NO_HOME
         return {"PATH": os.defpath, **base, "PORT": str(port), **self.env}

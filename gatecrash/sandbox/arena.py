@@ -17,15 +17,17 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
 from gatecrash.errors import ArenaRefused, EngineFault, TargetError, Unavailable
 from gatecrash.language import say
+from gatecrash.model.confinement import Confined
 from gatecrash.sandbox.broker import MESSAGE_SIZE, NETLINK_SOCK_DIAG
 from gatecrash.sandbox.brokers import start_broker
+from gatecrash.sandbox.confining import wanted
 from gatecrash.sandbox.process import Process
 from gatecrash.sandbox.seccomp import CLOCK_FAMILIES, build_filter
 
@@ -51,6 +53,7 @@ NETLINK = SocketKind(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG, 1)
 
 # A machine that refuses namespaces once refuses them always: "auto" asks only once a run.
 _refusals: list[str] = []
+_refusals_confined: list[str] = []
 
 
 class Arena:
@@ -59,40 +62,59 @@ class Arena:
     kind: ArenaKind
     broker_pid: int
     why_not_namespace: str | None
+    confined: Confined | None
 
-    def __init__(self, kind: ArenaKind, why_not_namespace: str | None = None) -> None:
+    def __init__(self, kind: ArenaKind, why_not_namespace: str | None = None, confined: Confined | None = None) -> None:
         """Use `Arena.open`."""
         self.kind = kind
         self.why_not_namespace = why_not_namespace
+        self.confined = confined
         self._lock = threading.Lock()
         self._ready: dict[SocketKind, deque[socket.socket]] = {}
         self._processes: weakref.WeakSet[Process] = weakref.WeakSet()
+        self._shared: dict[Path, int] = {}
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # The broker names pids through the kernel, which translates them (unix(7), SO_PASSCRED).
         self._control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         with theirs:
-            self._broker = start_broker(kind, theirs)
+            self._broker = start_broker("confined" if confined and kind == "namespace" else kind, theirs)
         self.broker_pid = self._broker.pid  # until the greeting tells which process inside speaks
         try:
             self._greet()
+            if confined is not None:
+                self._confine(confined)
         except BaseException:
             self.close()
             raise
 
     @classmethod
-    def open(cls, *, kind: Literal["auto", "namespace", "loopback"] = "auto") -> Self:
+    def open(cls, *, kind: Literal["auto", "namespace", "loopback"] = "auto", confined: Confined | None = None) -> Self:
         """A new arena. "auto" takes namespaces where the machine allows them, else the shared loopback.
 
+        What runs in a confined one is nobody, has those limits, sees the system read-only and its own places, and
+        nothing else of the machine. On the shared loopback only the limits are held.
         Raises Unavailable when kind "namespace" is refused (user_namespaces(7)).
         """
         if kind != "auto":
-            return cls(kind)
-        if not _refusals:
+            return cls(kind, confined=confined)
+        refusals = _refusals if confined is None else _refusals_confined
+        if not refusals:
             try:
-                return cls("namespace")
+                return cls("namespace", confined=confined)
             except Unavailable as refusal:
-                _refusals.append(refusal.reason)
-        return cls("loopback", _refusals[0])
+                refusals.append(refusal.reason)
+        return cls("loopback", refusals[0], confined)
+
+    def another(self) -> Arena:
+        """A new arena like this one."""
+        return Arena.open(kind=self.kind, confined=self.confined)
+
+    def _confine(self, confined: Confined) -> None:
+        try:
+            self._ask("confine", **wanted(confined))
+        except OSError as error:
+            reason = f"{error.strerror}"
+            raise ArenaRefused("a confined arena", reason) from error
 
     def _greet(self) -> None:
         self._control.settimeout(ANSWER_TIME)
@@ -216,6 +238,8 @@ class Arena:
         """
         folder = str((cwd or Path()).resolve())
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        if self.confined is not None:
+            hard = min(hard, self.confined.limits.open_files)
         nofile = min(nofile, hard)
         report_fd = max(3, min(nofile, hard - 1))  # beyond anything the target will open itself
         code = build_filter(traps, exempt=report_fd) if traps else b""
@@ -259,6 +283,21 @@ class Arena:
         answer, _ = self._ask("cover", folders=list(map(str, folders)), kept=list(map(str, kept)))
         return dict(answer["refused"])
 
+    def shared(self, place: Path) -> Path:
+        """What is written into a shared place of a confined arena, under a name that is good while it is open."""
+        if place not in self._shared:
+            self._shared[place] = self._ask("shared", place=str(place))[1][0]
+        return Path(f"/proc/{os.getpid()}/fd/{self._shared[place]}")
+
+    @contextlib.contextmanager
+    def written(self, place: Path) -> Iterator[int]:
+        """What was written into a copied place since its last start: a folder, as a descriptor. Ends all that runs."""
+        _, (folder,) = self._ask("written", place=str(place))
+        try:
+            yield folder
+        finally:
+            os.close(folder)
+
     def clear(self) -> None:
         """Kill every process of the arena but the broker; returns when all are gone and buried."""
         self._ask("clear")
@@ -268,6 +307,8 @@ class Arena:
         for ready in self._ready.values():
             while ready:
                 ready.pop().close()
+        while self._shared:
+            os.close(self._shared.popitem()[1])
         self._control.close()  # the broker's end of file
         for process in list(self._processes):
             process.close()

@@ -34,8 +34,10 @@ from gatecrash.sandbox.namespaces import (
     write_file,
 )
 from gatecrash.sandbox.overlays import Overlays
+from gatecrash.sandbox.own_root import OwnRoot
 from gatecrash.sandbox.process_limit import AT_LEAST, ProcessLimit
 from gatecrash.sandbox.spawn import Spawn, SpawnedTarget
+from gatecrash.sandbox.usage import Usage
 
 FINISHED_KEPT = 16  # dead targets whose output can still be asked for
 MESSAGE_SIZE = 200_000  # below the default SO_SNDBUF of a Unix socket (212992)
@@ -62,12 +64,16 @@ class Broker:
         self.oldest_serial = 0
         self.process_limit = ProcessLimit()
         self.overlays = Overlays()
+        self.limits: dict[str, int] | None = None  # of a confined arena
+        self.root: OwnRoot | None = None  # of one that has namespaces
+        self.usage = Usage(self.list_all)
         self.look_again = 0.0
         self.poll = select.poll()
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.wake = wake_read
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a handler would let a target's signal reach a pid 1 (kill(2))
         self.poll.register(self.wake, select.POLLIN)
         self.poll.register(control, select.POLLIN)
 
@@ -104,6 +110,9 @@ class Broker:
             "write": self.write_sysctl,
             "clear": self.clear,
             "cover": self.cover,
+            "confine": self.confine,
+            "written": self.tell_written,
+            "shared": self.tell_shared,
         }[request["op"]]
         try:
             operation(request)
@@ -135,10 +144,12 @@ class Broker:
 
     def spawn(self, request: Mapping[str, Any]) -> None:
         """Fork and exec; answers once exec has happened, or why it did not."""
-        launch = Spawn(request, die_with_broker=not self.private)
+        launch = Spawn(request, die_with_broker=not self.private, limits=self.limits)
         out_read, out_write = terminal() if request["terminal"] else os.pipe2(os.O_CLOEXEC)
         if not self.oldest:  # nothing runs that could miss what it wrote
             self.overlays.renew()
+            if self.root is not None:
+                self.root.renew()
         stdin_read, stdin_write = os.pipe2(os.O_CLOEXEC)
         if request["typed"]:
             type_lines(stdin_write)
@@ -233,6 +244,8 @@ class Broker:
         for target in self.targets.values():
             if target.pid == pid and target.status is None:
                 target.status = os.waitstatus_to_exitcode(status)
+                if self.limits is not None and target.status == -signal.SIGXCPU:
+                    target.hit = target.hit or _hit("cpu", self.limits["cpu_seconds"], self.limits["cpu_seconds"])
 
     def contain(self) -> None:
         """End everything when there are far more processes than clients account for."""
@@ -240,6 +253,8 @@ class Broker:
         if not self.oldest or now < self.look_again:
             return
         self.look_again = now + GROWTH_SECONDS
+        if self.limits is not None and self.hits_limit(self.limits, now):
+            return
         if not self.process_limit.to_count:
             return
         processes = len(self.below(most=self.process_limit.allowed))
@@ -248,10 +263,42 @@ class Broker:
                 target.overrun = processes if serial >= self.oldest_serial else target.overrun
             self.kill_all()
 
+    def hits_limit(self, limits: Mapping[str, int], now: float) -> bool:
+        """End everything of a confined arena that has more than it was given; whether that was so."""
+        hit = self.usage.hit(limits, self.root, now)
+        printed = max((target.total for target in self.targets.values() if target.pipe is not None), default=0)
+        if hit is None and printed > limits["output"] << 20:
+            hit = ("output", limits["output"], printed >> 20)
+        if hit is None:
+            return False
+        for serial, target in self.targets.items():
+            target.hit = _hit(*hit) if serial >= self.oldest_serial else target.hit
+        self.kill_all()
+        return True
+
+    def list_all(self, most: int) -> list[int]:
+        """The processes of this arena but this one, or the first of them when there are more than `most`."""
+        if self.root is None:
+            return self.below(most)
+        me = os.getpid()
+        return [pid for name in os.listdir("/proc") if name.isdigit() and (pid := int(name)) != me]
+
     def tell_overrun(self, request: Mapping[str, Any]) -> None:
         """How many processes there were when they were ended for being too many; 0 when they never were."""
         target = self.targets.get(request["serial"])
-        self.reply({"processes": 0 if target is None else target.overrun})
+        if target is None:
+            self.reply({"processes": 0, "hit": None})
+            return
+        if (
+            self.limits is not None
+            and self.root is not None
+            and self.serial == request["serial"]
+            and self.root.is_full()
+        ):
+            target.hit = target.hit or _hit(
+                "disk", self.limits["disk"], self.limits["disk"]
+            )  # it ended by itself of it
+        self.reply({"processes": target.overrun, "hit": target.hit})
 
     def tell_status(self, request: Mapping[str, Any]) -> None:
         """Its exit status; the tester asks when the pidfd says that it is dead, so this hardly waits."""
@@ -315,6 +362,32 @@ class Broker:
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
         self.reply({"refused": self.overlays.cover(request["folders"], request["kept"])})
 
+    def confine(self, request: Mapping[str, Any]) -> None:
+        """Once, before anything runs: have these limits held, and see what is named and nothing else."""
+        if self.private:
+            self.root = OwnRoot(request)
+            try:
+                self.root.enter()
+            except OSError as error:
+                raise OSError(error.errno, f"{error.filename}: {error.strerror}") from error
+        self.limits = dict(request["limits"])
+        self.reply({})
+
+    def tell_written(self, request: Mapping[str, Any]) -> None:
+        """Give what was written into a place; what ran is ended first, so that nothing of it changes any more."""
+        if self.root is None:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        self.kill_all()
+        self.give([os.dup(self.root.above[request["place"]])])
+        self.reply({})
+
+    def tell_shared(self, request: Mapping[str, Any]) -> None:
+        """Give a place that the tester reads."""
+        if self.root is None:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        self.give([self.root.shared(request["place"])])
+        self.reply({})
+
     def kill_all(self) -> None:
         """Kill every process of the arena but this one, and wait until they are gone.
 
@@ -356,6 +429,10 @@ class Broker:
         return children_by_asking(self.oldest) if self.oldest else []
 
 
+def _hit(limit: str, given: int, had: int) -> dict[str, Any]:
+    return {"limit": limit, "given": given, "had": had}
+
+
 def type_lines(keyboard: int) -> None:
     """Fill a pipe with empty lines: as many as it may hold, for each child reads a buffer full of them."""
     try:
@@ -380,15 +457,15 @@ def run(kind: str, control: socket.socket) -> None:
     """Enter an arena of this kind, and serve there until the tester is gone."""
     os.chdir("/")
     try:
-        if kind == "namespace":
-            enter_namespaces()
+        if kind != "loopback":
+            enter_namespaces(confined=kind == "confined")
         else:
             become_subreaper()
     except OSError as error:
         control.sendmsg([json.dumps({"refused": f"{error.filename or 'socket'}: {error.strerror}"}).encode()])
         return
     soft_to_hard()
-    broker = Broker(control, private=kind == "namespace")
+    broker = Broker(control, private=kind != "loopback")
     try:
         broker.serve()
     finally:

@@ -113,7 +113,7 @@ class _Brokers:
 _BROKERS = _Brokers()
 
 
-def start_broker(kind: Literal["namespace", "loopback"], control: socket.socket) -> BrokerProcess:
+def start_broker(kind: Literal["namespace", "confined", "loopback"], control: socket.socket) -> BrokerProcess:
     """Start a broker for an arena of this kind, which serves on `control` as soon as it is inside."""
     return _BROKERS.start(kind, control)
 

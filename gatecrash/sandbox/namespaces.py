@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import resource
@@ -15,9 +16,12 @@ import struct
 
 # unshare(2), mount(2), netdevice(7), prctl(2)
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
+CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWCGROUP = 0x4000000, 0x8000000, 0x2000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 0x4000, 1 << 18
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 PR_SET_CHILD_SUBREAPER = 36
+#: The user and group that owns nothing (user_namespaces(7), overflowuid).
+NOBODY = 65534
 MOST_PIDS = 1 << 22  # PID_MAX_LIMIT of a 64-bit kernel (proc(5), pid_max)
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -42,14 +46,19 @@ def write_file(path: str, text: str) -> None:
         os.close(descriptor)
 
 
-def enter_namespaces() -> None:
-    """Move into fresh user, pid, mount and network namespaces; return in the child that is pid 1 there."""
-    uid, gid = os.geteuid(), os.getegid()
+def enter_namespaces(*, confined: bool = False) -> None:
+    """Move into fresh user, pid, mount and network namespaces; return in the child that is pid 1 there.
+
+    `confined`: System V's and POSIX's shared things, the host's name and the cgroups are its own, too, and there is
+    somebody in there who owns nothing: NOBODY.
+    """
     flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET
-    checked(libc.unshare(flags), "unshare")
-    write_file("/proc/self/setgroups", "deny")
-    write_file("/proc/self/uid_map", f"0 {uid} 1")
-    write_file("/proc/self/gid_map", f"0 {gid} 1")
+    if confined:
+        become_with_nobody(flags | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+    else:
+        uid, gid = os.geteuid(), os.getegid()
+        checked(libc.unshare(flags), "unshare")
+        map_users(f"0 {uid} 1", f"0 {gid} 1")
     child = os.fork()  # CLONE_NEWPID concerns children, not the caller
     if child:
         # Stay, so that pid 1 has a parent that reaps it even where the container's init does not.
@@ -57,13 +66,61 @@ def enter_namespaces() -> None:
         os.waitpid(child, 0)
         os._exit(0)
     checked(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "mount / private")
-    mount_proc()
+    if not confined:  # a root of its own gets it there
+        mount_proc()
     loopback_up()
+
+
+def become_with_nobody(flags: int) -> None:
+    """Unshare, with a user NOBODY in there: root's is the machine's own nobody, anybody else is their own.
+
+    Two users can only be mapped from outside (user_namespaces(7)), so a child that stays there does it.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    if uid != 0:
+        checked(libc.unshare(flags), "unshare")
+        map_users(f"{NOBODY} {uid} 1", f"{NOBODY} {gid} 1")
+        return
+    heard, told = os.pipe2(os.O_CLOEXEC)
+    me = os.getpid()
+    outside = os.fork()
+    if outside == 0:
+        status = 1
+        try:
+            os.close(told)
+            if os.read(heard, 1):
+                users = f"0 0 1\n{NOBODY} {NOBODY} 1"
+                write_file(f"/proc/{me}/uid_map", users)
+                write_file(f"/proc/{me}/gid_map", users)
+                status = 0
+        finally:
+            os._exit(status)
+    os.close(heard)
+    try:
+        checked(libc.unshare(flags), "unshare")
+        os.write(told, b"!")
+    finally:
+        os.close(told)
+        mapped = os.waitpid(outside, 0)[1] == 0
+    if not mapped:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), "uid_map")
+
+
+def map_users(users: str, groups: str) -> None:
+    """The one user and the one group of the fresh namespace that we are in."""
+    write_file("/proc/self/setgroups", "deny")
+    write_file("/proc/self/uid_map", users)
+    write_file("/proc/self/gid_map", groups)
 
 
 def mount_proc() -> None:
     """Show targets their own processes; a container that masks /proc forbids it, and nothing of ours needs it."""
     libc.mount(b"proc", b"/proc", b"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, None)
+    private_network()
+
+
+def private_network() -> None:
+    """What is set of our network for every target."""
     with contextlib.suppress(OSError):
         # Thousands of connections to one port: let connect(2) reuse a TIME_WAIT address after a second.
         write_file("/proc/sys/net/ipv4/tcp_tw_reuse", "1")

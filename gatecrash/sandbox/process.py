@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gatecrash.model.confinement import LimitHit
 from gatecrash.text import decoded
 
 
@@ -87,6 +88,11 @@ class Process:
         Too many are 1024 and four for each client, or a quarter of all the machine has numbers for (process_limit.py).
         """
         return int(self._ask("overrun", serial=self._serial)[0]["processes"])
+
+    def hit(self) -> LimitHit | None:
+        """The limit of its confinement that it was ended for; None where it was not."""
+        found = self._ask("overrun", serial=self._serial)[0]["hit"]
+        return None if found is None else LimitHit(**found)
 
     def output(self) -> Output:
         """All it has written until now, and whatever its children wrote."""

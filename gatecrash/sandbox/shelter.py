@@ -43,7 +43,7 @@ class Shelter:
 
     def enter(self, arena: Arena) -> None:
         """Protect the target's files in this arena, before anything is started there."""
-        if not self._guarded:
+        if not self._guarded or (arena.confined is not None and arena.kind == "namespace"):
             return
         here, room = self._guarded[0].cwd.resolve(), self._guarded[0].room
         assert room is not None

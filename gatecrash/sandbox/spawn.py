@@ -17,7 +17,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from gatecrash.sandbox import tracing, vdso
+from gatecrash.sandbox import nobody, tracing, vdso
 from gatecrash.sandbox.namespaces import checked, libc, write_file
 
 KEPT = 64 * 1024  # bytes of output kept at each end
@@ -35,8 +35,14 @@ SYS_EXECVE = {"x86_64": 59, "aarch64": 221}
 class Spawn:
     """What one spawn request asks for."""
 
-    def __init__(self, request: Mapping[str, Any], *, die_with_broker: bool) -> None:
-        """`die_with_broker`: where no pid namespace kills the target when its broker dies."""
+    def __init__(
+        self, request: Mapping[str, Any], *, die_with_broker: bool, limits: Mapping[str, int] | None = None
+    ) -> None:
+        """`die_with_broker`: where no pid namespace kills the target when its broker dies. `limits`: of a confined one.
+
+        It becomes nobody where it has a namespace of its own.
+        """
+        self.limits = limits
         self.argv: list[str] = request["argv"]
         self.candidates = candidates(request["argv"][0], request["env"].get("PATH", ""))
         self.cwd: str = request["cwd"]
@@ -56,6 +62,9 @@ class Spawn:
             self.take_descriptors(stdin, stdout, report.fileno())
             report.detach()
             self.reset_inheritance()
+            if self.limits is not None:
+                stage = "confining"
+                self.be_confined(self.limits)
             stage = "chdir"
             os.chdir(self.cwd)
             if self.clock:
@@ -122,6 +131,14 @@ class Spawn:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, hard))
 
+    def be_confined(self, limits: Mapping[str, int]) -> None:
+        """Give up all that a program which nobody trusts is not to have."""
+        nobody.limit_resources(limits, self.nofile)
+        if not self.die_with_broker:
+            nobody.limit_tasks(limits)
+            nobody.become_nobody()
+        nobody.refuse_calls()
+
     def install_filter(self) -> None:
         """seccomp(2) with a listener, which leaves by the one sendmsg the filter lets pass.
 
@@ -174,6 +191,7 @@ class SpawnedTarget:
         self.pipe: int | None = output
         self.status: int | None = None
         self.overrun = 0  # how many processes there were when the broker ended them for being too many
+        self.hit: dict[str, Any] | None = None  # the limit of its confinement that it was ended for
         self.head, self.tail, self.total = bytearray(), bytearray(), 0
 
     def drain(self, rounds: int = 1) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from gatecrash.config.contract_file import FILE_NAME
 from gatecrash.errors import TargetError, Unavailable
 from gatecrash.language import say
-from gatecrash.target.compilers import MAKEFILES, check_python, compile_source, programs, run_build, run_make
+from gatecrash.target.compilers import MAKEFILES, Runner, check_python, compile_source, programs, run_build, run_make
 from gatecrash.target.resolve import Target
 from gatecrash.target.sanitized_make import make_sanitized
 
@@ -25,18 +25,18 @@ class Built:
     how: str
 
 
-def build_sanitized_copy(target: Target, copy: Path, folder: Path) -> Built:
+def build_sanitized_copy(target: Target, copy: Path, folder: Path, runner: Runner | None = None) -> Built:
     """Build a copy of a target that is a folder with the sanitizers; compilers that add them are put below `folder`.
 
     Raises Unavailable where its program has none in it then, TargetError with the build's words when it fails.
     """
     program = target.argv[0] if target.argv else None
-    made, how = make_sanitized(copy, target.build_command, program, folder / "compilers")
+    made, how = make_sanitized(copy, target.build_command, program, folder / "compilers", runner)
     return Built((str(made), *(target.argv[1:] if target.argv else target.arguments or ("{port}",))), how)
 
 
-def build(target: Target, folder: Path, *, sanitize: bool = False) -> Built:
-    """Build the target; what is compiled goes into `folder`, which is created.
+def build(target: Target, folder: Path, *, sanitize: bool = False, runner: Runner | None = None) -> Built:
+    """Build the target; what is compiled goes into `folder`, which is created. `runner`: who runs the commands.
 
     With `sanitize`, C and C++ are built with AddressSanitizer and UndefinedBehaviorSanitizer; Unavailable when the
     target or the compiler does not allow it. Raises TargetError, with the compiler's words, when it does not build.
@@ -47,31 +47,31 @@ def build(target: Target, folder: Path, *, sanitize: bool = False) -> Built:
         )
     folder.mkdir(parents=True, exist_ok=True)
     if target.kind == "source" and target.source is not None:
-        return _build_source(target, target.source, folder, sanitize=sanitize)
+        return _build_source(target, target.source, folder, sanitize=sanitize, runner=runner)
     if target.kind == "folder":
-        return _build_folder(target, target.folder or target.cwd)
+        return _build_folder(target, target.folder or target.cwd, runner)
     if target.kind == "address":
         return Built((), say("running already at {name}", name=target.name))
     return Built(target.argv, say("started as {names}", names=shlex.join(target.argv)))
 
 
-def _build_source(target: Target, source: Path, folder: Path, *, sanitize: bool) -> Built:
+def _build_source(target: Target, source: Path, folder: Path, *, sanitize: bool, runner: Runner | None) -> Built:
     if target.language == "python":
-        check_python(source)
+        check_python(source, runner=runner)
         return Built(
             (sys.executable, str(source), *target.argv), say("run with {executable}", executable=sys.executable)
         )
     program = folder.resolve() / source.stem
-    how = compile_source(source, program, sanitize=sanitize)
+    how = compile_source(source, program, sanitize=sanitize, runner=runner)
     return Built((str(program), *target.argv), how)
 
 
-def _build_folder(target: Target, folder: Path) -> Built:
+def _build_folder(target: Target, folder: Path, runner: Runner | None) -> Built:
     how, program = say("started without a build"), None
     if target.build_command is not None:
-        how = run_build(target.build_command, folder)
+        how = run_build(target.build_command, folder, runner=runner)
     elif any((folder / name).is_file() for name in MAKEFILES):
-        how, program = run_make(folder)
+        how, program = run_make(folder, runner=runner)
     if target.argv:
         return Built((_in_folder(target.argv[0], folder), *target.argv[1:]), how)
     if program is None:

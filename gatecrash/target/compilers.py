@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -11,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from gatecrash.errors import TargetError, Unavailable
 from gatecrash.language import say
@@ -25,6 +27,16 @@ SANITIZERS = ("-fsanitize=address,undefined", "-fno-omit-frame-pointer")
 #: Clang has but one, and does not know these flags.
 ONE_RUNTIME = ("-static-libasan", "-static-libubsan")
 _SANITIZING = ((*SANITIZERS, *ONE_RUNTIME), SANITIZERS)
+
+
+class Runner(Protocol):
+    """Runs a command to its end: exit status and what it printed. Raises TargetError where it does not come to that."""
+
+    def __call__(
+        self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str] | None = None
+    ) -> tuple[int, str]: ...
+
+
 #: Variables of make, by name.
 Variables = Mapping[str, str]
 MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
@@ -39,7 +51,7 @@ def find_compiler(suffix: str) -> str | None:
     return next((path for path in map(shutil.which, names) if path), None)
 
 
-def compile_source(source: Path, program: Path, *, sanitize: bool = False) -> str:
+def compile_source(source: Path, program: Path, *, sanitize: bool = False, runner: Runner | None = None) -> str:
     """Compile one C or C++ file to `program`; the command as one line.
 
     Raises TargetError with the compiler's output; Unavailable when the compiler has no sanitizers.
@@ -60,11 +72,11 @@ def compile_source(source: Path, program: Path, *, sanitize: bool = False) -> st
     choices: tuple[tuple[str, ...], ...] = _SANITIZING if sanitize else ((),)
     for extra in choices:
         command = [Path(compiler).name, *flags, *extra, "-o", str(program), str(source)]
-        status, output = run([compiler, *command[1:]], cwd=source.parent)
+        status, output = (runner or run)([compiler, *command[1:]], cwd=source.parent)
         if status == 0:
             return shlex.join([command[0], *flags, *extra, "-o", program.name, source.name])
     if sanitize:
-        _check_sanitizers(compiler, source.suffix, program.parent)
+        _check_sanitizers(compiler, source.suffix, program.parent, runner)
     hint = ""
     if "undefined reference" in output or "undefined symbol" in output:
         hint = say(
@@ -81,20 +93,20 @@ def compile_source(source: Path, program: Path, *, sanitize: bool = False) -> st
     )
 
 
-def sanitizing_flags(compiler: str, suffix: str, folder: Path) -> tuple[str, ...] | None:
+def sanitizing_flags(compiler: str, suffix: str, folder: Path, runner: Runner | None = None) -> tuple[str, ...] | None:
     """The flags with which this compiler builds the smallest program sanitized; None where it cannot."""
-    return next((flags for flags in _SANITIZING if _probed(compiler, flags, suffix, folder)[0] == 0), None)
+    return next((flags for flags in _SANITIZING if _probed(compiler, flags, suffix, folder, runner)[0] == 0), None)
 
 
-def _probed(compiler: str, flags: Sequence[str], suffix: str, folder: Path) -> tuple[int, str]:
+def _probed(compiler: str, flags: Sequence[str], suffix: str, folder: Path, runner: Runner | None) -> tuple[int, str]:
     probe = folder / f"probe{suffix}"
     probe.write_text("int main(void) { return 0; }\n" if suffix in C_SUFFIXES else "int main() { return 0; }\n")
-    return run([compiler, *flags, "-o", str(folder / "probe"), str(probe)], cwd=folder)
+    return (runner or run)([compiler, *flags, "-o", str(folder / "probe"), str(probe)], cwd=folder)
 
 
-def _check_sanitizers(compiler: str, suffix: str, folder: Path) -> None:
+def _check_sanitizers(compiler: str, suffix: str, folder: Path, runner: Runner | None) -> None:
     """Raise Unavailable when the compiler cannot even build the smallest program with the sanitizers."""
-    status, output = _probed(compiler, SANITIZERS, suffix, folder)
+    status, output = _probed(compiler, SANITIZERS, suffix, folder, runner)
     if status != 0:
         reason = next((line for line in output.splitlines() if line.strip()), say("it says nothing"))
         raise Unavailable(
@@ -102,16 +114,24 @@ def _check_sanitizers(compiler: str, suffix: str, folder: Path) -> None:
         )
 
 
-def check_python(source: Path) -> None:
+#: Parses a file, and prints what is wrong with it: the line, the reason, the line's text. A parser is a compiler, too.
+_PARSE = """\
+import json, sys, warnings
+warnings.simplefilter("ignore")
+try:
+    compile(open(sys.argv[1], "rb").read(), sys.argv[1], "exec")
+except (SyntaxError, ValueError) as error:
+    print(json.dumps([getattr(error, "lineno", None), getattr(error, "msg", str(error)), getattr(error, "text", None)]))
+"""
+
+
+def check_python(source: Path, *, runner: Runner | None = None) -> None:
     """Raise TargetError with the place when a Python file does not parse. Nothing of it is run."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what Python thinks of its style is not ours to say
-            compile(source.read_bytes(), str(source), "exec")
-    except (SyntaxError, ValueError) as error:
-        line = say(", line {lineno}", lineno=error.lineno) if isinstance(error, SyntaxError) and error.lineno else ""
-        shown = f"\n{(error.text or '').rstrip()}" if isinstance(error, SyntaxError) and error.text else ""
-        reason = error.msg if isinstance(error, SyntaxError) else error
+    mistake = _mistake(source) if runner is None else _mistake_elsewhere(source, runner)
+    if mistake is not None:
+        number, reason, text = mistake
+        line = say(", line {lineno}", lineno=number) if number else ""
+        shown = f"\n{text.rstrip()}" if text else ""
         version = ".".join(map(str, sys.version_info[:2]))
         advice = say("Correct it, or give the command that starts it by another Python.")
         raise TargetError(
@@ -124,11 +144,41 @@ def check_python(source: Path) -> None:
                 advice=advice,
                 shown=safe_text(shown),
             )
-        ) from None
+        )
+
+
+def _mistake(source: Path) -> tuple[int | None, str, str | None] | None:
+    """The line, the reason and the line's text of what is no Python in it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Python thinks of its style is not ours to say
+            compile(source.read_bytes(), str(source), "exec")
+    except SyntaxError as error:
+        return error.lineno, error.msg, error.text
+    except ValueError as error:
+        return None, str(error), None
+    return None
+
+
+def _mistake_elsewhere(source: Path, runner: Runner) -> tuple[int | None, str, str | None] | None:
+    """The same, found out by a Python that may come to harm."""
+    status, output = runner([sys.executable, "-I", "-S", "-c", _PARSE, str(source)], cwd=source.parent)
+    if status == 0 and not output:
+        return None
+    try:
+        line, reason, text = json.loads(output)
+    except ValueError:  # it ended otherwise: no memory, or too deep
+        last = next((line for line in reversed(output.splitlines()) if line.strip()), say("nothing"))
+        return None, last, None
+    return line, safe_text(str(reason)), text
 
 
 def run_make(
-    folder: Path, *, environment: Mapping[str, str] | None = None, variables: Variables | None = None
+    folder: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    variables: Variables | None = None,
+    runner: Runner | None = None,
 ) -> tuple[str, Path | None]:
     """Run make in the folder: the command, and the one program that is new, changed or the only one there.
 
@@ -146,7 +196,7 @@ def run_make(
         )
     before = _programs(folder)
     words = [make, *(f"{name}={value}" for name, value in (variables or {}).items())]
-    status, output = run(words, cwd=folder, environment=environment)
+    status, output = (runner or run)(words, cwd=folder, environment=environment)
     if status != 0:
         raise TargetError(
             say(
@@ -189,9 +239,11 @@ def _programs(folder: Path) -> dict[Path, int]:
     return found
 
 
-def run_build(command: str, folder: Path, *, environment: Mapping[str, str] | None = None) -> str:
+def run_build(
+    command: str, folder: Path, *, environment: Mapping[str, str] | None = None, runner: Runner | None = None
+) -> str:
     """Run a contract's build command in a shell; the command. Raises TargetError with its output when it fails."""
-    status, output = run(["/bin/sh", "-c", command], cwd=folder, environment=environment)
+    status, output = (runner or run)(["/bin/sh", "-c", command], cwd=folder, environment=environment)
     if status != 0:
         raise TargetError(
             say(

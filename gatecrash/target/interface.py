@@ -20,6 +20,7 @@ from gatecrash.instruments.ticks import Ticks
 from gatecrash.language import say
 from gatecrash.model.address import Address
 from gatecrash.model.blocked import BlockedTask
+from gatecrash.model.confinement import LimitHit
 from gatecrash.model.launch import Launch
 from gatecrash.model.processes import ProcessEntry, Task
 from gatecrash.model.sockets import Connection, DatagramSocket, Listener
@@ -74,6 +75,8 @@ class FirstProcess(Protocol):
     def wait(self, timeout: float) -> int | None: ...
 
     def overrun(self) -> int: ...
+
+    def hit(self) -> LimitHit | None: ...
 
     def output(self) -> Output: ...
 

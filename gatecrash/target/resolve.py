@@ -62,12 +62,13 @@ class Target:
         )
 
 
-def resolve(text: str | None, contract_path: Path | None = None) -> tuple[Target, Contract]:
+def resolve(text: str | None, contract_path: Path | None = None, *, foreign: bool = False) -> tuple[Target, Contract]:
     """What `text` names, and what its contract says. Nothing is built or run yet.
 
     A source file, a folder, a command (with or without {port}), HOST:PORT of a running server, or None: what the
     contract starts, or else the reference fork server. Without `contract_path`, a gatecrash.toml beside the target
-    is read.
+    is read. `foreign`: the contract was written by somebody else than the target; what lies beside the target is not
+    read, and the contract's relative paths are from the target's folder.
     Raises UsageError, with the next step, for anything else.
     """
     if text is None and contract_path is not None and _can_start(contract_path):
@@ -78,9 +79,10 @@ def resolve(text: str | None, contract_path: Path | None = None) -> tuple[Target
         raise UsageError(say("The target is empty. {usage}", usage=spoken(_USAGE)))
     else:
         target, place = _named(text)
-    found = contract_path or (place / FILE_NAME if place and (place / FILE_NAME).is_file() else None)
+    own = place / FILE_NAME if place and not foreign and (place / FILE_NAME).is_file() else None
+    found = contract_path or own
     contract, section = read_contract(found) if found else (Contract(), TargetSection())
-    home = found.resolve().parent if found else target.cwd
+    home = found.resolve().parent if found and not foreign else target.cwd
     target = _apply(target, section, home)
     return target, replace(contract, source=target.language)
 

@@ -21,6 +21,7 @@ from gatecrash.target.compilers import (
     C_COMPILERS,
     CXX_COMPILERS,
     SANITIZERS,
+    Runner,
     Variables,
     run_build,
     run_make,
@@ -63,16 +64,18 @@ def _files(folder: Path) -> list[Path]:
     return found
 
 
-def make_sanitized(copy: Path, command: str | None, program: str | None, tools: Path) -> tuple[Path, str]:
+def make_sanitized(
+    copy: Path, command: str | None, program: str | None, tools: Path, runner: Runner | None = None
+) -> tuple[Path, str]:
     """Build the copy: its program, and how it was built. `command`: the contract's; `program`: what that starts.
 
     `tools`: where the compilers that add the sanitizers are put. Raises Unavailable where the program has none in it,
     TargetError with the build's words when it fails.
     """
     refused: TargetError | None = None
-    for attempt in _attempts(tools):
+    for attempt in _attempts(tools, runner):
         try:
-            built = _built(copy, command, program, attempt)
+            built = _built(copy, command, program, attempt, runner)
         except TargetError as error:
             refused = refused or error
             continue
@@ -98,8 +101,8 @@ def has_sanitizer(program: Path) -> bool:
     return any(trace in content for trace in _TRACES)
 
 
-def _attempts(tools: Path) -> tuple[_Attempt, ...]:
-    compilers = _compilers(tools)
+def _attempts(tools: Path, runner: Runner | None) -> tuple[_Attempt, ...]:
+    compilers = _compilers(tools, runner)
     again = {**os.environ, "MAKEFLAGS": "-B"}  # what was built before has no sanitizer in it
     first = {**again, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
     flags = shlex.join(next(iter(compilers.values())))
@@ -112,13 +115,15 @@ def _first(names: tuple[str, ...]) -> str | None:
     return next((name for name in names if shutil.which(name)), None)
 
 
-def _compilers(tools: Path) -> dict[str, tuple[str, ...]]:
+def _compilers(tools: Path, runner: Runner | None) -> dict[str, tuple[str, ...]]:
     """Write a compiler of each usual name that is there into `tools`: it adds these flags to what it is told."""
     tools.mkdir(parents=True, exist_ok=True)
     found: dict[str, tuple[str, ...]] = {}
     for name in dict.fromkeys((*C_COMPILERS, *CXX_COMPILERS)):
         path = shutil.which(name)
-        flags = sanitizing_flags(path, ".c" if name in C_COMPILERS else ".cpp", tools) if path is not None else None
+        flags = None
+        if path is not None:
+            flags = sanitizing_flags(path, ".c" if name in C_COMPILERS else ".cpp", tools, runner)
         if path is None or flags is None:
             continue
         script = tools / name
@@ -130,12 +135,14 @@ def _compilers(tools: Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _built(copy: Path, command: str | None, program: str | None, attempt: _Attempt) -> Path | None:
+def _built(
+    copy: Path, command: str | None, program: str | None, attempt: _Attempt, runner: Runner | None
+) -> Path | None:
     if command is not None:
-        run_build(command, copy, environment=attempt.environment)
+        run_build(command, copy, environment=attempt.environment, runner=runner)
         made = None
     else:
-        _, made = run_make(copy, environment=attempt.environment, variables=attempt.variables)
+        _, made = run_make(copy, environment=attempt.environment, variables=attempt.variables, runner=runner)
     if program is None:
         return made
     return Path(os.path.abspath(copy / program)) if "/" in program else None

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
+from gatecrash.model.launch import Launch
 from gatecrash.model.transcript import SanitizerReport, Tool
+from gatecrash.paths import open_regular
+from gatecrash.sandbox.arena import Arena
 from gatecrash.text import decoded
 
 _LONGEST = 6000
@@ -16,6 +22,9 @@ _SIGNALS = frozenset({"SEGV", "BUS", "FPE", "ILL", "ABRT", "stack-overflow"})
 #: Runtime errors that tell of the very access a process then dies of.
 _SAME_FAULT = re.compile("null pointer|insufficient space|out of bounds")
 _PREFIX = "report"
+_FOLDER = "GATECRASH_REPORTS"
+#: Of what is written there is read, at one time: files, and bytes of one. Reports are some thousand bytes long.
+_MOST_FILES, _MOST_BYTES, _MOST_READ = 64, 1 << 18, 1 << 20
 
 
 def sanitizer_environment(folder: Path) -> dict[str, str]:
@@ -32,13 +41,21 @@ def sanitizer_environment(folder: Path) -> dict[str, str]:
     }
 
 
+def with_readable_reports(launch: Launch, arena: Arena) -> Launch:
+    """The launch as it is in this arena: a confined program writes its reports where only its arena has them."""
+    folder = launch.env.get(_FOLDER)
+    if folder is None or arena.confined is None or arena.kind == "loopback":
+        return launch
+    return replace(launch, env={**launch.env, _FOLDER: str(arena.shared(Path(folder)))})
+
+
 def new_reports(environment: Mapping[str, str], step: int) -> list[SanitizerReport]:
     """The reports written since the last call. There is one file for each process that had something to report."""
-    folder = environment.get("GATECRASH_REPORTS")
+    folder = environment.get(_FOLDER)
     if folder is None:
         return []
     reports = []
-    for path in sorted(Path(folder).glob(f"{_PREFIX}.*")):
+    for path in sorted(Path(folder).glob(f"{_PREFIX}.*"))[:_MOST_FILES]:
         reports += [SanitizerReport(step, tool, part[:_LONGEST]) for tool, part in told_apart(_taken(path))]
     return reports
 
@@ -46,15 +63,25 @@ def new_reports(environment: Mapping[str, str], step: int) -> list[SanitizerRepo
 def _taken(path: Path) -> str:
     """What is in a file of reports, which is emptied, not removed.
 
-    Its process keeps it open and writes its next report behind what was there: zero bytes stand in front of that.
+    Its process keeps it open and writes its next report behind what was there: zero bytes stand in front of that. The
+    file is the program's: whatever it has made of it, only a file is read, and no more than reports may have.
     """
     try:
-        written = path.read_bytes()
-        if written:
-            os.truncate(path, 0)
+        file = open_regular(path, os.O_RDWR)
     except OSError:
         return ""
-    return decoded(written.lstrip(b"\0"))
+    with file:
+        written = _all_of(file)
+        if written:
+            file.truncate(0)
+    return decoded(written.lstrip(b"\0")[:_MOST_BYTES])
+
+
+def _all_of(file: BinaryIO) -> bytes:
+    """What was written: from behind the zero bytes on, which are a hole (lseek(2))."""
+    with contextlib.suppress(OSError):  # a file system that knows no holes
+        file.seek(0, os.SEEK_DATA)
+    return file.read(_MOST_READ)
 
 
 def told_apart(text: str) -> list[tuple[Tool, str]]:

@@ -348,7 +348,7 @@ class ObservedServer(Server):
         return self.process.exit_status() is not None and not set(self.census.pids()) - self.strangers
 
     def new_arena(self) -> Arena:
-        return Arena.open(kind=self.arena.kind)
+        return self.arena.another()
 
     def another(self, launch: Launch, arena: Arena | None = None) -> ObservedServer:
         return ObservedServer(arena or self.arena, launch, port=self.asked_port, traps=self.traps, timed=self.timed)

@@ -19,6 +19,7 @@ from gatecrash.instruments.ticks import Ticks
 from gatecrash.language import say, stated
 from gatecrash.model.address import Address
 from gatecrash.model.blocked import BlockedTask
+from gatecrash.model.confinement import LimitHit
 from gatecrash.model.launch import Launch
 from gatecrash.model.processes import ProcessEntry, Task
 from gatecrash.model.sockets import Connection, DatagramSocket, Listener
@@ -107,6 +108,9 @@ class _Unseen:
 
     def overrun(self) -> int:
         return 0
+
+    def hit(self) -> LimitHit | None:
+        return None
 
     def output(self) -> Output:
         return Output(b"", b"", 0)

@@ -1,0 +1,100 @@
+"""What everything in a confined arena uses together, read from /proc often enough and for little.
+
+Memory is what is resident and no file's (proc(5)), so that a fork server's children cost what they have written to.
+What is written into the arena's own file systems is memory, too.
+Imported by the broker, which runs without site-packages: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gatecrash.sandbox.process_limit import last_pid
+
+#: A look takes at most this part of the time.
+_PART = 0.02
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_SMALL = 1 << 16
+
+
+class Usage:
+    """Of one arena. `hit` is asked every few milliseconds, and looks when it is time."""
+
+    def __init__(self, list_all: Callable[[int], list[int]]) -> None:
+        """`list_all`: the processes that count, at most about so many."""
+        self._list_all = list_all
+        self._pids: list[int] = []
+        self._newest = -1
+        self._look_again = 0.0
+
+    def hit(self, limits: Mapping[str, int], root: Any, now: float) -> tuple[str, int, int] | None:
+        """The limit that is overstepped, what was given and what was had; None while all is well."""
+        if now < self._look_again:
+            return None
+        began = time.monotonic()
+        found = self._overstepped(limits, root)
+        took = time.monotonic() - began
+        self._look_again = began + took / _PART
+        return found
+
+    def _overstepped(self, limits: Mapping[str, int], root: Any) -> tuple[str, int, int] | None:
+        newest = last_pid()
+        if newest != self._newest:
+            self._newest = newest
+            self._pids = self._list_all(limits["processes"])
+            if len(self._pids) > limits["processes"]:
+                return "processes", limits["processes"], len(self._pids)
+        besides = 0
+        if root is not None:
+            if root.is_full():
+                return "disk", limits["disk"], limits["disk"]
+            besides = root.used() + (0 if root.segments_limited else _segments())
+        most = limits["memory"] << 20
+        for measure in (_resident, _own, _share):  # each is more exact than the one before, and takes longer
+            had = besides + sum(map(measure, self._pids))
+            if had <= most:
+                return None
+        return "memory", limits["memory"], had >> 20
+
+
+def _resident(pid: int) -> int:
+    """Bytes in memory, with those of files."""
+    fields = _read(f"/proc/{pid}/statm").split()
+    return int(fields[1]) * _PAGE if len(fields) > 1 else 0
+
+
+def _own(pid: int) -> int:
+    """Those of no file, with all that others share."""
+    return _sum(f"/proc/{pid}/status", (b"RssAnon:", b"RssShmem:"))
+
+
+def _share(pid: int) -> int:
+    """Those of no file, each divided by how many processes share it."""
+    return _sum(f"/proc/{pid}/smaps_rollup", (b"Pss_Anon:", b"Pss_Shmem:"))
+
+
+def _sum(path: str, names: tuple[bytes, ...]) -> int:
+    """The lines of these names, which are in KiB."""
+    return sum(int(line.split()[1]) << 10 for line in _read(path).splitlines() if line.startswith(names))
+
+
+def _segments() -> int:
+    """Bytes of System V shared memory, attached or not (proc(5), /proc/sysvipc/shm)."""
+    return sum(int(line.split()[14]) for line in _read("/proc/sysvipc/shm").splitlines()[1:])
+
+
+def _read(path: str) -> bytes:
+    """The file of a process, or nothing when it is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, _SMALL)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)

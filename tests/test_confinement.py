@@ -1,0 +1,120 @@
+"""A confined arena: what a program that nobody trusts sees of the machine, and who it is there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gatecrash.model.confinement import Confined, Confinement, Place
+from gatecrash.sandbox.arena import Arena
+from gatecrash.sandbox.process import Process
+from tests.needs import need
+
+Run = Callable[..., Process]
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A submission of one file, owned by whoever a confined program is."""
+    made = tmp_path / "submission"
+    made.mkdir()
+    (made / "page.txt").write_text("as it was")
+    if os.geteuid() == 0:
+        for path in (made, made / "page.txt"):
+            os.chown(path, 65534, 65534)
+    return made
+
+
+@pytest.fixture
+def arena(folder: Path) -> Iterator[Arena]:
+    """Confined, with that folder and a shared one."""
+    need("arena")
+    places = (Place(folder, "copied"), Place(folder.parent / "reports", "shared"))
+    with Arena.open(kind="namespace", confined=Confined(Confinement(disk=4, inodes=64), places)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def shell(arena: Arena, folder: Path) -> Callable[[str], str]:
+    """What a command prints that runs in there."""
+
+    def run(command: str) -> str:
+        process = arena.spawn(["/bin/sh", "-c", f"({command}) 2>&1"], cwd=folder, env=_ENVIRONMENT)
+        assert process.wait(20) is not None
+        arena.clear()
+        return process.output().text
+
+    return run
+
+
+def test_it_is_nobody_without_any_capability(shell: Callable[[str], str]) -> None:
+    assert shell("id -u; id -g") == "65534\n65534\n"
+    told = dict(line.split(":\\u0009") for line in shell("grep -E '^(Cap|NoNew)' /proc/self/status").splitlines())
+    assert {told[name] for name in told if name.startswith("Cap")} == {"0" * 16}
+    assert told["NoNewPrivs"] == "1"
+
+
+def test_it_writes_into_a_copy_of_its_folder_that_is_new_at_each_start(
+    shell: Callable[[str], str], folder: Path
+) -> None:
+    assert shell("echo changed > page.txt; echo new > more.txt; cat page.txt; ls") == "changed\nmore.txt\npage.txt\n"
+    assert shell("cat page.txt; ls") == "as it waspage.txt\n"
+    assert os.listdir(folder) == ["page.txt"]
+    assert (folder / "page.txt").read_text() == "as it was"
+
+
+def test_nothing_else_can_be_written_but_scratch_that_is_as_new(shell: Callable[[str], str]) -> None:
+    places = ("/usr/x", "/etc/x", "/x", "/dev/x", "/proc/x", "/tmp/../x", "/mnt/x")
+    refused = shell("; ".join(f"touch {place} && echo wrote {place}" for place in places))
+    assert "wrote" not in refused
+    assert shell("for d in /tmp /var/tmp /dev/shm; do echo x > $d/x && cat $d/x; done") == "x\nx\nx\n"
+    assert shell("ls /var/tmp /dev/shm").split() == ["/dev/shm:", "/var/tmp:"]
+
+
+def test_no_home_no_neighbour_and_no_other_process_is_there(
+    shell: Callable[[str], str], folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "neighbour").mkdir()
+    (tmp_path / "contract.toml").write_text("secret")
+    assert sorted(shell(f"ls {tmp_path}").split()) == ["reports", "submission"]
+    assert "No such file" in shell(f"ls {Path.home() / '.bashrc'}")
+    assert "No such file" in shell("cat /proc/1/environ")
+    assert shell("ls /proc | grep -c '^[0-9]'") in ("3\n", "4\n", "5\n"), "the shell and what it started"
+
+
+def test_it_makes_no_namespace_and_has_no_call_that_nobody_sees(arena: Arena, folder: Path) -> None:
+    code = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.unshare(0x10000000), os.strerror(ctypes.get_errno()))
+for number in (425, 250, 321, 298, 323, 319):
+    print(libc.syscall(number, 0, 0, 0, 0, 0), ctypes.get_errno())
+"""
+    process = arena.spawn([sys.executable, "-I", "-S", "-c", code], cwd=folder, env=_ENVIRONMENT)
+    assert process.wait(20) == 0
+    first, *others = process.output().text.splitlines()
+    assert first == "-1 No space left on device"
+    assert others == ["-1 1"] * 6
+
+
+def test_whoever_fills_its_room_is_ended_and_told_why(shell: Callable[[str], str], arena: Arena, folder: Path) -> None:
+    for command, limit in (
+        ("cat /dev/zero > /tmp/full; sleep 60", "disk"),
+        ("i=0; while :; do i=$((i+1)); : > /dev/shm/$i; done", "disk"),
+    ):
+        process = arena.spawn(["/bin/sh", "-c", command], cwd=folder, env=_ENVIRONMENT)
+        assert process.wait(20) in (-9, 2), command
+        hit = process.hit()
+        assert hit is not None
+        assert hit.limit == limit
+    assert shell("echo x > /tmp/full; cat /tmp/full") == "x\n", "the next start has room again"
+
+
+def test_what_it_shares_is_read_by_the_tester(shell: Callable[[str], str], arena: Arena, folder: Path) -> None:
+    assert shell(f"echo said > {folder.parent}/reports/one; cat {folder.parent}/reports/one") == "said\n"
+    assert (arena.shared(folder.parent / "reports") / "one").read_text() == "said\n"
