@@ -304,6 +304,25 @@ def test_a_server_that_answers_its_later_clients_otherwise_is_still_blamed_for_t
         assert seen_by(session, "RESP-24", THREE)
 
 
+ENDS = """
+def serve(client):
+    asked = client.recv(1000)
+    client.sendall(b"" if asked == b"end" else b"HTTP/1.0 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+    client.close()
+    if asked == b"end":
+        time.sleep(0.3)
+        os._exit(1)
+main(serve)
+"""
+
+
+def test_what_a_server_that_is_about_to_end_does_is_not_taken_for_what_a_lone_client_gets(tmp_path: Path) -> None:
+    with session_of(tmp_path, ENDS, Contract(protocol="http")) as session:
+        session.play(scenario(Connect("Z"), Send("Z", b"end"), Receive("Z", "end")))
+        session.learn_plain(THREE)
+        assert session.case(session.play(THREE)).plain[GET].answered
+
+
 STORES = """
 page = b"before"
 def serve(client):

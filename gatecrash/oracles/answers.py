@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gatecrash.language import stated
-from gatecrash.model.transcript import Flooded, Looked, Transcript
+from gatecrash.model.transcript import Flooded, Looked, NotSent, Transcript
 from gatecrash.model.verdicts import Aspect, Case, Difference, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles.invariants import memory_fault
-from gatecrash.oracles.unseen import never_still, nobody_came, nothing_answered, unproven_silence
+from gatecrash.oracles.unseen import answered_early, never_still, nobody_came, nothing_answered, unproven_silence
 from gatecrash.protocols import echo, http
 from gatecrash.protocols.http import Answer, Reading
-from gatecrash.text import size_of
+from gatecrash.text import request_line, size_of
 
 
 def alone(case: Case, request: bytes) -> Answer | None:
@@ -133,6 +133,9 @@ def no_answer(case: Case, client: str) -> NotExercised:
     silence = transcript.silence(client)
     if silence is not None and not silence.proven and transcript.end(client) is None:
         return unproven_silence(client, silence)
+    kept_off = any(isinstance(event, NotSent) for event in transcript.of(client))
+    if kept_off and transcript.received(client):
+        return answered_early(client)
     return nothing_answered(client)
 
 
@@ -160,10 +163,23 @@ def compared(case: Case, request: bytes) -> bool:
     return "status" not in changes(case, request)
 
 
-def no_measure(client: str) -> NotExercised:
-    """What a lone client gets for the request of this one was not learnt, or was no whole answer."""
+def no_measure(case: Case, client: str, *requests: bytes) -> NotExercised:
+    """What a lone client gets for one of these requests of `client` was not learnt, or cannot be compared with."""
+    for request in requests:
+        if alone(case, request) is None and plain_answer(case, request) is not None:
+            return not_well_formed(request)
     return NotExercised(
         stated("no whole answer is known that a lone client gets for the request of {client}", client=client)
+    )
+
+
+def not_well_formed(request: bytes) -> NotExercised:
+    """What a lone client gets for this request is whole, and so odd that nothing can be compared with it."""
+    return NotExercised(
+        stated(
+            "the answer that a lone client gets to {asked} is not well-formed itself, so no other is compared with it",
+            asked=request_line(request),
+        )
     )
 
 

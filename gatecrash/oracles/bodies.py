@@ -64,7 +64,7 @@ def _body_was_left_alone(case: Case, client: str, reading: http.Reading, last: b
     if len(answers) == 1:
         return (crashed(transcript) or Held()) if transcript.end(client) is not None else judged_by("RESP-16")
     if alone(case, last) is None:
-        return no_measure(client)
+        return no_measure(case, client, last)
     if not compared(case, last) or turned_away(answers[1]):
         return changing(client)
     return more_may_come(transcript, client) or Held()

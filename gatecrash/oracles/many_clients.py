@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gatecrash.language import joined, stated
+from gatecrash.language import joined, marked, stated
 from gatecrash.model import labels
 from gatecrash.model.facts import Facts
 from gatecrash.model.transcript import Sent, Transcript
@@ -13,9 +13,11 @@ from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import (
     alone,
     changes,
+    changing,
     compared,
     described,
     no_answer,
+    no_measure,
     of_each,
     read,
     same,
@@ -104,8 +106,28 @@ def everybody_of_a_crowd_is_answered(case: Case) -> Ruling:
     forgotten = [unseen for client in clients if (unseen := _unaccounted(case, client)) is not None]
     if forgotten:
         return of_each(forgotten)
-    answered = [client for client in clients if _got_its_own(case, client)]
-    return Held() if len(answered) > 1 else NotExercised(stated("fewer than two clients got an answer of their own"))
+    return Held() if sum(_got_its_own(case, client) for client in clients) > 1 else _too_few(case, clients)
+
+
+def _too_few(case: Case, clients: tuple[str, ...]) -> NotExercised:
+    """Why fewer than two clients got an answer that is held against the one they get alone."""
+    wanted = len(case.transcript.scenario.clients)
+    if len(clients) < 2:
+        return NotExercised(stated("only {came} of {wanted} clients were connected", came=len(clients), wanted=wanted))
+    whole = [(name, found[0]) for name in clients if (found := read(case, name).answers) and found[0].complete]
+    refused = [answer for _, answer in whole if turned_away(answer)]
+    if len(whole) - len(refused) < 2:
+        some = (
+            marked("{some} of {count} clients that came at once were turned away with status 429 or 503")
+            if refused
+            else marked("{some} of {count} clients that came at once got a whole answer, so nothing could be mixed up")
+        )
+        return NotExercised(stated(some, some=len(refused or whole), count=len(clients)))
+    for name, answer in whole:
+        request = case.transcript.scenario.sent_by(name)
+        if alone(case, request) is None and not turned_away(answer):
+            return no_measure(case, name, request)
+    return changing(whole[0][0])
 
 
 def _got_its_own(case: Case, client: str) -> bool:

@@ -20,7 +20,7 @@ from gatecrash.oracles.answers import (
     same,
     turned_away,
 )
-from gatecrash.oracles.unseen import nobody_came, not_served_first, nothing_answered, unproven_silence
+from gatecrash.oracles.unseen import nobody_came, not_served_first, unproven_silence
 from gatecrash.protocols import http
 from gatecrash.protocols.http import Answer
 
@@ -98,9 +98,9 @@ def next_request_is_answered(case: Case) -> Ruling:
     if not http.can_persist(whole[-1]):
         return judged_by("RESP-14")
     if alone(case, requests[len(whole)]) is None:
-        return no_measure(client)
+        return no_measure(case, client, requests[len(whole)])
     if silence is None:
-        return nothing_answered(client)
+        return unproven_silence(client, None)
     got = stated(
         "{count} of {asked} requests on one connection were answered, and the connection stays open",
         count=len(whole),
@@ -120,7 +120,7 @@ def pipelined_requests_are_answered_in_order(case: Case) -> Ruling:
     if len(requests) < 2:
         return _only_one_request(client)
     if len(expected) < len(requests):
-        return no_measure(client)
+        return no_measure(case, client, *requests)
     whole = [answer for answer in read(case, client).answers if answer.complete]
     for place, (request, got, wanted) in enumerate(zip(requests, whole, expected, strict=False)):
         if not same(case, request, got, wanted) and not turned_away(got):
@@ -137,7 +137,7 @@ def pipelined_requests_are_answered_in_order(case: Case) -> Ruling:
         return judged_by("RESP-14")
     silence = transcript.silence(client)
     if silence is None:
-        return nothing_answered(client)
+        return unproven_silence(client, None)
     wanted_all = stated("an answer to each pipelined request, or the end of the connection")
     few = stated(
         "{count} of {asked} pipelined requests were answered, and the connection stays open",

@@ -155,7 +155,7 @@ def missing_thing_harms_nothing(case: Case) -> Ruling:
 def _served_as_before(rule: str, case: Case, client: str) -> Ruling:
     transcript = case.transcript
     if plain_answer(case, transcript.scenario.sent_by(client)) is None:
-        return no_measure(client)
+        return no_measure(case, client)
     if transcript.connected(client) and not transcript.received(client) and not waited_for(transcript, client):
         return no_answer(case, client)
     return as_ruling(rule, stated("the next client is served as before"), unserved(case, client))

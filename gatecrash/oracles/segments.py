@@ -72,7 +72,7 @@ def _as_usual(rule: str, case: Case, client: str) -> Ruling:
     if not case.transcript.connected(client):
         return no_answer(case, client)
     if plain is None:
-        return no_measure(client)
+        return no_measure(case, client)
     expected = stated(
         "what a lone client gets for the same bytes in one piece: {described}", described=described(plain)
     )

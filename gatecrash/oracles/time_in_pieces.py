@@ -50,7 +50,7 @@ def pauses_do_not_matter(case: Case) -> Ruling:
         return crash
     plain = plain_answer(case, transcript.scenario.sent_by(client))
     if plain is None:
-        return no_measure(client)
+        return no_measure(case, client)
     ruling = _too_early(case, client, pauses) or _late(case, client, plain)
     real = time_was_real(transcript)
     return real if isinstance(ruling, Held) and real is not None else ruling

@@ -37,7 +37,7 @@ def crossing_request_is_answered_or_visibly_not(case: Case) -> Ruling:
         return real
     requests = http.split_requests(transcript.scenario.sent_by(client))
     if len(requests) < 2 or alone(case, requests[-1]) is None:
-        return no_measure(client)
+        return no_measure(case, client, *requests[1:][-1:])
     return _answered_or_ended(case, client, step)
 
 

@@ -51,6 +51,13 @@ def nothing_answered(client: str) -> NotExercised:
     return NotExercised(stated("{client} got no whole answer to look at", client=client))
 
 
+def answered_early(client: str) -> NotExercised:
+    """The server answered, and ended the connection, when it had only a part of what the client was to send."""
+    return NotExercised(
+        stated("{client} was answered before it had sent its whole request, and could not send the rest", client=client)
+    )
+
+
 def unproven_silence(client: str, silence: Silent | None) -> NotExercised:
     """The client got nothing more, and nothing proves that nothing more would have come."""
     where = f" ({silence.where[0].line()})" if silence is not None and silence.where else ""

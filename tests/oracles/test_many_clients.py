@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from gatecrash.model.scenario import Settle
-from gatecrash.model.transcript import ClientSide, Event, Looked, Still
-from gatecrash.model.verdicts import Case, Finding, Plain, Ruling
+from gatecrash.model.scenario import Send, Settle
+from gatecrash.model.transcript import ClientSide, Event, Looked, NotSent, Sent, Still
+from gatecrash.model.verdicts import Case, Finding, NotExercised, Plain, Ruling
 from gatecrash.oracles import oracle_of
 from strategies import distinct_requests
 from tests.oracles.answering import CONTRACT, FIN, OK, SILENCE, UNPROVEN, answer, gets, here, kind, looks, says, seen
@@ -118,6 +118,38 @@ def test_everybody_of_a_crowd_is_answered(parts: list[Part], said: str) -> None:
 
 def test_without_what_each_gets_alone_nothing_is_compared() -> None:
     assert kind(judged("RESP-19", crowd([OK], [OK]), {})) == "unseen"
+
+
+def test_who_was_answered_too_early_got_an_answer() -> None:
+    a, b = ASKED["A"][PAGE], ASKED["B"][MISSING]
+    refused = (Send("A", a[9:]), [NotSent(0, "A", a[9:], "EPIPE")])
+    parts = [here(), says(a[:9]), here("B"), says(b, "B"), refused, gets(OK, FIN), gets(OK, FIN, client="B")]
+    between = (Send("A", a[9:12]), [Sent(0, "A", a[9:12], False, None)])
+    said = judged("RESP-18", [*parts[:4], between, *parts[4:]])
+    assert said == NotExercised("A was answered before it had sent its whole request, and could not send the rest")
+
+
+@pytest.mark.parametrize(
+    ("came", "why"),
+    [
+        ([[OK], [FIN]], "1 of 2 clients that came at once got a whole answer, so nothing could be mixed up"),
+        ([[OK]], "only 1 of 2 clients were connected"),
+        (
+            [[OK], [answer(status="503 Busy")]],
+            "1 of 2 clients that came at once were turned away with status 429 or 503",
+        ),
+    ],
+)
+def test_why_nothing_is_said_of_a_crowd(came: list[list[Event | bytes]], why: str) -> None:
+    late = (Send("B", b"x"), [NotSent(0, "B", b"x", "ENOTCONN")])
+    assert judged("RESP-19", [*crowd(*came), *([late] if len(came) < 2 else [])]) == NotExercised(why)
+
+
+def test_an_answer_in_bad_form_is_no_measure_and_that_is_said() -> None:
+    odd = OK.replace(b"\r\n", b"\n")
+    said = judged("RESP-19", crowd([odd], [odd]), dict.fromkeys(ALONE, odd))
+    assert isinstance(said, NotExercised)
+    assert said.why.startswith("the answer that a lone client gets to GET / is not well-formed itself")
 
 
 def test_a_forgotten_client_is_named() -> None:

@@ -115,7 +115,7 @@ def test_the_next_request_is_not_judged(turns: list[tuple[bytes, Sequence[Came]]
         ([OK, SILENCE], "broken"),
         ([SILENCE], "broken"),
         ([OK, UNPROVEN], "broken unproven"),
-        ([OK], "unseen"),
+        ([OK], "unseen unproven"),
         ([FIN], "unseen"),
         ([CLOSES, SILENCE], "unseen"),
         ([OK, FIN, ServerEnded(0, -11)], "unseen"),
