@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gatecrash.engine.shrinking import fewer_segments, smaller
-from gatecrash.model.scenario import Close, Connect, Freeze, Send, SendDatagram, Settle, scenario
+from gatecrash.model.scenario import Close, Connect, Freeze, HalfClose, Reset, Send, SendDatagram, Settle, scenario
 
 
 def test_each_client_is_tried_alone_with_the_looks_it_needs() -> None:
@@ -42,3 +42,15 @@ def test_many_segments_become_two_of_the_same_bytes() -> None:
 
 def test_two_segments_are_as_few_as_they_get() -> None:
     assert list(fewer_segments(scenario(Connect("A"), Send("A", b"0"), Send("A", b"1"), Send("B", b"2")))) == []
+
+
+def test_what_a_client_does_when_it_has_left_is_left_out() -> None:
+    gone = (Connect("A"), Close("A"), Settle("left"))
+    twice = scenario(*gone, Close("A"), Connect("Z"), Close("Z"))
+    assert list(fewer_segments(twice)) == [scenario(*gone, Connect("Z"), Close("Z"))]
+
+
+def test_a_reset_is_tried_without_the_half_close_before_it() -> None:
+    resets = scenario(Connect("A"), HalfClose("A"), Reset("A"))
+    assert list(fewer_segments(resets)) == [scenario(Connect("A"), Reset("A"))]
+    assert list(fewer_segments(scenario(Connect("A"), HalfClose("A"), Settle("here"), Reset("A")))) == []

@@ -10,18 +10,51 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from gatecrash.model.scenario import Scenario, Send, SendDatagram, Settle, Step, played_by
+from gatecrash.model.scenario import (
+    Close,
+    Connect,
+    HalfClose,
+    Reset,
+    Scenario,
+    Send,
+    SendDatagram,
+    Settle,
+    Step,
+    played_by,
+)
 
 _SHORT, _TWO = 8, 2  # bytes: less is not worth a play; segments
 
 
 def fewer_segments(scenario: Scenario) -> Iterator[Scenario]:
-    """Where a client sends three segments or more in a row, the same bytes in two."""
+    """Without what may be needless; then, where a client sends three segments or more in a row, the same in two."""
+    yield from _without_needless(scenario)
     for first, last in _runs(scenario.steps):
         run = [step for step in scenario.steps[first:last] if isinstance(step, Send)]
         for cut in dict.fromkeys((1, len(run) - 1, len(run) // 2)):
             two = (_as_one(run[:cut]), _as_one(run[cut:]))
             yield replace(scenario, steps=(*scenario.steps[:first], *two, *scenario.steps[last:]))
+
+
+def _without_needless(scenario: Scenario) -> Iterator[Scenario]:
+    """Without one step more of a client that has left already, or a half-close that it resets at once.
+
+    Such a half-close may be what it takes: a write fails with EPIPE where both have come, and with ECONNRESET else.
+    """
+    left = set[str]()
+    for at, step in enumerate(scenario.steps):
+        if isinstance(step, Connect):
+            left.discard(step.client)
+        elif isinstance(step, Close | Reset):
+            if step.client in left:
+                yield _without_step(scenario, at)
+            left.add(step.client)
+        elif isinstance(step, HalfClose) and scenario.steps[at + 1 : at + 2] == (Reset(step.client),):
+            yield _without_step(scenario, at)
+
+
+def _without_step(scenario: Scenario, at: int) -> Scenario:
+    return replace(scenario, steps=(*scenario.steps[:at], *scenario.steps[at + 1 :]))
 
 
 def _runs(steps: Sequence[Step]) -> Iterator[tuple[int, int]]:
