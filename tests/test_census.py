@@ -62,6 +62,21 @@ def test_the_call_is_named_with_its_descriptor(nursery: Nursery) -> None:
     assert where.line() == f"process {task.pid} ({name}) is blocked in {task.call} on descriptor 3 (a socket)"
 
 
+def test_a_name_of_which_the_kernel_keeps_the_beginning_is_told_whole(tmp_path: Path) -> None:
+    program = tmp_path / "parent_keeps_connection"
+    program.symlink_to("/bin/sleep")
+    with subprocess.Popen([str(program), "60"]) as running:
+        until(lambda: procfs.read(f"/proc/{running.pid}/comm") == b"parent_keeps_co\n", "it is executed")
+        assert procfs.name_of(running.pid) == "parent_keeps_connection"
+        assert procfs.whole_name(running.pid, b"another program") == "another program"
+        running.kill()
+
+
+def test_a_child_is_waited_for_in_the_call_that_a_program_makes() -> None:
+    where = BlockedTask(7, 7, "server", "blocked", "wait4")
+    assert where.line() == "process 7 (server) is blocked in waitpid (wait4), waiting for a child to end"
+
+
 @pytest.mark.parametrize("way", ["poll", "select", "epoll"])
 def test_what_an_event_loop_watches_is_named(nursery: Nursery, way: str) -> None:
     waits = {

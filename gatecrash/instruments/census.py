@@ -202,7 +202,7 @@ def _entry(pid: int, content: bytes) -> ProcessEntry:
         pid=pid,
         parent=int(field(content, b"\nPPid:\t")),
         state=field(content, b"\nState:\t")[:1].decode(),
-        name=field(content, b"Name:\t").decode("utf-8", "backslashreplace"),
+        name=procfs.whole_name(pid, field(content, b"Name:\t")),
         threads=int(field(content, b"\nThreads:\t")),
         caught=int(field(content, b"\nSigCgt:\t"), 16),
         ignored=int(field(content, b"\nSigIgn:\t"), 16),

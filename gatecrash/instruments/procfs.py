@@ -12,6 +12,7 @@ _THREADS_LINK_BASE = 2
 _ONE_PAGE = 4000
 _NUMBERS_IN_SCHEDSTAT = 3
 _START_FIELD, _TICKS_A_SECOND = 19, os.sysconf("SC_CLK_TCK")
+_MOST_OF_A_NAME = 15  # bytes; include/linux/sched.h, TASK_COMM_LEN
 _FLAGS_FIELD, _PF_EXITING = 6, 0x4  # the seventh behind the name; include/linux/sched.h
 
 DENIED = b"denied"
@@ -137,7 +138,14 @@ def is_ending(pid: int) -> bool:
 
 def name_of(pid: int) -> str:
     """The name of the program that a process runs, empty when it is gone (proc(5), comm)."""
-    return read(f"/proc/{pid}/comm").decode("utf-8", "backslashreplace").strip()
+    return whole_name(pid, read(f"/proc/{pid}/comm").removesuffix(b"\n"))
+
+
+def whole_name(pid: int, comm: bytes) -> str:
+    """The name of a program: as it was called, where the kernel keeps no more than the beginning of that (proc(5))."""
+    cut = len(comm) == _MOST_OF_A_NAME
+    called = read(f"/proc/{pid}/cmdline").partition(b"\0")[0].rpartition(b"/")[2] if cut else comm
+    return (called if called.startswith(comm) else comm).decode("utf-8", "backslashreplace").strip()
 
 
 def started(pid: int, tid: int) -> float | None:

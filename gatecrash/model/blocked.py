@@ -21,6 +21,8 @@ _WAITS_FOR = {
     "nanosleep": marked("sleeping"),
     "clock_nanosleep": marked("sleeping"),
 }
+#: What the C library makes of a call whose name nobody writes.
+_CALLED = {"wait4": "waitpid", "pselect6": "select"}
 _READS = ("read", "readv", "recvfrom", "recvmsg")
 
 TaskState = Literal["blocked", "stopped", "running"]
@@ -123,7 +125,7 @@ class BlockedTask:
             "{who} is {verb} in {call}{on}{limit}",
             who=self._who(),
             verb=verb,
-            call=self.call,
+            call=as_called(self.call),
             on=self._on(),
             limit=self._limit(),
         )
@@ -159,6 +161,12 @@ class BlockedTask:
         one, several = marked("descriptor {listed}"), marked("descriptors {listed}")
         named = stated(several if len(watched) + self.more > 1 else one, listed=_listed(watched))
         return stated("{named} and {more} more", named=named, more=self.more) if self.more else named
+
+
+def as_called(call: str) -> str:
+    """A system call as who writes the program calls it, where only the kernel has another name for it."""
+    known = _CALLED.get(call)
+    return call if known is None else f"{known} ({call})"
 
 
 def read_together(tasks: Iterable[BlockedTask]) -> frozenset[tuple[int, int]]:

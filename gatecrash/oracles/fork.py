@@ -10,6 +10,7 @@ from itertools import dropwhile, pairwise
 
 from gatecrash.language import joined, marked, stated
 from gatecrash.model import labels
+from gatecrash.model.blocked import as_called
 from gatecrash.model.facts import Facts
 from gatecrash.model.scenario import Scenario, StartOnTerminal
 from gatecrash.model.transcript import ClientSide, Printed, Snapshot, Started, Transcript
@@ -90,7 +91,7 @@ def parent_never_waits_while_others_knock(case: Case) -> Ruling:
     expected = stated("the parent goes back to accept while a child serves an idle client")
     got = stated(
         "the parent is blocked in {call} without WNOHANG; clients in the accept queue: {depth}",
-        call=waiting[0].call,
+        call=as_called(waiting[0].call),
         depth=look.listener.depth,
     )
     return Finding("FORK-04", expected, got, look.where, facts=Facts("accept queue"))
