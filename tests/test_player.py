@@ -122,6 +122,9 @@ def test_a_server_that_left_is_told_from_one_that_is_silent(tmp_path: Path) -> N
     assert seen.server_ended is not None
     assert seen.server_ended.status == 3
     assert [e.why for e in seen.events if isinstance(e, NotConnected)] == ["refused"]
+    told = str(seen).splitlines()
+    end = told.index("      the server exited with status 3")
+    assert told[end + 1].endswith("B connects")  # where the look has shown it, not behind the last step
 
 
 def test_a_server_that_has_closed_its_sockets_and_still_takes_a_while_to_end_has_ended(tmp_path: Path) -> None:

@@ -22,11 +22,11 @@ from gatecrash.model.transcript import (
     Flooded,
     Got,
     Looked,
-    NotConnected,
     Sent,
     ServerEnded,
     TimePassed,
     Transcript,
+    shows_death,
 )
 from gatecrash.model.verdicts import Finding
 
@@ -86,7 +86,7 @@ def _in_time(events: tuple[Event, ...], cast: Cast) -> list[tuple[int, Event]]:
     for index, event in enumerate(events):
         if not isinstance(event, ServerEnded | CrashedProcess):
             continue
-        witness = next((n for n, (_, other) in enumerate(ordered) if _shows_death(other, event)), None)
+        witness = next((n for n, (_, other) in enumerate(ordered) if shows_death(other, event)), None)
         while witness and _follows_death(ordered[witness - 1][1], event, cast):
             witness -= 1
         if witness is not None and ordered[witness][0] < index:
@@ -116,11 +116,3 @@ def _follows_death(event: Event, death: ServerEnded | CrashedProcess, cast: Cast
     if isinstance(death, CrashedProcess):
         return cast.serves.get(event.client) == death.pid
     return event.how == "RST"
-
-
-def _shows_death(event: Event, death: ServerEnded | CrashedProcess) -> bool:
-    if isinstance(death, CrashedProcess):
-        return isinstance(event, Looked) and death.pid in event.snapshot.zombies
-    if isinstance(event, NotConnected):
-        return event.why == "refused"
-    return isinstance(event, Looked) and event.snapshot.main is not None and not event.snapshot.running

@@ -145,4 +145,19 @@ class Transcript:
         """What stands before each line, and its sentence."""
         for index, step in enumerate(self.scenario.steps):
             yield f"{index + 1:2}. ", step.line()
-            yield from (("      ", event.line()) for event in self.events if event.step == index)
+            yield from (("      ", event.line()) for event in self.events if self._noticed(event) == index)
+
+    def _noticed(self, event: Event) -> int:
+        """The step in which an event is told: an end is looked for behind the last one, and may have shown before."""
+        if not isinstance(event, ServerEnded | CrashedProcess):
+            return event.step
+        return next((other.step for other in self.events if shows_death(other, event)), event.step)
+
+
+def shows_death(event: Event, death: ServerEnded | CrashedProcess) -> bool:
+    """Whether this event shows that the server, or this process of it, had ended by then."""
+    if isinstance(death, CrashedProcess):
+        return isinstance(event, Looked) and death.pid in event.snapshot.zombies
+    if isinstance(event, NotConnected):
+        return event.why == "refused"
+    return isinstance(event, Looked) and event.snapshot.main is not None and not event.snapshot.running
