@@ -6,6 +6,7 @@ from gatecrash.language import marked, stated
 
 _LONGEST_LINE = 60  # bytes of a request line that are shown
 _TRACEBACK = "Traceback (most recent call last):"
+_LEFT_OUT = len('" … 99 bytes … "')  # characters
 _LONGEST_TRACEBACK = 900  # characters
 _NAMED = {0x0D: "\\r", 0x0A: "\\n", 0x09: "\\t", 0x5C: "\\\\", 0x22: '\\"'}
 
@@ -21,6 +22,8 @@ def shown(data: bytes, *, limit: int = 72) -> str:
         return f'"{escaped(data)}"'
     keep = limit // 2
     head, tail = escaped(data[:keep]), escaped(data[-keep:])
+    if len(escaped(data[keep:-keep])) <= _LEFT_OUT:  # to say so would take as long
+        return f'"{escaped(data)}"'
     return stated('"{head}" … {count} bytes … "{tail}"', head=head, count=len(data) - 2 * keep, tail=tail)
 
 

@@ -48,7 +48,8 @@ def knocking(contract: Contract, idle: int = 1, leaving: int = 1) -> Scenario:
     names = client_names(idle + leaving + 1)
     left = ((*ask(name, contract), Close(name)) for name in names[idle:-1])
     knocks = (Connect(names[-1]), *protocol_of(contract).request(names[-1]), Settle(labels.KNOCKING))
-    return scenario(children_at_work(contract, names[:idle]), *left, Settle(labels.LEFT), knocks)
+    seen = Settle(labels.LEFT if leaving else labels.IDLE)
+    return scenario(children_at_work(contract, names[:idle]), *left, seen, knocks)
 
 
 def fork_fails(contract: Contract, error: str, times: int = 1) -> Scenario:

@@ -99,9 +99,7 @@ ZOMBIES_FOUND = Finding(
 
 #: The second client is never served.
 UNSERVED = transcript(*asked("A", b"one"), *asked("B", None))
-UNSERVED_FOUND = Finding(
-    "ACC-01", "B is served", stated("{client} got not a byte, and nothing more", client="B"), (PARENT,)
-)
+UNSERVED_FOUND = Finding("ACC-01", "B is served", stated("{client} got not a byte", client="B"), (PARENT,))
 
 
 def flood(clients: int) -> Transcript:

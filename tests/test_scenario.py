@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gatecrash.errors import UsageError
 from gatecrash.model.scenario import STEPS, Connect, Fail, Hold, Reset, Scenario, Send, Shorten, Step, scenario
+from gatecrash.text import shown
 
 _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "client": st.sampled_from(["A", "B"]),
@@ -69,6 +70,13 @@ def test_a_step_with_a_wrong_field_is_refused() -> None:
 
 def test_hostile_bytes_are_escaped_in_the_line() -> None:
     assert Send("A", b"\x1b[2J\r\n").line() == 'A sends "\\x1b[2J\\r\\n" (6 bytes), waits until it is read'
+
+
+def test_nothing_is_left_out_where_to_say_so_takes_as_long() -> None:
+    for size in range(73, 89):
+        assert shown(b"x" * size) == f'"{"x" * size}"'
+    assert shown(b"x" * 94) == f'"{"x" * 36}" … 22 bytes … "{"x" * 36}"'
+    assert "…" in shown(b"\x00" * 80)
 
 
 def test_a_long_segment_keeps_both_ends_and_counts_the_middle() -> None:

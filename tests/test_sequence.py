@@ -9,6 +9,7 @@ import pytest
 from gatecrash.diagrams import Arrow, Band, Diagram, Mark, Row, diagram, text_of
 from gatecrash.diagrams.canvas import SeenBefore
 from gatecrash.diagrams.cast import cast_of, child
+from gatecrash.diagrams.labels import of_bytes, size_note
 from gatecrash.diagrams.rows import Drawing
 from gatecrash.diagrams.shortening import MOST_CHILDREN, MOST_CLIENTS, MOST_ROWS
 from gatecrash.language import stated
@@ -252,6 +253,12 @@ def test_missing_bytes_are_marked_where_they_should_follow() -> None:
     finding = Finding("RESP-11", "", "A got 3 bytes", difference=Difference(b"abcdef", b"abc", 3))
     rows = [row for row in drawn(answered(b"ab", b"c"), finding).rows if row.bad]
     assert [text_of(row.words) for row in rows] == ['"c" and no more', "FIN"]
+
+
+def test_an_empty_datagram_is_empty_and_does_not_stop() -> None:
+    assert text_of(of_bytes(b"", 0)) == '""'
+    assert size_note(b"", 0) == "0 bytes"
+    assert size_note(b"ab", 2) == "2 bytes, then it stops"
 
 
 def test_a_datagram_that_was_meant_for_another_is_wrong_as_a_whole() -> None:

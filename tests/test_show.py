@@ -67,7 +67,7 @@ def test_a_broken_rule_is_drawn_with_what_was_expected_and_what_came(capsys: pyt
     lines = shown(capsys, "ACC-01")
     assert lines[0] == f"ACC-01  {load().get('ACC-01').title}"
     assert sum(line.startswith("!  ") for line in lines) == 2
-    assert "got       B got not a byte, and nothing more" in lines
+    assert "got       B got not a byte" in lines
     assert "See it again: gatecrash replay ACC-01 'my server.c'" in lines
 
 
@@ -93,10 +93,18 @@ def test_a_picture_is_in_english_where_the_terminal_lacks_the_language_s_letters
 
 def test_without_an_id_what_can_be_drawn_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys) == [
-        "The last run of server.c broke:",
+        "Broken:",
         f"  ACC-01    {load().get('ACC-01').title}",
-        "Draw one: gatecrash show ACC-01 'my server.c'",
+        "Draw the first: gatecrash show ACC-01 'my server.c'",
     ]
+
+
+def test_what_is_broken_is_listed_and_what_to_mend_first_is_first(capsys: pytest.CaptureFixture[str]) -> None:
+    keep(broken("ACC-04", UNSERVED, UNSERVED_FOUND), BROKEN)  # a SHOULD, and a MUST
+    lines = shown(capsys)
+    assert lines[0] == "Broken, in the order in which to mend it:"
+    assert [line.split()[0] for line in lines[1:3]] == ["ACC-01", "ACC-04"]
+    assert lines[3] == "Draw the first: gatecrash show ACC-01 'my server.c'"
 
 
 def test_a_run_that_broke_nothing_has_nothing_to_draw(capsys: pytest.CaptureFixture[str]) -> None:

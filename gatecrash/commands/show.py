@@ -18,7 +18,8 @@ from gatecrash.model.verdicts import Finding
 from gatecrash.reports import terminal
 from gatecrash.reports.sequence_text import text
 from gatecrash.results.last_run import LastRun
-from gatecrash.results.record import JudgedRule
+from gatecrash.results.mending import to_mend
+from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import load
 from gatecrash.shell import command
 
@@ -125,10 +126,17 @@ def _list(console: Console, saved: LastRun) -> None:
             )
         )
         return
-    console.print(terminal.plain(say("The last run of {target} broke:", target=saved.record.target)))
-    for judgement in broken:
+    ordered = _first_to_mend_first(saved.record)
+    console.print(Text(say("Broken, in the order in which to mend it:") if len(ordered) > 1 else say("Broken:")))
+    for judgement in ordered:
         console.print(
             Text.assemble("  ", (f"{judgement.rule.id:<10}", "bold red"), terminal.plain(spoken(judgement.rule.title)))
         )
-    first = command("show", broken[0].rule.id, target=shown_target(saved))
-    console.print(Text.assemble(say("Draw one: "), terminal.plain(first, "cyan")))
+    first = command("show", ordered[0].rule.id, target=shown_target(saved))
+    console.print(Text.assemble(say("Draw the first: "), terminal.plain(first, "cyan")))
+
+
+def _first_to_mend_first(record: RunRecord) -> list[JudgedRule]:
+    """What is broken, each with what probably comes of it, and what a baseline excuses at last."""
+    told = [part for one in to_mend(record) for part in (one.judgement, *(c.judgement for c in one.consequences))]
+    return [*told, *(judgement for judgement in record.broken if judgement not in told)]

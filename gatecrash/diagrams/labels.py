@@ -25,6 +25,8 @@ def of_bytes(data: bytes, bad_at: int | None = None) -> Words:
     """Bytes in quotes, the middle of many left out; with `bad_at` those around that byte, and it alone marked."""
     if bad_at is None:
         return (Span(spoken(shown(data, limit=_BYTES))),)
+    if not data:
+        return (Span('""', bad=True),)
     start, end = max(0, bad_at - _AROUND), min(len(data), bad_at + _AROUND + 1)
     lead, tail = ("… " if start else ""), (" …" if end < len(data) else "")
     if bad_at >= len(data):
@@ -38,7 +40,7 @@ def of_bytes(data: bytes, bad_at: int | None = None) -> Words:
 
 def size_note(data: bytes, bad_at: int | None = None, offset: int | None = None) -> str:
     """How many bytes, and which of them is the wrong one: by the finding's `offset`, which may count from elsewhere."""
-    if bad_at is None:
+    if bad_at is None or not data:
         return spoken(size_of(data))
     if bad_at < len(data):
         return say("{size}, wrong from byte {offset}", size=size_of(data), offset=bad_at if offset is None else offset)

@@ -103,7 +103,9 @@ def _not_too_early(case: Case, client: str) -> Ruling:
     answers = http.read_answers(b"".join(e.data for e in early), http.request_methods(request), ended=False).answers
     if answers and _is_success(answers[0]):
         so_far = stated(
-            "it had sent {said} bytes of a head of {head_end}", said=_said(case, early[0]), head_end=head_end
+            "it had sent {said} of the {head_end} bytes of its request's head",
+            said=_said(case, early[0]),
+            head_end=head_end,
         )
         got = stated(
             "{client} got status {status} when {so_far}", client=client, status=answers[0].status, so_far=so_far

@@ -124,19 +124,16 @@ def not_seen_taken(client: str) -> NotExercised:
 
 
 def _what_came(transcript: Transcript, client: str, received: bytes) -> str:
+    how, gone = transcript.end(client), _gone(transcript)
+    if not received and how is None:
+        return stated("{client} got not a byte{gone}", client=client, gone=gone)
     end = {
         "FIN": stated("then the connection was closed"),
         "RST": stated("then the connection was reset"),
         None: stated("and nothing more"),
     }
     came = joined((size_of(received), shown(received)), ": ") if received else stated("not a byte")
-    return stated(
-        "{client} got {came}, {end}{gone}",
-        client=client,
-        came=came,
-        end=end[transcript.end(client)],
-        gone=_gone(transcript),
-    )
+    return stated("{client} got {came}, {end}{gone}", client=client, came=came, end=end[how], gone=gone)
 
 
 def how_much_was_read(transcript: Transcript, client: str) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ class StreamDifference:
         if self.kind == "extra":
             return stated("{size} came that it did not send: {got}", size=size_of(self.got), got=shown(self.got))
         return stated(
-            "byte {offset} should begin {expected} but begins {got}",
+            "from byte {offset} on {expected} should have come back, and {got} came",
             offset=self.offset,
             expected=shown(self.expected),
             got=shown(self.got),

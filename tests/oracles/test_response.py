@@ -219,4 +219,4 @@ def test_a_refusal_names_the_field_that_is_written_unlike_others() -> None:
 def test_the_request_is_told_where_it_is_not_the_plain_one() -> None:
     said = ruling("RESP-01", *asks(POST, SILENCE), contract=CONTRACT)
     assert isinstance(said, Finding)
-    assert said.got == "POST /echo: A got not a byte, and nothing more"
+    assert said.got == "POST /echo: A got not a byte"

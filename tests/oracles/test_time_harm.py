@@ -63,7 +63,7 @@ def test_when_it_was_is_told() -> None:
     assert isinstance(there, Finding)
     assert isinstance(late, Finding)
     assert there.got == "when A was let go after 30 s, B got not a byte, then the connection was closed"
-    assert late.got == "A was let go after 30 s; then C got not a byte, and nothing more"
+    assert late.got == "A was let go after 30 s; then C got not a byte"
 
 
 def crowd(names: Sequence[str], *, gone: Sequence[str] | None = None) -> list[Part]:
