@@ -28,7 +28,7 @@ CATALOGUE = Path(__file__).parents[1] / "gatecrash" / "locale" / "gatecrash.pot"
 #: What others say in findings: the sanitizers, and the kernel of its calls.
 OF_OTHERS = re.compile(
     r"Assertion|overflow|shift|division|param|stpcpy|out of bounds|misaligned|str|mem|printf|puts|ato|free|scanf|wait"
-    r"|underflows"
+    r"|underflows|is /"
 )
 
 
@@ -209,6 +209,43 @@ def test_who_ends_with_its_first_client_is_told_of_the_loop_and_of_one_shot() ->
     assert "outside of any loop" in " ".join(mistake.text.split())
     assert "one_shot = true" in mistake.text
     assert "accept(" in (mistake.c or "")
+
+
+@pytest.mark.parametrize(
+    ("rule", "exception", "told"),
+    [
+        ("ACC-05", "ConnectionResetError", "recv and send raise ConnectionResetError"),
+        ("RESP-02", "IndexError", "One recv is taken for one request. It gave only a part"),
+        ("LIFE-05", "IndexError", "A client that leaves makes recv give no bytes"),
+        ("LIFE-05", "ConnectionResetError", "One client's error reaches the main loop"),
+        ("LIFE-11", "BlockingIOError", "The buffer for what is sent is full"),
+        ("STREAM-04", "BlockingIOError", "The buffer for what is sent is full"),
+    ],
+)
+def test_an_exception_is_told_of_with_what_raises_it(rule: str, exception: str, told: str) -> None:
+    output = PYTHON.replace("UnicodeDecodeError", exception)
+    assert told in first(rule, verdict(rule, output=output, events=(ServerEnded(0, 1),)), Contract(source="python"))
+
+
+def test_a_line_that_is_waited_for_is_known_by_readline_whoever_waits() -> None:
+    asleep = verdict("STREAM-03", evidence=(BlockedTask(1, 1, "python3", "blocked", "epoll_wait"),))
+    in_python = Contract(source="python", mentions=("readline",))
+    assert first("STREAM-03", asleep, in_python).startswith("readline() waits until a line has ended")
+    assert first("STREAM-03", asleep, Contract(source="python", mentions=())) == ""
+
+
+def test_a_checksum_that_overflows_is_not_told_of_the_range_of_a_number() -> None:
+    shift = verdict("MEM-02", got="a.c:7: runtime error: left shift of 72602671 by 5 places cannot be represented")
+    assert "unsigned" in first("MEM-02", shift, Contract(source="c"))
+    exponent = verdict("MEM-02", got="a.c:7: runtime error: shift exponent 99 is too large")
+    assert "without a look at its range" in first("MEM-02", exponent, Contract(source="c"))
+
+
+def test_a_file_that_is_left_open_is_told_of_close_for_that_file() -> None:
+    leaks = verdict("RES-01", evidence=("process 7: descriptor 9 is /www/index.html",))
+    assert first("RES-01", leaks, Contract(source="c")).startswith("A file that was opened for an answer")
+    leaks = verdict("RES-01", evidence=("process 7: descriptor 9 is a socket",))
+    assert first("RES-01", leaks, Contract(source="c")).startswith("A descriptor that was opened for a client")
 
 
 def test_another_clients_bytes_come_from_what_all_clients_share() -> None:

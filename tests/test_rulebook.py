@@ -74,7 +74,7 @@ def test_a_rule_that_needs_an_answer_comes_after_the_basic_rules(rule: Rule) -> 
 def test_python_in_a_mistake_compiles(rule: Rule) -> None:
     for mistake in rule.mistakes:
         if mistake.python:
-            in_a_loop = "def f():\n  while True:\n" + textwrap.indent(mistake.python, "    ")
+            in_a_loop = "async def f():\n  while True:\n" + textwrap.indent(mistake.python, "    ")
             compile(in_a_loop, f"{rule.id} python", "exec")
 
 

@@ -48,7 +48,8 @@ def sanitizer_finding(event: SanitizerReport) -> Finding:
     """The finding that a report of a sanitizer is: its headline, and where in the source."""
     lines = tuple(line.rstrip() for line in event.text.splitlines() if line.strip("= "))
     got = headline(event.text) or next((line.strip() for line in lines), stated("a report"))
-    return Finding(_TOOLS[event.tool], stated(_EXPECTED[event.tool]), got, lines[:_MOST_LINES])
+    more = lines[1:] if event.tool == "undefined" and got == headline(lines[0]) else lines  # it says no more than that
+    return Finding(_TOOLS[event.tool], stated(_EXPECTED[event.tool]), got, more[:_MOST_LINES])
 
 
 def memory_fault(transcript: Transcript) -> Finding | None:

@@ -27,7 +27,7 @@ from gatecrash.oracles.answers import (
     whole_answer,
 )
 from gatecrash.oracles.invariants import memory_fault
-from gatecrash.oracles.service import as_ruling, askers, how_much_was_read, unserved, what_came
+from gatecrash.oracles.service import as_ruling, askers, how_much_was_read, its_words, unserved, what_came
 from gatecrash.oracles.unseen import never_looked, never_still, nobody_came
 from gatecrash.protocols import http
 from gatecrash.protocols.http import get_request
@@ -101,7 +101,12 @@ def malformed_request_harms_nothing(case: Case) -> Ruling:
     said = dict.fromkeys(transcript.scenario.sent_by(name) for name in clients[:-1])
     evidence = tuple(stated("it was sent {data}", data=shown(data)) for data in said if data)
     if how is not None:
-        return Finding("RESP-22", stated("a server that goes on after a malformed request"), how, evidence)
+        return Finding(
+            "RESP-22",
+            stated("a server that goes on after a malformed request"),
+            how,
+            (*evidence, *its_words(transcript)),
+        )
     if len(clients) < 2:
         return nobody_came()
     served = _served_as_before("RESP-22", case, clients[-1])
@@ -137,7 +142,8 @@ def missing_thing_harms_nothing(case: Case) -> Ruling:
     """Who asks for something that is not there is answered; nothing crashes; the last client is served as ever."""
     how = _lost(case.transcript)
     if how is not None:
-        return Finding("RESP-25", stated("a server that goes on after a request for something that is not there"), how)
+        expected = stated("a server that goes on after a request for something that is not there")
+        return Finding("RESP-25", expected, how, its_words(case.transcript))
     clients = case.transcript.scenario.clients
     if len(clients) < 2:
         return nobody_came()

@@ -38,13 +38,13 @@ def unserved(case: Case, client: str) -> Unserved | None:
     if refused is not None:
         why, gone = stated(WHY_NOT[refused.why]), _gone(transcript)
         got = stated("{client} could not connect ({why}){gone}", client=client, why=why, gone=gone)
-        return Unserved(client, got, _evidence(transcript, None))
+        return Unserved(client, got, _evidence(transcript, client))
     if transcript.server_ended is None and not transcript.connected(client) and _was_to_connect(transcript, client):
         never = nobody_came()
         return Unserved(client, never.why, proven=False, unseen=never)
     if not speaks(case.contract):
         ended = transcript.server_ended
-        return None if ended is None else Unserved(client, ended.line(), _evidence(transcript, None))
+        return None if ended is None else Unserved(client, ended.line(), _evidence(transcript, client))
     protocol, sent, received = protocol_of(case.contract), _said(case, client), transcript.received(client)
     over, alone = transcript.end(client) is not None, case.plain.get(sent)
     if not protocol.served(sent, received, ended=over, alone=alone, unasked=case.plain.get(b"")):
@@ -69,7 +69,7 @@ def what_came(transcript: Transcript, client: str) -> Unserved:
     """What `client` got of an answer that did not come, or not whole, whatever anybody gets alone."""
     silence = transcript.silence(client)
     got = _what_came(transcript, client, transcript.received(client))
-    return Unserved(client, got, _evidence(transcript, silence), _proven(transcript, client, silence))
+    return Unserved(client, got, _evidence(transcript, client), _proven(transcript, client, silence))
 
 
 def askers(case: Case) -> tuple[str, ...]:
@@ -154,9 +154,20 @@ def how_it_ended(ended: ServerEnded) -> str:
     return ended.line()
 
 
-def _evidence(transcript: Transcript, silence: Silent | None) -> tuple[Evidence, ...]:
-    where: tuple[Evidence, ...] = silence.where if silence is not None else ()
-    return (*where, *its_words(transcript))
+def _evidence(transcript: Transcript, client: str) -> tuple[Evidence, ...]:
+    return (*while_it_waited(transcript, client), *its_words(transcript))
+
+
+def while_it_waited(transcript: Transcript, client: str) -> tuple[Evidence, ...]:
+    """Where the server was while the client waited; that this was before the connection ended is said."""
+    silence, ended_at = transcript.silence(client), transcript.ended_at(client)
+    if silence is None or not silence.where:
+        return ()
+    before = ended_at is not None and silence.step < ended_at
+    return (
+        *([stated("while {client} waited, and its connection was open:", client=client)] if before else []),
+        *silence.where,
+    )
 
 
 def its_words(transcript: Transcript) -> tuple[str, ...]:

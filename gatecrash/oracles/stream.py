@@ -14,7 +14,7 @@ from gatecrash.model.transcript import ClientSide, Got, NotSent, Transcript
 from gatecrash.model.verdicts import Case, Difference, Evidence, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.seen import of_all, unfinished
-from gatecrash.oracles.service import askers, how_it_ended, its_words
+from gatecrash.oracles.service import askers, how_it_ended, its_words, while_it_waited
 from gatecrash.oracles.unseen import (
     affair_of,
     never_looked,
@@ -364,9 +364,10 @@ def _finding(
     """A finding that something is missing: a fact once the connection or the server ended, else when proven."""
     transcript, silence = case.transcript, case.transcript.silence(client)
     ended = transcript.end(client) is not None or transcript.server_ended is not None
-    where: tuple[Evidence, ...] = silence.where if silence is not None else ()
     proven = ended or (silence is not None and silence.proven)
-    return Finding(rule, expected, got, (*where, *its_words(transcript)), difference, proven)
+    return Finding(
+        rule, expected, got, (*while_it_waited(transcript, client), *its_words(transcript)), difference, proven
+    )
 
 
 def _shown_at(case: Case, client: str, offset: int) -> Difference:
@@ -379,8 +380,19 @@ def _how_it_ended(transcript: Transcript, client: str) -> str:
         "RST": stated(", then the connection was reset"),
         None: "",
     }
+    if transcript.end(client) == "FIN" and _finished_before_its_end(transcript, client):
+        end["FIN"] = stated(", and when {client} had half-closed the connection was closed", client=client)
     gone = joined(("", how_it_ended(transcript.server_ended)), "; ") if transcript.server_ended is not None else ""
     return joined((end[transcript.end(client)], gone), "")
+
+
+def _finished_before_its_end(transcript: Transcript, client: str) -> bool:
+    """Whether this client was seen to get nothing more, then half-closed, and the end was all that came of that."""
+    silence, ended_at = transcript.silence(client), transcript.ended_at(client)
+    half_close = next((n for n, s in enumerate(transcript.scenario.steps) if s == HalfClose(client)), None)
+    if silence is None or ended_at is None or half_close is None:
+        return False
+    return silence.step < half_close < ended_at and not _got_since(transcript, client, half_close)
 
 
 # -- the end of a connection ----------------------------------------------------------------------------------------

@@ -76,6 +76,17 @@ def test_something_has_to_come_back(made: Transcript, expected: Word) -> None:
     assert word(ruled("STREAM-01", made, "echo")) == expected
 
 
+def test_where_the_server_was_is_said_to_be_of_before_the_end() -> None:
+    waits = gets("A", b"h", silence("A"))
+    found = ruled("STREAM-02", played(comes("A"), sends("A", b"hello"), waits, finishes("A", ends("A"))), "echo")
+    assert isinstance(found, Finding)
+    assert found.got.endswith(", and when A had half-closed the connection was closed")
+    assert found.lines[0] == "while A waited, and its connection was open:"
+    found = ruled("STREAM-02", played(comes("A"), sends("A", b"hello"), waits), "echo")
+    assert isinstance(found, Finding)
+    assert len(found.lines) == 1
+
+
 @pytest.mark.parametrize("rule", EXACT)
 def test_all_of_it_comes_back(rule: str) -> None:
     assert word(ruled(rule, echoes(b"hello", ends("A")), "echo")) == "held"
