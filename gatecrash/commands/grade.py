@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import time
@@ -19,7 +20,7 @@ from gatecrash.commands.outlet import Outlet
 from gatecrash.config.contract_file import read_contract, read_grading, read_submission
 from gatecrash.config.scheme import Scheme
 from gatecrash.engine.cpu_quota import default_workers
-from gatecrash.errors import UsageError
+from gatecrash.errors import Unavailable, UsageError
 from gatecrash.grading.board import Board, line
 from gatecrash.grading.class_run import ClassEvent, ClassRun, Graded, GradeRequest, known_rules, scratch_of
 from gatecrash.grading.finding import find
@@ -31,8 +32,11 @@ from gatecrash.grading.work import Course
 from gatecrash.language import current, say
 from gatecrash.reports.terminal import plain
 from gatecrash.results import exit_codes
+from gatecrash.sandbox.arena import Arena
 from gatecrash.text import safe_text
 
+#: Says --uncontained where it is set, as in the image of a container.
+_UNCONTAINED = "GATECRASH_UNCONTAINED"
 _MOST_UNSCORED = 20  # submissions without a score that are listed
 
 
@@ -50,6 +54,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--regrade", action="append", default=[], metavar="RULE", help="judge this rule anew, or all; may be repeated"
     )
+    parser.add_argument(
+        "--uncontained",
+        action="store_true",
+        help="judge them where namespaces are refused, too: they can do what you can (in a container, what it can)",
+    )
     add_profile(parser)
     add_jobs(parser)
 
@@ -58,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
     """Judge what was not judged yet, write what is known; 0 when every submission has a score."""
     request = _request(options)
     found = find(request.folder, request.output)
+    if request.course.contained:
+        _refuse_open_doors()
     results = ResultsFolder(request.output)
     console = Console(file=cast(TextIO, Outlet(sys.stdout)), highlight=False, soft_wrap=True)
     with State(request.output) as state:
@@ -99,12 +110,31 @@ def _request(options: argparse.Namespace) -> GradeRequest:
     return GradeRequest(
         folder=options.folder,
         output=options.output,
-        course=Course(contract=text, profile=options.profile, language=current()),
+        course=Course(
+            contract=text,
+            profile=options.profile,
+            contained=not (options.uncontained or os.environ.get(_UNCONTAINED)),
+            language=current(),
+        ),
         scheme=scheme or Scheme(),
         contract_name=contract.name if contract is not None else "",
         only=tuple(options.only),
         regrade=tuple(dict.fromkeys(known_rules(options.regrade))),
     )
+
+
+def _refuse_open_doors() -> None:
+    """Raise UsageError where submissions could not be kept from what is this user's."""
+    try:
+        Arena.open(kind="namespace").close()
+    except Unavailable as refusal:
+        raise UsageError(
+            say(
+                "this machine refuses what keeps submissions apart ({reason}): they could read and write what you can. "
+                "In a container that holds nothing else, say --uncontained.",
+                reason=refusal.reason,
+            )
+        ) from None
 
 
 def _judge(judged: ClassRun, console: Console, jobs: int, state: State) -> None:

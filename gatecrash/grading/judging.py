@@ -22,6 +22,7 @@ from gatecrash.grading.choosing import Undecided, server_in
 from gatecrash.grading.unpacking import Bounds, unpack
 from gatecrash.grading.work import Judged, Work
 from gatecrash.language import say, speak
+from gatecrash.model.confinement import Confinement
 from gatecrash.reports import html_report
 from gatecrash.results.record import RunRecord
 from gatecrash.results.saved_record import from_row, to_row
@@ -80,6 +81,8 @@ def _request(work: Work, target: str, contract: Path | None, scheme: Scheme | No
         target=target,
         rules=rules,
         profile=work.course.profile,
+        arena="namespace" if work.course.contained else "auto",
+        confinement=Confinement(),
         patience=work.course.patience,
         contract=None if contract is None else str(contract),
         jobs=1,

@@ -1,0 +1,146 @@
+"""`gatecrash grade` as an instructor meets it: what it prints, writes and ends with."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from gatecrash.grading.judge import Judge
+from gatecrash.grading.submission import Person, Submission
+from gatecrash.grading.work import Course, Work, packed
+from gatecrash.paths import tree_root
+
+_SERVERS = tree_root() / "servers"
+
+
+def _grade(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command, with its results beside the class; judging one submission at a time."""
+    command = [sys.executable, "-m", "gatecrash", "grade", *words, "--jobs", "1"]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **environment}
+    )
+
+
+def _class(folder: Path) -> Path:
+    """Submissions that are done with before a server is started."""
+    for name in ("ada", "two servers", "김하나"):
+        (folder / "class" / name).mkdir(parents=True)
+    (folder / "class" / "ada" / "server.c").write_text("int main(void) { return\n")
+    for name in ("a.c", "b.c"):
+        (folder / "class" / "two servers" / name).write_text("int main(void) { listen(0, 5); }\n")
+    (folder / "class" / "김하나" / "essay.txt").write_text("sorry\n")
+    with zipfile.ZipFile(folder / "class" / "slip.zip", "w") as archive:
+        archive.writestr("../evil.c", "int main(void) { return 0; }\n")
+    return folder
+
+
+def test_each_has_a_line_and_who_has_no_score_is_named(tmp_path: Path) -> None:
+    ended = _grade(_class(tmp_path), "class")
+    assert ended.returncode == 3, ended.stderr
+    lines = [line.strip() for line in ended.stdout.splitlines()]
+    assert lines[0] == "4 submissions, 4 to be judged"
+    assert any(line.startswith("ada") and "0 / 100" in line and "does not compile" in line for line in lines)
+    assert any(line.startswith("slip") and "0 / 100" in line and "leads out of its folder" in line for line in lines)
+    assert any(line.startswith("two_servers") and "no score: It is not clear which file" in line for line in lines)
+    assert lines[-1] == "3 of 4 submissions have a score: results/grades.csv"
+    rows = {row["id"]: row for row in csv.DictReader((tmp_path / "results" / "grades.csv").read_text().splitlines())}
+    assert {id: row["points"] for id, row in rows.items()} == {
+        "ada": "0",
+        "slip": "0",
+        "two_servers": "",
+        "김하나": "0",
+    }
+    assert "No source of a server was handed in" in rows["김하나"]["said"]
+    assert not list(tmp_path.rglob("evil.c"))
+
+
+def test_a_file_that_is_named_later_is_judged_then_and_nothing_else(tmp_path: Path) -> None:
+    folder = _class(tmp_path)
+    _grade(folder, "class")
+    (folder / "course.toml").write_text('[submission]\nserver = "a.c"\n')
+    ended = _grade(folder, "class", "--contract", "course.toml")
+    assert "4 submissions, 1 to be judged" in ended.stdout
+    assert ended.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nowhere",), "nowhere is not a folder"),
+        (("class", "--contract", "none.toml"), "none.toml cannot be read"),
+        (("class", "--regrade", "FORK-99"), "FORK-99"),
+        (("class", "--only", "adda"), "Did you mean ada?"),
+        (("class", "--output", "class/ada/server.c"), "cannot be made"),
+        (("class", "--grading", "plain.toml"), "has no [grading] table"),
+    ],
+)
+def test_bad_input_is_one_sentence(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    folder = _class(tmp_path)
+    (folder / "plain.toml").write_text("[contract]\n")
+    ended = _grade(folder, *words)
+    assert ended.returncode == 4
+    assert said in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_class_without_anything_to_grade_says_so(tmp_path: Path) -> None:
+    (tmp_path / "class").mkdir()
+    ended = _grade(tmp_path, "class")
+    assert (ended.returncode, ended.stdout) == (4, "")
+    assert "class is empty: there is nothing to grade" in ended.stderr
+
+
+def test_where_results_cannot_be_written_one_sentence_says_so(tmp_path: Path) -> None:
+    folder = _class(tmp_path)
+    (folder / "results" / "grades.csv").mkdir(parents=True)
+    ended = _grade(folder, "class")
+    assert ended.returncode == 4
+    assert "results/grades.csv cannot be written" in ended.stderr
+    (folder / "results" / "grades.csv").rmdir()
+    assert "4 submissions, 1 to be judged" in _grade(folder, "class").stdout
+
+
+def _judged(tmp_path: Path, work: Work) -> dict[str, str]:
+    judge = Judge(tmp_path)
+    try:
+        judge.send(work)
+        judged = judge.receive()
+    finally:
+        judge.close()
+    assert judged.record is not None, judged.why
+    assert judged.page.startswith("<!DOCTYPE html>")
+    assert judged.memory_kib < 300 << 10
+    return {row["rule"]: row["outcome"] for row in judged.record["verdicts"]}
+
+
+def test_a_submission_is_judged_alike_where_it_lies_and_as_bytes(tmp_path: Path) -> None:
+    source = _SERVERS / "faulty" / "never_reaps.c"
+    rules = ("ACC-01", "RESP-01", "FORK-01", "FORK-02")
+    here = Work("ada", (str(source),), Course(), rules)
+    sent = Work("ada", (), Course(), rules, packed(Submission("ada", (Person("ada"),), (source,))))
+    assert _judged(tmp_path, here) == _judged(tmp_path, sent) == {**dict.fromkeys(rules, "pass"), "FORK-02": "fail"}
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith("work-")] == []
+
+
+def test_a_rule_that_is_judged_anew_is_put_among_those_that_were_known(tmp_path: Path) -> None:
+    source = _SERVERS / "faulty" / "never_reaps.c"
+    judge = Judge(tmp_path)
+    try:
+        judge.send(Work("ada", (str(source),), Course(), ("ACC-01", "FORK-01")))
+        before = judge.receive().record
+        judge.send(Work("ada", (str(source),), Course(), ("FORK-02",), before=before))
+        after = judge.receive().record
+    finally:
+        judge.close()
+    assert after is not None
+    assert [(row["rule"], row["outcome"]) for row in after["verdicts"]] == [
+        ("ACC-01", "pass"),
+        ("FORK-01", "pass"),
+        ("FORK-02", "fail"),
+    ]
