@@ -7,8 +7,9 @@ import pytest
 from gatecrash.engine import judge as judge_module
 from gatecrash.engine.prerequisites import Prerequisites
 from gatecrash.engine.session import Session
+from gatecrash.language import stated
 from gatecrash.model.contract import Contract
-from gatecrash.model.verdicts import Case, Finding, Held, Ruling
+from gatecrash.model.verdicts import Case, Finding, Held, Ruling, broken_here
 from gatecrash.rulebook import load
 from tests.sessions import session_of
 
@@ -70,3 +71,16 @@ def test_what_a_trial_said_of_its_probe_is_not_played_again(
     prerequisites.learn({rule.id: "" for rule in load().rules})
     prerequisites.learn({"ACC-01": told})
     assert prerequisites.broken(load().get("ACC-07")) == said
+
+
+def test_files_that_stay_open_hide_no_end_of_a_connection(session: Session) -> None:
+    hidden = {rule.id: "" for rule in load().rules}
+    files = stated(
+        "{number} files more are open after {clients} clients more, all of whom have gone", number=4, clients=4
+    )
+    sockets = stated("{number} more after {clients} clients more, all of whom have gone", number=4, clients=4)
+    for got, seen in ((files, ["RESP-14", "RESP-15"]), (sockets, [])):
+        prerequisites = Prerequisites(session)
+        prerequisites.learn(hidden | {"RES-01": broken_here("RES-01", Finding("RES-01", "", got))})
+        asked = ("RESP-14", "RESP-15", "RES-02")
+        assert [rule for rule in asked if prerequisites.broken(load().get(rule)) is None] == seen

@@ -12,7 +12,7 @@ from gatecrash.errors import TargetError, Unavailable
 from gatecrash.instruments import borrowing, clock, gates
 from gatecrash.language import stated
 from gatecrash.model.scenario import Scenario
-from gatecrash.model.verdicts import Finding, Verdict, broken_here, unproven_here
+from gatecrash.model.verdicts import Finding, Verdict, broken_here, only_files_stay, unproven_here
 from gatecrash.protocols import protocol_of
 from gatecrash.rulebook import Rule, applicable, load
 from gatecrash.target.wire_only import UNSEEN
@@ -57,7 +57,7 @@ class Prerequisites:
         """Why `rule` cannot be seen: the first prerequisite that does not hold; None when all do."""
         for prerequisite in load().prerequisites(rule, self.session.contract):
             reason = self._probe(prerequisite.id)
-            if reason is not None:
+            if reason is not None and not (rule.past_files and only_files_stay(reason)):
                 return reason
         return None
 

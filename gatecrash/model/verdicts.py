@@ -221,6 +221,8 @@ def is_broken(verdict: Verdict) -> str:
     return broken_here(verdict.rule, verdict.finding)
 
 
+#: What is got where descriptors stay open, and all of them are files.
+FILES_STAY = marked("{number} files more are open after {clients} clients more, all of whom have gone")
 _HIDDEN = marked("{rule} is broken ({got}), so this cannot be seen")
 
 
@@ -235,6 +237,12 @@ def hidden_by(verdict: Verdict) -> str | None:
     reason = verdict.reason
     said = verdict.outcome == "not_observable" and isinstance(reason, Sentence) and reason.template == _HIDDEN
     return str(reason.values["rule"]) if said and isinstance(reason, Sentence) else None
+
+
+def only_files_stay(hidden: str) -> bool:
+    """Whether the reason why a rule cannot be seen is that files stay open: each connection ends all the same."""
+    got = hidden.values.get("got") if isinstance(hidden, Sentence) else None
+    return isinstance(got, Sentence) and got.template == FILES_STAY
 
 
 def unproven_here(rule: str, finding: Finding) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from gatecrash.language import stated
+from gatecrash.language import marked, stated
 from gatecrash.model import labels
 from gatecrash.model.facts import Facts
 from gatecrash.model.scenario import Connect, Scenario, Settle
 from gatecrash.model.transcript import Snapshot, TracedCall, Transcript
-from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
+from gatecrash.model.verdicts import FILES_STAY, Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.children import not_served, outlived
 from gatecrash.oracles.invariants import runaway
@@ -29,6 +29,7 @@ from gatecrash.oracles.unseen import (
 )
 
 _NAMED = 6  # descriptors that a finding names
+_MORE = marked("{number} more after {clients} clients more, all of whom have gone")
 _FEWEST = 4  # descriptors lost to a crowd: one or two may be a log file, or a pool's own
 
 
@@ -61,10 +62,10 @@ def _descriptors(rule: str, case: Case, expected: str) -> Finding | NotExercised
         waiting = stated("{count} clients were still in the accept queue", count=asleep.listener.depth)
         return NotExercised(waiting, unproven=True)
     clients = _between(case.transcript.scenario)
-    got = stated(
-        "{number} more after {clients} clients more, all of whom have gone", number=sum(grown.values()), clients=clients
-    )
-    evidence = tuple(line for pid in grown for line in _new_ones(pid, first, second))
+    new = {pid: _new_ones(pid, first, second) for pid in grown}
+    files = all(what.startswith("/") for found in new.values() for _, what in found) and any(new.values())
+    got = stated(FILES_STAY if files else _MORE, number=sum(grown.values()), clients=clients)
+    evidence = tuple(line for pid, found in new.items() for line in _named(pid, found))
     return Finding(rule, expected, got, evidence, facts=Facts("descriptors"))
 
 
@@ -77,10 +78,13 @@ def _sleeps_before_clients(look: Snapshot) -> bool:
     return waits and any(task.call in ("nanosleep", "clock_nanosleep") for task in look.tasks)
 
 
-def _new_ones(pid: int, first: Snapshot, second: Snapshot) -> tuple[str, ...]:
+def _new_ones(pid: int, first: Snapshot, second: Snapshot) -> list[tuple[int, str]]:
     """The descriptors of one process that were not open before, by number and by what they are."""
     known = dict(dict(first.opened).get(pid, ()))
-    new = [(fd, what) for fd, what in dict(second.opened).get(pid, ()) if known.get(fd) != what]
+    return [(fd, what) for fd, what in dict(second.opened).get(pid, ()) if known.get(fd) != what]
+
+
+def _named(pid: int, new: list[tuple[int, str]]) -> tuple[str, ...]:
     more = (stated("process {pid}: and {number} more", pid=pid, number=len(new) - _NAMED),) if len(new) > _NAMED else ()
     return (
         *(stated("process {pid}: descriptor {fd} is {what}", pid=pid, fd=fd, what=what) for fd, what in new[:_NAMED]),

@@ -21,7 +21,7 @@ SCRIPTS = ("answers", "form", "zombies", "processes", "descriptors", "end")
 WHOSE, ANSWER = ("first", "last", "each", "some"), ("whole", "begun")
 #: Clients who ask, wait for their answers and leave in an orderly way, and all others.
 CLIENTS = ("polite", "rude")
-_OPTIONAL = frozenset({"mistakes", "script", "careful", "overrun", "endurance", "measure", "leaks_after"})
+_OPTIONAL = frozenset({"mistakes", "script", "careful", "overrun", "endurance", "measure", "leaks_after", "past_files"})
 PREFIXES = {
     "accept": ("ACC",),
     "fork": ("FORK",),
@@ -72,6 +72,7 @@ class Rule:
     `endurance`: it is broken by a server that serves nobody any more when it has met many clients.
     `measure`: by what lone clients get it is measured; None where it compares with nothing.
     `leaks_after`: after which of CLIENTS, whatever rule they were there for, it is broken by what piles up.
+    `past_files`: it asks whether connections end, and can be seen though the server leaves files open.
     """
 
     id: str
@@ -93,6 +94,7 @@ class Rule:
     endurance: bool = False
     measure: Measure | None = None
     leaks_after: tuple[str, ...] = ()
+    past_files: bool = False
 
     def fitting(self, seen: Seen) -> tuple[Mistake, ...]:
         """The mistakes that fit what was seen of the server, those first that only fit some; often there is none."""
@@ -173,6 +175,7 @@ def _rule(row: dict[str, Any], area: str, file: str) -> Rule:
         endurance=_flag(row, "endurance", where),
         measure=_measure(row["measure"], where) if "measure" in row else None,
         leaks_after=_words(row, "leaks_after", where, CLIENTS),
+        past_files=_flag(row, "past_files", where),
     )
 
 

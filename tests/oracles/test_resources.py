@@ -22,7 +22,8 @@ from gatecrash.model.transcript import (
     Snapshot,
     TracedCall,
 )
-from tests.oracles.forked import ANSWER, connects, failed, knocks, looked, moving, reads, said, visits
+from gatecrash.model.verdicts import Finding
+from tests.oracles.forked import ANSWER, connects, failed, knocks, looked, moving, reads, ruling, said, visits
 from tests.sequences import Part, asked, look
 
 THREADS = Contract(protocol="http", concurrency="thread")
@@ -80,6 +81,17 @@ def crowds(after: Snapshot, *, first: Snapshot | None = None, last: Sequence[Par
 )
 def test_what_two_crowds_leave(rule: str, parts: list[Part], outcome: str) -> None:
     assert said(rule, parts, THREADS) == outcome
+
+
+@pytest.mark.parametrize(
+    ("what", "got"), [("/www/a.html", "4 files more are open after"), ("socket:[7]", "4 more after")]
+)
+def test_files_that_stay_open_are_called_files(what: str, got: str) -> None:
+    second = replace(at(descriptors=8), opened=((7, tuple((fd, what) for fd in range(4, 8))),))
+    found = ruling("RES-01", crowds(second))
+    assert isinstance(found, Finding)
+    assert found.got.startswith(got)
+    assert len(found.lines) == 4
 
 
 @pytest.mark.parametrize("rule", ["RES-01", "RES-02"])
