@@ -50,7 +50,7 @@ def a_run(
 ) -> Run:
     """A run whose target is an echo, and whose workers say this."""
     monkeypatch.setattr(worker_pool.WorkerPool, "__enter__", lambda workers: workers)
-    monkeypatch.setattr(worker_pool.WorkerPool, "results", lambda workers, work, until: (one for one in told))
+    monkeypatch.setattr(worker_pool.WorkerPool, "results", lambda workers, work, **_: (one for one in told))
     monkeypatch.setattr(Run, "prepare", lambda run: PREPARED)
     return Run(request, folder)
 

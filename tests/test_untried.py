@@ -34,9 +34,9 @@ ECHO = str(tree_root() / "servers" / "python" / "echo_fork.py")
 RULES = ("ACC-01", "STREAM-01", "STREAM-02", "STREAM-03", "STREAM-11")
 
 
-def results(folder: Path, jobs: int, until: float = float("inf")) -> list[Result]:
+def results(folder: Path, jobs: int, until: float = float("inf"), *, stretched: bool = False) -> list[Result]:
     with WorkerPool(folder, lambda: SessionPool(folder), ECHO, profile("glance"), jobs=jobs) as workers:
-        told = workers.results(work_items(RULES, ("plain",)), until=until)
+        told = workers.results(work_items(RULES, ("plain",)), until=until, stretched=stretched)
         return [one for one in told if isinstance(one, Result)]
 
 
@@ -163,7 +163,7 @@ def run_with(
 ) -> dict[str, Verdict]:
     """The verdicts of a run whose workers say this, on a server that is an echo."""
     monkeypatch.setattr(runner.WorkerPool, "__enter__", lambda workers: workers)
-    monkeypatch.setattr(runner.WorkerPool, "results", lambda workers, work, until: (one for one in found))
+    monkeypatch.setattr(runner.WorkerPool, "results", lambda workers, work, **_: (one for one in found))
     prepared = Prepared("echo", Contract(protocol="echo", concurrency="fork"), {"plain": Launch((), folder)})
     monkeypatch.setattr(Run, "prepare", lambda run: TargetPrepared(prepared, {}))
     run = Run(RunRequest(ECHO, tuple(load().get(rule) for rule in rules)), folder)

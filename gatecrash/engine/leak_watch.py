@@ -12,20 +12,27 @@ from gatecrash.target.interface import Footprint, Server
 
 #: Suspicious growth: more than what one ordinary crowd leaves behind for a moment.
 _SLACK = 12
-#: A server that keeps everything is suspected again and again: this often it is looked into.
-_MOST_SUSPICIONS = 4
+#: A server that keeps everything is suspected again and again: this often it is looked into for one rule.
+_MOST_SUSPICIONS = 1
 _REST = 3.0  # seconds in which a server is to come to rest before its growth is taken seriously
 _REST_BY_ITS_CLOCK = 120.0  # the same by its own clock, where that can be skipped: a minute for whoever tidies up each
 
 
 class LeakWatch:
-    """Remembers what a server had when it was first seen, which rules were blamed, how many looks are left."""
+    """Remembers what a server had when it was first seen, which rules were blamed, how many looks are left.
+
+    A rule that was blamed stays that, whoever looks: it is not looked into again.
+    """
 
     def __init__(self) -> None:
         self.muted: set[str] = set()
         self.patience = _MOST_SUSPICIONS
         self._server: ref[Server] | None = None  # one that has gone is to give its descriptors back
         self._before = Footprint(0, 0)
+
+    def begin(self) -> None:
+        """Another rule is tried: what was looked into for those before is none of its affair."""
+        self.patience = _MOST_SUSPICIONS
 
     def suspects(self, server: Server | None) -> bool:
         """Whether this server has much more than at first, or than at the last suspicion."""

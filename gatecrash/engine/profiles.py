@@ -15,7 +15,8 @@ class Profile:
 
     `seconds` and `scenario_seconds` are the target's own (instruments/patience.py), which a busy machine does not
     change: how much of them a rule may cost before fewer examples are played, and one scenario before it is broken
-    off. `run_seconds` are on the clock: what was not tried by then is not tried.
+    off. What was not tried in `run_seconds` is not tried: less than a busy machine took of them, unless its user says
+    when it is to be over.
     """
 
     name: str

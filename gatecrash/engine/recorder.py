@@ -13,6 +13,7 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Verdict
 from gatecrash.results.record import RunRecord, judgements
+from gatecrash.rulebook import load
 
 
 class Recorder:
@@ -21,7 +22,7 @@ class Recorder:
     def __init__(self, request: RunRequest) -> None:
         self.request = request
         self._target = TargetPrepared(Prepared(Path(request.target).name, Contract(), {}), {})
-        self._verdicts: list[Verdict] = []
+        self._judged: list[RuleJudged] = []
         self._faults: dict[str, None] = {}
         self.started = time.monotonic()
 
@@ -31,7 +32,7 @@ class Recorder:
             case TargetPrepared():
                 self._target = event
             case RuleJudged():
-                self._verdicts += event.verdicts
+                self._judged.append(event)
             case EngineFailed():
                 self._faults[event.fault] = None
 
@@ -39,12 +40,18 @@ class Recorder:
         """The rules that were asked for and that nothing was said of, without a fault that would explain it."""
         if self._faults:
             return []
-        judged = {one.rule.id for one in judgements(self._verdicts, self.request.rules)}
+        judged = {one.rule.id for one in judgements(self._verdicts(), self.request.rules)}
         return sorted({rule.id for rule in self.request.rules} - judged)
+
+    def _verdicts(self) -> list[Verdict]:
+        """All that was said, in the rulebook's order: of two alike the first counts, and not who was ready first."""
+        place = {rule.id: number for number, rule in enumerate(load().rules)}
+        ordered = sorted(self._judged, key=lambda one: (place[one.rule], one.build))
+        return [verdict for one in ordered for verdict in one.verdicts]
 
     def record(self, *, interrupted: bool) -> RunRecord:
         """What is known now; `interrupted`: rules are still to be tried, or were when the run was ended."""
-        judged = judgements(self._verdicts, self.request.rules)
+        judged = judgements(self._verdicts(), self.request.rules)
         fault = "\n".join(self._faults) or None
         return replace(self._empty(self._target), judgements=judged, fault=fault, interrupted=interrupted)
 

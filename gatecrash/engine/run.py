@@ -117,7 +117,8 @@ class Run:
         jobs = min(request.jobs or default_workers(), len(work))
         tried, until = profile(request.profile), self.recorder.started + self._seconds
         with WorkerPool(self.folder, self._session_pool, request.target, tried, jobs=jobs) as workers:
-            yield from workers.results(work, until=until)
+            # What its user says is said of the clock.
+            yield from workers.results(work, until=until, stretched=request.max_time is None)
 
     @property
     def _seconds(self) -> float:

@@ -33,6 +33,8 @@ from gatecrash.target.wire_only import REASON, WIRE_PATIENCE, RemoteServer, Unse
 ASKED_PORT = 9157
 #: Bytes of plain answers that are remembered; beyond them all is learnt anew.
 _MOST_PLAIN = 32 << 20
+#: Crowds for one rule that are to show whether a server wears out.
+WEAR_PATIENCE = 2
 #: Not the module's own generator: Hypothesis seeds that for every example, and all workers would draw the same ports.
 _CHANCE = random.SystemRandom()
 
@@ -63,7 +65,7 @@ class Session:
         self.leak_watch = LeakWatch()
         #: What a crowd has shown of a server that wears out (gatecrash.engine.wear), and how often that is looked into.
         self.worn: tuple[Finding, Scenario, Transcript] | None = None
-        self.wear_patience = 2
+        self.wear_patience = WEAR_PATIENCE
         #: The clients that the running server has met, and those of the last one that was gone when it was to go on.
         self.met = self.outlived = 0
         #: What the target took of its own accord until now, and how much of it one scenario may cost (TooSlow).
@@ -219,6 +221,22 @@ class Session:
         """The port the running server was told to listen on."""
         return self._server.asked_port if self._server is not None else self.port()
 
+    def begin(self) -> None:
+        """Begin with another rule: nothing that is left of those before may decide what is said of it.
+
+        Which those were is a matter of which worker was free. Their server goes, what is known of a lone client, and
+        what suspicions were looked into. (What is remembered of waits that prove nothing only saves time.)
+        """
+        self.drop()
+        self._forget_plain()
+        self.leak_watch.begin()
+        self.worn, self.wear_patience, self.outlived = None, WEAR_PATIENCE, 0
+
+    def _forget_plain(self) -> None:
+        self._plain.clear()
+        self._before.clear()
+        self._plain_bytes, self._moved = 0, (None, {})
+
     # -- playing ------------------------------------------------------------------------------------------------
 
     def play(
@@ -304,8 +322,7 @@ class Session:
         """Make sure the plain answer to everything the clients of this scenario send is known."""
         if self.protocol.has_yardstick:
             if self._plain_bytes > _MOST_PLAIN:
-                self._plain.clear()
-                self._plain_bytes = 0
+                self._forget_plain()
             for sent in self._asked_in(scenario):
                 if sent not in self._plain:
                     self._plain[sent] = self._ask(sent)

@@ -27,7 +27,7 @@ def try_property(
     if given is not None:
         return (given,)
     if own_server:
-        opened.session.drop()  # what an earlier rule did to a server is none of this one's affair
+        opened.session.begin()
     trial = Trial(rule, opened.session, profile, build=build, probe=one.probe)
     with suppress(RuleBroken):
         one.run(trial)

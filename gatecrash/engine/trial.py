@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
+from gatecrash.engine.chance import draw_from_no_source
 from gatecrash.engine.judge import Example, judge
 from gatecrash.engine.leaks import leaks_of
 from gatecrash.engine.profiles import Profile
@@ -170,6 +171,7 @@ class Trial:
             raise self._broken[broken.scenario] from None
 
     def _settings(self, limit: int) -> Callable[[Any], Any]:
+        draw_from_no_source()
         return settings(
             max_examples=limit,
             derandomize=self.profile.derandomize,

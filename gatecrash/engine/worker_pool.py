@@ -3,7 +3,8 @@
 The parent has imported everything when it forks them, hands out one item at a time to whoever is free, and hears
 the verdicts. A worker that ends early loses one item, and another takes its place. A rule is tried when those it
 builds on have their verdicts: what stands in whose way is decided by the rulebook, never by who was first. When the
-time of the run is over, what is under way is broken off.
+time of the run is over, what is under way is broken off; where that time is ours, and not its user's, what a busy
+machine took of it does not count.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from gatecrash.engine.prerequisites import hidden_behind
 from gatecrash.engine.profiles import Profile
 from gatecrash.engine.properties import properties
 from gatecrash.engine.suite_run import try_property
+from gatecrash.instruments import procfs
+from gatecrash.instruments.patience import MOST_STRETCHED
 from gatecrash.model.signals import signal_name
 from gatecrash.model.verdicts import Verdict
 from gatecrash.rulebook import load
@@ -48,7 +51,7 @@ _MOST_WORDS = 6000  # characters of a fault that are shown
 
 
 def _home_of_hypothesis(folder: Path) -> Path:
-    """Where Hypothesis keeps what it reads of sources: where its user says, else in the run's own folder.
+    """Where Hypothesis keeps what it has worked out: where its user says, else in the run's own folder.
 
     Its own default is a folder where the user is.
     """
@@ -56,9 +59,7 @@ def _home_of_hypothesis(folder: Path) -> Path:
 
 
 def warm_up(folder: Path) -> None:
-    """What Hypothesis does once a process (it reads the sources of all that is not an installed package, for constants
-    worth trying) is done before the workers are forked. `folder`: the run's own, where it keeps them.
-    """
+    """What Hypothesis does once a process is done before the workers are forked. `folder`: the run's own."""
 
     @settings(max_examples=1, database=None, phases=(Phase.generate,))
     @given(st.booleans())
@@ -187,21 +188,24 @@ class WorkerPool:
     # -- the parent's side --------------------------------------------------------------------------------------
 
     def results(
-        self, work: Iterable[WorkItem], *, until: float = math.inf
+        self, work: Iterable[WorkItem], *, until: float = math.inf, stretched: bool = False
     ) -> Generator[RuleStarted | Result, None, None]:
         """Hand the work out, say so, and give each result as it comes, until all is done or nobody is left to do it.
 
-        `until`: when it has to be over (time.monotonic).
+        `until`: when it has to be over (time.monotonic). `stretched`: later by as much as the workers wanted a
+        processor and had none, until four times as much has passed.
         """
-        waiting = list(work)
+        began, waiting = time.monotonic(), list(work)
         self._untried = Counter(item.rule for item in waiting if item.build == "plain")
         yield from self._hand_out(waiting)
         while busy := {worker.line: worker for worker in self._workers if worker.item is not None}:
             left = until - time.monotonic()
-            heard = wait(list(busy), None if left == math.inf else max(left, 0.0)) if left > 0 else []
-            if not heard:
+            if left <= 0 and stretched:
+                left += min(self._kept_waiting(), (MOST_STRETCHED - 1) * (until - began))
+            if left <= 0:
                 yield from self._give_up(waiting)
                 return
+            heard = wait(list(busy), None if left == math.inf else left)
             for line in heard:
                 worker = busy[line]  # type: ignore[index]
                 result = self._hear(worker)
@@ -214,6 +218,11 @@ class WorkerPool:
                 yield from started
         for item in waiting:
             yield Result(item, fault="there was no worker left to try it")
+
+    def _kept_waiting(self) -> float:
+        """Seconds that a worker, on average, wanted a processor and had none; those of targets are not known here."""
+        delays = [procfs.seconds_delayed(worker.process.pid or 0) for worker in self._workers]
+        return sum(delays) / len(delays) if delays else 0.0
 
     def _give_up(self, waiting: list[WorkItem]) -> Iterator[Result]:
         """The time is over: whoever is still at work is ended with what it had started."""

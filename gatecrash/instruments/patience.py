@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from gatecrash.instruments import procfs
 
 #: However busy the machine is, a wait takes no longer than so many times what it was given.
-_MOST_STRETCHED = 4
+MOST_STRETCHED = 4
 
 
 class Patience:
@@ -42,7 +42,7 @@ class Patience:
         if elapsed < self.seconds:  # nothing to excuse yet
             return self.seconds - elapsed
         excused = self._excused + _own_delay() - self._own_before
-        return self.seconds - max(elapsed - excused, elapsed / _MOST_STRETCHED)
+        return self.seconds - max(elapsed - excused, elapsed / MOST_STRETCHED)
 
     @property
     def over(self) -> bool:
@@ -52,8 +52,7 @@ class Patience:
 
 def _own_delay() -> float:
     """Seconds that this thread has wanted a processor and had none, since it was started; 0 where nobody counts."""
-    fields = procfs.read("/proc/thread-self/schedstat").split()
-    return int(fields[1]) / 1e9 if len(fields) > 1 else 0.0
+    return procfs.seconds_delayed("thread-self")
 
 
 @dataclass

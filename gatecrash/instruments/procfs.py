@@ -110,6 +110,12 @@ def threads(pid: int) -> tuple[int, ...]:
         raise
 
 
+def seconds_delayed(task: int | str) -> float:
+    """Seconds that a task wanted a processor and had none, since it was started; 0 where nobody counts (proc(5))."""
+    fields = read(f"/proc/{task}/schedstat").split()
+    return int(fields[1]) / 1e9 if len(fields) > 1 else 0.0
+
+
 def process_of(tid: int) -> int:
     """The process of a thread; 0 when it is gone."""
     return int(field(read(f"/proc/{tid}/status"), b"\nTgid:\t") or b"0")
