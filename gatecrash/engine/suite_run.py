@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
+from gatecrash.engine.masked import MaskedTrial, may_be_seen
 from gatecrash.engine.preparation import OpenTarget
 from gatecrash.engine.prerequisites import hidden_behind, verdict_without_trying
 from gatecrash.engine.profiles import Profile
-from gatecrash.engine.properties import Property, properties
+from gatecrash.engine.properties import Probe, Property, properties
 from gatecrash.engine.trial import RuleBroken, Trial
 from gatecrash.model.verdicts import Verdict
 from gatecrash.rulebook import Rule, load
@@ -21,18 +22,28 @@ def try_property(
 
     Without `own_server` it goes on with the server that the rule before has left, if that still serves.
     """
-    rule = load().get(one.rule)
     opened.session.scenario_seconds = profile.scenario_seconds
-    given = verdict_without_trying(rule, opened.session, opened.prerequisites, build)
-    if given is not None:
-        return (given,)
+    trial = trial_of(load().get(one.rule), opened, build, profile, one.probe)
+    if isinstance(trial, Verdict):
+        return (trial,)
     if own_server:
         opened.session.begin()
-    trial = Trial(rule, opened.session, profile, build=build, probe=one.probe)
     with suppress(RuleBroken):
         one.run(trial)
     own = () if trial.verdict is None else (trial.verdict,)
     return (*trial.others.values(), *own)
+
+
+def trial_of(
+    rule: Rule, opened: OpenTarget, build: str, profile: Profile, probe: Probe | None = None
+) -> Trial | Verdict:
+    """The trial of a rule, or the verdict of one that need not or cannot be tried."""
+    given = verdict_without_trying(rule, opened.session, opened.prerequisites, build)
+    if given is None:
+        return Trial(rule, opened.session, profile, build=build, probe=probe)
+    if may_be_seen(given, opened.session.contract):
+        return MaskedTrial(rule, opened.session, profile, given, probe=probe)
+    return given
 
 
 def try_all(

@@ -20,11 +20,12 @@ import pytest
 from gatecrash import languages
 from gatecrash.engine.cpu_quota import default_workers
 from gatecrash.engine.preparation import SessionPool
-from gatecrash.engine.prerequisites import hidden_behind, verdict_without_trying
+from gatecrash.engine.prerequisites import hidden_behind
 from gatecrash.engine.profiles import Profile, profile, seconds
 from gatecrash.engine.references import Judged, judged_targets
 from gatecrash.engine.run import Run
 from gatecrash.engine.run_request import RunRequest
+from gatecrash.engine.suite_run import trial_of
 from gatecrash.engine.trial import RuleBroken, Trial
 from gatecrash.errors import GatecrashError, UsageError
 from gatecrash.language import say, spoken
@@ -281,12 +282,11 @@ def trial(request: pytest.FixtureRequest, judged: Judged, session_pool: SessionP
         pytest.fail(str(error), pytrace=False)
     if opened is None:
         pytest.skip("there is no sanitized build of this target")
-    given = verdict_without_trying(rule, opened.session, opened.prerequisites, judged.build)
-    if given is not None:
-        _note(request.node, given)
-        pytest.skip(f"{rule.id} {given.outcome.replace('_', ' ')}: {spoken(given.reason)}")
     probe = request.node.get_closest_marker("rule").kwargs.get("probe")
-    made = Trial(rule, opened.session, _profile(request.config), build=judged.build, probe=probe)
+    made = trial_of(rule, opened, judged.build, _profile(request.config), probe)
+    if isinstance(made, Verdict):
+        _note(request.node, made)
+        pytest.skip(f"{rule.id} {made.outcome.replace('_', ' ')}: {spoken(made.reason)}")
     yield made
     for other in made.others.values():
         _note(request.node, other)
