@@ -1,12 +1,23 @@
-"""The number of workers follows what this process may use."""
+"""The number of workers follows what this process may use, and they find done what need be done only once."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from gatecrash.engine.cpu_quota import default_workers, quota, workers_for
+from gatecrash.paths import tree_root
+
+_WARMED_UP = """
+import sys
+from pathlib import Path
+from gatecrash.engine.worker_pool import warm_up
+warm_up(Path(sys.argv[1]))
+"""
 
 
 @pytest.mark.parametrize(
@@ -50,3 +61,11 @@ def test_without_a_quota_there_is_none(tmp_path: Path, files: dict[str, str]) ->
 
 def test_this_machine_gets_at_least_one_worker() -> None:
     assert default_workers() >= 1
+
+
+def test_sources_are_read_for_constants_before_the_workers_are_forked(tmp_path: Path) -> None:
+    """Hypothesis keeps what it found in each: our suites are no installed package, whoever runs the tests."""
+    environment = {name: value for name, value in os.environ.items() if name != "HYPOTHESIS_STORAGE_DIRECTORY"}
+    command = (sys.executable, "-c", _WARMED_UP, tmp_path)
+    subprocess.run(command, cwd=tree_root(), env=environment, check=True)
+    assert list((tmp_path / "hypothesis" / "constants").iterdir())
