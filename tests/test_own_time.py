@@ -139,6 +139,28 @@ REAPS_SELDOM = SERVER.replace("signal.signal(signal.SIGCHLD, signal.SIG_IGN)", "
         continue
     client, _ = listener.accept()""",
 )
+#: Each of four processes looks for a client for 5 s, then sleeps for a moment.
+TAKES_TURNS = """
+import os, select, signal, socket, sys, time
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=64)
+listener.setblocking(False)
+def work():
+    while True:
+        select.select([listener], [], [], 5)
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            time.sleep(0.05)
+            continue
+        client.setblocking(True)
+        client.sendall(client.recv(4096))
+        client.close()
+for _ in range(4):
+    if os.fork() == 0:
+        work()
+while True:
+    signal.pause()
+"""
 #: As the virtual machine of Java does, for those who are in the kernel yet.
 LOOKS_ROUND_AND_ENDS = SERVER.replace(
     "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
@@ -242,8 +264,10 @@ def test_who_is_there_is_let_go_about_its_time_by_a_loop_that_ticks_often(pool: 
     assert played.passed(1) == pytest.approx(600.0, abs=0.5)
 
 
-def test_who_reaps_at_each_tenth_tick_is_not_said_to_reap_nobody(pool: SessionPool) -> None:
-    found = verdict(opened(pool, "    answer(client, heard(client))", REAPS_SELDOM), "FORK-02")
+@pytest.mark.parametrize("between", ["", "        time.sleep(0.05)"])
+def test_who_reaps_at_each_tenth_tick_is_not_said_to_reap_nobody(pool: SessionPool, between: str) -> None:
+    seldom = REAPS_SELDOM.replace("        ticks += 1", f"        ticks += 1\n{between}")
+    found = verdict(opened(pool, "    answer(client, heard(client))", seldom), "FORK-02")
     assert found.outcome == "pass"
 
 
@@ -277,17 +301,32 @@ def test_a_limit_is_seen_in_its_time_behind_many_ticks(pool: SessionPool) -> Non
     assert 18 < told[0].seconds < 22
 
 
-def test_ticks_may_be_late_while_a_server_is_looked_at(pool: SessionPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = opened(pool, "", TICKS_APART)
+def counted(target: OpenTarget, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What of the running server is let expire from here on."""
     clock = target.session.server().clock
     assert clock is not None
     expire, expired = clock.expire, list[object]()
 
-    def counted(tasks: Iterable[Task] | None = None) -> Limit | None:
+    def noted(tasks: Iterable[Task] | None = None) -> Limit | None:
         expired.append(one := expire(tasks))
         return one
 
-    monkeypatch.setattr(clock, "expire", counted)
+    monkeypatch.setattr(clock, "expire", noted)
+    return expired
+
+
+def test_who_waits_by_turns_is_at_rest_once_it_is_back(pool: SessionPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = opened(pool, "", TAKES_TURNS)
+    expired = counted(target, monkeypatch)
+    look = target.session.play(scenario(Settle("there"))).look("there")
+    assert look is not None
+    assert look.still == "quiet"
+    assert 4 < len(expired) < 60
+
+
+def test_ticks_may_be_late_while_a_server_is_looked_at(pool: SessionPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = opened(pool, "", TICKS_APART)
+    expired = counted(target, monkeypatch)
     played = target.session.play(scenario(Connect("A"), Settle("there")))
     look = played.look("there")
     assert look is not None

@@ -7,11 +7,11 @@ where it was is at rest; the limit of a client who is there is spared where noth
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from gatecrash.instruments.looking import Watch
-from gatecrash.instruments.rest import Rest
+from gatecrash.instruments.rest import Rest, wait_of
 from gatecrash.instruments.stillness import Limit, Quiet, Span, Stillness, TargetClock
 from gatecrash.model.processes import Task
 
@@ -19,6 +19,39 @@ from gatecrash.model.processes import Task
 _SHORT_OF = 0.2
 #: Limits of the past that are let expire before time goes on: who makes up for all the ticks it has missed has more.
 _MADE_UP = 64
+
+
+class _Rounds:
+    """What has come round since anything new was seen.
+
+    `expired`: waits and timers that have ended once; `known`: all waits that tasks were in. A server may wait by turns
+    for different things, as one that looks for a client for 5 s and then sleeps a moment does: once it is back where it
+    was, that is its round. `since`: when something new was seen last.
+    """
+
+    def __init__(self, rest: Rest) -> None:
+        self._begin(rest, 0.0)
+
+    def _begin(self, rest: Rest, passed: float) -> None:
+        self.since = passed
+        self.expired: set[Hashable] = set()
+        self.known = {wait_of(task) for task in rest.timed()}
+
+    def ended(self, rest: Rest, limit: Limit) -> bool:
+        """Whether this one has, which a task of `rest` is in, and left everything as it was."""
+        return _wait_of(rest, limit) in self.expired
+
+    def went_on(self, rest: Rest, later: Rest, one: Limit | None, passed: float) -> None:
+        """After `passed` seconds, when `one` had come, all is still again; None: some have come late."""
+        moved = later.moved_on(rest, one.pid if one is not None and one.timer is not None else None)
+        if moved is None:
+            self._begin(later, passed)
+            return
+        if not moved <= self.known:
+            self.since = passed
+            self.known |= moved
+        if one is not None:
+            self.expired.add(_wait_of(rest, one))
 
 
 @dataclass(frozen=True)
@@ -34,23 +67,22 @@ class Elapsing:
 
         Until the next one lies beyond the horizon, or all that may expire has done so and left everything as it was.
         """
-        since = passed = 0.0
-        expired: set[Hashable] = set()
+        rounds, passed = _Rounds(rest), 0.0
         count = made_up = 0
         while not self.span.enough():
             held = self.clock.held(rest.tasks)
             if not held or passed + held[0].left > self.span.horizon:
                 break
             timers = [one for one in held if one.timer is not None]
-            if passed - since >= self.span.least and self._recurs(rest, timers, expired, passed):
+            if passed - rounds.since >= self.span.least and self._recurs(rest, timers, rounds, passed):
                 break
             if self._is_spared(rest, held[0], passed):
-                if self._recurs(rest, timers, expired, passed):
+                if self._recurs(rest, timers, rounds, passed):
                     break
                 return rest.resting()
             ahead = 0.0
             if count >= self.span.exact and (held[0].left > 0 or made_up >= _MADE_UP):
-                ahead = min(self._stride(held, expired, passed - since), self.span.horizon - passed)
+                ahead = min(self._stride(rest, held, rounds, passed), self.span.horizon - passed)
             if ahead > 0:
                 self.span.expired(None)
                 self.clock.advance(ahead)
@@ -63,26 +95,23 @@ class Elapsing:
             later = self.watch.rest()
             if not isinstance(later, Rest):
                 return later
-            if not later.same_calls(rest, one.pid if one is not None and one.timer is not None else None):
-                since, expired = passed, set()
-            elif one is not None:
-                expired.add(name_of(one))
+            rounds.went_on(rest, later, one, passed)
             rest = later
             self.span.after()
         return Quiet(rest.tasks, rest.queues)
 
-    def _stride(self, held: Sequence[Limit], expired: Container[Hashable], unchanged: float) -> float:
+    def _stride(self, rest: Rest, held: Sequence[Limit], rounds: _Rounds, passed: float) -> float:
         """Seconds that pass at once: short of whatever is no tick, and until the first tick is as late as it may be.
 
         0 where the next one is to come in its time. A virtual machine ticks twenty times a second, and has a thread
         that looks round once in a minute.
         """
-        late = self.span.late(unchanged)
-        ahead = min(one.left + (late if self._is_tick(one, expired) else -_SHORT_OF) for one in held)
+        late = self.span.late(passed - rounds.since)
+        ahead = min(one.left + (late if self._is_tick(rest, one, rounds) else -_SHORT_OF) for one in held)
         return ahead if late and held[0].left < ahead else 0.0
 
-    def _is_tick(self, limit: Limit, expired: Container[Hashable]) -> bool:
-        return limit.timer is None and (name_of(limit) in expired or name_of(limit) in self.span.ticks)
+    def _is_tick(self, rest: Rest, limit: Limit, rounds: _Rounds) -> bool:
+        return limit.timer is None and (rounds.ended(rest, limit) or name_of(limit) in self.span.ticks)
 
     def _is_spared(self, rest: Rest, limit: Limit, passed: float) -> bool:
         """Whether this limit is a client's who is there, and no tick; a timer is that of all that its process does."""
@@ -94,15 +123,22 @@ class Elapsing:
     def _spares(self, task: Task, passed: float) -> bool:
         return passed + (task.timed or 0.0) > self.span.spared and self.span.spare(task)
 
-    def _recurs(self, rest: Rest, timers: Iterable[Limit], expired: Container[Hashable], passed: float) -> bool:
+    def _recurs(self, rest: Rest, timers: Iterable[Limit], rounds: _Rounds, passed: float) -> bool:
         """Whether every wait that is let expire has ended once, and the task is back in it; every timer likewise."""
         return all(
-            task.tid in expired or passed + (task.timed or 0.0) > self.span.horizon or self._spares(task, passed)
+            wait_of(task) in rounds.expired
+            or passed + (task.timed or 0.0) > self.span.horizon
+            or self._spares(task, passed)
             for task in rest.timed()
         ) and all(
-            name_of(timer) in expired or passed + timer.left > self.span.horizon or self._is_spared(rest, timer, passed)
+            rounds.ended(rest, timer) or passed + timer.left > self.span.horizon or self._is_spared(rest, timer, passed)
             for timer in timers
         )
+
+
+def _wait_of(rest: Rest, limit: Limit) -> Hashable:
+    tasks = rest.timed() if limit.timer is None else ()
+    return next((wait_of(task) for task in tasks if task.tid == limit.tid), name_of(limit))
 
 
 def name_of(limit: Limit) -> Hashable:

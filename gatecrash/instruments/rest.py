@@ -33,6 +33,9 @@ _UNCOUNTED = b"0 0 0\n"  # schedstat of a kernel without CONFIG_SCHED_INFO
 _CLONE_VFORK = 0x4000
 _ENDED = b"ended"  # the run counter of a zombie that nothing happens to any more
 
+#: A task in a call: the same whenever it is in that call on the same things.
+Wait = tuple[int, str, bool, tuple[int, ...]]
+
 
 @dataclass(frozen=True)
 class Rest:
@@ -66,17 +69,23 @@ class Rest:
             for before, now in zip(earlier.tasks, self.tasks, strict=True)
         )
 
-    def same_calls(self, earlier: Rest, woken: int | None) -> bool:
-        """Nothing differs from `earlier` but how long timed waits last yet, and how often their tasks have run.
+    def moved_on(self, earlier: Rest, woken: int | None) -> frozenset[Wait] | None:
+        """The waits with a time limit that tasks have gone into from others; None where more has changed than these.
 
-        And how often those of the process `woken` have, which a timer had something to do.
+        How long such waits last yet may differ, and how often their tasks have run; and how often those of the process
+        `woken` have, which a timer had something to do.
         """
         if (self.everyone, self.queues, len(self.tasks)) != (earlier.everyone, earlier.queues, len(earlier.tasks)):
-            return False
-        return all(
-            _same_runs(earlier, self, now) or ((now.timed is not None or now.pid == woken) and _same_call(before, now))
-            for before, now in zip(earlier.tasks, self.tasks, strict=True)
-        )
+            return None
+        moved: set[Wait] = set()
+        for before, now in zip(earlier.tasks, self.tasks, strict=True):
+            if _same_runs(earlier, self, now) or (now.pid == woken and wait_of(before) == wait_of(now)):
+                continue
+            if before.tid != now.tid or before.timed is None or now.timed is None:
+                return None
+            if wait_of(before) != wait_of(now):
+                moved.add(wait_of(now))
+        return frozenset(moved)
 
     def only_reaped(self, earlier: Rest) -> bool:
         """Nothing differs from `earlier` but that zombies were waited for."""
@@ -144,13 +153,11 @@ def _same_wait(before: Task, now: Task) -> bool:
     return _close(before.timed, now.timed)
 
 
-def _same_call(before: Task, now: Task) -> bool:
-    """In the same call on the same things, however long it lasts."""
-    if (before.tid, before.call, before.timed is None) != (now.tid, now.call, now.timed is None):
-        return False
-    limit, count = TIME_LIMITS.get(now.call), ARGUMENTS.get(now.call, len(now.args))
+def wait_of(task: Task) -> Wait:
+    """What a task sleeps in, and on what: the same however long it lasts."""
+    limit, count = TIME_LIMITS.get(task.call), ARGUMENTS.get(task.call, len(task.args))
     at = count if limit is None else limit.argument
-    return before.args[:at] + before.args[at + 1 : count] == now.args[:at] + now.args[at + 1 : count]
+    return task.tid, task.call, task.timed is None, task.args[:at] + task.args[at + 1 : count]
 
 
 def _close(before: float, now: float) -> bool:
