@@ -68,11 +68,12 @@ class Elapsing:
         Until the next one lies beyond the horizon, or all that may expire has done so and left everything as it was.
         """
         rounds, passed = _Rounds(rest), 0.0
-        count = made_up = 0
+        steps = count = made_up = 0
         while not self.span.enough():
             held = self.clock.held(rest.tasks)
-            if not held or passed + held[0].left > self.span.horizon:
+            if not held or passed + held[0].left > self.span.horizon or steps > self.span.most:
                 break
+            steps += 1
             timers = [one for one in held if one.timer is not None]
             if passed - rounds.since >= self.span.least and self._recurs(rest, timers, rounds, passed):
                 break
@@ -92,7 +93,10 @@ class Elapsing:
                 passed, count, made_up = passed + one.left, count + 1, made_up + 1
             elif self.clock.real_because is not None or self.watch.patience.over:  # it ends by itself, again and again
                 return rest.resting()
-            later = self.watch.rest()
+            later = self.watch.rest_or(self.span.enough, None if one is None else one.tid)
+            if later is None:  # what comes of it besides may come while the tester goes on
+                self.span.after()
+                return rest.resting()
             if not isinstance(later, Rest):
                 return later
             rounds.went_on(rest, later, one, passed)

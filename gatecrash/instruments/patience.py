@@ -26,6 +26,11 @@ class Patience:
         self._excused = 0.0
         self._own_before = _own_delay()
 
+    @property
+    def whole(self) -> Patience:
+        """What this is a part of, or itself."""
+        return self if self._whole is None else self._whole
+
     def renew(self) -> None:
         """It begins again: what it was waited for with has come."""
         self._began, self._excused, self._own_before = time.monotonic(), 0.0, _own_delay()

@@ -52,7 +52,7 @@ def settle(
     that it need not be done again. `spin`: seconds of processor time after which a task counts as spinning, where the
     server is expected to end by itself: then a task's long sleep is watched as long as patience lasts. `own`: what is
     waited out is added to it. `clock`: with one, no time limit is waited out: it is let expire, within `span` (as much
-    of the target's own time as there is patience).
+    of the target's own time as there is patience), and `patience` is that of its first proof, where it is a part.
     """
     allowed = patience if isinstance(patience, Patience) else Patience(patience)
     known = ticks or Ticks()
@@ -65,6 +65,7 @@ def settle(
     if not isinstance(rest, Rest):
         return rest
     if clock is not None and clock.real_because is None and wait_out:
+        watch.patience = allowed.whole
         return Elapsing(watch, clock, span or Span(allowed.seconds)).from_rest(rest)
     real = RealTime(watch, known, own or OwnTime(), clock, to_the_end=spin is not None)
     return real.from_rest(rest, wait_out=wait_out)

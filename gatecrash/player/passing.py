@@ -51,7 +51,6 @@ class _Passing:
         self._exact = ONE_BY_ONE if seconds > _A_MINUTE else _TICKS_OF_A_MINUTE
         self._ticks: set[Hashable] = set()
         self._wakes = Wakes(lambda: time.monotonic() + clock.skipped)
-        self._count = 0
         self._late = False
 
     def passed(self) -> Passed:
@@ -64,7 +63,6 @@ class _Passing:
         if isinstance(still, Quiet) and left > 0:
             self._late = self._late or any(one.left < left for one in self._clock.held(still.tasks))
             self._clock.advance(left)
-            self._count = 0
             self._let_expire(0.0)  # whose time is up finds it so before anybody comes
         often = self._wakes.most_often(None if self._late else self._seconds)
         return Passed(self._clock.skipped - began, often, self._late)
@@ -76,7 +74,7 @@ class _Passing:
             late=lambda unchanged: self._seconds / _STRIDES,
             exact=self._exact,
             ticks=self._ticks,
-            enough=lambda: self._count > self._exact + _MOST,
+            most=self._exact + _MOST,
             expired=self._note,
             after=self._rested,
         )
@@ -84,7 +82,6 @@ class _Passing:
 
     def _note(self, limit: Limit | None) -> None:
         """A limit expires, or (None) ticks come late."""
-        self._count += 1
         self._late = self._late or limit is None
         if limit is not None:
             self._ticks.add(name_of(limit))

@@ -185,9 +185,9 @@ class Waiter:
             self.nap(sock, events, nap)
             if ready():
                 return _REACHED
-            part = Patience(max(min(proof, patience.left()), _FIRST_PROOF), patience)
-            still = self.look(part, span, wait_out=False)
-            if isinstance(still, Resting) and not ready() and self._can_wait(still, patience):
+            part, skips = Patience(max(min(proof, patience.left()), _FIRST_PROOF), patience), self._skips()
+            still = self.look(part, span, wait_out=skips)
+            if isinstance(still, Resting) and not skips and not ready() and still.wakes_in < patience.left():
                 still = self.look(patience, span, wait_out=True)
             # The look comes after the proof: what came before its first snapshot is seen, and after it nothing comes.
             if ready():
@@ -197,11 +197,8 @@ class Waiter:
                 return Waited(False, isinstance(still, Quiet), name_of(still), self._where(still))
             nap, proof = min(max(nap * 2, 1), 50), min(proof * 2, _LONGEST_PROOF)
 
-    def _can_wait(self, still: Resting, patience: Patience) -> bool:
-        """Whether the server's time limits can be seen to their end: they are skipped, or patience reaches so far."""
-        return self._skips() or still.wakes_in < patience.left()
-
     def _skips(self) -> bool:
+        """Whether the server's time limits are let expire; else they are waited out, if patience reaches so far."""
         return self.server.clock is not None and self.server.clock.real_because is None
 
     def _long_span(self) -> Span:
