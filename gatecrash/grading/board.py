@@ -8,14 +8,13 @@ from fractions import Fraction
 from rich.text import Text
 
 from gatecrash.grading.class_run import ClassEvent, Graded, Opened, Started
-from gatecrash.grading.summary import Student, Summary
+from gatecrash.grading.summary import TENTHS, Student
 from gatecrash.language import say
 from gatecrash.results.grading import shown
 from gatecrash.text import safe_text
 
 _WIDTH = 40  # cells of the bar
 _SHADES = " ▁▂▃▄▅▆▇█"
-_STEPS = 10  # columns of the points
 
 
 class Board:
@@ -60,16 +59,11 @@ class Board:
         scored = [one.summary for one in self._done if one.summary is not None and one.summary.scored]
         if not scored:
             return ""
-        columns = Counter(_column(one) for one in scored)
+        columns = Counter(one.tenth for one in scored)
         most = max(columns.values())
-        drawn = "".join(_SHADES[-(-8 * columns[step] // most)] for step in range(_STEPS + 1))
+        drawn = "".join(_SHADES[-(-8 * columns[step] // most)] for step in range(TENTHS + 1))
         mean = sum((one.points for one in scored), Fraction()) / len(scored)
         return say("points 0 {drawn} {most}, mean {mean}", drawn=drawn, most=shown(scored[0].maximum), mean=shown(mean))
-
-
-def _column(summary: Summary) -> int:
-    """In which tenth of the points it lies; all of them have a column of their own, the last."""
-    return min(int(_STEPS * summary.points / summary.maximum), _STEPS) if summary.maximum else 0
 
 
 def _time(seconds: float) -> str:

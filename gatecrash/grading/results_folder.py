@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from gatecrash.errors import Unwritable, UsageError
+from gatecrash.grading import class_page
 from gatecrash.grading.summary import ClassRecord, Student
 from gatecrash.grading.work import Judged
 from gatecrash.language import say
@@ -15,7 +16,7 @@ from gatecrash.reports import json_report
 from gatecrash.results.grading import shown
 from gatecrash.results.saved_record import from_row
 
-RECORDS, PAGES, GRADES = "records", "pages", "grades.csv"
+RECORDS, PAGES, GRADES, INDEX = "records", "pages", "grades.csv", "index.html"
 
 
 class ResultsFolder:
@@ -43,6 +44,8 @@ class ResultsFolder:
     def write_class(self, record: ClassRecord) -> None:
         """What is of all of them. Raises Unwritable."""
         self._put(Path(GRADES), grades(record))
+        pages = {page.stem for page in (self.folder / PAGES).glob("*.html")}
+        self._put(Path(INDEX), class_page.render(record, pages))
 
     def _put(self, name: Path, text: str) -> None:
         path = self.folder / name

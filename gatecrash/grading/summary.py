@@ -18,6 +18,9 @@ from gatecrash.results.mending import to_mend
 from gatecrash.results.record import RunRecord
 from gatecrash.results.saved_record import from_row
 
+#: Parts that a histogram divides the points into, beside its last, which is for all of them.
+TENTHS = 10
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -44,6 +47,11 @@ class Summary:
     def broken(self) -> tuple[str, ...]:
         """The broken rules, in the rulebook's order."""
         return tuple(rule for rule, outcome in self.outcomes.items() if outcome == "fail")
+
+    @property
+    def tenth(self) -> int:
+        """In which tenth of the points it lies, from 0; who has all of them is beyond these, in the last."""
+        return min(int(TENTHS * self.points / self.maximum), TENTHS) if self.maximum else 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; exact numbers as texts."""

@@ -1,25 +1,8 @@
-// Filter, search, folding, theme and copying. Without it the page shows everything.
+// Filter, search, folding and copying. Without it the page shows everything.
 "use strict";
 (() => {
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const one = (selector) => document.querySelector(selector);
-  const root = document.documentElement;
-
-  for (const control of all(".control")) control.hidden = false;
-
-  // -- theme: kept in the page alone, so that it needs no storage -------------------------------------------------
-  const theme = one("#theme");
-  const preferred = matchMedia("(prefers-color-scheme: dark)");
-  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : preferred.matches);
-  const nameTheme = () => {
-    theme.textContent = isDark() ? theme.dataset.light : theme.dataset.dark;
-  };
-  theme.addEventListener("click", () => {
-    root.dataset.theme = isDark() ? "light" : "dark";
-    nameTheme();
-  });
-  preferred.addEventListener("change", nameTheme);
-  nameTheme();
 
   // -- folding: everything is open in the file, for readers without scripts and for paper --------------------------
   const folds = all("details");
