@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,12 +14,13 @@ from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import missing_here
 from gatecrash.engine.profiles import Profile, profile
 from gatecrash.engine.suite_run import try_all
+from gatecrash.model.confinement import Confinement
 from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Verdict, merge
 from gatecrash.paths import tree_root
 from gatecrash.rulebook import Rule, load
 
-_FIELD = re.compile(r"^[ *]*(Planted mistake|Model|Protocol|Breaks|Contract|Fix):\s*(.+?)\s*$", re.MULTILINE)
+_FIELD = re.compile(r"^[ *]*(Planted mistake|Model|Protocol|Breaks|Contract|Limits|Fix):\s*(.+?)\s*$", re.MULTILINE)
 _RULE = re.compile(r"[A-Z]+-\d\d")
 
 
@@ -26,7 +28,8 @@ _RULE = re.compile(r"[A-Z]+-\d\d")
 class Planted:
     """One faulty server: its file, the mistake in a sentence, and exactly the rules it must be blamed for.
 
-    `contract`: what it promises, as the one line of a gatecrash.toml; most promise nothing.
+    `contract`: what it promises, as the one line of a gatecrash.toml; most promise nothing. `limits`: it is confined,
+    with this one line of [limits].
     """
 
     path: Path
@@ -35,6 +38,7 @@ class Planted:
     protocol: str
     breaks: frozenset[str]
     contract: str = ""
+    limits: str = ""
 
 
 def faulty_servers() -> list[Planted]:
@@ -49,7 +53,9 @@ def _planted(path: Path) -> Planted:
     assert not missing, f"{path.name}: its header lacks {', '.join(sorted(missing))}"
     breaks = frozenset(_RULE.findall(fields["Breaks"]))
     promised = fields.get("Contract", "").replace("] ", "]\n", 1)
-    return Planted(path, fields["Planted mistake"], fields["Model"], fields["Protocol"], breaks, promised)
+    return Planted(
+        path, fields["Planted mistake"], fields["Model"], fields["Protocol"], breaks, promised, fields.get("Limits", "")
+    )
 
 
 def verdicts_on(
@@ -59,6 +65,7 @@ def verdicts_on(
     others: str = "glance",
     only: str | None = None,
     contract: str = "",
+    limits: str = "",
     then: Callable[[Prepared, dict[str, Verdict]], None] = lambda prepared, verdicts: None,
 ) -> dict[str, Verdict]:
     """One verdict a rule for one server: every suite on the plain build, the memory suite on the sanitized one.
@@ -67,7 +74,7 @@ def verdicts_on(
     mere glance plays only the simplest scenario of rules in other areas than those (of all, where the server is slow
     to start, and one after the other on the same server), and leaves the sanitized build out, unless it is expected to
     show something. `only`: one area is tried.
-    `contract`: the text of its gatecrash.toml.
+    `contract`: the text of its gatecrash.toml. `limits`: it is confined, with these lines of [limits].
     `then` is called with what came of it while the built programs are still there.
     """
     found: list[Verdict] = []
@@ -76,7 +83,12 @@ def verdicts_on(
     sanitized = others != "glance" or any(rule.startswith("MEM") for rule in expected)
     with (
         tempfile.TemporaryDirectory(prefix="gatecrash-") as folder,
-        SessionPool(Path(folder), sanitized=sanitized, contract=_written(contract, Path(folder))) as session_pool,
+        SessionPool(
+            Path(folder),
+            sanitized=sanitized,
+            contract=_written(contract, Path(folder)),
+            confinement=Confinement(**tomllib.loads(limits)) if limits else None,
+        ) as session_pool,
     ):
         for build in ("plain", "sanitized"):
             opened = session_pool.open(str(path), build)

@@ -20,7 +20,9 @@ the rules its own header names.
 
 
 def _row(planted: Planted) -> tuple[frozenset[str], int]:
-    verdicts = verdicts_on(planted.path, planted.breaks, others="matrix", contract=planted.contract)
+    verdicts = verdicts_on(
+        planted.path, planted.breaks, others="matrix", contract=planted.contract, limits=planted.limits
+    )
     return blamed(verdicts), sum(v.outcome == "not_observable" for v in verdicts.values())
 
 

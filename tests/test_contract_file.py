@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gatecrash.config.contract_file import TargetSection, read_contract
+from gatecrash.config.contract_file import TargetSection, read_contract, read_limits
 from gatecrash.config.contract_writing import write_contract
 from gatecrash.errors import UsageError
+from gatecrash.model.confinement import Confinement
 from gatecrash.model.contract import Contract
 
 FULL = """
@@ -162,12 +164,13 @@ def test_an_empty_file_promises_nothing(tmp_path: Path) -> None:
         (
             "[contrac]\nprotocol = 'http'",
             "line 1: [contrac] is not known. Did you mean '[contract]'? "
-            "Known are [target], [contract], [http], [udp], [submission], [grading].",
+            "Known are [target], [contract], [http], [udp], [submission], [limits], [grading].",
         ),
         ("protocol = 'http'", "line 1: protocol belongs under [contract]."),
         (
             "colour = 'red'",
-            "line 1: colour is not known. Known are [target], [contract], [http], [udp], [submission], [grading].",
+            "line 1: colour is not known. "
+            "Known are [target], [contract], [http], [udp], [submission], [limits], [grading].",
         ),
         ("http = 'yes'", 'line 1: http = "yes"; it must be a table: [http].'),
         ("# x\n[[http]]\npath = '/'", "line 2: http = a list; it must be a table: [http]."),
@@ -247,3 +250,25 @@ def test_silence_can_be_promised(tmp_path: Path) -> None:
     assert contract.with_discovered(silence="seen").unknown.silence == "promised"
     again, _ = read(tmp_path, write_contract(contract))
     assert again.unknown.silence == "promised"
+
+
+def test_limits_are_those_of_the_table_and_else_the_usual(tmp_path: Path) -> None:
+    path = tmp_path / "gatecrash.toml"
+    path.write_text("[limits]\nmemory = 64\nbuild_seconds = 5\n")
+    assert read_limits(path) == Confinement(memory=64, build_seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("memory = 1", "memory = 1; allowed is a whole number of MiB from 16 to 1048576."),
+        ('disk = "64"', 'disk = "64"; allowed is a whole number of MiB from 1 to 1048576.'),
+        ("memmory = 64", "memmory is not known in [limits]. Did you mean 'memory'?"),
+        ("cpu_seconds = 0", "cpu_seconds = 0; allowed is whole seconds from 1 to 86400."),
+    ],
+)
+def test_a_mistake_in_the_limits_is_named(tmp_path: Path, line: str, said: str) -> None:
+    path = tmp_path / "gatecrash.toml"
+    path.write_text(f"[limits]\n{line}\n")
+    with pytest.raises(UsageError, match=re.escape(said)):
+        read_limits(path)

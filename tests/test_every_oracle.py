@@ -36,6 +36,7 @@ _FULL = Contract.of(
     says=20,
     source="c",
     idle_limit=30.0,
+    confined=True,
     silent_limit=30.0,
     half_limit=30.0,
     kept_limit=30.0,

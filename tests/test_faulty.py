@@ -48,7 +48,9 @@ def test_a_faulty_server_is_blamed_for_exactly_its_mistake(
         broken = [verdicts[rule] for rule in sorted(blamed(verdicts) & planted.breaks)]
         wrong.extend(wrong_scripts(broken, prepared, correct, tmp_path))
 
-    verdicts = verdicts_on(planted.path, planted.breaks, contract=planted.contract, then=run_scripts)
+    verdicts = verdicts_on(
+        planted.path, planted.breaks, contract=planted.contract, limits=planted.limits, then=run_scripts
+    )
     assert blamed(verdicts) == seen, _told(verdicts, planted)
     assert not wrong, "\n".join(wrong)
 

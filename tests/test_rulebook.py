@@ -19,6 +19,7 @@ from gatecrash.rulebook.entry import read_area
 RULES = load().rules
 NEEDS_NO_ANSWER = {
     *("ACC-10", "ACC-04", "ACC-11", "ACC-12", "ACC-13", "ACC-17", "LIFE-01", "LIFE-02", "LIFE-03", "LIFE-07", "RES-06"),
+    "RES-07",
 }
 FAULTY = Path(__file__).parents[1] / "servers" / "faulty"
 
@@ -150,7 +151,7 @@ def test_an_id_is_found_in_lower_case_and_a_wrong_one_gets_a_near_miss() -> None
         (["ACC-03"], [], {"ACC-03"}),
         (["acc-03,acc-04"], [], {"ACC-03", "ACC-04"}),
         (["memory"], [], {"MEM-01", "MEM-02", "MEM-03"}),
-        (["RES"], ["RES-0[1-4]"], {"RES-05", "RES-06"}),
+        (["RES"], ["RES-0[1-4]"], {"RES-05", "RES-06", "RES-07"}),
         (["MEM-*"], ["MEM-02"], {"MEM-01", "MEM-03"}),
     ],
 )

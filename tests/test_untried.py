@@ -103,6 +103,18 @@ def test_one_that_forks_without_end_when_descriptors_lack_is_seen_by_all_who_do_
     assert {j.rule.id: j.verdict.outcome for j in judged} == {"ACC-01": "pass", "RES-06": "fail"}
 
 
+def limit_hit(clients: int) -> Verdict:
+    """So many clients have taken it to a limit."""
+    finding = Finding("RES-07", "within", "it had 64 MiB of memory, and wanted more: it was ended")
+    return Verdict("RES-07", "fail", finding=finding, scenario=scenario(*(Connect(f"C{n}") for n in range(clients))))
+
+
+@pytest.mark.parametrize(("clients", "outcome"), [(4, "not_observable"), (40, "pass")])
+def test_nothing_is_seen_of_a_server_that_a_few_clients_take_to_a_limit(clients: int, outcome: str) -> None:
+    judged = judgements([Verdict("ACC-01", "pass"), limit_hit(clients)], load().rules)
+    assert {j.rule.id: j.verdict.outcome for j in judged} == {"ACC-01": outcome, "RES-07": "fail"}
+
+
 @pytest.mark.parametrize(
     ("verdicts", "hidden"),
     [

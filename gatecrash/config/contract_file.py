@@ -15,9 +15,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.fields import FieldInfo
 
 from gatecrash.config.grading_file import GradingTable, parse
+from gatecrash.config.limits_table import LimitsTable
 from gatecrash.config.scheme import Scheme
 from gatecrash.config.toml_file import TomlFile
 from gatecrash.language import marked, say, spoken
+from gatecrash.model.confinement import Confinement
 from gatecrash.model.contract import Concurrency, Contract, Echo, Protocol
 
 FILE_NAME = "gatecrash.toml"
@@ -129,6 +131,7 @@ class _File(_Table):
     http: _Http = Field(default_factory=_Http)
     udp: _Udp = Field(default_factory=_Udp)
     submission: _Submission = Field(default_factory=_Submission)
+    limits: LimitsTable = Field(default_factory=LimitsTable)
     grading: GradingTable | None = None
 
 
@@ -138,6 +141,7 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "http": _Http,
     "udp": _Udp,
     "submission": _Submission,
+    "limits": LimitsTable,
     "grading": GradingTable,
 }
 
@@ -179,6 +183,12 @@ def read_submission(path: Path) -> SubmissionSection:
     """What the file's [submission] table says. Raises UsageError as `read_contract` does."""
     parsed, _ = _read(path)
     return SubmissionSection(**parsed.submission.model_dump(exclude_none=True))
+
+
+def read_limits(path: Path) -> Confinement:
+    """What the file's [limits] table gives, else the usual. Raises UsageError as `read_contract` does."""
+    parsed, _ = _read(path)
+    return Confinement(**parsed.limits.model_dump(exclude_none=True))
 
 
 def _read(path: Path) -> tuple[_File, Scheme | None]:

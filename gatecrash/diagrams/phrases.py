@@ -73,6 +73,8 @@ def never_held(event: seen.HeldAt) -> str:
 
 def ended(event: seen.ServerEnded) -> str:
     """How the server came to its end."""
+    if event.limit is not None:
+        return say("ended at a limit")
     if event.overrun:
         return say("ended at {count} processes", count=event.overrun)
     if event.daemon:

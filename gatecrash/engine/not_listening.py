@@ -30,6 +30,13 @@ def why_not_listening(server: Server, *, again: bool = False) -> str:
             "Look for a fork in a loop that nothing stops.",
             overrun=overrun,
         )
+    hit = server.process.hit()
+    if hit is not None:
+        return say(
+            "the target was ended before it listened on any port: {why}. Look for what it takes in a loop that nothing "
+            "stops.",
+            why=hit.said,
+        )
     output = server.process.output()
     words = output.text.strip()[-600:]
     said = say("It printed nothing.") if not words else say("It printed:\n    ") + words.replace("\n", "\n    ")

@@ -179,6 +179,7 @@ class SessionPool:
             except TargetError as error:
                 return Prepared(target.name, contract, {}, error=str(error))
             other, said = sanitized.result() if sanitized is not None else (None, "")
+        found.contract = replace(found.contract, confined=self.confinement is not None)
         launches = {"plain": launch} if other is None else {"plain": launch, "sanitized": other}
         return _prepared(target, found, launches, (how, said) if said else (how,))
 

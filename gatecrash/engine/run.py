@@ -29,7 +29,7 @@ from gatecrash.language import stated
 from gatecrash.model.contract import Contract
 from gatecrash.model.prepared import Prepared
 from gatecrash.model.verdicts import Outcome, Verdict, is_broken
-from gatecrash.results.record import RunRecord, forks_without_end
+from gatecrash.results.record import RunRecord, ended_by_clients
 from gatecrash.rulebook import Rule, applicable, load
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Run:
                 verdicts = _verdicts_of(result, prepared.contract, self._seconds)
                 yield RuleJudged(result.item.rule, result.item.build, verdicts)
                 said |= {verdict.rule for verdict in verdicts}
-                overrun = next((one for one in verdicts if forks_without_end(one)), None)
+                overrun = next((one for one in verdicts if ended_by_clients(one)), None)
                 if overrun is not None:
                     break  # each further life of it would be ended like this one
                 if self.request.fail_fast and any(verdict.outcome == "fail" for verdict in verdicts):
@@ -158,7 +158,7 @@ def lost(rule: str, build: str, how: str) -> tuple[Verdict, ...]:
 
 
 def _left_out(work: list[WorkItem], said: set[str], contract: Contract, reason: str) -> Iterator[RuleJudged]:
-    """What is said of the rules that are not tried because the server forks without end."""
+    """What is said of the rules that are not tried because the server is ended in the middle of whatever it does."""
     for id in dict.fromkeys(item.rule for item in work):
         if id not in said:
             yield RuleJudged(id, "plain", (_hidden(load().get(id), contract, reason),))

@@ -91,7 +91,7 @@ class Trial:
         self._flooded = ""  # who was sent more than is kept
         self._fresh = False
         self._unstarted = ""  # why it could not be started again
-        self._overrun = ""  # why this rule cannot be seen: the server forks without end
+        self._overrun = ""  # why this rule cannot be seen: the server was ended for what it took
         self._hasty = not rule.careful
         self._unrepeated: Finding | None = None  # what was seen of a server that then served nobody more
         self._compared_less = False  # an example was let go because what a lone client gets is not what it was
@@ -305,7 +305,7 @@ class Trial:
 
     def _note_other(self, finding: Finding, scenario: Scenario, transcript: Transcript) -> None:
         """An invariant broke under another rule's scenario: reported once under its own rule, then muted."""
-        if finding.rule == load().overrun != self.rule.id:
+        if finding.rule != self.rule.id and finding.rule in (load().overrun, load().limits):
             self._overrun = broken_here(finding.rule, finding)
         if finding.rule != self.rule.id and finding.rule not in self.others:
             self.others[finding.rule] = Verdict(

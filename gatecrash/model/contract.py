@@ -113,6 +113,7 @@ class Contract:
     sleeps: bool = True  # an answer takes time of its own, half a second or more
     handles_signals: bool = False  # the parent has handlers installed (SigCgt)
     waits_for_words: bool = False  # it reads its standard input before it answers: empty lines are typed for it
+    confined: bool = False  # it runs within limits
     source: Literal["c", "python", "other"] = "other"
     #: The names and pieces of code the rulebook asks for that the program uses; None: nobody has read it.
     mentions: tuple[str, ...] | None = None

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from gatecrash.language import marked, stated
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.calls import CallOutcome
+from gatecrash.model.confinement import LimitHit
 from gatecrash.model.signals import signal_name, status_named
 from gatecrash.model.snapshot import Snapshot, Still
 from gatecrash.text import duration, shown
@@ -280,6 +281,7 @@ class ServerEnded(Event):
     """The server is gone: its exit code, or minus the signal that ended it.
 
     `overrun` is how many processes it had when it was ended for having far more than its clients account for (else 0).
+    `limit` is the one of its confinement that it was ended at.
     `status` is that of the process that was started: of one that went on in the background (`daemon`) nobody knows it.
     """
 
@@ -287,8 +289,11 @@ class ServerEnded(Event):
     output: str = ""
     overrun: int = 0
     daemon: bool = False
+    limit: LimitHit | None = None
 
     def line(self) -> str:
+        if self.limit is not None:
+            return stated("the server was ended: {why}", why=self.limit.said)
         if self.overrun:
             return stated("the server was ended when it had {count} processes", count=self.overrun)
         if self.daemon:

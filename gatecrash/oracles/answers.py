@@ -195,7 +195,7 @@ def crashed(transcript: Transcript) -> NotExercised | None:
     if memory_fault(transcript) is not None:
         return judged_by("MEM-03")
     ended = transcript.server_ended
-    if ended is None or not (ended.status or ended.overrun or ended.daemon):
+    if ended is None or not (ended.status or ended.overrun or ended.limit or ended.daemon):
         return None
     return NotExercised(stated("the server has ended, and with it all its connections"))
 

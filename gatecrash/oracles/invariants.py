@@ -36,8 +36,11 @@ def broken_invariants(case: Case) -> list[Finding]:
 
 
 def runaway(transcript: Transcript) -> Finding | None:
-    """The finding that the arena had to end the server because it forked without end."""
+    """The finding that the arena had to end the server: it forked without end, or hit a limit it was given."""
     ended = transcript.server_ended
+    if ended is not None and ended.limit is not None:
+        got = stated("{why}: it was ended", why=ended.limit.said)
+        return Finding("RES-07", stated("it gets by with what it was given"), got)
     if ended is None or not ended.overrun:
         return None
     got = stated("it had {number} processes, zombies included, and was ended before it had more", number=ended.overrun)
@@ -84,7 +87,7 @@ def _ended_by(number: int, output: str) -> str:
 def with_cause(case: Case, finding: Finding) -> Finding:
     """The finding with what is known of its cause: a crash is one; that the server had to be ended is another.
 
-    Of a server that forks without end nothing else can be seen: then that is the finding.
+    Of a server that forks without end, or was ended at a limit, nothing else can be seen: then that is the finding.
     """
     overrun = runaway(case.transcript)
     if overrun is not None:

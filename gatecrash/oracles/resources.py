@@ -242,6 +242,21 @@ def _error(call: TracedCall) -> str:
     return call.outcome.errno
 
 
+@oracle("RES-07")
+def it_keeps_within_its_limits(case: Case) -> Ruling:
+    """The arena had to end the server because it had more of something than it was given."""
+    transcript = case.transcript
+    found = runaway(transcript)
+    if found is not None:
+        return found
+    look = still(transcript, labels.ANSWERED)
+    if isinstance(look, NotExercised):
+        return look
+    if not look.running:
+        return server_gone(transcript)
+    return Held() if any(map(transcript.connected, transcript.scenario.clients)) else nobody_came()
+
+
 @oracle("RES-06")
 def processes_stay_with_clients(case: Case) -> Ruling:
     """The arena had to end the server because it forked without end."""

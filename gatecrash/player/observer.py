@@ -128,8 +128,8 @@ class Observer:
         if status is not None and not self.server.running():
             output = self.server.process.output()
             self.output = output.text[-_MOST_PRINTED:]
-            overrun = self.server.process.overrun()
-            events.append(ServerEnded(step, status, self.output, overrun, self._in_background))
+            overrun, limit = self.server.process.overrun(), self.server.process.hit()
+            events.append(ServerEnded(step, status, self.output, overrun, self._in_background, limit))
         return events
 
     def _there(self) -> bool:

@@ -193,7 +193,7 @@ def _blockers(judgement: JudgedRule, record: RunRecord) -> list[str]:
         return []
     broken = {one.rule.id for one in record.broken}
     found: dict[str, None] = {}
-    waiting = [*judgement.rule.after, load().overrun]
+    waiting = [*judgement.rule.after, load().overrun, load().limits]
     while waiting:
         id = waiting.pop(0)
         if id not in found:

@@ -16,6 +16,7 @@ from gatecrash.results.baseline import Baseline, KnownFailure, by_rule
 from gatecrash.rulebook import Rule, load
 
 OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "not_applicable", "not_observable", "inconclusive")
+_A_FEW = 8
 _OF_CLIENTS = (Connect, Send, Receive, HalfClose, Close, Settle)
 
 
@@ -158,28 +159,32 @@ def _row(judgement: JudgedRule) -> dict[str, Any]:
     }
 
 
-def forks_without_end(verdict: Verdict) -> bool:
-    """Whether it says that clients alone make the server do so.
+def ended_by_clients(verdict: Verdict) -> bool:
+    """Whether it says that clients alone make the server fork without end, or a few of them take it to a limit.
 
-    What a server does when a call of its fails, or a descriptor lacks, costs only the rules that try that.
+    What a server does when a call of its fails, or a descriptor lacks, costs only the rules that try that; so does what
+    it takes for a crowd.
     """
-    if verdict.rule != load().overrun or verdict.outcome != "fail" or verdict.scenario is None:
+    if verdict.rule not in (load().overrun, load().limits) or verdict.outcome != "fail" or verdict.scenario is None:
+        return False
+    if verdict.rule == load().limits and len(verdict.scenario.clients) > _A_FEW:
         return False
     return all(isinstance(step, _OF_CLIENTS) for step in verdict.scenario.steps)
 
 
 def behind_overrun(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
-    """One verdict a rule; of a server that forks without end, nothing else is said to have been seen.
+    """One verdict a rule; of a server that is ended whatever it is asked, nothing else is said to have been seen.
 
     When it is ended is a matter of moments: what a rule found out before is chance. What is broken stays broken.
     """
     verdicts = tuple(verdicts)
     merged = merge(verdicts)
-    if not any(map(forks_without_end, verdicts)):
+    ended = next((verdict for verdict in verdicts if ended_by_clients(verdict)), None)
+    if ended is None:
         return merged
     hidden: dict[str, Any] = {
         "outcome": "not_observable",
-        "reason": is_broken(merged[load().overrun]),
+        "reason": is_broken(merged[ended.rule]),
         "finding": None,
     }
     return {

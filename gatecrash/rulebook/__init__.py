@@ -47,6 +47,7 @@ class Rulebook:
         self.rules: tuple[Rule, ...] = tuple(rule for area in self.areas for rule in area.rules)
         self._by_id = {rule.id: rule for rule in self.rules}
         self._overrun = next((rule.id for rule in self.rules if rule.overrun), "")
+        self._limits = next((rule.id for rule in self.rules if rule.limits), "")
         self._endurance = next((rule.id for rule in self.rules if rule.endurance), "")
         if len(self._by_id) != len(self.rules):
             twice = sorted({rule.id for rule in self.rules if sum(r.id == rule.id for r in self.rules) > 1})
@@ -89,6 +90,11 @@ class Rulebook:
     def overrun(self) -> str:
         """The rule whose breaker is ended in the middle of whatever it does: nothing else can be seen of it."""
         return self._overrun
+
+    @property
+    def limits(self) -> str:
+        """The rule whose breaker was ended for having more than it was given."""
+        return self._limits
 
     @property
     def endurance(self) -> str:

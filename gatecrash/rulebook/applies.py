@@ -106,6 +106,9 @@ NEEDS: Final[Mapping[str, Need]] = {
         lambda c: c.handles_signals, marked("it installs no signal handler, so nothing can interrupt a call")
     ),
     "sleeps": Need(lambda c: c.sleeps, marked("its answers take no time of their own: it does not sleep")),
+    "confined": Need(
+        lambda c: c.confined, marked("it was given no limits to keep within, as a class's submissions are")
+    ),
     "c_source": Need(
         lambda c: c.source == "c",
         marked("only source in C or C++, given as a file or with a Makefile, can be built with the sanitizers"),

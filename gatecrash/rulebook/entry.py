@@ -21,7 +21,9 @@ SCRIPTS = ("answers", "form", "zombies", "processes", "descriptors", "end")
 WHOSE, ANSWER = ("first", "last", "each", "some"), ("whole", "begun")
 #: Clients who ask, wait for their answers and leave in an orderly way, and all others.
 CLIENTS = ("polite", "rude")
-_OPTIONAL = frozenset({"mistakes", "script", "careful", "overrun", "endurance", "measure", "leaks_after", "past_files"})
+_OPTIONAL = frozenset(
+    {"mistakes", "script", "careful", "overrun", "limits", "endurance", "measure", "leaks_after", "past_files"}
+)
 PREFIXES = {
     "accept": ("ACC",),
     "fork": ("FORK",),
@@ -69,6 +71,7 @@ class Rule:
     `script`: by what a stand-alone script shows it broken, one of SCRIPTS; "" where Gatecrash's proofs are needed.
     `careful`: what two looks found is compared, the later one made while more was known, so none may be early.
     `overrun`: who breaks it has so many processes that it is ended at once, so that nothing else can be seen of it.
+    `limits`: who breaks it was ended for having more than it was given, and what was tried just then cannot be seen.
     `endurance`: it is broken by a server that serves nobody any more when it has met many clients.
     `measure`: by what lone clients get it is measured; None where it compares with nothing.
     `leaks_after`: after which of CLIENTS, whatever rule they were there for, it is broken by what piles up.
@@ -91,6 +94,7 @@ class Rule:
     script: str = ""
     careful: bool = False
     overrun: bool = False
+    limits: bool = False
     endurance: bool = False
     measure: Measure | None = None
     leaks_after: tuple[str, ...] = ()
@@ -172,6 +176,7 @@ def _rule(row: dict[str, Any], area: str, file: str) -> Rule:
         script=_script(row, where),
         careful=_flag(row, "careful", where),
         overrun=_flag(row, "overrun", where),
+        limits=_flag(row, "limits", where),
         endurance=_flag(row, "endurance", where),
         measure=_measure(row["measure"], where) if "measure" in row else None,
         leaks_after=_words(row, "leaks_after", where, CLIENTS),

@@ -66,6 +66,17 @@ def test_it_does_not_fork_for_nobody(trial: Trial) -> None:
     trial.verify(st.integers(0, 2).map(lambda clients: _shortage(trial.contract, clients)), examples=3)
 
 
+@pytest.mark.rule("RES-07")
+def test_it_keeps_within_its_limits(trial: Trial) -> None:
+    trial.verify(_CLIENTS.map(lambda clients: _at_once(trial.contract, clients)), examples=3)
+
+
+def _at_once(contract: Contract, count: int) -> Scenario:
+    """So many clients ask."""
+    names = client_names(count)
+    return scenario(*(ask(name, contract) for name in names), Settle(labels.ANSWERED))
+
+
 def _twice(count: int, steps: tuple[Step, ...]) -> Scenario:
     """The same client `count` times, and as often again."""
     names = client_names(2 * count)
