@@ -13,7 +13,16 @@ from gatecrash.model.blocked import BlockedTask, Descriptor
 from gatecrash.model.complaints import assertion, complaints, errors, exceptions
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Receive, ReceiveDatagrams, Scenario, SendDatagram
-from gatecrash.model.transcript import CrashedProcess, Event, Got, Sent, ServerEnded, Silent, Transcript
+from gatecrash.model.transcript import (
+    CrashedProcess,
+    Event,
+    Got,
+    SanitizerReport,
+    Sent,
+    ServerEnded,
+    Silent,
+    Transcript,
+)
 from gatecrash.model.verdicts import Case, Difference, Finding, Verdict
 from gatecrash.oracles.invariants import with_cause
 from gatecrash.oracles.service import its_words
@@ -239,6 +248,11 @@ def test_a_checksum_that_overflows_is_not_told_of_the_range_of_a_number() -> Non
     assert "unsigned" in first("MEM-02", shift, Contract(source="c"))
     exponent = verdict("MEM-02", got="a.c:7: runtime error: shift exponent 99 is too large")
     assert "without a look at its range" in first("MEM-02", exponent, Contract(source="c"))
+
+
+def test_a_crash_that_a_sanitizer_has_caught_is_told_of_like_one_that_ends_the_process() -> None:
+    caught = SanitizerReport(0, "signal", "==1==ERROR: AddressSanitizer: SEGV on unknown address 0x0")
+    assert "may be NULL" in first("MEM-03", verdict("MEM-03", events=(caught,)), Contract(source="c"))
 
 
 def test_a_file_that_is_left_open_is_told_of_close_for_that_file() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gatecrash.model.headlines import headline
+from gatecrash.model.headlines import headline, signal_of
 
 OVERFLOW = """\
 =================================================================
@@ -21,6 +21,8 @@ SEGV = """\
 ==1==The signal is caused by a READ memory access.
     #0 0x55 in route /home/student/server.c:88
 """
+#: A signal that only the other sanitizer has caught.
+UBSAN_SEGV = SEGV.replace("AddressSanitizer", "UndefinedBehaviorSanitizer")
 BARE = (
     "==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x602 at pc 0x5\nREAD of size 1 at 0x602 thread T0\n"
 )
@@ -33,6 +35,7 @@ BARE = (
             OVERFLOW, "stack-buffer-overflow (WRITE of size 403) in serve, server.c:23", id="below the library"
         ),
         pytest.param(SEGV, "SEGV in route, server.c:88", id="a signal"),
+        pytest.param(UBSAN_SEGV, "SEGV in route, server.c:88", id="a signal, by the other one"),
         pytest.param(BARE, "heap-use-after-free (READ of size 1)", id="without a frame of the source"),
         pytest.param(
             "/home/student/a.c:7:3: runtime error: left shift of 3 by 30 places\n    #0 x\n",
@@ -44,3 +47,7 @@ BARE = (
 )
 def test_a_report_is_told_by_what_happened_and_where(text: str, told: str | None) -> None:
     assert headline(text) == told
+
+
+def test_the_signal_that_a_sanitizer_has_caught_is_known() -> None:
+    assert [signal_of(text) for text in (SEGV, UBSAN_SEGV, OVERFLOW, "")] == ["SIGSEGV", "SIGSEGV", None, None]

@@ -54,7 +54,7 @@ MANY = record_of(
 def test_what_another_rules_trial_showed_is_not_called_the_smallest_client() -> None:
     seen = replace(broken("RES-01", "480 more"), confirmed=None)
     lines = told(record_of(seen), terminal_of=120).splitlines()
-    assert "What was played when it was seen, for another rule:" in lines
+    assert "What was played when it was seen, for another rule (it was not made smaller):" in lines
     assert not any("smallest" in line for line in lines)
 
 

@@ -241,6 +241,18 @@ def test_why_nothing_was_seen_is_told_by_the_build_that_could_have_shown_it() ->
     assert merge([plain, held]) == {"MEM-01": held}
 
 
+def test_a_failure_is_told_by_the_rules_own_test_and_a_crash_by_the_sanitizers() -> None:
+    def failed(rule: str, build: str, confirmed: tuple[int, int] | None, steps: int) -> Verdict:
+        played = scenario(*(Connect(f"C{number}") for number in range(steps)))
+        return Verdict(rule, "fail", scenario=played, confirmed=confirmed, build=build)
+
+    for rule, named in (("RES-01", "plain"), ("MEM-03", "sanitized")):
+        seen = failed(rule, "plain", None, 1)
+        own = {build: failed(rule, build, (3, 3), 9) for build in ("plain", "sanitized")}
+        assert merge([seen, *own.values()]) == merge([*own.values(), seen]) == {rule: own[named]}
+        assert merge([seen]) == {rule: seen}
+
+
 def test_why_nothing_was_seen_of_another_rule_is_told_by_the_plain_build() -> None:
     plain = Verdict("TIME-05", "not_observable", "no time limit of the server's ended anybody", examples=1)
     other = Verdict("TIME-05", "not_observable", NOT_THEIRS.why, examples=9, build="sanitized")

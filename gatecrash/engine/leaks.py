@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from gatecrash.engine.judge import judge
 from gatecrash.engine.prerequisites import Prerequisites, verdict_without_trying
 from gatecrash.engine.session import Session
+from gatecrash.engine.shrinking import alone
 from gatecrash.model import labels
 from gatecrash.model.scenario import (
     Close,
@@ -57,7 +58,24 @@ def _looked_into(session: Session, transcript: Transcript) -> Iterator[Leak]:
     clients = "polite" if _polite(session.case(transcript)) else "rude"
     muted = session.leak_watch.muted
     rules = [rule for rule in load().rules if clients in rule.leaks_after and rule.id not in muted]
-    yield from _confirmed(session, many_times(played), rules)
+    for rule in rules:
+        if verdict_without_trying(rule, session, Prerequisites(session)) is None:
+            yield from _leaked(session, rule, played, polite=clients == "polite")
+
+
+def _leaked(session: Session, rule: Rule, played: Scenario, *, polite: bool) -> Iterator[Leak]:
+    """What shows that the rule is broken: what one of the clients leaves behind alone, else what all of them do."""
+    for asked in (*_one_of(played), played):
+        leak = _confirmed(session, many_times(asked), rule)
+        if leak is not None and (asked is played or _polite(session.case(leak[2])) == polite):
+            session.leak_watch.muted.add(rule.id)
+            yield leak
+            return
+
+
+def _one_of(played: Scenario) -> Iterator[Scenario]:
+    if len(played.clients) > 1:
+        yield alone(played, played.clients[0])
 
 
 def _polite(case: Case) -> bool:
@@ -70,7 +88,8 @@ def _polite(case: Case) -> bool:
 
 def many_times(played: Scenario) -> Scenario:
     """The scenario `_ROUNDS` times, a look, as often again, and a look; each round has clients of its own."""
-    steps = (*played.steps, *(Close(name) for name in played.clients))
+    gone = {step.client for step in played.steps if isinstance(step, Close | Reset)}
+    steps = (*played.steps, *(Close(name) for name in played.clients if name not in gone))
     rounds = [
         tuple(played_by(f"{getattr(step, 'client', '')}{number}", step) for step in steps)
         for number in range(1, 2 * _ROUNDS + 1)
@@ -79,13 +98,11 @@ def many_times(played: Scenario) -> Scenario:
     return scenario(*rounds[:_ROUNDS], once, *rounds[_ROUNDS:], twice)
 
 
-def _confirmed(session: Session, scenario: Scenario, rules: list[Rule]) -> Iterator[Leak]:
-    for rule in rules:
-        if verdict_without_trying(rule, session, Prerequisites(session)) is not None:
-            continue
-        example = judge(session, rule, scenario, fresh=True)
-        if example.finding is not None and session.contract.has_limits:  # of its own: it may see to that in a while
-            example = judge(session, rule, scenario, fresh=True, sure=True)
-        if example.finding is not None and example.finding.conclusive:
-            session.leak_watch.muted.add(rule.id)
-            yield example.finding, scenario, example.transcript
+def _confirmed(session: Session, scenario: Scenario, rule: Rule) -> Leak | None:
+    """What this rule finds broken when the scenario is played on a fresh server."""
+    example = judge(session, rule, scenario, fresh=True)
+    if example.finding is not None and session.contract.has_limits:  # of its own: it may see to that in a while
+        example = judge(session, rule, scenario, fresh=True, sure=True)
+    if example.finding is None or not example.finding.conclusive:
+        return None
+    return example.finding, scenario, example.transcript

@@ -74,7 +74,7 @@ def _as_one(run: Sequence[Send]) -> Send:
 def smaller(scenario: Scenario) -> Iterator[Scenario]:
     """Each of its clients alone; then, its payloads cut: by half first, at last by a byte."""
     if len(scenario.clients) > 1:
-        yield from (_alone(scenario, client) for client in scenario.clients)
+        yield from (alone(scenario, client) for client in scenario.clients)
     for at, step in enumerate(scenario.steps):
         if isinstance(step, Send | SendDatagram) and len(step.data) > _SHORT:
             size = len(step.data)
@@ -82,8 +82,8 @@ def smaller(scenario: Scenario) -> Iterator[Scenario]:
                 yield _with_step(scenario, at, replace(step, data=step.data[:length]))
 
 
-def _alone(scenario: Scenario, client: str) -> Scenario:
-    """As client A; of looks with nothing between them the last one is left."""
+def alone(scenario: Scenario, client: str) -> Scenario:
+    """What one client does, as client A; of looks with nothing between them the last one is left."""
     own = [step for step in scenario.steps if getattr(step, "client", client) == client]
     behind = [*own[1:], None]
     started = False

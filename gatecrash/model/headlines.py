@@ -10,11 +10,18 @@ from pathlib import PurePosixPath
 
 from gatecrash.language import stated
 
-_KIND = re.compile(r"ERROR: AddressSanitizer: ([\w-]+)")
+_KIND = re.compile(r"ERROR: (?:Address|UndefinedBehavior)Sanitizer: ([\w-]+)")
 _ACCESS = re.compile(r"^\s*((?:READ|WRITE) of size \d+)", re.MULTILINE)
 _FRAME = re.compile(r"^\s*#\d+ 0x[0-9a-f]+ in (\S+) ([^\s:]+):(\d+)(?::\d+)?\s*$", re.MULTILINE)
 _OF_THE_SYSTEM = ("/usr/", "/build/", "../")
+_SIGNALS = {"SEGV": "SIGSEGV", "stack-overflow": "SIGSEGV", "BUS": "SIGBUS", "FPE": "SIGFPE", "ILL": "SIGILL"}
 _UNDEFINED = re.compile(r"^(\S+?):(\d+):\d+: (runtime error: .*)$", re.MULTILINE)
+
+
+def signal_of(text: str) -> str | None:
+    """The signal that a sanitizer has caught, as in SIGSEGV; None for another error. A stack overflow is a SIGSEGV."""
+    kind = _KIND.search(text)
+    return None if kind is None else _SIGNALS.get(kind[1])
 
 
 def headline(text: str) -> str | None:

@@ -251,7 +251,7 @@ def unproven_here(rule: str, finding: Finding) -> str:
 
 
 def merge(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
-    """One verdict a rule. A failure from the plain build and from the rule's own test is preferred."""
+    """One verdict a rule. A failure is told by the rule's own test, then by the build that shows more of it."""
     merged: dict[str, Verdict] = {}
     for verdict in verdicts:
         known = merged.get(verdict.rule)
@@ -260,9 +260,14 @@ def merge(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
     return merged
 
 
-def _rank(verdict: Verdict) -> tuple[int, int, int, int]:
-    """Why nothing was seen is told by the build that shows more: the plain one may say that it takes another one."""
+def _rank(verdict: Verdict) -> tuple[int, int, int, int, int]:
+    """What was seen again on fresh servers is the rule's own; another's trial shows it in what that was tried with.
+
+    Why nothing was seen is told by the build that shows more: the plain one may say that it takes another one. Of a
+    crash the sanitizers name the line.
+    """
     length = len(verdict.scenario.steps) if verdict.scenario is not None else 0
-    other = int((verdict.build != "plain") != (verdict.outcome == "not_observable"))
-    build = 2 if verdict.reason == NOT_THEIRS.why else other
-    return (PRECEDENCE.index(verdict.outcome), build, length, -verdict.examples)
+    seen_again = int(verdict.outcome == "fail" and verdict.confirmed is None)
+    says_more = verdict.outcome == "not_observable" or (verdict.outcome == "fail" and verdict.rule == "MEM-03")
+    build = 2 if verdict.reason == NOT_THEIRS.why else int((verdict.build != "plain") != says_more)
+    return (PRECEDENCE.index(verdict.outcome), seen_again, build, length, -verdict.examples)

@@ -122,7 +122,7 @@ def counts(record: RunRecord) -> str:
 def played(verdict: Verdict) -> str:
     """What the steps of a failure are: the fewest that show it, or all those of another rule's trial."""
     if verdict.confirmed is None:
-        return stated("What was played when it was seen, for another rule")
+        return stated("What was played when it was seen, for another rule (it was not made smaller)")
     return stated("The smallest client that shows it")
 
 

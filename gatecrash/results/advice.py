@@ -8,7 +8,8 @@ from gatecrash.language import values_of
 from gatecrash.model.blocked import BlockedTask, read_together
 from gatecrash.model.complaints import errors, exceptions
 from gatecrash.model.contract import Contract
-from gatecrash.model.transcript import Looked, Silent, Transcript
+from gatecrash.model.headlines import signal_of
+from gatecrash.model.transcript import Looked, SanitizerReport, Silent, Transcript
 from gatecrash.model.verdicts import Difference, Finding, Verdict
 from gatecrash.rulebook import Mistake, Rule, Seen
 
@@ -75,7 +76,10 @@ def _signals(transcript: Transcript | None) -> frozenset[str]:
     ended = transcript.server_ended
     numbers = {crash.signal for crash in transcript.crashes}
     numbers |= {-ended.status} if ended is not None and ended.status < 0 else set()
-    return frozenset(Signals(number).name for number in numbers)
+    caught = {
+        kind for event in transcript.events if isinstance(event, SanitizerReport) and (kind := signal_of(event.text))
+    }
+    return frozenset(Signals(number).name for number in numbers) | caught
 
 
 def _came(finding: Finding) -> frozenset[str]:
