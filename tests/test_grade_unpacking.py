@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gatecrash.grading.judging import little_memory
 from gatecrash.grading.unpacking import Bounds, Refused, unpack
 
 _SMALL = Bounds(most_bytes=1 << 20, most_entries=50)
@@ -194,3 +195,9 @@ def test_names_of_any_script_and_line_ends_are_kept(tmp_path: Path) -> None:
     names = ["서버.c", "a b.c", "new\nline.c", 'quo"te.c']
     folder, _ = _unpack(_zip(tmp_path / "a.zip", *((name, b"x") for name in names)))
     assert _all(folder) == sorted(names)
+
+
+def test_what_an_archive_may_ask_for_is_bounded() -> None:
+    with pytest.raises(MemoryError), little_memory():
+        bytearray(1 << 30)
+    assert len(bytearray(1 << 20)) == 1 << 20

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import tomllib
+from itertools import islice
 from pathlib import Path
 
 from gatecrash.grading.submission import Submission
@@ -14,6 +15,7 @@ from gatecrash.grading.submission import Submission
 _PIECE = 1 << 20
 #: Bytes of a submission that are read; of a larger one the sizes and times of its files tell.
 _MOST_READ = 256 << 20
+_MOST_FILES = 20_000
 
 
 def of_submission(submission: Submission) -> str:
@@ -40,8 +42,8 @@ def of_submission(submission: Submission) -> str:
 def _files(source: Path) -> list[Path]:
     if not source.is_dir():
         return [source]
-    found = [Path(top, name) for top, _, names in os.walk(source) for name in names]
-    return sorted(one for one in found if ".git" not in one.parts)
+    found = (Path(top, name) for top, _, names in os.walk(source) for name in names)
+    return sorted(islice((one for one in found if ".git" not in one.parts), _MOST_FILES))
 
 
 def of_contract(text: str | None) -> str:

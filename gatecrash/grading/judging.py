@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from gatecrash.config.contract_file import SubmissionSection, read_contract, read_grading, read_submission
+from gatecrash.config.contract_file import SubmissionSection, read_contract, read_grading, read_limits, read_submission
 from gatecrash.config.scheme import Scheme
 from gatecrash.engine.events import listen
 from gatecrash.engine.run import Run
@@ -28,7 +28,7 @@ from gatecrash.results.record import RunRecord
 from gatecrash.results.saved_record import from_row, to_row
 from gatecrash.rulebook import load
 
-_MEMORY_TO_UNPACK = 1 << 30  # bytes of address space beyond what is in use: a header of an archive may ask for any
+_MEMORY_TO_UNPACK = 192 << 20  # bytes of address space beyond what is in use: a header of an archive may ask for any
 
 
 def judge(work: Work, room: Path) -> Judged:
@@ -82,7 +82,7 @@ def _request(work: Work, target: str, contract: Path | None, scheme: Scheme | No
         rules=rules,
         profile=work.course.profile,
         arena="namespace" if work.course.contained else "auto",
-        confinement=Confinement(),
+        confinement=Confinement() if contract is None else read_limits(contract),
         patience=work.course.patience,
         contract=None if contract is None else str(contract),
         jobs=1,
@@ -121,7 +121,7 @@ def _unpacked(work: Work, room: Path, folder: Path, section: SubmissionSection) 
     if work.packed is not None:
         sources = (room / "sent.tar",)
         sources[0].write_bytes(work.packed)
-    with _little_memory():
+    with little_memory():
         return unpack(sources, folder, bounds)
 
 
@@ -131,7 +131,7 @@ def _made(folder: Path) -> Path:
 
 
 @contextmanager
-def _little_memory() -> Iterator[None]:
+def little_memory() -> Iterator[None]:
     """Bounds what this process may ask for meanwhile, so that a crafted archive ends in MemoryError (setrlimit(2))."""
     in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
