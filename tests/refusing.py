@@ -4,6 +4,9 @@ Run as `python -m tests.refusing NAME COMMAND …`. The filter is the kernel's o
 in it is mounted (mount(2)), so what is tested is what happens there, and not what a replaced function says. A kernel
 that refuses tracing everywhere (Yama's ptrace_scope 3) cannot be made and undone: for `census` the interpreter itself
 refuses to open /proc/PID/task/TID/syscall (an audit hook, PEP 578), in this process and those it forks.
+
+Or a machine of another kind than it is: for `table` the kernel itself says so (personality(2), uname26 and the like),
+and for `stub` what looks for the stub of the clock is told that this is an aarch64, whose system calls are known.
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ import re
 import runpy
 import struct
 import sys
+from types import SimpleNamespace
 
+from gatecrash.sandbox import vdso
 from gatecrash.sandbox.namespaces import CLONE_NEWNS, CLONE_NEWUSER, MS_PRIVATE, MS_REC, checked, libc, write_file
 
 _AMD64 = os.uname().machine == "x86_64"
@@ -30,7 +35,7 @@ REFUSED: dict[str, tuple[int, dict[int, int]]] = {
     "queues": (_SOCKET, {0: _AF_NETLINK, 2: _NETLINK_SOCK_DIAG}),
 }
 #: Every machine there is here.
-MACHINES = (*REFUSED, "census", "proc")
+MACHINES = (*REFUSED, "census", "proc", "stub", "table")
 #: The exit status that says that this machine cannot be made here.
 CANNOT_BE_MADE = 77
 _CALL_OF_ANOTHER = re.compile(r"/proc/\d+/task/\d+/syscall")
@@ -39,6 +44,7 @@ _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 _LOAD, _IS_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _FAIL_EPERM = 0x7FFF0000, 0x00050001
 _OFFSET_OF_ARGUMENTS = 16
+_PER_LINUX32 = 8  # linux/personality.h: uname(2) tells of a machine of 32 bits
 
 
 def refuse(instrument: str) -> None:
@@ -75,14 +81,28 @@ def run_untold(module: str, arguments: list[str]) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), given[0])
 
     sys.addaudithook(refuse_to_open)
+    run(module, arguments)
+
+
+def run_without_stub(module: str, arguments: list[str]) -> None:
+    """Run a module in this process, where whoever asks for the stub of the clock is on an aarch64."""
+    setattr(vdso, "os", SimpleNamespace(uname=lambda: SimpleNamespace(machine="aarch64")))  # noqa: B010
+    run(module, arguments)
+
+
+def run(module: str, arguments: list[str]) -> None:
+    """As python -m does."""
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "census":
-        after = sys.argv.index("-m") + 1
-        run_untold(sys.argv[after], sys.argv[after + 1 :])
+    if sys.argv[1] in ("census", "stub"):
+        after = sys.argv.index("-m", 2) + 1
+        here = run_untold if sys.argv[1] == "census" else run_without_stub
+        here(sys.argv[after], sys.argv[after + 1 :])
+    elif sys.argv[1] == "table":
+        checked(libc.personality(_PER_LINUX32), "personality")
     elif sys.argv[1] == "proc":
         try:
             mask_proc()
