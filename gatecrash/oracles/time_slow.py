@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from gatecrash.language import stated
 from gatecrash.model.scenario import LetTimePass, Receive, Send
-from gatecrash.model.transcript import Got, Transcript
+from gatecrash.model.transcript import Got, NotSent, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.passing import time_was_real
 from gatecrash.oracles.service import as_ruling, unserved
-from gatecrash.oracles.unseen import affair_of, not_served_first
+from gatecrash.oracles.unseen import affair_of, answered_early
 from gatecrash.text import duration
 
 _CLIENTS = 2  # the one that does the same at once, and the slow one
@@ -25,7 +25,7 @@ def slow_but_active_client_is_served(case: Case) -> Ruling:
         return _NOT_SLOW
     quick, slow = transcript.scenario.clients
     if (instead := unserved(case, quick)) is not None:
-        return not_served_first(quick, instead.got)
+        return _nobody_is(transcript, quick, instead.got)
     if transcript.server_ended is not None:
         return affair_of("TIME-04", transcript.server_ended.line())
     reads = _reads_in_pieces(transcript, slow)
@@ -45,6 +45,16 @@ def slow_but_active_client_is_served(case: Case) -> Ruling:
         else stated("{got}; it had sent a piece every {pause}, for {time} in all", **told)
     )
     return replace(ruling, got=got)
+
+
+def _nobody_is(transcript: Transcript, quick: str, got: str) -> NotExercised:
+    """Why nothing is said: not even who does the same without a pause is served."""
+    kept_off = any(isinstance(event, NotSent) for event in transcript.of(quick))
+    if kept_off and transcript.received(quick):
+        return answered_early(quick)
+    return NotExercised(
+        stated("{client}, who does the same without a pause, is not served either: {got}", client=quick, got=got)
+    )
 
 
 _NOT_SLOW = NotExercised(stated("no client sent its request in pieces, or read its answer so, with time between them"))

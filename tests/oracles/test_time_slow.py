@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gatecrash.model.scenario import LetTimePass, Receive
-from gatecrash.model.transcript import Got, ServerEnded, TimePassed, Transcript
+from gatecrash.model.scenario import LetTimePass, Receive, Send
+from gatecrash.model.transcript import Got, NotSent, ServerEnded, TimePassed, Transcript
 from gatecrash.model.verdicts import Finding, NotExercised
 from tests.oracles.played import GET, OK, Word, closes, comes, ends, gets, played, ruled, sends, word
 from tests.sequences import Part, nothing
@@ -41,7 +41,14 @@ def test_what_came_instead_is_said_where_the_quick_one_was_not_served_either() -
     cut_off = [comes("A"), sends("A", GET[:9]), sends("A", GET[9:]), gets("A", b""), (Receive("A"), [ends("A", "RST")])]
     ruling = ruled("TIME-03", slow(gets("B", OK), first=cut_off))
     assert isinstance(ruling, NotExercised)
-    assert ruling.why.startswith("A, who was to be served first, was not: A got not a byte, then the connection was")
+    assert ruling.why.startswith("A, who does the same without a pause, is not served either: A got not a byte, then")
+
+
+def test_who_is_answered_at_its_first_piece_is_not_called_unserved() -> None:
+    early = [comes("A"), sends("A", GET[:9]), gets("A", OK), (Send("A", GET[9:]), [NotSent(0, "A", GET[9:], "EPIPE")])]
+    ruling = ruled("TIME-03", slow(gets("B", OK), first=early))
+    assert isinstance(ruling, NotExercised)
+    assert ruling.why == "A was answered before it had sent its whole request, and could not send the rest"
 
 
 HEAD, BODY = OK[:-2], OK[-2:]
