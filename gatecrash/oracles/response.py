@@ -105,7 +105,7 @@ def malformed_request_harms_nothing(case: Case) -> Ruling:
             "RESP-22",
             stated("a server that goes on after a malformed request"),
             how,
-            (*evidence, *its_words(transcript)),
+            (*evidence, *_its_reasons(transcript)),
         )
     if len(clients) < 2:
         return nobody_came()
@@ -143,7 +143,7 @@ def missing_thing_harms_nothing(case: Case) -> Ruling:
     how = _lost(case.transcript)
     if how is not None:
         expected = stated("a server that goes on after a request for something that is not there")
-        return Finding("RESP-25", expected, how, its_words(case.transcript))
+        return Finding("RESP-25", expected, how, _its_reasons(case.transcript))
     clients = case.transcript.scenario.clients
     if len(clients) < 2:
         return nobody_came()
@@ -165,6 +165,11 @@ def _served_as_before(rule: str, case: Case, client: str) -> Ruling:
     if transcript.connected(client) and not transcript.received(client) and not waited_for(transcript, client):
         return no_answer(case, client)
     return as_ruling(rule, stated("the next client is served as before"), unserved(case, client))
+
+
+def _its_reasons(transcript: Transcript) -> tuple[str, ...]:
+    """What a server that has ended said of that; one that a fault of memory has ended had no word in it."""
+    return () if memory_fault(transcript) is not None else its_words(transcript)
 
 
 def _lost(transcript: Transcript) -> str | None:

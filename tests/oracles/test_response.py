@@ -18,7 +18,8 @@ from gatecrash.model.transcript import (
     ServerEnded,
     Still,
 )
-from gatecrash.model.verdicts import Finding, NotExercised, Plain
+from gatecrash.model.verdicts import Case, Finding, NotExercised, Plain
+from gatecrash.oracles import oracle_of
 from gatecrash.protocols.http import get_request, post_request
 from gatecrash.rulebook import Seen, load
 from tests.oracles.answering import (
@@ -40,6 +41,7 @@ from tests.oracles.answering import (
     looks,
     ruling,
     says,
+    seen,
 )
 from tests.sequences import Part, look
 
@@ -123,6 +125,15 @@ def malformed(still: Still = "quiet", consumed: int | None = 9, *events: Event, 
 )
 def test_a_malformed_request_harms_nobody_else(parts: list[Part], said: str) -> None:
     assert kind(ruling("RESP-22", *parts, plain={GET: OK})) == said
+
+
+@pytest.mark.parametrize("rule", ["RESP-22", "RESP-25"])
+@pytest.mark.parametrize(("end", "said"), [(DIES, ["its last words: IndexError: no word"]), (SEGFAULT, [])])
+def test_what_a_server_said_of_its_end_is_evidence(rule: str, end: Event, said: list[str]) -> None:
+    played = replace(seen(*malformed("quiet", None, end)), output="IndexError: no word")
+    found = oracle_of(rule)(Case(played, CONTRACT))
+    assert isinstance(found, Finding)
+    assert [line for line in found.lines if "words" in line] == said
 
 
 def in_vain(first: Sequence[Came], last: Sequence[Came], still: Still = "quiet") -> list[Part]:
