@@ -54,6 +54,15 @@ def test_one_rule_holds_and_two_hold(held: tuple[str, ...], said: str) -> None:
     assert console.file.getvalue().splitlines() == [f"✓ accept      {said}", ""]
 
 
+def test_one_rule_does_not_apply_and_two_do_not() -> None:
+    for idle, said in ((1, "1 does not apply"), (2, "2 do not apply")):
+        console = Console(file=io.StringIO(), soft_wrap=True, highlight=False)
+        others = [Verdict(rule, "not_applicable", "why") for rule in ("ACC-02", "ACC-03")[:idle]]
+        terminal.areas(console, record_of(Verdict("ACC-01", "pass"), *others))
+        assert isinstance(console.file, io.StringIO)
+        assert console.file.getvalue().splitlines() == [f"✓ accept      1 holds, {said}", ""]
+
+
 def test_one_reason_for_two_kinds_of_verdict_is_two_lines() -> None:
     said = unjudged(Verdict("ACC-02", "inconclusive", "why"), Verdict("ACC-07", "not_observable", "why"))
     assert said == ["  ACC-02 inconclusive: why", "  ACC-07 not observable: why", ""]

@@ -40,9 +40,10 @@ def taken_port_is_reported(case: Case) -> Ruling:
     if start.listening and start.wanted in start.ports:
         return NotExercised(stated("its port could not be taken from it: it listens on it all the same"))
     if start.listening:
-        return Finding(
-            "ACC-11", expected, stated("it listens on port {listed}", listed=_listed(start.ports)), _words(start)
+        got = stated(
+            "it listens on port {listed} instead of {wanted}", listed=_listed(start.ports), wanted=start.wanted
         )
+        return Finding("ACC-11", expected, got, _words(start))
     if (crash := _crash(start)) is not None:
         return Finding("ACC-11", expected, stated("it was ended by {name}", name=crash), _words(start))
     if start.status is None:

@@ -54,7 +54,7 @@ def nothing_answered(client: str) -> NotExercised:
 def answered_early(client: str) -> NotExercised:
     """The server answered, and ended the connection, when it had only a part of what the client was to send."""
     return NotExercised(
-        stated("{client} was answered before it had sent its whole request, and could not send the rest", client=client)
+        stated("{client} was answered before it had sent everything, and could not send the rest", client=client)
     )
 
 

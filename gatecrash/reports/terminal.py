@@ -109,8 +109,8 @@ def _area_line(area: str, rows: list[JudgedRule], *, full: bool) -> Text:
         if by[name]:
             named = full or name != "not_observable" or len(by[name]) <= _MOST_NAMED
             line.append(f", {counted}{': ' + ' '.join(by[name]) if named else ''}", _STYLES[name])
-    if by["not_applicable"]:
-        line.append(", " + say("{count} do not apply", count=len(by["not_applicable"])), "dim")
+    if idle := len(by["not_applicable"]):
+        line.append(", " + (say("1 does not apply") if idle == 1 else say("{count} do not apply", count=idle)), "dim")
     return line
 
 

@@ -126,7 +126,7 @@ def test_who_was_answered_too_early_got_an_answer() -> None:
     parts = [here(), says(a[:9]), here("B"), says(b, "B"), refused, gets(OK, FIN), gets(OK, FIN, client="B")]
     between = (Send("A", a[9:12]), [Sent(0, "A", a[9:12], False, None)])
     said = judged("RESP-18", [*parts[:4], between, *parts[4:]])
-    assert said == NotExercised("A was answered before it had sent its whole request, and could not send the rest")
+    assert said == NotExercised("A was answered before it had sent everything, and could not send the rest")
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_who_is_answered_at_its_first_piece_is_not_called_unserved() -> None:
     early = [comes("A"), sends("A", GET[:9]), gets("A", OK), (Send("A", GET[9:]), [NotSent(0, "A", GET[9:], "EPIPE")])]
     ruling = ruled("TIME-03", slow(gets("B", OK), first=early))
     assert isinstance(ruling, NotExercised)
-    assert ruling.why == "A was answered before it had sent its whole request, and could not send the rest"
+    assert ruling.why == "A was answered before it had sent everything, and could not send the rest"
 
 
 HEAD, BODY = OK[:-2], OK[-2:]
