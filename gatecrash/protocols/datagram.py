@@ -41,7 +41,7 @@ class DatagramDifference:
         return stated(
             "the answer to {named} is {came}: {line}",
             named=_named(self.expected),
-            came=_named(self.got),
+            came=_named(self.got) if self.got else stated("an empty one"),
             line=self.detail.line(),
         )
 

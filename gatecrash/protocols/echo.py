@@ -35,10 +35,10 @@ class StreamDifference:
         if self.kind == "extra":
             return stated("{size} came that it did not send: {got}", size=size_of(self.got), got=shown(self.got))
         return stated(
-            "from byte {offset} on {expected} should have come back, and {got} came",
+            "byte {offset} of what came back is {got}, and of what was sent {expected}",
             offset=self.offset,
-            expected=shown(self.expected),
-            got=shown(self.got),
+            expected=shown(self.expected[:1]),
+            got=shown(self.got[:1]),
         )
 
 

@@ -53,7 +53,13 @@ def test_a_wrong_datagram_is_named(expected: list[bytes], got: list[bytes], kind
 
 
 def test_differences_speak_in_sentences() -> None:
+    other = echo.difference(b"one", b"0ne and more")
+    assert other is not None
+    assert other.line() == 'byte 0 of what came back is "0", and of what was sent "o"'
     lost, padded = datagram.difference([b""], []), datagram.difference([b"one"], [b"one\n"])
+    cut = datagram.difference([b"\0"], [b""])
+    assert cut is not None
+    assert cut.line().startswith('the answer to "\\x00" (1 byte) is an empty one: 1 byte did not come back')
     assert lost is not None
     assert padded is not None
     assert lost.line() == 'no answer came to the datagram "" (0 bytes)'
