@@ -20,7 +20,7 @@ from gatecrash.config.scheme import Scheme
 from gatecrash.config.toml_file import TomlFile
 from gatecrash.language import marked, say, spoken
 from gatecrash.model.confinement import Confinement
-from gatecrash.model.contract import Concurrency, Contract, Echo, Protocol
+from gatecrash.model.contract import Concurrency, Contract, Echo, LineEnd, Protocol
 
 FILE_NAME = "gatecrash.toml"
 
@@ -92,6 +92,7 @@ class _Contract(_Table):
         default=None, description=", ".join(f'"{word}"' for word in get_args(Concurrency))
     )
     echo: Echo | None = Field(default=None, description=", ".join(f'"{word}"' for word in get_args(Echo)))
+    line_end: LineEnd | None = Field(default=None, description=", ".join(f'"{word}"' for word in get_args(LineEnd)))
     workers: int | None = Field(default=None, ge=1, le=1024, description=marked("a whole number from 1 to 1024"))
     min_backlog: int | None = Field(default=None, ge=0, le=65535, description=marked("a whole number from 0 to 65535"))
     idle_limit: float | None = Field(
@@ -266,7 +267,12 @@ def _unknown(keys: tuple[str, ...], table: dict[str, Any]) -> str:
     )
 
 
-_WORDS = {"protocol": PROTOCOL_WORDS, "concurrency": get_args(Concurrency), "echo": get_args(Echo)}
+_WORDS = {
+    "protocol": PROTOCOL_WORDS,
+    "concurrency": get_args(Concurrency),
+    "echo": get_args(Echo),
+    "line_end": get_args(LineEnd),
+}
 
 
 def _bad_value(keys: tuple[str, ...], table: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Protocol, get_args
 
 from gatecrash.config.contract_file import PROTOCOL_WORDS, TargetSection
 from gatecrash.config.toml_file import quoted
-from gatecrash.model.contract import Concurrency, Contract, Echo
+from gatecrash.model.contract import Concurrency, Contract, Echo, EchoPromises, LineEnd
 
 _HEAD = "# What this server promises. Gatecrash checks these, and does not guess what is written here.\n"
 
@@ -64,6 +64,11 @@ def _contract_lines(contract: Contract) -> list[str]:
         *(
             [_line("echo", contract.echo.unit, " | ".join(get_args(Echo)))]
             if contract.protocol in ("echo", "udp")
+            else []
+        ),
+        *(
+            [_line("line_end", contract.echo.line_end, " | ".join(get_args(LineEnd)))]
+            if contract.echo.line_end != EchoPromises.line_end
             else []
         ),
         _line("concurrency", model, " | ".join(get_args(Concurrency)), example="fork"),

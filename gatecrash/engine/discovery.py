@@ -12,7 +12,7 @@ from gatecrash.engine.background import background_of
 from gatecrash.engine.concurrency import model_of
 from gatecrash.engine.discovered import Discovery, learn
 from gatecrash.engine.discovery_http import ask_http
-from gatecrash.engine.discovery_protocol import ask_protocol
+from gatecrash.engine.discovery_protocol import ask_lines, ask_protocol
 from gatecrash.engine.limits import limits_of, sleeps
 from gatecrash.engine.session import Session
 from gatecrash.errors import TooSlow
@@ -196,6 +196,7 @@ def _length(session: Session, found: Discovery) -> None:
 #: What is measured of a server once its protocol is known; of the others nothing is.
 _MEASURES: Mapping[Protocol, Callable[[Session, Discovery], None]] = {
     "http": ask_http,
+    "echo": ask_lines,
     "greeting": _length,
     "none": _length,
 }

@@ -20,7 +20,9 @@ from gatecrash.model.scenario import (
     scenario,
 )
 from gatecrash.model.transcript import Snapshot
+from gatecrash.protocols.echo import ECHO_PAYLOAD
 from gatecrash.protocols.http import get_request
+from gatecrash.protocols.line_echo import with_crlf
 from gatecrash.target.interface import Server
 from gatecrash.text import shown, size_of
 
@@ -71,6 +73,26 @@ def ask_protocol(session: Session, found: Discovery, source_text: str) -> None:
             stated("What it says is neither HTTP nor an echo: the rules of an answer's content do not apply.")
         )
     learn(session, found, protocol=protocol)
+
+
+def ask_lines(session: Session, found: Discovery) -> None:
+    """Learn of an echo that keeps a line for ever which a bare LF ends, and sends back one that CR LF ends."""
+    if "echo" in found.contract.written or _echoed(session, ECHO_PAYLOAD):
+        return
+    line = with_crlf(ECHO_PAYLOAD)
+    if _echoed(session, line) == line:
+        found.notes.append(
+            stated(
+                "It sends back a line that ends with CRLF, and nothing of one that ends with LF: it is taken for an "
+                'echo of such lines (echo = "lines", line_end = "crlf").'
+            )
+        )
+        learn(session, found, echo="lines", line_end="crlf")
+
+
+def _echoed(session: Session, payload: bytes) -> bytes:
+    played = scenario(Connect("A"), Send("A", payload, until_read=False), Receive("A", "silence"))
+    return session.play(played).received("A")
 
 
 _SENDS_DATAGRAMS = ("sendto", "sendmsg", "sendmmsg", "send(", "echo", "Echo")

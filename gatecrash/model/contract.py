@@ -10,6 +10,7 @@ Protocol = Literal["http", "echo", "udp", "greeting", "none"]
 Concurrency = Literal["iterative", "fork", "prefork", "thread", "event_loop", "unknown"]
 Background = Literal["no", "after", "before", "unknown"]
 Echo = Literal["bytes", "lines", "upper", "other"]
+LineEnd = Literal["lf", "crlf"]
 #: Whether it answers nothing: so it was seen, though nobody promised it, or so it is promised (RFC 863, discard).
 Silence = Literal["", "seen", "promised"]
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
@@ -38,6 +39,8 @@ class EchoPromises:
 
     #: What comes back: any bytes at once; lines of text when they have ended; text, its letters large; something else.
     unit: Echo = field(default="bytes", metadata={"key": "echo"})
+    #: What ends a line of a stream: a newline, or CR LF and nothing else, as in most protocols of text (RFC 5234 B.1).
+    line_end: LineEnd = "lf"
 
 
 @dataclass(frozen=True)
