@@ -107,7 +107,7 @@ def test_an_empty_file_promises_nothing(tmp_path: Path) -> None:
         (
             "[contract]\n\nconcurency = 'fork'\n",
             "line 3: concurency is not known in [contract]. Did you mean 'concurrency'? Known are protocol, "
-            "concurrency, echo, workers, min_backlog, idle_limit, one_shot, child_closes_listener.",
+            "concurrency, echo, line_end, workers, min_backlog, idle_limit, one_shot, child_closes_listener.",
         ),
         (
             "[contract]\nconcurrency = 'forking'\n",

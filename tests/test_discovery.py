@@ -248,6 +248,14 @@ def test_a_master_that_holds_the_listener_is_no_worker(tmp_path: Path, waits: st
     assert (contract.concurrency, contract.workers) == ("prefork", 2)
 
 
+@pytest.mark.parametrize("waits", ["select.select([os.pipe()[0]], [], [])", "select.select([listener], [], [])"])
+def test_a_worker_is_who_waits_at_the_listener(tmp_path: Path, waits: str) -> None:
+    """One worker of hypercorn waits in select for clients, and its parent in select for the worker's end."""
+    body = MASTER.replace("range(2)", "range(1)").format(waits=waits)
+    contract = discovered(tmp_path, body).contract
+    assert (contract.concurrency, contract.workers) == ("prefork", 2 if "listener" in waits else 1)
+
+
 ONCE = """
 try:
     os.close(os.open("started", os.O_CREAT | os.O_EXCL))

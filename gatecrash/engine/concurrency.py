@@ -48,7 +48,7 @@ def _model(session: Session, contract: Contract) -> tuple[Concurrency, int | Non
         return "thread", _started_pool(session, contract, len(_tasks(before)))
     holders = len(before.listener_holders)
     if holders > 1 or (len(before.live) > 1 and before.main not in before.listener_holders):
-        return "prefork", _acceptors(before)
+        return "prefork", _acceptors(session)
     if not _serves_beside_an_idle_client(session, contract):
         return "iterative", None  # whatever else its threads are there for
     threads = len(_tasks(before))
@@ -61,21 +61,22 @@ def _tasks(look: Snapshot) -> tuple[int, ...]:
     return tuple(task.tid for task in look.tasks)
 
 
-#: Calls of a parent that waits for its workers' ends, or for nothing, but not for a client.
-_NOT_FOR_CLIENTS = frozenset(
-    ("wait4", "waitid", "pause", "rt_sigsuspend", "rt_sigtimedwait", "nanosleep", "clock_nanosleep")
-)
+#: What a worker waits in for its turn at the listener, or whose end it is cannot be told; "running" is on its way.
+_FOR_ITS_TURN = frozenset(("futex", "flock", "fcntl", "semop", "semtimedop", "running", "?"))
 
 
-def _acceptors(look: Snapshot) -> int:
-    """Workers are the holders of the listener that wait on it: not a parent that only waits for them.
+def _acceptors(session: Session) -> int | None:
+    """Workers are the holders of the listener that wait at it, or for their turn: not a parent that only holds it.
 
-    Workers run the same code: a parent that waits in a call of its own (a master's select) is none of them.
+    Idle threads of a parent wait in futex as well, so that it is no worker by that.
     """
-    waiting = {t.pid: t.call for t in look.tasks if t.call not in _NOT_FOR_CLIENTS and t.pid in look.listener_holders}
-    others = [call for pid, call in waiting.items() if pid != look.main]
-    apart = len(others) < len(waiting) and len(others) > 1 and waiting[look.main or 0] not in others
-    return len(waiting) - apart or len(look.listener_holders)
+    look = session.play(scenario(Settle("started")), fresh=True).look("started")
+    if look is None or session.running is None:
+        return None
+    waiting = session.running.at_the_listener()
+    if waiting:
+        waiting |= {task.pid for task in look.tasks if task.call in _FOR_ITS_TURN} - {look.main or 0}
+    return len(waiting & set(look.listener_holders)) or len(look.listener_holders)
 
 
 def _pool(session: Session, contract: Contract, threads: int) -> int:

@@ -318,6 +318,10 @@ class Server(ABC):
         """The processes that hold the server's end of a connection of one of these clients."""
 
     @abstractmethod
+    def at_the_listener(self) -> frozenset[int]:
+        """The processes that wait at the listening socket now, be it in accept or in a call that watches it."""
+
+    @abstractmethod
     def waiting_for_clients(self) -> tuple[int, ...]:
         """The children that wait at the listening socket now."""
 

@@ -298,9 +298,12 @@ class ObservedServer(Server):
         held = (self.census.holders(end.inode) for end in ends if end is not None and end.inode)
         return frozenset(pid for holders in held for pid in holders)
 
-    def waiting_for_clients(self) -> tuple[int, ...]:
+    def at_the_listener(self) -> frozenset[int]:
         listening = {f"socket:[{inode}]" for inode in self.inodes}
-        waiting = {task.pid for task in self.census.tasks() if listening & self._waits_on(task)}
+        return frozenset(task.pid for task in self.census.tasks() if listening & self._waits_on(task))
+
+    def waiting_for_clients(self) -> tuple[int, ...]:
+        waiting = self.at_the_listener()
         return tuple(pid for pid in self.children() if pid in waiting)
 
     def freeze(self, who: str) -> tuple[int, ...]:

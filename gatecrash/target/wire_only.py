@@ -201,6 +201,9 @@ class WireOnlyServer(Server):
     def holders(self, clients: tuple[Address, ...]) -> frozenset[int]:
         return frozenset()
 
+    def at_the_listener(self) -> frozenset[int]:
+        return frozenset()
+
     def waiting_for_clients(self) -> tuple[int, ...]:
         return ()
 
