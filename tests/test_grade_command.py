@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from gatecrash.grading.judge import Judge
-from gatecrash.grading.submission import Person, Submission
 from gatecrash.grading.work import Course, Work, packed
 from gatecrash.paths import tree_root
 
@@ -123,7 +122,7 @@ def test_a_submission_is_judged_alike_where_it_lies_and_as_bytes(tmp_path: Path)
     source = _SERVERS / "faulty" / "never_reaps.c"
     rules = ("ACC-01", "RESP-01", "FORK-01", "FORK-02")
     here = Work("ada", (str(source),), Course(), rules)
-    sent = Work("ada", (), Course(), rules, packed(Submission("ada", (Person("ada"),), (source,))))
+    sent = Work("ada", (), Course(), rules, packed((source,)))
     assert _judged(tmp_path, here) == _judged(tmp_path, sent) == {**dict.fromkeys(rules, "pass"), "FORK-02": "fail"}
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith("work-")] == []
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TextIO, cast
@@ -22,9 +22,10 @@ from gatecrash.config.scheme import Scheme
 from gatecrash.engine.cpu_quota import default_workers
 from gatecrash.errors import Unavailable, UsageError
 from gatecrash.grading.board import Board, line
-from gatecrash.grading.class_run import ClassEvent, ClassRun, Graded, GradeRequest, known_rules, scratch_of
+from gatecrash.grading.class_run import ClassEvent, ClassRun, Graded, GradeRequest, Told, known_rules, scratch_of
+from gatecrash.grading.cluster_address import ClusterAddress, cluster_address
 from gatecrash.grading.finding import find
-from gatecrash.grading.judges import LocalJudges
+from gatecrash.grading.judges import Judges, JudgesGone, LocalJudges
 from gatecrash.grading.results_folder import ResultsFolder
 from gatecrash.grading.state import State
 from gatecrash.grading.summary import ClassRecord
@@ -61,28 +62,42 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     add_profile(parser)
     add_jobs(parser)
+    parser.add_argument(
+        "--cluster",
+        type=_cluster,
+        metavar="ADDRESS",
+        help="judge on the workers of a Dask scheduler, tcp://HOST:8786, or on local:N processes of it here",
+    )
+
+
+def _cluster(text: str) -> ClusterAddress:
+    try:
+        return cluster_address(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(options: argparse.Namespace) -> int:
     """Judge what was not judged yet, write what is known; 0 when every submission has a score."""
+    judges = _judges(options)
     request = _request(options)
     found = find(request.folder, request.output)
-    if request.course.contained:
+    if request.course.contained and (options.cluster is None or options.cluster.local):
         _refuse_open_doors()
     results = ResultsFolder(request.output)
     console = Console(file=cast(TextIO, Outlet(sys.stdout)), highlight=False, soft_wrap=True)
     with State(request.output) as state:
         judged = ClassRun(request, found, state, results)
-        interrupted = False
+        ended: KeyboardInterrupt | JudgesGone | None = None
         try:
-            _judge(judged, console, options.jobs or default_workers(), state)
-        except KeyboardInterrupt:
-            interrupted = True
+            _judge(judged, console, judges, state)
+        except (KeyboardInterrupt, JudgesGone) as error:
+            ended = error
         record = judged.record()
         results.write_class(record)
     _closing(console, record, request.output)
-    if interrupted:
-        raise KeyboardInterrupt
+    if ended is not None:
+        raise ended
     return exit_codes.of_points(scored=not record.unscored)
 
 
@@ -137,7 +152,31 @@ def _refuse_open_doors() -> None:
         ) from None
 
 
-def _judge(judged: ClassRun, console: Console, jobs: int, state: State) -> None:
+#: Judges for so many submissions, which may use this folder.
+_Judges = Callable[[int, Path], Judges]
+
+
+def _judges(options: argparse.Namespace) -> _Judges:
+    """Who is to judge. Raises UsageError where that cannot be."""
+    address: ClusterAddress | None = options.cluster
+    if address is None:
+        jobs: int = options.jobs or default_workers()
+        return lambda waiting, scratch: LocalJudges(min(jobs, waiting), scratch)
+    if options.jobs is not None:
+        raise UsageError(say("--jobs is of this machine alone: with --cluster, each thread of its workers is one."))
+    try:
+        from gatecrash.grading.cluster import ClusterJudges
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            say(
+                "--cluster needs {module}, which is not installed: pip install 'gatecrash[cluster]'.",
+                module=error.name,
+            )
+        ) from None
+    return lambda waiting, scratch: ClusterJudges(address, scratch, contained=not options.uncontained)
+
+
+def _judge(judged: ClassRun, console: Console, judges: _Judges, state: State) -> None:
     opened = judged.open()
     told = say("{total} submissions, {waiting} to be judged", total=opened.total, waiting=opened.waiting)
     console.print(plain(f"  {told}"))
@@ -149,8 +188,7 @@ def _judge(judged: ClassRun, console: Console, jobs: int, state: State) -> None:
         return
     scratch = scratch_of(state)
     try:
-        judges = LocalJudges(min(jobs, opened.waiting), scratch)
-        with _shown(console, judged) as hear, closing(judged.events(judges)) as events:
+        with _shown(console, judged) as hear, closing(judged.events(judges(opened.waiting, scratch))) as events:
             hear(opened)
             for event in events:
                 hear(event)
@@ -170,6 +208,8 @@ class _Shown:
         self._board.hear(event, now)
         if isinstance(event, Graded) and not event.again:
             self._console.print(plain(f"  {line(event.student, longest=self._longest)}"))
+        if isinstance(event, Told):
+            self._console.print(plain(f"  {safe_text(event.text)}", "yellow"))
         if self._live is not None:
             self._live.update(self._board.lines(now), refresh=True)
 

@@ -16,7 +16,7 @@ from gatecrash.config.scheme import Scheme
 from gatecrash.errors import UsageError
 from gatecrash.grading import digests
 from gatecrash.grading.finding import Found
-from gatecrash.grading.judges import Begun, Came, Judges, Tick
+from gatecrash.grading.judges import Begun, Came, Judges, Said, Tick
 from gatecrash.grading.results_folder import ResultsFolder
 from gatecrash.grading.state import Kept, State
 from gatecrash.grading.submission import Submission
@@ -72,7 +72,14 @@ class Waited:
     """Nothing happened for a moment."""
 
 
-ClassEvent = Opened | Started | Graded | Waited
+@dataclass(frozen=True)
+class Told:
+    """Something about those who judge: one sentence."""
+
+    text: str
+
+
+ClassEvent = Opened | Started | Graded | Waited | Told
 
 
 @dataclass
@@ -206,6 +213,8 @@ class ClassRun:
                         yield Graded(Student(by_id[judged.id], self._keep(judged, again=again)), again)
                     case Tick():
                         yield Waited()
+                    case Said(text):
+                        yield Told(text)
         if not self._waiting():
             self.state.set_meta("regrading", "")
 

@@ -7,6 +7,7 @@ the other end.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -35,7 +36,7 @@ from gatecrash.sandbox.parent_death import die_with_parent
 _FORK = multiprocessing.get_context("fork")
 _LENGTH = struct.Struct("!Q")
 #: Seconds beyond those of the run itself in which a child has to come back: building, discovering, rendering.
-_BESIDE_THE_RUN = 300.0
+BESIDE_THE_RUN = 300.0
 _SECONDS_TO_END = 5.0
 
 
@@ -70,6 +71,11 @@ class Judge:
         if row is None:
             raise EngineFault("; ".join((_ended(self._process.wait()), *last_line(self._log))))
         return Judged.from_json(row)
+
+    def stop(self) -> None:
+        """Have it end, from another thread: whoever waits for its answer hears that it is gone."""
+        with contextlib.suppress(OSError):  # it is gone
+            self._line.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """End it."""
@@ -125,7 +131,7 @@ def _judged_apart(work: Work, room: Path, line: socket.socket) -> Judged | None:
     child = _FORK.Process(target=_in_child, args=(work, room, theirs, line, os.getpid()))
     child.start()
     theirs.close()
-    seconds = work.course.seconds + _BESIDE_THE_RUN
+    seconds = work.course.seconds + BESIDE_THE_RUN
     try:
         ready, _, _ = select.select([ours.fileno(), line.fileno()], [], [], seconds)
         if line.fileno() in ready:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from gatecrash.errors import EngineFault
+from gatecrash.errors import EngineFault, UsageError
 from gatecrash.grading.judge import Judge
 from gatecrash.grading.work import Judged, Work
 
@@ -35,7 +35,18 @@ class Tick:
     """Nothing happened for a moment."""
 
 
-Progressed = Begun | Came | Tick
+@dataclass(frozen=True)
+class Said:
+    """Something about those who judge that whoever grades should know: one sentence."""
+
+    text: str
+
+
+Progressed = Begun | Came | Tick | Said
+
+
+class JudgesGone(UsageError):
+    """There is nobody to judge, or nobody any more. What was judged is kept."""
 
 
 class Judges(Protocol):

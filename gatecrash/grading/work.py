@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from gatecrash.grading.platforms import file_name
-from gatecrash.grading.submission import Submission
 
 _MOST_SHIPPED = 256 << 20  # bytes of a submission that are sent elsewhere
 
@@ -105,11 +104,11 @@ class Judged:
         return cls(**{**row, "notes": tuple(row["notes"])})
 
 
-def packed(submission: Submission) -> bytes:
-    """Its files as a tar, links and all, to be unpacked elsewhere as if they lay there. Raises OSError, ValueError."""
+def packed(sources: Iterable[Path]) -> bytes:
+    """Files as a tar, links and all, to be unpacked elsewhere as if they lay there. Raises OSError, ValueError."""
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w") as archive:
-        for source in submission.sources:
+        for source in sources:
             archive.add(source, arcname=file_name(source), filter=lambda one: _bounded(one, written))
     return written.getvalue()
 
