@@ -65,6 +65,8 @@ _NOT_RUN = {
     "python -m tests.matrix > docs/detection-matrix.md": "judges every faulty server, as tests/test_faulty.py does",
     "python -m tests.still > docs/still.svg": "a whole run for the picture; the picture is looked at below",
     "python -m benchmarks.segmented": "measures for minutes",
+    "python -m benchmarks.class_of_100": "measures for minutes",
+    "python -m benchmarks.same_scores": "measures for minutes",
     "python -m benchmarks.timed_servers": "measures for minutes",
     "docker build --tag gatecrash .": "no container engine in the tests; tests/test_ci_files.py reads the Dockerfile",
     'docker run --rm --volume "$PWD:/work:ro" gatecrash check server.c': "no container engine in the tests",

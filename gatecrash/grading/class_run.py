@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -161,7 +162,6 @@ class ClassRun:
                 self.state.again(self.request.only or ids)
             elif asked:
                 self.state.regrade(self.request.only or ids, self.request.regrade)
-        self.state.again(id for id, row in self.state.summaries() if row is not None and not row["scored"])
 
     def _resummarise(self) -> None:
         """Count the points anew where they are worth something else now."""
@@ -174,19 +174,20 @@ class ClassRun:
                 self.state.summarise(judged.id, summary(judged, self.request.scheme).to_json())
         self.state.set_meta("scheme", scheme)
 
-    def _waiting(self) -> list[Work]:
+    def _waiting(self) -> list[Kept]:
+        """Who is still to be judged: without points, or with a rule that is asked for anew."""
         only, found = set(self.request.only), {one.id: one for one in self.found.submissions}
-        chosen = [
-            kept
-            for kept in self.state.submissions()
-            if kept.submission.id in (only or found) and kept.submission.id in found
+        chosen = [one for one in self.state.submissions() if one.submission.id in found]
+        return [
+            replace(one, submission=found[one.submission.id])
+            for one in chosen
+            if (not only or one.submission.id in only) and (one.regrade or not one.scored)
         ]
-        return [self._work(found[kept.submission.id], kept) for kept in chosen if kept.regrade or not kept.judged]
 
-    def _work(self, submission: Submission, kept: Kept) -> Work:
+    def _work(self, kept: Kept) -> Work:
         """What is to be done for one."""
-        work = Work(submission.id, names(submission.sources), self.request.course)
-        before = self.state.judged(submission.id) if kept.judged else None
+        work = Work(kept.submission.id, names(kept.submission.sources), self.request.course)
+        before = self.state.judged(kept.submission.id) if kept.scored else None
         if before is None or before.record is None or before.record["prepared"]["error"] is not None:
             return work  # there is no record that could be added to
         return replace(work, rules=kept.regrade, before=before.record)
@@ -195,22 +196,20 @@ class ClassRun:
 
     def events(self, judges: Judges) -> Generator[ClassEvent, None, None]:
         """Judge what waits, and tell. What was finished is kept, whoever stops listening."""
-        by_id = {one.id: one for one in self.found.submissions}
-        waiting = self._waiting()
-        works = {work.id: work for work in waiting}
-        queue = _Queue(waiting)
+        waiting = {one.submission.id: one for one in self._waiting()}
+        queue = _Queue(waiting.values(), self._work)
         with closing(judges.results(queue)) as results:
             for event in results:
                 match event:
                     case Begun(id):
                         self.state.begun(id)
-                        yield Started(by_id[id])
+                        yield Started(waiting[id].submission)
                     case Came(judged):
                         again = self._faulty.count(judged.id) + 1 < _MOST_ATTEMPTS and _ours(judged)
                         if again:
                             self._faulty.append(judged.id)
-                            queue.put(works[judged.id])
-                        yield Graded(Student(by_id[judged.id], self._keep(judged, again=again)), again)
+                            queue.put(waiting[judged.id])
+                        yield Graded(Student(waiting[judged.id].submission, self._keep(judged, again=again)), again)
                     case Tick():
                         yield Waited()
                     case Said(text):
@@ -246,19 +245,20 @@ class ClassRun:
 
 
 class _Queue(Iterator[Work]):
-    """Works that wait; more may come while others are judged."""
+    """Works, each made when somebody is there for it; more may come while others are judged."""
 
-    def __init__(self, works: list[Work]) -> None:
-        self._works = works
+    def __init__(self, waiting: Iterable[Kept], work: Callable[[Kept], Work]) -> None:
+        self._waiting = deque(waiting)
+        self._work = work
 
-    def put(self, work: Work) -> None:
+    def put(self, kept: Kept) -> None:
         """One more."""
-        self._works.append(work)
+        self._waiting.append(kept)
 
     def __next__(self) -> Work:
-        if not self._works:
+        if not self._waiting:
             raise StopIteration
-        return self._works.pop(0)
+        return self._work(self._waiting.popleft())
 
 
 def _ours(judged: Judged) -> bool:

@@ -42,11 +42,12 @@ create table if not exists submissions (
 
 @dataclass(frozen=True)
 class Kept:
-    """A submission as it is kept. `judged`: whether it is done with, but for the rules in `regrade`."""
+    """A submission as it is kept. `judged`: whether it is done with, but for `regrade`; `scored`: whether with points."""
 
     submission: Submission
     digest: str
     judged: bool
+    scored: bool
     regrade: tuple[str, ...] = ()
     attempts: int = 0
 
@@ -105,7 +106,8 @@ class State:
     def submissions(self) -> tuple[Kept, ...]:
         """All, by their ids."""
         rows = self._database.execute(
-            "select id, people, sources, digest, judged is not null, regrade, attempts from submissions order by id"
+            "select id, people, sources, digest, judged is not null, regrade, attempts,"
+            " coalesce(json_extract(summary, '$.scored'), 0) from submissions order by id"
         )
         return tuple(_kept(row) for row in rows)
 
@@ -178,10 +180,10 @@ class State:
 
 
 def _kept(row: tuple[Any, ...]) -> Kept:
-    id, people, sources, digest, judged, regrade, attempts = row
+    id, people, sources, digest, judged, regrade, attempts, scored = row
     persons = tuple(Person.from_json(one) for one in json.loads(people))
     submission = Submission(id, persons, tuple(map(Path, json.loads(sources))))
-    return Kept(submission, digest, bool(judged), tuple(json.loads(regrade or "[]")), attempts)
+    return Kept(submission, digest, bool(judged), bool(scored), tuple(json.loads(regrade or "[]")), attempts)
 
 
 def _locked(path: Path) -> int:
