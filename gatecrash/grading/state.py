@@ -42,7 +42,7 @@ create table if not exists submissions (
 
 @dataclass(frozen=True)
 class Kept:
-    """A submission as it is kept. `judged`: whether it is done with, but for `regrade`; `scored`: whether with points."""
+    """A submission as it is kept. `judged`: it is done with, but for `regrade`; `scored`: and has points."""
 
     submission: Submission
     digest: str
