@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from gatecrash.language import marked, stated
 
 _LONGEST_LINE = 60  # bytes of a request line that are shown
@@ -17,14 +19,22 @@ def escaped(data: bytes) -> str:
 
 
 def shown(data: bytes, *, limit: int = 72) -> str:
-    """`data` escaped in quotes; the middle of a long one is left out and counted."""
-    if len(data) <= limit:
+    """`data` escaped in quotes; the middle of a long one is left out and counted.
+
+    `limit` is in bytes; where each is written with several letters, fewer are shown.
+    """
+    first, last = _fitting(data[: limit // 2], limit), _fitting(data[: -limit // 2 - 1 : -1], limit)
+    left = data[first : len(data) - last]
+    if len(data) <= first + last or len(escaped(left)) <= _LEFT_OUT:  # to say so would take as long
         return f'"{escaped(data)}"'
-    keep = limit // 2
-    head, tail = escaped(data[:keep]), escaped(data[-keep:])
-    if len(escaped(data[keep:-keep])) <= _LEFT_OUT:  # to say so would take as long
-        return f'"{escaped(data)}"'
-    return stated('"{head}" … {count} bytes … "{tail}"', head=head, count=len(data) - 2 * keep, tail=tail)
+    head, tail = escaped(data[:first]), escaped(data[len(data) - last :])
+    return stated('"{head}" … {count} bytes … "{tail}"', head=head, count=len(left), tail=tail)
+
+
+def _fitting(data: bytes, letters: int) -> int:
+    """How many of these bytes are written with so many letters at most."""
+    lengths = accumulate(len(escaped(bytes([byte]))) for byte in data)
+    return sum(length <= letters for length in lengths)
 
 
 def request_line(request: bytes) -> str:

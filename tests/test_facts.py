@@ -19,6 +19,7 @@ REASONS = {
     "oracles/datagram.py": "a peer's datagram",
     "oracles/framing.py": "a peer's answer, in bytes",
     "oracles/many_clients.py": "marks in a peer's answer, and the end of a head, in bytes",
+    "oracles/resources.py": "what /proc/PID/fd calls a descriptor: a path is a file's",
     "oracles/response.py": "the white space in a client's own field lines, in bytes",
     "oracles/segments.py": "a peer's answer, in bytes",
     "oracles/stream.py": "whether a peer's bytes end with a line",

@@ -76,7 +76,9 @@ def test_nothing_is_left_out_where_to_say_so_takes_as_long() -> None:
     for size in range(73, 89):
         assert shown(b"x" * size) == f'"{"x" * size}"'
     assert shown(b"x" * 94) == f'"{"x" * 36}" … 22 bytes … "{"x" * 36}"'
-    assert "…" in shown(b"\x00" * 80)
+    zeros = "\\x00" * 18
+    assert shown(b"\x00" * 80) == f'"{zeros}" … 44 bytes … "{zeros}"'
+    assert shown(b"\x00" * 40) == f'"{zeros}\\x00\\x00\\x00\\x00{zeros}"'
 
 
 def test_a_long_segment_keeps_both_ends_and_counts_the_middle() -> None:

@@ -201,7 +201,7 @@ class LetTimePass(Step):
     seconds: float
 
     def line(self) -> str:
-        return stated("{time} pass for the server", time=duration(self.seconds))
+        return stated("time passes for the server: {time}", time=duration(self.seconds))
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,7 @@ def not_well_formed(request: bytes) -> NotExercised:
     """What a lone client gets for this request is whole, and so odd that nothing can be compared with it."""
     return NotExercised(
         stated(
-            "the answer that a lone client gets to {asked} is not well-formed itself, so no other is compared with it",
+            "the answer that a lone client gets to {asked} has mistakes of its own, so no other is compared with it",
             asked=request_line(request),
         )
     )

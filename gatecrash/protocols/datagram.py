@@ -38,6 +38,9 @@ class DatagramDifference:
             return stated("a datagram came that nobody is owed: {named}", named=_named(self.got))
         if self.detail is None:
             return stated("no answer came to the datagram {named}", named=_named(self.expected))
+        if self.got is not None and self.detail.kind == "extra":
+            line, size = self.detail.line(), size_of(self.got)
+            return stated("the answer to {named} has {size}: {line}", named=_named(self.expected), size=size, line=line)
         return stated(
             "the answer to {named} is {came}: {line}",
             named=_named(self.expected),

@@ -62,6 +62,11 @@ def test_the_library_gets_the_answer_of_the_wire(parts: list[Part], said: str) -
     assert kind(ruling("RESP-20", *parts, plain={GET: OK})) == said
 
 
+def test_what_has_mistakes_is_not_called_no_answer() -> None:
+    said = ruling("RESP-20", *by_library([OK.replace(b"\r\n", b"\n")], RIGHT), plain={GET: OK})
+    assert said == NotExercised("the answer to A has mistakes of its own, so no other is compared with it")
+
+
 def test_what_changes_by_itself_is_not_held_against_the_library() -> None:
     changes = Plain(OK, None, answered=True, varies=frozenset({"status", "body"}))
     assert kind(ruling("RESP-20", *by_library([OK], WRONG), plain={GET: changes})) == "unseen"

@@ -149,7 +149,7 @@ def test_an_answer_in_bad_form_is_no_measure_and_that_is_said() -> None:
     odd = OK.replace(b"\r\n", b"\n")
     said = judged("RESP-19", crowd([odd], [odd]), dict.fromkeys(ALONE, odd))
     assert isinstance(said, NotExercised)
-    assert said.why.startswith("the answer that a lone client gets to GET / is not well-formed itself")
+    assert said.why.startswith("the answer that a lone client gets to GET / has mistakes of its own")
 
 
 def test_a_forgotten_client_is_named() -> None:

@@ -63,6 +63,4 @@ def test_differences_speak_in_sentences() -> None:
     assert lost is not None
     assert padded is not None
     assert lost.line() == 'no answer came to the datagram "" (0 bytes)'
-    assert (
-        padded.line() == 'the answer to "one" (3 bytes) is "one\\n" (4 bytes): 1 byte came that it did not send: "\\n"'
-    )
+    assert padded.line() == 'the answer to "one" (3 bytes) has 4 bytes: 1 byte came that it did not send: "\\n"'
