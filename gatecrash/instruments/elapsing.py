@@ -19,6 +19,8 @@ from gatecrash.model.processes import Task
 _SHORT_OF = 0.2
 #: Limits of the past that are let expire before time goes on: who makes up for all the ticks it has missed has more.
 _MADE_UP = 64
+#: Limits that expire in their time while somebody may count them: a minute in tenths of a second, by two who do so.
+COUNTED = 1300
 
 
 class _Rounds:
@@ -82,7 +84,7 @@ class Elapsing:
                     break
                 return rest.resting()
             ahead = 0.0
-            if count >= self.span.exact and (held[0].left > 0 or made_up >= _MADE_UP):
+            if count >= self._exact(passed) and (held[0].left > 0 or made_up >= _MADE_UP):
                 ahead = min(self._stride(rest, held, rounds, passed), self.span.horizon - passed)
             if ahead > 0:
                 self.span.expired(None)
@@ -103,6 +105,10 @@ class Elapsing:
             rest = later
             self.span.after()
         return Quiet(rest.tasks, rest.queues)
+
+    def _exact(self, passed: float) -> int:
+        """So many limits expire in their time before one may be late."""
+        return max(self.span.exact, COUNTED) if passed < self.span.counted else self.span.exact
 
     def _stride(self, rest: Rest, held: Sequence[Limit], rounds: _Rounds, passed: float) -> float:
         """Seconds that pass at once: short of whatever is no tick, and until the first tick is as late as it may be.

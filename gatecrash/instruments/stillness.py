@@ -98,7 +98,8 @@ class Span:
     that wakes by itself, and comes back to where it was, is watched for so long: the tick that comes first may hide a
     later one. `late`: how late a tick may come that has come before, as on a busy machine, when all has been unchanged
     for so long. `exact`: so many limits expire in their time before one may be late: who looks round at each tenth tick
-    has done so. `most`: so many steps are made at all. `ticks`: names of limits (`elapsing.name_of`) that count as
+    has done so. `counted`: for so many seconds COUNTED of them do (elapsing.py): a limit may be counted in ticks.
+    `most`: so many steps are made at all. `ticks`: names of limits (`elapsing.name_of`) that count as
     ticks whatever changes. `enough` says that what is waited for has come, `expired` is told of each limit that is let
     expire, or by None that some come late, `after` is called when all is still again or what is waited for has come.
     """
@@ -109,6 +110,7 @@ class Span:
     spared: float = 0.0
     late: Callable[[float], float] = field(default=lambda unchanged: 0.0)
     exact: int = 0
+    counted: float = 0.0
     most: float = math.inf
     ticks: Container[Hashable] = frozenset()
     spare: Callable[[Task], bool] = field(default=lambda task: False)

@@ -132,6 +132,12 @@ class Contract:
         """Whether a time limit of its own was seen to end a client."""
         return any(limit is not None for limit in (self.silent_limit, self.half_limit, self.kept_limit))
 
+    @property
+    def longest_limit(self) -> float | None:
+        """Seconds after which the last client is let go: seen, or promised."""
+        limits = (self.silent_limit, self.half_limit, self.kept_limit, self.idle_limit)
+        return max((limit for limit in limits if limit is not None), default=None)
+
     @classmethod
     def of(cls, **promises: Any) -> Contract:
         """A contract with these promises, each by its key in gatecrash.toml, whichever part it belongs to."""

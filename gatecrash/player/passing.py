@@ -7,7 +7,7 @@ import time
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from gatecrash.instruments.elapsing import name_of
+from gatecrash.instruments.elapsing import COUNTED, name_of
 from gatecrash.instruments.patience import Patience
 from gatecrash.instruments.quiescence import Quiet, Span, Stillness, TargetClock
 from gatecrash.instruments.stillness import Limit
@@ -32,21 +32,25 @@ class Passed:
     late: bool = False
 
 
-def let_pass(waiter: Waiter, seconds: float) -> Passed:
-    """Let so many seconds pass for the server; returns how many did: where time is real, no more than patience."""
+def let_pass(waiter: Waiter, seconds: float, counted: float = 0.0) -> Passed:
+    """Let so many seconds pass for the server; returns how many did: where time is real, no more than patience.
+
+    `counted`: in so many of them it may count its ticks up to a limit.
+    """
     clock = waiter.server.clock
     if clock is None or clock.real_because is not None:
         return Passed(_for_real(waiter, seconds))
-    return _Passing(waiter, clock, seconds).passed()
+    return _Passing(waiter, clock, seconds, counted).passed()
 
 
 class _Passing:
     """So many seconds of the target's own time; `clock` is its."""
 
-    def __init__(self, waiter: Waiter, clock: TargetClock, seconds: float) -> None:
+    def __init__(self, waiter: Waiter, clock: TargetClock, seconds: float, counted: float) -> None:
         self._waiter = waiter
         self._clock = clock
         self._seconds = seconds
+        self._counted = counted
         self._patience = Patience(waiter.patience)
         self._exact = ONE_BY_ONE if seconds > _A_MINUTE else _TICKS_OF_A_MINUTE
         self._ticks: set[Hashable] = set()
@@ -74,7 +78,8 @@ class _Passing:
             late=lambda unchanged: self._seconds / _STRIDES,
             exact=self._exact,
             ticks=self._ticks,
-            most=self._exact + _MOST,
+            counted=self._counted,
+            most=(max(self._exact, COUNTED) if self._counted else self._exact) + _MOST,
             expired=self._note,
             after=self._rested,
         )

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 
 from gatecrash.model import labels
+from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
     AwaitHeld,
     Fail,
@@ -34,6 +35,10 @@ from gatecrash.player.playback import Stage, act
 from gatecrash.player.waiting import errno_number
 from gatecrash.target.restarts import Lifecycle
 from gatecrash.target.tcp_buffers import shrink_buffers
+
+#: In which a limit may be counted in a server's ticks, where none is known: what programs count so is a minute at most.
+_TWO_MINUTES = 120.0
+_A_LITTLE_LONGER = 1.2
 
 
 @act.register
@@ -137,10 +142,16 @@ def _settle(step: Settle, stage: Stage) -> None:
 def _let_time_pass(step: LetTimePass, stage: Stage) -> None:
     clock = stage.server.clock
     skipping = clock is not None and clock.real_because is None
-    passed = let_pass(stage.waiter, step.seconds)
+    passed = let_pass(stage.waiter, step.seconds, _counted(stage.contract))
     if not skipping:
         stage.pass_time(TimePassed(stage.index, passed.seconds, skipped=False))
     stage.note_time(all_of_it=True, wakes=passed.wakes, late=passed.late)
+
+
+def _counted(contract: Contract) -> float:
+    """Seconds in which the server may count its ticks up to a limit for its clients."""
+    longest = contract.longest_limit
+    return _TWO_MINUTES if longest is None else _A_LITTLE_LONGER * longest
 
 
 @act.register
