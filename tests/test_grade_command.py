@@ -44,10 +44,11 @@ def test_each_has_a_line_and_who_has_no_score_is_named(tmp_path: Path) -> None:
     assert ended.returncode == 3, ended.stderr
     lines = [line.strip() for line in ended.stdout.splitlines()]
     assert lines[0] == "4 submissions, 4 to be judged"
-    assert any(line.startswith("ada") and "0 / 100" in line and "does not compile" in line for line in lines)
-    assert any(line.startswith("slip") and "0 / 100" in line and "leads out of its folder" in line for line in lines)
-    assert any(line.startswith("two_servers") and "no score: It is not clear which file" in line for line in lines)
-    assert lines[-1] == "3 of 4 submissions have a score: results/grades.csv"
+    assert any("/4  ada " in line and "0 / 100" in line and "does not compile" in line for line in lines)
+    assert any("/4  slip " in line and "0 / 100" in line and "leads out of its folder" in line for line in lines)
+    assert any(line.startswith("two_servers ") and "no score: It is not clear which file" in line for line in lines)
+    assert lines[-3] == "3 of 4 submissions have a score"
+    assert [line.split()[0] for line in lines[-2:]] == ["results/index.html", "results/grades.csv"]
     rows = {row["id"]: row for row in csv.DictReader((tmp_path / "results" / "grades.csv").read_text().splitlines())}
     assert {id: row["points"] for id, row in rows.items()} == {
         "ada": "0",

@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TextIO, cast
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.live import Live
 
@@ -21,12 +22,13 @@ from gatecrash.config.contract_file import read_contract, read_grading, read_sub
 from gatecrash.config.scheme import Scheme
 from gatecrash.engine.cpu_quota import default_workers
 from gatecrash.errors import Unavailable, UsageError
+from gatecrash.grading import example, platform_csv
 from gatecrash.grading.board import Board, line
 from gatecrash.grading.class_run import ClassEvent, ClassRun, Graded, GradeRequest, Told, known_rules, scratch_of
 from gatecrash.grading.cluster_address import ClusterAddress, cluster_address
 from gatecrash.grading.finding import find
 from gatecrash.grading.judges import Judges, JudgesGone, LocalJudges
-from gatecrash.grading.results_folder import ResultsFolder
+from gatecrash.grading.results_folder import GRADES, INDEX, ResultsFolder
 from gatecrash.grading.state import State
 from gatecrash.grading.summary import ClassRecord
 from gatecrash.grading.work import Course
@@ -34,6 +36,7 @@ from gatecrash.language import current, say
 from gatecrash.reports.terminal import plain
 from gatecrash.results import exit_codes
 from gatecrash.sandbox.arena import Arena
+from gatecrash.shell import command
 from gatecrash.text import safe_text
 
 #: Says --uncontained where it is set, as in the image of a container.
@@ -43,13 +46,28 @@ _MOST_UNSCORED = 20  # submissions without a score that are listed
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("folder", type=Path, help="the folder that holds the submissions, one entry a student")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", help="the folder that holds the submissions, one entry a student"
+    )
     parser.add_argument("--contract", type=Path, metavar="FILE", help="the course's gatecrash.toml")
     parser.add_argument(
         "--grading", type=Path, metavar="FILE", help="the file whose [grading] gives points (default: the contract's)"
     )
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="where results go (default: results)")
     parser.add_argument(
-        "--output", type=Path, default=Path("results"), metavar="FOLDER", help="where results go (default: results)"
+        "--csv",
+        action="append",
+        default=[],
+        metavar="PLATFORM=FILE",
+        help="write the points as canvas or moodle imports them, too: moodle=points.csv; may be repeated",
+    )
+    parser.add_argument(
+        "--example",
+        type=Path,
+        nargs="?",
+        const=Path("example-class"),
+        metavar="FOLDER",
+        help="write a class of 12 submissions to try (default: to example-class), and grade it",
     )
     parser.add_argument("--only", action="append", default=[], metavar="ID", help="this submission; may be repeated")
     parser.add_argument(
@@ -80,12 +98,13 @@ def _cluster(text: str) -> ClusterAddress:
 def run(options: argparse.Namespace) -> int:
     """Judge what was not judged yet, write what is known; 0 when every submission has a score."""
     judges = _judges(options)
-    request = _request(options)
+    console = Console(file=cast(TextIO, Outlet(sys.stdout)), highlight=False, soft_wrap=True)
+    request = _request(_placed(options, console))
     found = find(request.folder, request.output)
     if request.course.contained and (options.cluster is None or options.cluster.local):
         _refuse_open_doors()
     results = ResultsFolder(request.output)
-    console = Console(file=cast(TextIO, Outlet(sys.stdout)), highlight=False, soft_wrap=True)
+    files = platform_csv.wanted(options.csv)
     with State(request.output) as state:
         judged = ClassRun(request, found, state, results)
         ended: KeyboardInterrupt | JudgesGone | None = None
@@ -95,10 +114,44 @@ def run(options: argparse.Namespace) -> int:
             ended = error
         record = judged.record()
         results.write_class(record)
-    _closing(console, record, request.output)
+        platform_csv.write(files, record)
+    _closing(console, record, request.output, files)
     if ended is not None:
         raise ended
     return exit_codes.of_points(scored=not record.unscored)
+
+
+def _placed(options: argparse.Namespace, console: Console) -> argparse.Namespace:
+    """Where everything is: as it is said, or in the folder of the example, which is written where it is not there."""
+    if options.example is None:
+        if options.folder is None:
+            raise UsageError(
+                say(
+                    "Name the folder that holds the submissions. To try it with a class of ours: "
+                    "gatecrash grade --example"
+                )
+            )
+        options.output = options.output or Path("results")
+        return options
+    folder: Path = options.example
+    if options.folder is not None:
+        raise UsageError(say("--example is a class of its own: leave {folder} out.", folder=options.folder))
+    new = example.write(folder)
+    options.folder = folder / example.SUBMISSIONS
+    options.contract = options.contract or folder / example.CONTRACT
+    options.output = options.output or folder / "results"
+    told = (
+        say(
+            "A class of {count} submissions was written to {folder}, and is graded as any other:",
+            count=12,
+            folder=folder,
+        )
+        if new
+        else say("{folder} is there already, and is graded as any other:", folder=folder)
+    )
+    options_said = ("--contract", str(options.contract), "--output", str(options.output))
+    console.print(plain(f"  {told}\n  {command('grade', target=str(options.folder), options=options_said)}\n"))
+    return options
 
 
 def _request(options: argparse.Namespace) -> GradeRequest:
@@ -207,7 +260,7 @@ class _Shown:
         now = time.monotonic() - self._since
         self._board.hear(event, now)
         if isinstance(event, Graded) and not event.again:
-            self._console.print(plain(f"  {line(event.student, longest=self._longest)}"))
+            self._console.print(plain(f"  {self._board.counted}  {line(event.student, longest=self._longest)}"))
         if isinstance(event, Told):
             self._console.print(plain(f"  {safe_text(event.text)}", "yellow"))
         if self._live is not None:
@@ -216,7 +269,7 @@ class _Shown:
 
 @contextmanager
 def _shown(console: Console, judged: ClassRun) -> Iterator[_Shown]:
-    longest = max(len(one.id) for one in judged.found.submissions)
+    longest = max(cell_len(one.id) for one in judged.found.submissions)
     if not console.is_terminal:
         yield _Shown(console, None, longest)
         return
@@ -225,8 +278,8 @@ def _shown(console: Console, judged: ClassRun) -> Iterator[_Shown]:
         yield _Shown(console, live, longest)
 
 
-def _closing(console: Console, record: ClassRecord, output: Path) -> None:
-    """What came of the class, and who has no score."""
+def _closing(console: Console, record: ClassRecord, output: Path, files: tuple[tuple[str, Path], ...]) -> None:
+    """What came of the class, who has no score, and where all is written."""
     console.print()
     for student in record.unscored[:_MOST_UNSCORED]:
         console.print(plain(f"  {line(student, longest=0)}", "yellow"))
@@ -235,7 +288,15 @@ def _closing(console: Console, record: ClassRecord, output: Path) -> None:
     for name, why in record.left_out:
         console.print(plain(say("  left out: {name}: {why}", name=safe_text(name), why=why), "dim"))
     scored, total = len(record.scored), len(record.students)
-    told = say(
-        "{scored} of {total} submissions have a score: {file}", scored=scored, total=total, file=output / "grades.csv"
-    )
+    told = say("{scored} of {total} submissions have a score", scored=scored, total=total)
     console.print(plain(told, "bold green" if scored == total else "bold yellow"))
+    for name, what in (
+        (INDEX, say("the class at a glance, and a page for each submission")),
+        (GRADES, say("the points, for a spreadsheet")),
+    ):
+        console.print(plain(f"  {output / name}  {what}"))
+    for platform, path in files:
+        missing = platform_csv.missing(platform, record)
+        console.print(
+            plain(f"  {path}  {missing or say('the points, for {platform}', platform=platform.capitalize())}")
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from fractions import Fraction
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from gatecrash.grading.class_run import ClassEvent, Graded, Opened, Started
@@ -13,7 +14,8 @@ from gatecrash.language import say
 from gatecrash.results.grading import shown
 from gatecrash.text import safe_text
 
-_WIDTH = 40  # cells of the bar
+_WIDTH = 24  # cells of the bar: with what is told beside it a line fits into 80
+_MOST_BROKEN = 8  # rules that a line names
 _SHADES = " ▁▂▃▄▅▆▇█"
 
 
@@ -35,6 +37,12 @@ class Board:
             case Graded():
                 self._under_way.pop(event.student.submission.id, None)
                 self._done += [] if event.again else [event.student]
+
+    @property
+    def counted(self) -> str:
+        """How many are done, of how many."""
+        total = str(self._total)
+        return f"{len(self._done):>{len(total)}}/{total}"
 
     def lines(self, now: float) -> Text:
         """The bar, the rate and the time left; what is under way; how the points fall so far."""
@@ -73,16 +81,23 @@ def _time(seconds: float) -> str:
 
 
 def line(student: Student, *, longest: int) -> str:
-    """One line for a submission that is done with."""
+    """One line for a submission that is done with. `longest`: the cells of a terminal that the longest id takes."""
     summary = student.summary
-    id = safe_text(student.submission.id).ljust(longest)
+    id = safe_text(student.submission.id)
+    id += " " * (longest - cell_len(id))
     if summary is None or not summary.scored:
         return say("{id}  no score: {why}", id=id, why=_first(str(student.why_no_score)))
     points = f"{shown(summary.points):>6} / {shown(summary.maximum)}"
     if summary.error:
         return f"{id}  {points}  {_first(summary.error)}"
-    broken = say("broken: {rules}", rules=" ".join(summary.broken)) if summary.broken else say("nothing is broken")
-    return f"{id}  {points}  {broken}"
+    return f"{id}  {points}  {_broken(summary.broken)}"
+
+
+def _broken(rules: tuple[str, ...]) -> str:
+    if not rules:
+        return say("nothing is broken")
+    more = [say("and {count} more", count=len(rules) - _MOST_BROKEN)] if len(rules) > _MOST_BROKEN else []
+    return say("broken: {rules}", rules=" ".join((*rules[:_MOST_BROKEN], *more)))
 
 
 def _first(text: str) -> str:

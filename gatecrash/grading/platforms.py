@@ -97,6 +97,14 @@ def _submitters(row: Mapping[str, object]) -> tuple[Person, ...]:
     )
 
 
+def exported_by(submission: Submission) -> str:
+    """The platform whose numbers its people have: "gradescope", "moodle", "canvas"; empty for none that is known."""
+    name = submission.sources[0].name
+    patterns = {"gradescope": _GRADESCOPE, "moodle": _MOODLE, "canvas": _CANVAS}
+    fits = (platform for platform, pattern in patterns.items() if pattern.fullmatch(name))
+    return next((one for one in fits if any(person.number for person in submission.people)), "")
+
+
 def file_name(entry: Path) -> str:
     """A file's name as its student gave it: what a platform put before or behind it is taken off."""
     moodle = _MOODLE.fullmatch(entry.name)

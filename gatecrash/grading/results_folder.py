@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -48,20 +49,28 @@ class ResultsFolder:
         self._put(Path(INDEX), class_page.render(record, pages))
 
     def _put(self, name: Path, text: str) -> None:
-        path = self.folder / name
-        scratch = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            scratch.write_text(text, encoding="utf-8", newline="")
-            scratch.replace(path)
-        except OSError as error:
+        put(self.folder / name, text)
+
+
+def put(path: Path, text: str) -> None:
+    """Write a file whole, or not at all; into a pipe or a device as it is. Raises Unwritable."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8", newline="")
+            return
+        scratch.write_text(text, encoding="utf-8", newline="")
+        scratch.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)
-            raise Unwritable(
-                say(
-                    "{path} cannot be written: {reason}. What was judged so far is kept, and the same command goes on.",
-                    path=path,
-                    reason=error.strerror,
-                )
-            ) from None
+        raise Unwritable(
+            say(
+                "{path} cannot be written: {reason}. What was judged so far is kept, and the same command goes on.",
+                path=path,
+                reason=error.strerror,
+            )
+        ) from None
 
 
 _COLUMNS = ("id", "name", "number", "email", "points", "of", "broken", "said", "seconds")
