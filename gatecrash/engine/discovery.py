@@ -89,8 +89,9 @@ def _time(session: Session, found: Discovery) -> None:
 
 
 def _listening(session: Session, found: Discovery) -> None:
-    server = session.fresh()
+    session.fresh()
     player_settle = session.play(scenario(Settle("start")))
+    server = session.server()  # another one, where that one has ended meanwhile
     server.find_sockets()
     found.ports = server.sockets.ports
     _, port = server.address

@@ -1,7 +1,7 @@
 """What everything in a confined arena uses together, read from /proc often enough and for little.
 
 Memory is what is resident and no file's (proc(5)), so that a fork server's children cost what they have written to.
-What is written into the arena's own file systems is memory, too.
+What is written into the arena's own file systems is memory, too, and what waits in its sockets and pipes (buffers.py).
 Imported by the broker, which runs without site-packages: standard library only.
 """
 
@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gatecrash.sandbox.buffers import Buffers
 from gatecrash.sandbox.process_limit import last_pid
 
-#: A look takes at most this part of the time.
-_PART = 0.02
+#: A look takes at most this part of the time, and where half of what is given is used up, at most the other.
+_PART, _PART_WHEN_NEAR = 0.02, 0.2
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SMALL = 1 << 16
 
@@ -29,6 +30,8 @@ class Usage:
         self._pids: list[int] = []
         self._newest = -1
         self._look_again = 0.0
+        self._buffers = Buffers()
+        self._near = False
 
     def hit(self, limits: Mapping[str, int], root: Any, now: float) -> tuple[str, int, int] | None:
         """The limit that is overstepped, what was given and what was had; None while all is well."""
@@ -37,7 +40,7 @@ class Usage:
         began = time.monotonic()
         found = self._overstepped(limits, root)
         took = time.monotonic() - began
-        self._look_again = began + took / _PART
+        self._look_again = began + took / (_PART_WHEN_NEAR if self._near else _PART)
         return found
 
     def _overstepped(self, limits: Mapping[str, int], root: Any) -> tuple[str, int, int] | None:
@@ -51,10 +54,11 @@ class Usage:
         if root is not None:
             if root.is_full():
                 return "disk", limits["disk"], limits["disk"]
-            besides = root.used() + (0 if root.segments_limited else _segments())
+            besides = root.used() + self._buffers.used(self._pids) + (0 if root.segments_limited else _segments())
         most = limits["memory"] << 20
         for measure in (_resident, _own, _share):  # each is more exact than the one before, and takes longer
             had = besides + sum(map(measure, self._pids))
+            self._near = had > most // 2
             if had <= most:
                 return None
         return "memory", limits["memory"], had >> 20

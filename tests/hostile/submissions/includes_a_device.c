@@ -1,0 +1,2 @@
+/* A compiler that reads for ever. Expect: build */
+#include "/dev/zero"

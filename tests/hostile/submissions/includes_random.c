@@ -1,0 +1,2 @@
+/* A compiler that reads for ever, and complains. Expect: build */
+#include "/dev/urandom"

@@ -1,0 +1,1 @@
+"""A parser that goes too deep; the test writes what follows. Expect: build"""

@@ -1,0 +1,5 @@
+#include "hostile.h"
+int main(int argc, char **argv)
+{
+    serve(argv[argc - 1], NULL);
+}
