@@ -38,6 +38,7 @@ _SERVERS = {
     "faulty.c": "faulty/never_answers.c",
     "reference.c": "c/udp_echo.c",
     "submissions/ann/server.c": "faulty/never_answers.c",
+    "submissions/김하늘/server.c": "c/udp_echo.c",
 }
 
 #: What a command ends with, where that is not 0.
@@ -50,6 +51,8 @@ _CODES = {
     "gatecrash check server.c --only RESP-01 --report html=report.html": 1,
     "gatecrash replay RESP-01": 1,
 }
+
+_AS_ME = '--user "$(id -u):$(id -g)" --volume "$PWD:/work"'
 
 #: What is not run here, and why. A line that no page shows has no business here.
 _NOT_RUN = {
@@ -70,6 +73,8 @@ _NOT_RUN = {
     "python -m benchmarks.timed_servers": "measures for minutes",
     "docker build --tag gatecrash .": "no container engine in the tests; tests/test_ci_files.py reads the Dockerfile",
     'docker run --rm --volume "$PWD:/work:ro" gatecrash check server.c': "no container engine in the tests",
+    f"docker run --rm {_AS_ME} gatecrash grade submissions --contract course.toml": "no container engine in the tests",
+    "gatecrash grade --example": "twelve servers; tests/test_grade_example.py writes the class and grades two of it",
 }
 
 
