@@ -64,6 +64,16 @@ def test_a_folder_of_something_else_is_not_written_into(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_whatever_lies_in_the_folder_it_is_typed_in_is_not_imported(tmp_path: Path) -> None:
+    for name in ("gatecrash", "suites", "strategies"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text('raise RuntimeError("a stranger was imported")\n')
+    command = [sys.executable, "-P", "-m", "gatecrash", "grade", "--example", "--only", "Donald_Knuth_7112"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    assert "does not compile" in done.stdout, done.stderr
+    assert "1 of 12 submissions have a score" in done.stdout
+
+
 def grade(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """The command as it is typed, at its quickest."""
     return subprocess.run(

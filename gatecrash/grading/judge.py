@@ -50,7 +50,7 @@ class Judge:
         words = (str(theirs.fileno()), str(os.getpid()), str(scratch))
         with theirs, self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gatecrash.grading.judge", *words],
+                [sys.executable, "-P", "-m", "gatecrash.grading.judge", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -111,7 +111,7 @@ def asked() -> dict[str, Any]:
     """`own` of a process of its own, as plain values. Raises EngineFault where that fails."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "gatecrash.grading.sight"],
+            [sys.executable, "-P", "-m", "gatecrash.grading.sight"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_SECONDS_TO_LOOK,
