@@ -63,5 +63,6 @@ def graded(folder: Path, judges: Doubles, output: Path | None = None, **asked: A
         judged.open()
         for event in judged.events(judges):
             assert not isinstance(event, Graded) or event.student.summary is not None
+        judged.write_asked()
         results.write_class(judged.record())
         return judged.record()

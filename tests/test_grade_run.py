@@ -164,6 +164,20 @@ def test_only_those_that_are_named_are_judged(tmp_path: Path) -> None:
         graded(folder, Doubles(), only=("bobb",))
 
 
+def test_a_large_class_has_the_files_of_those_alone_who_are_asked_for(tmp_path: Path) -> None:
+    folder = submissions(tmp_path / "class", "ada", "bob")
+    course = Course(page=False)
+    graded(folder, Doubles({"bob": [Judged("bob", record("FORK-02"))]}), course=course)
+    results = tmp_path / "results"
+    assert [*results.glob("pages/*"), *results.glob("records/*")] == []
+    assert _points(graded(folder, Doubles(), course=course, only=("bob",)))["bob"] < 100
+    assert sorted(one.name for one in results.rglob("*") if one.parent != results) == ["bob.html", "bob.json"]
+    assert "FORK-02" in (results / "pages" / "bob.html").read_text()
+    (folder / "bob" / "server.c").write_text("int main(void) { return 1; }\n")
+    graded(folder, Doubles(), course=course)
+    assert [*results.glob("pages/*"), *results.glob("records/*")] == [], "they are of what bob handed in before"
+
+
 def test_two_commands_at_once_do_not_write_to_one_folder(tmp_path: Path) -> None:
     folder = submissions(tmp_path / "class", "ada")
     output = tmp_path / "results"

@@ -78,6 +78,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="judge them where namespaces are refused, too: they can do what you can (in a container, what it can)",
     )
+    parser.add_argument(
+        "--no-pages",
+        action="store_true",
+        help="for a very large class: no page and record file of each; --only ID writes those of one",
+    )
     add_profile(parser)
     add_jobs(parser)
     parser.add_argument(
@@ -112,6 +117,7 @@ def run(options: argparse.Namespace) -> int:
             _judge(judged, console, judges, state)
         except (KeyboardInterrupt, JudgesGone) as error:
             ended = error
+        judged.write_asked()
         record = judged.record()
         results.write_class(record)
         platform_csv.write(files, record)
@@ -181,14 +187,19 @@ def _request(options: argparse.Namespace) -> GradeRequest:
         course=Course(
             contract=text,
             profile=options.profile,
-            contained=not (options.uncontained or os.environ.get(_UNCONTAINED)),
+            contained=_contained(options),
             language=current(),
+            page=not options.no_pages,
         ),
         scheme=scheme or Scheme(),
         contract_name=contract.name if contract is not None else "",
         only=tuple(options.only),
         regrade=tuple(dict.fromkeys(known_rules(options.regrade))),
     )
+
+
+def _contained(options: argparse.Namespace) -> bool:
+    return not (options.uncontained or os.environ.get(_UNCONTAINED))
 
 
 def _refuse_open_doors() -> None:
@@ -226,7 +237,7 @@ def _judges(options: argparse.Namespace) -> _Judges:
                 module=error.name,
             )
         ) from None
-    return lambda waiting, scratch: ClusterJudges(address, scratch, contained=not options.uncontained)
+    return lambda waiting, scratch: ClusterJudges(address, scratch, contained=_contained(options))
 
 
 def _judge(judged: ClassRun, console: Console, judges: _Judges, state: State) -> None:

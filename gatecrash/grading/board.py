@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from gatecrash.grading.class_run import ClassEvent, Graded, Opened, Started
-from gatecrash.grading.summary import TENTHS, Student
+from gatecrash.grading.summary import TENTHS, Student, Summary
 from gatecrash.language import say
 from gatecrash.results.grading import shown
 from gatecrash.text import safe_text
@@ -24,7 +24,9 @@ class Board:
 
     def __init__(self) -> None:
         self._total = self._before = 0
-        self._done: list[Student] = []
+        self._done = 0
+        self._scored: Counter[int] = Counter()  # by the tenth of the points
+        self._points_of_all = self._maximum = Fraction()
         self._under_way: dict[str, float] = {}
 
     def hear(self, event: ClassEvent, now: float) -> None:
@@ -36,7 +38,15 @@ class Board:
                 self._under_way[event.submission.id] = now
             case Graded():
                 self._under_way.pop(event.student.submission.id, None)
-                self._done += [] if event.again else [event.student]
+                if not event.again:
+                    self._count(event.student.summary)
+
+    def _count(self, summary: Summary | None) -> None:
+        self._done += 1
+        if summary is not None and summary.scored:
+            self._scored[summary.tenth] += 1
+            self._points_of_all += summary.points
+            self._maximum = summary.maximum
 
     @property
     def counted(self) -> str:
@@ -46,7 +56,7 @@ class Board:
 
     def lines(self, now: float) -> Text:
         """The bar, the rate and the time left; what is under way; how the points fall so far."""
-        done = len(self._done)
+        done = self._done
         filled = _WIDTH * done // self._total if self._total else _WIDTH
         bar = Text.assemble(("█" * filled, "green"), ("░" * (_WIDTH - filled), "dim"))
         told = say(
@@ -64,14 +74,13 @@ class Board:
         return text
 
     def _points(self) -> str:
-        scored = [one.summary for one in self._done if one.summary is not None and one.summary.scored]
+        scored = self._scored.total()
         if not scored:
             return ""
-        columns = Counter(one.tenth for one in scored)
-        most = max(columns.values())
-        drawn = "".join(_SHADES[-(-8 * columns[step] // most)] for step in range(TENTHS + 1))
-        mean = sum((one.points for one in scored), Fraction()) / len(scored)
-        return say("points 0 {drawn} {most}, mean {mean}", drawn=drawn, most=shown(scored[0].maximum), mean=shown(mean))
+        most = max(self._scored.values())
+        drawn = "".join(_SHADES[-(-8 * self._scored[step] // most)] for step in range(TENTHS + 1))
+        mean = self._points_of_all / scored
+        return say("points 0 {drawn} {most}, mean {mean}", drawn=drawn, most=shown(self._maximum), mean=shown(mean))
 
 
 def _time(seconds: float) -> str:

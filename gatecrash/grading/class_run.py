@@ -24,6 +24,8 @@ from gatecrash.grading.submission import Submission
 from gatecrash.grading.summary import ClassRecord, Student, Summary, summary
 from gatecrash.grading.work import Course, Judged, Work, names
 from gatecrash.language import marked, say
+from gatecrash.reports import html_report
+from gatecrash.results.saved_record import from_row
 from gatecrash.rulebook import load
 
 #: A fault of ours may have been the moment's: a submission is judged so often at most, and then has no score.
@@ -221,9 +223,19 @@ class ClassRun:
         """Files first: what the state says is done is there."""
         found = summary(judged, self.request.scheme)
         if not again:
-            self.results.write(judged)
+            if self.request.course.page:
+                self.results.write(judged)
+            else:
+                self.results.remove(judged.id)
             self.state.finished(judged, found.to_json())
         return found
+
+    def write_asked(self) -> None:
+        """The records and pages of those asked for by name, which a run without pages has not written."""
+        for id in self.request.only:
+            judged = self.state.judged(id)
+            if judged is not None and judged.record is not None and not self.results.has_page(id):
+                self.results.write(replace(judged, page=html_report.render(from_row(judged.record))))
 
     # -- what is known ---------------------------------------------------------------------------------------------
 

@@ -72,7 +72,8 @@ def _judged(work: Work, room: Path) -> Judged:
         record = _merged(work, listen(Run(request, _made(room / "run")).events()))
     except TargetError as error:
         record = Run(request, room).failed(TargetError(_as_handed_in(str(error), room)))
-    return Judged(work.id, to_row(record), notes=notes, page=html_report.render(record))
+    page = html_report.render(record) if work.course.page else ""
+    return Judged(work.id, to_row(record), notes=notes, page=page)
 
 
 def _request(work: Work, target: str, contract: Path | None, scheme: Scheme | None) -> RunRequest:

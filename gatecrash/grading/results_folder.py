@@ -42,6 +42,15 @@ class ResultsFolder:
         if judged.page:
             self._put(Path(PAGES, f"{judged.id}.html"), judged.page)
 
+    def remove(self, id: str) -> None:
+        """The record and the page of one, which are of an earlier judgement."""
+        for name in (Path(RECORDS, f"{id}.json"), Path(PAGES, f"{id}.html")):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def has_page(self, id: str) -> bool:
+        """Whether the page of one is there."""
+        return (self.folder / PAGES / f"{id}.html").exists()
+
     def write_class(self, record: ClassRecord) -> None:
         """What is of all of them. Raises Unwritable."""
         self._put(Path(GRADES), grades(record))

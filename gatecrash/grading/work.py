@@ -19,7 +19,8 @@ _MOST_SHIPPED = 256 << 20  # bytes of a submission that are sent elsewhere
 class Course:
     """What all submissions of a class are judged by. `contract` is the text of the file, None where there is none.
 
-    `seconds`: what one run may take. `contained`: in an arena with a root and limits of its own.
+    `seconds`: what one run may take. `contained`: in an arena with a root and limits of its own. `page`: whether a page
+    is made of each.
     """
 
     contract: str | None = None
@@ -28,6 +29,7 @@ class Course:
     contained: bool = True
     patience: float = 5.0
     language: str = "en"
+    page: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -96,7 +98,7 @@ class Judged:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {**asdict(self), "notes": list(self.notes)}
+        return {**vars(self), "notes": list(self.notes)}  # asdict would copy the whole record
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Judged:
