@@ -20,7 +20,18 @@ from gatecrash.engine.worker_pool import Result, WorkerPool, WorkItem, work_item
 from gatecrash.model.contract import Contract, Protocol, Silence
 from gatecrash.model.launch import Launch
 from gatecrash.model.prepared import Prepared
-from gatecrash.model.scenario import Connect, LimitDescriptors, Receive, Step, scenario
+from gatecrash.model.scenario import (
+    Connect,
+    Fail,
+    LimitDescriptors,
+    Receive,
+    Reset,
+    Settle,
+    Shorten,
+    Signal,
+    Step,
+    scenario,
+)
 from gatecrash.model.verdicts import NOT_THEIRS, Finding, Verdict, merge
 from gatecrash.paths import tree_root
 from gatecrash.reports.words import closing, counts
@@ -98,8 +109,9 @@ def test_nothing_is_seen_of_a_server_that_forks_without_end() -> None:
     assert "RES-06 is broken (it had 2000 processes)" in judged[0].verdict.reason
 
 
-def test_one_that_forks_without_end_when_descriptors_lack_is_seen_by_all_who_do_not_try_that() -> None:
-    judged = judgements([Verdict("ACC-01", "pass"), fork_bomb(LimitDescriptors(0), Connect("A"))], load().rules)
+@pytest.mark.parametrize("done", [LimitDescriptors(0), Signal("parent", "SIGCHLD"), Fail("accept", "EMFILE")])
+def test_one_that_forks_without_end_when_descriptors_lack_is_seen_by_all_who_do_not_try_that(done: Step) -> None:
+    judged = judgements([Verdict("ACC-01", "pass"), fork_bomb(done, Connect("A"))], load().rules)
     assert {j.rule.id: j.verdict.outcome for j in judged} == {"ACC-01": "pass", "RES-06": "fail"}
 
 
@@ -113,6 +125,18 @@ def limit_hit(clients: int) -> Verdict:
 def test_nothing_is_seen_of_a_server_that_a_few_clients_take_to_a_limit(clients: int, outcome: str) -> None:
     judged = judgements([Verdict("ACC-01", "pass"), limit_hit(clients)], load().rules)
     assert {j.rule.id: j.verdict.outcome for j in judged} == {"ACC-01": outcome, "RES-07": "fail"}
+
+
+def test_a_client_that_resets_does_so_alone() -> None:
+    judged = judgements([Verdict("ACC-01", "pass"), fork_bomb(Connect("A"), Reset("A"), Settle())], load().rules)
+    assert {j.rule.id: j.verdict.outcome for j in judged} == {"ACC-01": "not_observable", "RES-06": "fail"}
+
+
+def test_what_injects_a_failure_is_done_to_the_server() -> None:
+    known = [kind for kind in Step.__subclasses__() if kind.kind]
+    assert {kind for kind in known if kind.injects} == {Fail, LimitDescriptors, Shorten}
+    assert all(kind.on_server for kind in known if kind.injects)
+    assert not any(kind.on_server for kind in known if "client" in kind.__dataclass_fields__)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ class Freeze(Step):
     """The server is stopped (SIGSTOP): all its processes, or the parent alone."""
 
     kind: ClassVar[str] = "freeze"
+    on_server: ClassVar[bool] = True
     who: Who = "all"
 
     def line(self) -> str:
@@ -43,6 +44,7 @@ class Thaw(Step):
     """The frozen processes go on (SIGCONT)."""
 
     kind: ClassVar[str] = "thaw"
+    on_server: ClassVar[bool] = True
 
     def line(self) -> str:
         return stated("the server goes on")
@@ -53,6 +55,8 @@ class Fail(Step):
     """The server's next `times` calls of this family fail with `error` (an errno's name) and do nothing."""
 
     kind: ClassVar[str] = "fail"
+    on_server: ClassVar[bool] = True
+    injects: ClassVar[bool] = True
     call: Family
     error: str
     times: int = 1
@@ -78,6 +82,7 @@ class Hold(Step):
     """The server's next call of this family is held at its entrance until a Release."""
 
     kind: ClassVar[str] = "hold"
+    on_server: ClassVar[bool] = True
     call: Family
     times: int = 1
 
@@ -102,6 +107,7 @@ class Release(Step):
     """Let every held call run, and forget the plans not used."""
 
     kind: ClassVar[str] = "release"
+    on_server: ClassVar[bool] = True
 
     def line(self) -> str:
         return stated("the held call goes on")
@@ -112,6 +118,8 @@ class Shorten(Step):
     """The server's next send on a connection takes only `size` bytes, as a send may (send(2), RETURN VALUE)."""
 
     kind: ClassVar[str] = "shorten"
+    on_server: ClassVar[bool] = True
+    injects: ClassVar[bool] = True
     size: int
     times: int = 1
 
@@ -129,6 +137,7 @@ class Signal(Step):
     """
 
     kind: ClassVar[str] = "signal"
+    on_server: ClassVar[bool] = True
     who: Who
     name: str
 
@@ -147,6 +156,8 @@ class LimitDescriptors(Step):
     """The server's limit of open descriptors is set to what it has open now, plus `spare`."""
 
     kind: ClassVar[str] = "limit-descriptors"
+    on_server: ClassVar[bool] = True
+    injects: ClassVar[bool] = True
     spare: int = 0
 
     def line(self) -> str:
@@ -158,6 +169,7 @@ class LiftLimit(Step):
     """The limit of open descriptors is what it was."""
 
     kind: ClassVar[str] = "lift-limit"
+    on_server: ClassVar[bool] = True
 
     def line(self) -> str:
         return stated("the server may open descriptors again")
@@ -168,6 +180,7 @@ class SmallBuffers(Step):
     """From here on the kernel keeps little of what is sent and not yet read, so that a full buffer is near."""
 
     kind: ClassVar[str] = "small-buffers"
+    on_server: ClassVar[bool] = True
 
     def line(self) -> str:
         return stated("the kernel buffers little of what is sent (net.ipv4.tcp_wmem)")
@@ -220,6 +233,7 @@ class Restart(Step):
     """SIGTERM the server, and start it again on the same port."""
 
     kind: ClassVar[str] = "restart"
+    on_server: ClassVar[bool] = True
 
     def line(self) -> str:
         return stated("the server gets SIGTERM and is started again on the same port")
@@ -230,6 +244,7 @@ class StartSecond(Step):
     """A second server is started on the same port while the first one runs."""
 
     kind: ClassVar[str] = "start-second"
+    on_server: ClassVar[bool] = True
 
     def line(self) -> str:
         return stated("a second server is started on the same port")
@@ -240,6 +255,7 @@ class StartOnTakenPort(Step):
     """The server is started afresh while somebody else listens on its port."""
 
     kind: ClassVar[str] = "start-on-taken-port"
+    on_server: ClassVar[bool] = True
 
     def line(self) -> str:
         return stated("the server is started while its port is taken")
@@ -250,6 +266,7 @@ class StartOnTerminal(Step):
     """The server is ended, and started again where nothing of it is left, with its output on a terminal."""
 
     kind: ClassVar[str] = "start-on-terminal"
+    on_server: ClassVar[bool] = True
 
     def line(self) -> str:
         return stated("the server is ended, and started again with its output on a terminal")

@@ -19,6 +19,10 @@ class Step:
     """One act. `line()` is the sentence a reader sees; `kind` is its name in a saved scenario."""
 
     kind: ClassVar[str] = ""
+    #: It is done to the server itself, as no client can.
+    on_server: ClassVar[bool] = False
+    #: It makes a call of the server's fail, or something lack.
+    injects: ClassVar[bool] = False
 
     def line(self) -> str:
         raise NotImplementedError

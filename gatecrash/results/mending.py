@@ -21,7 +21,7 @@ from typing import Any
 from gatecrash.language import stated, values_of
 from gatecrash.model.blocked import read_together
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import Fail, LimitDescriptors, Shorten, Signal
+from gatecrash.model.scenario import Signal
 from gatecrash.model.signals import MEMORY_FAULTS, signal_name
 from gatecrash.model.transcript import CrashedProcess, SanitizerReport, ServerEnded, Transcript
 from gatecrash.model.verdicts import Verdict, hidden_by
@@ -120,7 +120,7 @@ def _place_of(judgement: JudgedRule, hides: Mapping[str, Sequence[str]]) -> tupl
 def _takes_a_failure(judgement: JudgedRule) -> bool:
     """Whether it was shown by a call that we made fail, or by a shortage: what clients alone show is met sooner."""
     played = judgement.verdict.scenario
-    return played is not None and any(isinstance(step, Fail | LimitDescriptors | Shorten) for step in played.steps)
+    return played is not None and any(step.injects for step in played.steps)
 
 
 def _harm(judgement: JudgedRule) -> int:

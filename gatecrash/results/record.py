@@ -9,7 +9,6 @@ from typing import Any
 from gatecrash import __version__
 from gatecrash.config.scheme import Scheme
 from gatecrash.model.prepared import Prepared
-from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Send, Settle
 from gatecrash.model.verdicts import Outcome, Verdict, is_broken, merge
 from gatecrash.protocols import protocol_of
 from gatecrash.results.baseline import Baseline, KnownFailure, by_rule
@@ -17,7 +16,6 @@ from gatecrash.rulebook import Rule, load
 
 OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "not_applicable", "not_observable", "inconclusive")
 _A_FEW = 8
-_OF_CLIENTS = (Connect, Send, Receive, HalfClose, Close, Settle)
 
 
 @dataclass(frozen=True)
@@ -169,7 +167,7 @@ def ended_by_clients(verdict: Verdict) -> bool:
         return False
     if verdict.rule == load().limits and len(verdict.scenario.clients) > _A_FEW:
         return False
-    return all(isinstance(step, _OF_CLIENTS) for step in verdict.scenario.steps)
+    return not any(step.on_server for step in verdict.scenario.steps)
 
 
 def behind_overrun(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:

@@ -81,17 +81,19 @@ def _accept_fails(
 
 
 def _descriptors_lack(contract: Contract, error: str, times: int, clients: int) -> Scenario:
-    """A guest, who has a descriptor, leaves before the last client comes.
+    """Guests, who have descriptors, leave one by one before the last client comes.
 
     Who has no descriptor for the next client may well wait until one has left: so accept fails once for each guest.
+    There are fewer guests than workers, so that somebody is left for the others.
     """
     if contract.concurrency not in _BESIDE_OTHERS:
         return _accept_fails(contract, error, times, clients)
-    guest, *early, last = client_names(clients + 2)
-    first = (visit(name, contract) for name in early)
-    stays = (Connect(guest), Settle(labels.ACCEPTED, within=_LONG_ENOUGH))
-    leaves = (Close(guest), Settle(within=_LONG_ENOUGH))
-    return scenario(stays, Fail("accept", error), *first, leaves, visit(last, contract))
+    times = min(times, max(1, (contract.workers or times + 1) - 1))
+    *names, last = client_names(times + clients + 1)
+    guests, first = names[:times], (visit(name, contract) for name in names[times:])
+    stay = (*map(Connect, guests), Settle(labels.ACCEPTED, within=_LONG_ENOUGH))
+    leave = ((Close(name), Settle(within=_LONG_ENOUGH)) for name in guests)
+    return scenario(stay, Fail("accept", error, times), *first, *leave, visit(last, contract))
 
 
 def _shortage(contract: Contract, count: int) -> Scenario:
