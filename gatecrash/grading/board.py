@@ -52,7 +52,7 @@ class Board:
     def counted(self) -> str:
         """How many are done, of how many."""
         total = str(self._total)
-        return f"{len(self._done):>{len(total)}}/{total}"
+        return f"{self._done:>{len(total)}}/{total}"
 
     def lines(self, now: float) -> Text:
         """The bar, the rate and the time left; what is under way; how the points fall so far."""
