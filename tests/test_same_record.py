@@ -19,6 +19,7 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Send, scenario
 from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.paths import tree_root
+from gatecrash.protocols import plain_request
 from gatecrash.rulebook import load
 from tests.sessions import session_of
 from tests.test_trial import ECHO
@@ -118,3 +119,17 @@ def test_what_a_busy_machine_took_is_added_to_the_time_of_a_run(
     found = results(tmp_path, 1, until=time.monotonic() + 0.3, stretched=stretched)
     assert any(one.late for one in found) == late
     assert {one.item.rule for one in found} == set(RULES)
+
+
+def test_what_a_lone_client_gets_is_asked_before_anything_that_may_harm_the_server(tmp_path: Path) -> None:
+    body = """
+def serve(client):
+    if not client.recv(4096).startswith(b"GET / HTTP"): os._exit(1)
+    client.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+    client.close()
+main(serve)
+"""
+    request = plain_request(Contract(protocol="http"))
+    with session_of(tmp_path, body, Contract(protocol="http")) as session:
+        session.learn_plain(scenario(Connect("A"), Send("A", b"no\r\n\r\n"), Connect("B"), Send("B", request)))
+        assert session._plain[request].answered

@@ -319,11 +319,15 @@ class Session:
         return Case(self.protocol.owed(transcript), self.contract, plain)
 
     def learn_plain(self, scenario: Scenario) -> None:
-        """Make sure the plain answer to everything the clients of this scenario send is known."""
+        """Make sure the plain answer to everything the clients of this scenario send is known.
+
+        The plain request is asked first: another one may be what harms the server.
+        """
         if self.protocol.has_yardstick:
             if self._plain_bytes > _MOST_PLAIN:
                 self._forget_plain()
-            for sent in self._asked_in(scenario):
+            plain = self.protocol.plain_request
+            for sent in sorted(self._asked_in(scenario), key=lambda sent: sent != plain):
                 if sent not in self._plain:
                     self._plain[sent] = self._ask(sent)
                     self._plain_bytes += len(self._plain[sent].received)
