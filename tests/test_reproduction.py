@@ -6,7 +6,9 @@ import ast
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -31,6 +33,7 @@ from gatecrash.model.scenario import (
     Thaw,
     scenario,
 )
+from gatecrash.model.transcript import Got, Transcript
 from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.paths import tree_root
 from gatecrash.reproduction import NotAlone, pieces, script, why_not_alone
@@ -313,3 +316,52 @@ def test_the_command_writes_a_script_for_the_last_run(tmp_path: Path) -> None:
     refused = gatecrash("repro", "STREAM-02", "-o", "no/such/folder/x.py")
     assert (refused.returncode, "cannot be written" in refused.stderr) == (4, True)
     assert gatecrash("repro", "STREAM-01").returncode == 4
+
+
+#: Two workers that accept; `then` is what their parent does when one has died.
+TWO_WORKERS = """
+def work():
+    while True:
+        client, _ = listener.accept()
+        while data := client.recv(4096):
+            client.sendall(data)
+        client.close()
+
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+workers = []
+for _ in range(2):
+    workers.append(os.fork())
+    if not workers[-1]:
+        work()
+os.wait()
+{then}
+"""
+PREFORK = Contract.of(protocol="echo", concurrency="prefork", workers=2)
+KILLED = scenario(
+    *(Connect("A"), Send("A", b"all of it"), Settle("serving"), Signal("serving", "SIGKILL"), Settle("killed")),
+    *(Connect("B"), Send("B", b"and I?"), Receive("B"), Close("B")),
+)
+
+
+@pytest.mark.parametrize(
+    ("then", "code"),
+    [("os.wait()", 0), ("[os.kill(one, signal.SIGKILL) for one in workers[1:]]", 1)],
+    ids=["one goes on", "all end"],
+)
+@pytest.mark.parametrize("who", ["serving", "accepting"])
+def test_a_script_kills_one_worker_and_looks_at_the_next_client(
+    tmp_path: Path, then: str, code: int, who: Literal["serving", "accepting"]
+) -> None:
+    """Whose worker was killed is owed nothing."""
+    waiting = (Settle("serving"), Signal("accepting", "SIGKILL"), *KILLED.steps[-5:])
+    path = written(failing("FORK-15", KILLED if who == "serving" else scenario(*waiting)), PREFORK, tmp_path)
+    assert path is not None
+    with session_of(tmp_path, TWO_WORKERS.format(then=then), PREFORK, arena="loopback") as session:
+        found, said = status(path, session, times=1)
+    assert found == code, said
+
+
+def test_where_the_last_client_was_answered_no_script_shows_who_died() -> None:
+    answered = Transcript(KILLED, (Got(7, "B", b"and I?"),))
+    verdict = replace(failing("RESP-22", KILLED), transcript=answered)
+    assert "its last client is answered" in (why_not_alone(verdict, PREFORK) or "")

@@ -206,23 +206,44 @@ def stat(pid):
     return "", 0
 
 
-def processes():
-    """The numbers of the server's processes: who has its socket open, and all their children, parents first."""
+def having(state):
+    """The numbers of the processes that have a socket with the server's port open, one in this state."""
     rows = [row.split() for name in glob("/proc/net/tcp*") for row in Path(name).read_text().splitlines()]
-    sockets = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{SERVER[1]:04X}") and row[3] == "0A"}
-    having = set()
+    sockets = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{SERVER[1]:04X}") and row[3] == state}
+    found = set()
     for name in glob("/proc/[0-9]*/fd/*"):
         with suppress(OSError):
             if os.readlink(name) in sockets:
-                having.add(int(name.split("/")[2]))
+                found.add(int(name.split("/")[2]))
+    return found
+
+
+def processes():
+    """The numbers of the server's processes: who has its socket open, and all their children, parents first."""
+    listening = having("0A")
     parent = {int(pid): stat(pid)[1] for pid in os.listdir("/proc") if pid.isdigit()}
-    found = sorted(having, key=lambda pid: (parent.get(pid) in having, pid))
+    found = sorted(listening, key=lambda pid: (parent.get(pid) in listening, pid))
     for pid in found:
         found += [child for child in parent if parent[child] == pid and child not in found]
     if not found:
         print("nobody whose processes can be seen has this port")
         sys.exit(2)
     return found
+
+
+def serving():
+    """The workers that have a client's connection open (01 is ESTABLISHED)."""
+    return sorted(having("01") & set(processes()[1:]))
+
+
+def accepting():
+    """The worker that waits in accept, or the first one where the kernel does not tell in what they wait."""
+    workers, waiting = processes()[1:], []
+    for pid in workers:
+        with suppress(OSError):
+            if "accept" in Path(f"/proc/{pid}/wchan").read_text():
+                waiting.append(pid)
+    return (waiting or workers)[:1]
 
 
 def signal_to(pids, name):

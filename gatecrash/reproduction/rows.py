@@ -25,6 +25,7 @@ from gatecrash.model.scenario import (
     Step,
     Thaw,
 )
+from gatecrash.model.server_steps import Who
 from gatecrash.protocols import protocol_of
 from gatecrash.reproduction.payloads import Payloads
 
@@ -36,7 +37,7 @@ _READ, _REST = 0.1, 0.3
 _MANY = 8
 #: More than this may not fit in the buffers of the kernel while nobody reads it.
 _LARGE = 65536
-_CHOSEN = {"all": "processes()", "parent": "processes()[:1]", "child": "processes()[1:]", "serving": "processes()[1:]"}
+_CHOSEN = {"all": "processes()", "parent": "processes()[:1]", "child": "processes()[1:]", "accepting": "accepting()"}
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Writer:
 
     def __init__(self, played: Scenario, contract: Contract, payloads: Payloads, kept: frozenset[str]) -> None:
         self.steps, self._protocol, self._payloads, self._kept = played.steps, protocol_of(contract), payloads, kept
+        self._workers = contract.concurrency == "prefork"
         self.waits = Waits(played.steps)
         self._lone = sum(isinstance(step, Connect) for step in played.steps) == 1
         self._there: set[str] = set()
@@ -116,12 +118,12 @@ class Writer:
         match step:
             case Freeze():
                 self._frozen = step.who == "all"
-                return (f"frozen = {_CHOSEN[step.who]}", 'signal_to(frozen, "SIGSTOP")')
+                return (f"frozen = {self._chosen(step.who)}", 'signal_to(frozen, "SIGSTOP")')
             case Thaw():
                 self._frozen = False
                 return ('signal_to(frozen, "SIGCONT")',)
             case Signal():
-                return (f'signal_to({_CHOSEN[step.who]}, "{step.name}")',)
+                return (f'signal_to({self._chosen(step.who)}, "{step.name}")',)
             case LimitDescriptors():
                 return (f"limits = limit_descriptors({step.spare})",)
             case LiftLimit():
@@ -132,6 +134,12 @@ class Writer:
             case Settle() if number and not self._frozen:
                 return (f"time.sleep({min(step.within or _REST, _REST):g})",)
         return ()
+
+    def _chosen(self, who: Who) -> str:
+        """The call that finds these processes; where each client has its own, whoever is a child serves."""
+        if who == "serving":
+            return "serving()" if self._workers else _CHOSEN["child"]
+        return _CHOSEN[who]
 
     def _send(self, number: int, step: Send) -> tuple[str, ...]:
         self._unread[step.client] = self._unread.get(step.client, 0) + len(step.data)

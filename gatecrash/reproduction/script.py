@@ -64,8 +64,10 @@ def why_not_alone(verdict: Verdict, contract: Contract) -> str | None:
         return "what breaks the rule is seen with Gatecrash's instruments alone"
     if sum(len(data) for data in scenario.sent.values()) > _MOST_BYTES:
         return "its clients send more than a script should carry"
-    if check in ("answers", "form") and not _judged(scenario, protocol_of(contract)):
+    if check in ("answers", "last", "form") and not _judged(scenario, protocol_of(contract)):
         return "no client of the scenario waits for an answer"
+    if check == "last" and verdict.transcript is not None and verdict.transcript.received(scenario.clients[-1]):
+        return "its last client is answered, and what breaks the rule is seen with Gatecrash's instruments alone"
     return None
 
 
@@ -77,7 +79,8 @@ def script(verdict: Verdict, rule: Rule, contract: Contract, target: str = "", a
         again = command("replay", rule.id, target=target)
         raise NotAlone(f"{rule.id} cannot be shown by a script alone: {reason}. `{again}` replays it exactly.")
     judged = _judged(scenario, protocol_of(contract))
-    check = Check(verdict, scenario, contract, rule.script, judged)
+    by, judged = ("answers", judged[-1:]) if rule.script == "last" else (rule.script, judged)
+    check = Check(verdict, scenario, contract, by, judged)
     sent = [step.data for step in scenario.steps if isinstance(step, Send | SendDatagram)]
     payloads = Payloads(_name(protocol_of(contract), scenario), sent, check.named)
     host = _host(address)
