@@ -58,7 +58,8 @@ def settle(
     known = ticks or Ticks()
     if span is not None and not span.guess:
         known = known.unhurried()
-    watch = Watch(census, look_at_queues, allowed, pump or (lambda: 0), SpinWatch(census, known))
+    spinning = SpinWatch(census, known, lambda: 0.0 if clock is None else clock.skipped)
+    watch = Watch(census, look_at_queues, allowed, pump or (lambda: 0), spinning)
     if spin is not None:
         watch.spin.least = spin
     rest = watch.rest()

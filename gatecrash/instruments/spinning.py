@@ -29,9 +29,11 @@ class Spinning:
 class SpinWatch:
     """How long each task has wanted and used a CPU since the queues last changed."""
 
-    def __init__(self, census: Census, ticks: Ticks) -> None:
+    def __init__(self, census: Census, ticks: Ticks, skipped: Callable[[], float] = lambda: 0.0) -> None:
+        """`skipped`: how many seconds of the target's time were by now: they have passed for it, in sleep."""
         self.census = census
         self.ticks = ticks
+        self.skipped = skipped
         self.least = SPIN_WINDOW
         self.known = False  # a task was seen to spin in this situation before
         self.start = 0.0
@@ -63,15 +65,16 @@ class SpinWatch:
         queues, tasks = look_at_queues(), self.census.tasks()
         self._note_delay(tasks)
         now = time.monotonic()
-        elapsed = now - self.start
+        of_its_time = now + self.skipped()
+        elapsed = of_its_time - self.start
         if not self.before or queues != self.queues:
-            self.start, self.queues = now, queues
+            self.start, self.queues = of_its_time, queues
             self.before = {task.tid: task for task in tasks}
             self.known = self.least == SPIN_WINDOW and self.ticks.spun_here()
             return None
         if elapsed < window:
             return None
-        least = window if self.known else self.least
+        least = window if self.known else SPIN_WINDOW if self.ticks.spun_for(self.least) else self.least
         wanting = False
         for task in tasks:
             before = self.before.get(task.tid, task)
@@ -79,7 +82,7 @@ class SpinWatch:
             share = (used + task.wait_ns - before.wait_ns) / 1e9 / elapsed
             wanting = wanting or share >= _SPIN_SHARE
             if share >= _SPIN_SHARE and used / 1e9 >= least * _SPIN_SHARE:
-                self.ticks.note_spinning(sooner=self.known)
+                self.ticks.note_spinning(self.least, sooner=self.known)
                 return Spinning(task, min(share, 1.0))
         if elapsed > _SPIN_RESTART and not wanting:
             self.restart()

@@ -63,6 +63,8 @@ class TickMemory:
     busy: set[State] = field(default_factory=set)
     #: Situations in which some task was seen to spin for as long as it takes to say so.
     spun: set[Hashable] = field(default_factory=set)
+    #: The same for longer than that, each with how many seconds were asked for.
+    spun_on: set[tuple[Hashable, float]] = field(default_factory=set)
 
     def learn(self, state: State, *, idle: bool) -> None:
         """A timed wait that began in `state` has ended."""
@@ -115,12 +117,17 @@ class Ticks:
         """Whether a task that runs now may count as spinning sooner: one did in this situation before."""
         return self.hasty and bool(self.memory.spun) and self.situation().facts in self.memory.spun
 
-    def note_spinning(self, *, sooner: bool) -> None:
-        """A task spins; when that was said sooner than it could be proven, the look was early."""
+    def spun_for(self, seconds: float) -> bool:
+        """Whether one was seen to spin for so long in this situation: the next one is seen to begin to."""
+        return bool(self.memory.spun_on) and (self.situation().facts, seconds) in self.memory.spun_on
+
+    def note_spinning(self, seconds: float, *, sooner: bool) -> None:
+        """A task spins, as was asked, for so many; when that was said sooner than proven, the look was early."""
         if sooner:
             self.early = True
         else:
             self.memory.spun.add(self.situation().facts)
+            self.memory.spun_on.add((self.situation().facts, seconds))
 
 
 def _without_descriptors(state: State) -> State:

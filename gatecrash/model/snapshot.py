@@ -41,6 +41,7 @@ class Snapshot:
     connections: tuple[ClientSide, ...]
     where: tuple[BlockedTask, ...]
     share: float = 0.0
+    skipped: float = 0.0  # seconds of the server's own time that had been skipped by then
     asked_port: int = 0
     ports: tuple[int, ...] = ()
     #: What each live process has open: (pid, ((descriptor, what it is), ...)).

@@ -208,7 +208,10 @@ def _accepts_again(transcript: Transcript) -> bool:
 
 @oracle("ACC-09")
 def shortage_of_descriptors_is_waited_out(case: Case) -> Ruling:
-    """The server sleeps while descriptors have run out, as it did before."""
+    """The server sleeps while descriptors have run out, as it did before, if only between two tries.
+
+    What uses a processor for a moment may sleep then: only the later look, which waits for that, says that it spins.
+    """
     before, limited = case.transcript.look(labels.UNLIMITED), case.transcript.look(labels.LIMITED)
     if before is None or limited is None:
         return never_looked(labels.UNLIMITED if before is None else labels.LIMITED)
@@ -216,15 +219,12 @@ def shortage_of_descriptors_is_waited_out(case: Case) -> Ruling:
         return never_still(before)
     expected = stated("the server sleeps while it has no descriptor for the next client")
     later = case.transcript.look(labels.STILL_LIMITED)
-    spinning = next((look for look in (limited, later) if look is not None and look.still == "spinning"), None)
-    if spinning is not None:
-        got = stated(
-            "it wanted a processor for {share:.0%} of the time in which nothing came of it", share=spinning.share
-        )
-        return Finding("ACC-09", expected, got, spinning.where)
     if later is None:
         return never_looked(labels.STILL_LIMITED)
-    if "restless" in (limited.still, later.still):
+    if later.still == "spinning":
+        got = stated("it wanted a processor for {share:.0%} of the time in which nothing came of it", share=later.share)
+        return Finding("ACC-09", expected, got, later.where)
+    if "restless" in (limited.still, later.still) and later.skipped == limited.skipped:
         used = _processor_time(later) - _processor_time(limited)
         if used >= _BUSY:
             got = stated("it used {used:.1g} s of processor time while nothing came of it, and never slept", used=used)

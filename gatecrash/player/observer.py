@@ -69,6 +69,7 @@ class Observer:
             connections=tuple(side for c in self.streams.values() if (side := self._side(c, holders)) is not None),
             where=tuple(server.where(task) for task in census.tasks()[:8]),
             share=still.share if isinstance(still, Spinning) else 0.0,
+            skipped=0.0 if server.clock is None else server.clock.skipped,
             asked_port=server.asked_port,
             ports=server.sockets.ports,
             datagram=server.datagram_socket() if server.datagram else None,

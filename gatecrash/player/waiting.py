@@ -109,11 +109,13 @@ class Waiter:
         """Wait until the server is still, or `patience` (seconds) runs out.
 
         No client who is there is let go by a time limit that is skipped for this.
-        `spin`: seconds of processor time after which it counts as spinning.
+        `spin`: seconds of processor time after which it counts as spinning. Where no patience is given, it is expected
+        to end then.
         """
         allowed = Patience(self.patience if patience is None else patience)
         within = self.horizon if patience is None else min(patience, self.horizon)
-        span = replace(self._short_span() if spin is None else self._ending_span(), horizon=within)
+        ends = spin is not None and patience is None
+        span = replace(self._ending_span() if ends else self._short_span(), horizon=within)
         span = replace(span, after=self.after, guess=wait_out)
         still = self.look(allowed, span, wait_out=wait_out, spin=spin)
         self._note_own(still, allowed.seconds)

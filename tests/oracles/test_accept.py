@@ -166,9 +166,17 @@ ACC_08: Cases = {
 
 
 def short(
-    *stills: str, used: float = 0.001, waiting: bool = True, before: str = "quiet", measured: bool = True
+    *stills: str,
+    used: float = 0.001,
+    waiting: bool = True,
+    before: str = "quiet",
+    measured: bool = True,
+    slept: float = 0.0,
 ) -> Case:
-    """The looks before the shortage and in it; `used` seconds of a processor pass between the last two."""
+    """The looks before the shortage and in it; `used` seconds of a processor pass between the last two.
+
+    `slept`: seconds that were skipped between these.
+    """
     connections = (side("C", accepted=not waiting, state="CLOSE_WAIT"),)
     labels = ("limited", "still limited")
     parts = [
@@ -176,6 +184,7 @@ def short(
             label,
             still=still,
             share=0.95,
+            skipped=number * slept,
             connections=connections,
             tasks=(task(cpu=number * used),) if measured else (),
         )
@@ -189,6 +198,8 @@ ACC_09: Cases = {
     "it wakes now and then while somebody waits": ("held", short("restless", "restless")),
     "it spins": ("broken", short("spinning", "spinning")),
     "it spins later": ("broken", short("quiet", "spinning")),
+    "it is busy for a moment, and sleeps then": ("held", short("spinning", "quiet", used=1.1)),
+    "it sleeps between two tries that take their time": ("held", short("spinning", "restless", used=3.0, slept=1.0)),
     "it is never still, and uses a processor": ("broken", short("restless", "restless", used=0.4)),
     "nobody knows what it used": ("unproven", short("restless", "restless", measured=False)),
     "nobody had to wait": ("not exercised", short("quiet", "quiet", waiting=False)),
