@@ -260,6 +260,35 @@ def test_output_to_a_terminal_is_whole_and_ends(arena: Arena) -> None:
     assert target.output().missing == 0
 
 
+CONFIRMS = """
+import os, sys
+for number in range(200):
+    os.write(1, b"%d\\n" % number)
+    os.write(2, b"%d\\n" % number)
+    os.kill(os.getpid(), 19)
+"""
+
+
+def test_what_was_printed_is_there_as_soon_as_it_was_printed(arena: Arena) -> None:
+    """Wherever it is: still in the pipe, or on its way through the broker, which reads whenever something comes."""
+    target = arena.spawn(python(CONFIRMS), env=ENV)
+    state = f"/proc/{target.pid}/stat"
+    for number in range(200):
+        until(lambda: Path(state).read_text().rpartition(")")[2].split()[0] == "T", "it has printed, and stopped")
+        assert target.output().head.endswith(b"\n%d\n%d\n" % (number, number) if number else b"0\n0\n")
+        target.signal(signal.SIGCONT)
+    assert target.wait(10) == 0
+
+
+def test_a_broker_is_not_asked_again_for_what_it_told(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = arena.spawn(["sh", "-c", "echo one; exec sleep 100"], env=ENV)
+    assert says(target) == "one"
+    asked: list[str] = []
+    monkeypatch.setattr(target._printing, "_ask", lambda op, **arguments: asked.append(op))
+    assert [target.output().head for _ in range(3)] == [b"one\n"] * 3
+    assert not asked
+
+
 def test_many_targets_in_one_arena_cost_no_memory_but_keep_their_status(private: Arena) -> None:
     targets = [private.spawn(["sh", "-c", f"exit {number}"], env=ENV) for number in range(40)]
     assert [target.wait(10) for target in targets] == list(range(40))

@@ -25,10 +25,11 @@ from typing import Any, Literal, NamedTuple, Self
 from gatecrash.errors import ArenaRefused, EngineFault, TargetError, Unavailable
 from gatecrash.language import say
 from gatecrash.model.confinement import Confined
+from gatecrash.sandbox.activity import Activity
 from gatecrash.sandbox.broker import MESSAGE_SIZE, NETLINK_SOCK_DIAG
 from gatecrash.sandbox.brokers import start_broker
 from gatecrash.sandbox.confining import wanted
-from gatecrash.sandbox.process import Process
+from gatecrash.sandbox.process import Printing, Process
 from gatecrash.sandbox.seccomp import CLOCK_FAMILIES, build_filter
 
 ArenaKind = Literal["namespace", "loopback"]
@@ -49,7 +50,7 @@ class SocketKind(NamedTuple):
 
 TCP = SocketKind(socket.AF_INET, socket.SOCK_STREAM, 0, 64)
 UDP = SocketKind(socket.AF_INET, socket.SOCK_DGRAM, 0, 8)
-NETLINK = SocketKind(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG, 1)
+NETLINK = SocketKind(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG, 8)
 
 # A machine that refuses namespaces once refuses them always: "auto" asks only once a run.
 _refusals: list[str] = []
@@ -73,6 +74,7 @@ class Arena:
         self._ready: dict[SocketKind, deque[socket.socket]] = {}
         self._processes: weakref.WeakSet[Process] = weakref.WeakSet()
         self._shared: dict[Path, int] = {}
+        self._activity: Activity | None = None  # the broker's, once it has greeted
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # The broker names pids through the kernel, which translates them (unix(7), SO_PASSCRED).
         self._control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -118,9 +120,10 @@ class Arena:
 
     def _greet(self) -> None:
         self._control.settimeout(ANSWER_TIME)
-        greeting, pid, _ = self._hear()
+        greeting, pid, descriptors = self._hear()
         if "refused" in greeting:
             raise ArenaRefused(f"an arena of kind {self.kind}", str(greeting["refused"]))
+        self._activity = Activity(*descriptors)
         self.broker_pid = pid
 
     # --- Talking to the broker ----------------------------------------------------------------------------------
@@ -266,8 +269,11 @@ class Arena:
             ) from error
         if failure := answer.get("failure"):
             raise _launch_failure(argv[0], folder, failure["stage"], failure["errno"])
-        gates_fd = descriptors[1] if traps else None
-        process = Process(self._ask, answer["serial"], answer["pid"], descriptors[0], gates_fd, answer["clock"])
+        pidfd, pipe, *listener = descriptors
+        gates_fd = listener[0] if traps else None
+        assert self._activity is not None
+        printing = Printing(self._ask, answer["serial"], pipe, self._activity)
+        process = Process(self._ask, answer["serial"], answer["pid"], pidfd, gates_fd, printing, answer["clock"])
         self._processes.add(process)
         return process
 
@@ -312,6 +318,8 @@ class Arena:
         self._control.close()  # the broker's end of file
         for process in list(self._processes):
             process.close()
+        if self._activity is not None:
+            self._activity.close()
         self._await_broker()
 
     def _await_broker(self) -> None:

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gatecrash.sandbox import tracing, vdso
+from gatecrash.sandbox.activity import Activity, new_file
 from gatecrash.sandbox.namespaces import (
     become_subreaper,
     children_by_asking,
@@ -67,6 +68,9 @@ class Broker:
         self.limits: dict[str, int] | None = None  # of a confined arena
         self.root: OwnRoot | None = None  # of one that has namespaces
         self.usage = Usage(self.list_all)
+        memory = new_file()
+        self.memory_for_tester = os.dup(memory)
+        self.activity = Activity(memory)
         self.look_again = 0.0
         self.poll = select.poll()
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -79,6 +83,7 @@ class Broker:
 
     def serve(self) -> None:
         """Until the tester closes its end, or dies."""
+        self.give([self.memory_for_tester])
         self.reply({"ready": True}, speak_for=os.getpid())
         while True:
             ready = [descriptor for descriptor, _ in self.poll.poll(GROWTH_SECONDS * 1000 if self.oldest else None)]
@@ -171,7 +176,7 @@ class Broker:
         if failure is None:
             pidfd = os.pidfd_open(pid)
             refused = (untraced or self.set_clock(target)) if launch.clock else None
-            self.give([pidfd, *listener])
+            self.give([pidfd, os.dup(out_read), *listener])
             self.reply({"serial": self.serial, "clock": refused}, speak_for=pid)
         else:
             os.kill(pid, signal.SIGKILL)
@@ -224,7 +229,8 @@ class Broker:
     def drain(self, target: SpawnedTarget, rounds: int = 1) -> None:
         """Read a target's output; at its end, stop watching for more."""
         pipe = target.pipe
-        target.drain(rounds)
+        with self.activity.reading():
+            target.drain(rounds)
         if pipe is not None and target.pipe is None:
             self.poll.unregister(pipe)
 
@@ -321,7 +327,7 @@ class Broker:
         os.write(memory, target.head)
         os.write(memory, target.tail)
         self.give([memory])
-        self.reply({"head": len(target.head), "total": target.total})
+        self.reply({"head": len(target.head), "total": target.total, "number": self.activity.number})
 
     def forget_old(self) -> None:
         """Keep memory bounded when a tester starts thousands of targets; those with living children stay."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
+import termios
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gatecrash.model.confinement import LimitHit
+from gatecrash.sandbox.activity import Activity
 from gatecrash.text import decoded
 
 
@@ -43,6 +46,50 @@ class Asking(Protocol):
         """Raises OSError as the broker met it, EngineFault when there is no broker any more."""
 
 
+class Printing:
+    """What a target prints, in the broker's keeping. The broker is asked only when there may be something new."""
+
+    def __init__(self, ask: Asking, serial: int, pipe: int, activity: Activity) -> None:
+        """Takes over `pipe`, the end that the broker reads from."""
+        self._ask = ask
+        self._serial = serial
+        self._pipe = pipe
+        self._activity = activity
+        self._known: tuple[int, Output] | None = None  # the activity's number when it was told, and what was
+
+    def output(self) -> Output:
+        """All that was written until now."""
+        if self._known is None or self._may_have_more(self._known[0]):
+            self._known = self._told()
+        return self._known[1]
+
+    def _may_have_more(self, number: int) -> bool:
+        """Whether something is in the pipe, or was taken from it since: looked at before and after the pipe."""
+        return self._activity.number != number or _unread(self._pipe) or self._activity.number != number
+
+    def _told(self) -> tuple[int, Output]:
+        answer, (memory,) = self._ask("output", serial=self._serial)
+        try:
+            data = os.pread(memory, 1 << 20, 0)
+        finally:
+            os.close(memory)
+        return answer["number"], Output(data[: answer["head"]], data[answer["head"] :], answer["total"])
+
+    def close(self) -> None:
+        """Give the pipe back."""
+        os.close(self._pipe)
+
+
+def _unread(pipe: int) -> bool:
+    """Whether there is something to read (ioctl(2), FIONREAD); yes where the kernel does not say."""
+    count = bytearray(4)
+    try:
+        fcntl.ioctl(pipe, termios.FIONREAD, count)
+    except OSError:
+        return True
+    return any(count)
+
+
 class Process:
     """A target's first process. Made by `Arena.spawn`; valid until the arena is closed."""
 
@@ -53,9 +100,10 @@ class Process:
         pid: int,
         pidfd: int,
         gates_fd: int | None,
+        printing: Printing,
         clock_refused: str | None = None,
     ) -> None:
-        """Takes over `pidfd` and `gates_fd` (the seccomp listener, when traps were asked for).
+        """Takes over `pidfd`, `gates_fd` (the seccomp listener, when traps were asked for) and `printing`.
 
         `clock_refused`: why its clocks cannot be put ahead, where that was asked for.
         """
@@ -65,6 +113,7 @@ class Process:
         self.clock_refused = clock_refused
         self._ask = ask
         self._serial = serial
+        self._printing = printing
         self._status: int | None = None
         self._closed = False
 
@@ -96,12 +145,7 @@ class Process:
 
     def output(self) -> Output:
         """All it has written until now, and whatever its children wrote."""
-        answer, (memory,) = self._ask("output", serial=self._serial)
-        try:
-            data = os.pread(memory, 1 << 20, 0)
-        finally:
-            os.close(memory)
-        return Output(data[: answer["head"]], data[answer["head"] :], answer["total"])
+        return self._printing.output()
 
     def signal(self, number: int) -> None:
         """Send it a signal; a dead process takes none and that is no error."""
@@ -116,6 +160,7 @@ class Process:
         for descriptor in (self.pidfd, self.gates_fd):
             if descriptor is not None:
                 os.close(descriptor)
+        self._printing.close()
 
     def __del__(self) -> None:
         """Thousands of targets may be started in one run: descriptors go with the object."""
