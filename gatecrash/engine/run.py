@@ -188,6 +188,8 @@ def _not_tried(result: Result, contract: Contract, seconds: float) -> tuple[Verd
 def _import_suites(folder: Path) -> None:
     from gatecrash.engine import properties as catalogue
     from gatecrash.engine import worker_pool as runner
+    from gatecrash.oracles import import_all
 
     catalogue.properties()
+    import_all()
     runner.warm_up(folder)

@@ -32,11 +32,16 @@ def oracle(*rules: str) -> Callable[[Oracle], Oracle]:
     return register
 
 
-def oracle_of(rule: str) -> Oracle:
-    """The oracle of a rule. Raises EngineFault when the rule has none."""
+def import_all() -> None:
+    """Import every oracle, if that was not done: before workers are forked, that is once and not in each of them."""
     if not _ORACLES:
         for area in _AREAS:
             import_module(f"gatecrash.oracles.{area}")
+
+
+def oracle_of(rule: str) -> Oracle:
+    """The oracle of a rule. Raises EngineFault when the rule has none."""
+    import_all()
     if rule not in _ORACLES:
         raise EngineFault(f"rule {rule} has no oracle")
     return _ORACLES[rule]
