@@ -272,7 +272,7 @@ class Arena:
         pidfd, pipe, *listener = descriptors
         gates_fd = listener[0] if traps else None
         assert self._activity is not None
-        printing = Printing(self._ask, answer["serial"], pipe, self._activity)
+        printing = Printing(self._ask, answer["serial"], pipe, self._activity, answer["number"])
         process = Process(self._ask, answer["serial"], answer["pid"], pidfd, gates_fd, printing, answer["clock"])
         self._processes.add(process)
         return process

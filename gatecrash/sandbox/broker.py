@@ -177,7 +177,8 @@ class Broker:
             pidfd = os.pidfd_open(pid)
             refused = (untraced or self.set_clock(target)) if launch.clock else None
             self.give([pidfd, os.dup(out_read), *listener])
-            self.reply({"serial": self.serial, "clock": refused}, speak_for=pid)
+            told = {"serial": self.serial, "clock": refused, "number": self.activity.number}
+            self.reply(told, speak_for=pid)  # nothing was read of what it prints until now
         else:
             os.kill(pid, signal.SIGKILL)
             target.status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

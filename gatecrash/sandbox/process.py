@@ -49,17 +49,20 @@ class Asking(Protocol):
 class Printing:
     """What a target prints, in the broker's keeping. The broker is asked only when there may be something new."""
 
-    def __init__(self, ask: Asking, serial: int, pipe: int, activity: Activity) -> None:
-        """Takes over `pipe`, the end that the broker reads from."""
+    def __init__(self, ask: Asking, serial: int, pipe: int, activity: Activity, number: int) -> None:
+        """Takes over `pipe`, the end that the broker reads from.
+
+        `number`: the activity's, when the target was started and nothing read of it.
+        """
         self._ask = ask
         self._serial = serial
         self._pipe = pipe
         self._activity = activity
-        self._known: tuple[int, Output] | None = None  # the activity's number when it was told, and what was
+        self._known = (number, Output(b"", b"", 0))  # the activity's number when it was told, and what was
 
     def output(self) -> Output:
         """All that was written until now."""
-        if self._known is None or self._may_have_more(self._known[0]):
+        if self._may_have_more(self._known[0]):
             self._known = self._told()
         return self._known[1]
 
