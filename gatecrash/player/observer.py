@@ -7,7 +7,7 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from gatecrash.instruments.memory import thread_stacks
-from gatecrash.instruments.quiescence import Resting, Spinning, Stillness
+from gatecrash.instruments.quiescence import Quiet, Resting, Spinning, Stillness
 from gatecrash.model.complaints import exceptions
 from gatecrash.model.transcript import (
     ClientSide,
@@ -57,6 +57,8 @@ class Observer:
         holders = {p.pid: census.descriptors(p.pid) for p in processes if p.state not in ("Z", "X")}
         self._note_crashes(tuple(p.pid for p in processes if p.state == "Z"))
         listening = {f"socket:[{inode}]" for inode in server.inodes}
+        # Who is quiet is where he was seen: nobody has moved since, and what would move him is ours to do.
+        tasks = still.tasks if isinstance(still, Quiet) else census.tasks()
         return Snapshot(
             still=name_of(still),
             running=server.running(),
@@ -67,7 +69,7 @@ class Observer:
             listener_holders=tuple(pid for pid, table in holders.items() if listening & set(table.values())),
             descriptors=tuple((pid, len(table)) for pid, table in holders.items()),
             connections=tuple(side for c in self.streams.values() if (side := self._side(c, holders)) is not None),
-            where=tuple(server.where(task) for task in census.tasks()[:8]),
+            where=tuple(server.where(task) for task in tasks[:8]),
             share=still.share if isinstance(still, Spinning) else 0.0,
             skipped=0.0 if server.clock is None else server.clock.skipped,
             asked_port=server.asked_port,
