@@ -270,8 +270,8 @@ def test_timed_waits_that_never_repeat_prove_nothing(nursery: Nursery) -> None:
 
 def test_an_unreadable_call_is_never_quiet(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
     nursery.python(ITERATIVE)
-    real = procfs.read
-    monkeypatch.setattr(procfs, "read", lambda path: procfs.DENIED if path.endswith("/syscall") else real(path))
+    files, real = nursery.census.files, nursery.census.files.read
+    monkeypatch.setattr(files, "read", lambda path: procfs.DENIED if path.endswith("/syscall") else real(path))
     still = settle(nursery.census, no_queues, patience=1)
     assert isinstance(still, Resting)
     assert still.wakes_in == math.inf
@@ -279,8 +279,8 @@ def test_an_unreadable_call_is_never_quiet(nursery: Nursery, monkeypatch: pytest
 
 def test_a_kernel_that_counts_no_runs_still_allows_the_proof(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
     nursery.python(ITERATIVE)
-    real = procfs.read
-    monkeypatch.setattr(procfs, "read", lambda path: b"0 0 0\n" if path.endswith("/schedstat") else real(path))
+    files, real = nursery.census.files, nursery.census.files.read
+    monkeypatch.setattr(files, "read", lambda path: b"0 0 0\n" if path.endswith("/schedstat") else real(path))
     assert isinstance(settle(nursery.census, no_queues), Quiet)
 
 

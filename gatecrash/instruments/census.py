@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from gatecrash.instruments import procfs, syscalls, waits
 from gatecrash.instruments.housekeeping import Housekeepers
+from gatecrash.instruments.open_files import OpenFiles
 from gatecrash.instruments.procfs import ProcessStatus, field
 from gatecrash.model.processes import ProcessEntry, Task
 
@@ -28,6 +29,8 @@ class Census:
     def __init__(self, root: int, known: waits.KnownLimit | None = None) -> None:
         """Looks below the process `root`, as the caller's /proc numbers it; `known`: see `waits.time_limit`."""
         self.root = root
+        #: For what is read again and again.
+        self.files = OpenFiles()
         self._known = known
         self._left: Left | None = None
         # What a task slept in before a stop made the kernel restart the call under the name restart_syscall.
@@ -68,7 +71,7 @@ class Census:
                 if pid in self.dead:
                     known[pid] = (pid,)
                     continue
-                known[pid] = procfs.threads(pid)
+                known[pid] = self.files.threads(pid)
                 unread.extend(child for child in procfs.children(pid, known[pid]) if child not in known)
             fresh = [pid for pid in self._root_children() if pid not in known]
         self.dead.intersection_update(known)
@@ -81,7 +84,8 @@ class Census:
         return pid in self.dead
 
     def _root_children(self) -> list[int]:
-        return procfs.children(self.root, procfs.threads(self.root))
+        # Whoever asks lives below `root`, or has it for a broker: it does not go before the census does.
+        return procfs.children(self.root, self.files.threads(self.root), self.files.read)
 
     def processes(self) -> tuple[ProcessEntry, ...]:
         """Every process with its state and signal masks."""
@@ -89,7 +93,7 @@ class Census:
         return tuple(entry for entry in entries if entry is not None)
 
     def _process(self, pid: int) -> ProcessEntry | None:
-        content = procfs.read(f"/proc/{pid}/status")
+        content = self.files.read(f"/proc/{pid}/status")
         if not content or content == procfs.DENIED:
             return None
         self.numbers[procfs.innermost(content)] = pid
@@ -107,8 +111,8 @@ class Census:
     def task(self, pid: int, tid: int) -> Task | None:
         """One thread now, zombies included; None when it is gone."""
         folder = f"/proc/{pid}/task/{tid}/"
-        call = procfs.read(folder + "syscall")
-        return self.describe(pid, tid, call, procfs.read(folder + "status"), procfs.read(folder + "schedstat"))
+        call = self.files.read(folder + "syscall")
+        return self.describe(pid, tid, call, self.files.read(folder + "status"), self.files.read(folder + "schedstat"))
 
     def describe(self, pid: int, tid: int, call: bytes, status: bytes, times: bytes) -> Task | None:
         """The task behind three files of /proc/PID/task/TID that were already read; None when they are empty."""

@@ -6,9 +6,9 @@ import errno
 import os
 from collections.abc import Callable, Iterable
 
-_VANISHED = frozenset({errno.ENOENT, errno.ESRCH})
+VANISHED = frozenset({errno.ENOENT, errno.ESRCH})
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
-_THREADS_LINK_BASE = 2
+LINKS_OF_ONE_THREAD = 3  # of /proc/PID/task: two more than there are threads (fs/proc/base.c)
 _ONE_PAGE = 4000
 _NUMBERS_IN_SCHEDSTAT = 3
 _START_FIELD, _TICKS_A_SECOND = 19, os.sysconf("SC_CLK_TCK")
@@ -78,7 +78,7 @@ def read(path: str) -> bytes:
     except PermissionError:
         return DENIED
     except OSError as error:
-        if error.errno in _VANISHED:
+        if error.errno in VANISHED:
             return b""
         raise
 
@@ -91,7 +91,7 @@ def read_all(path: str) -> bytes:
     except PermissionError:
         return DENIED
     except OSError as error:
-        if error.errno in _VANISHED:
+        if error.errno in VANISHED:
             return b""
         raise
 
@@ -100,12 +100,11 @@ def threads(pid: int) -> tuple[int, ...]:
     """The thread ids of a process; its only one is its pid. Empty when it is gone."""
     task = f"/proc/{pid}/task"
     try:
-        # The link count of `task` is two more than the number of threads (fs/proc/base.c): cheaper than a listing.
-        if os.stat(task).st_nlink == _THREADS_LINK_BASE + 1:
+        if os.stat(task).st_nlink == LINKS_OF_ONE_THREAD:  # cheaper than a listing
             return (pid,)
         return tuple(sorted(map(int, os.listdir(task))))
     except OSError as error:
-        if error.errno in _VANISHED:
+        if error.errno in VANISHED:
             return ()
         raise
 
@@ -160,8 +159,8 @@ def started(pid: int, tid: int) -> float | None:
     return int(fields[_START_FIELD]) / _TICKS_A_SECOND if len(fields) > _START_FIELD else None
 
 
-def children(pid: int, tids: Iterable[int]) -> list[int]:
-    """The child processes of the threads `tids` of `pid`, zombies included."""
+def children(pid: int, tids: Iterable[int], read: Callable[[str], bytes] = read) -> list[int]:
+    """The child processes of the threads `tids` of `pid`, zombies included; `read`: how a file is read."""
     found: list[int] = []
     for tid in tids:
         path = f"/proc/{pid}/task/{tid}/children"

@@ -95,7 +95,7 @@ class Rest:
 
 def look(census: Census, look_at_queues: Callable[[], Hashable]) -> Rest | None:
     """The double look; None as soon as somebody is seen who runs, was woken, came or went."""
-    everyone = census.tids()
+    everyone, read = census.tids(), census.files.read
     runs: dict[int, bytes] = {}
     calls: dict[int, bytes] = {}
     for pid, tid in everyone:
@@ -103,8 +103,8 @@ def look(census: Census, look_at_queues: Callable[[], Hashable]) -> Rest | None:
             runs[tid] = _ENDED
             continue
         folder = f"/proc/{pid}/task/{tid}/"
-        runs[tid] = _run_counter(folder)
-        calls[tid] = procfs.read(folder + "syscall")
+        runs[tid] = _run_counter(folder, read)
+        calls[tid] = read(folder + "syscall")
         if calls[tid].startswith(b"running") or not calls[tid]:
             return None
     queues = look_at_queues()
@@ -115,14 +115,14 @@ def look(census: Census, look_at_queues: Callable[[], Hashable]) -> Rest | None:
         if pid in census.dead:
             continue
         folder = f"/proc/{pid}/task/{tid}/"
-        status = procfs.read(folder + "status")
+        status = read(folder + "status")
         if census.note_dead(pid, status):
             runs[tid] = _ENDED
             continue
         # Context switches are counted when a task leaves the CPU: only one that is named a call has left it.
-        if runs[tid].startswith(_UNCOUNTED[:-1] + b" ") and procfs.read(folder + "syscall") != calls[tid]:
+        if runs[tid].startswith(_UNCOUNTED[:-1] + b" ") and read(folder + "syscall") != calls[tid]:
             return None
-        times = _run_counter(folder)
+        times = _run_counter(folder, read)
         task = census.describe(pid, tid, calls[tid], status, times)
         if task is None or times != runs[tid] or not _asleep(task):
             return None
@@ -164,12 +164,12 @@ def _close(before: float, now: float) -> bool:
     return abs(before - now) <= max(_LIMIT_JITTER, _LIMIT_JITTER_SHARE * before)
 
 
-def _run_counter(folder: str) -> bytes:
+def _run_counter(folder: str, read: Callable[[str], bytes]) -> bytes:
     """Changes whenever the task is given a CPU; schedstat, with the context switches added where it counts nothing."""
-    times = procfs.read(folder + "schedstat")
+    times = read(folder + "schedstat")
     if times != _UNCOUNTED:
         return times
-    return b"0 0 0 %d\n" % procfs.ProcessStatus(procfs.read(folder + "status")).switches
+    return b"0 0 0 %d\n" % procfs.ProcessStatus(read(folder + "status")).switches
 
 
 def _asleep(task: Task) -> bool:

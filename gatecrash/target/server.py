@@ -371,6 +371,7 @@ class ObservedServer(Server):
     def _let_go(self) -> None:
         """Give the descriptors back, once its processes are dead: gates that go first let calls fail (ENOSYS)."""
         self.clock = None
+        self.census.files.close()
         if self.gates is not None:
             self.gates.close()
             self.gates = None
