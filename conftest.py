@@ -20,6 +20,7 @@ pytest_plugins = ["gatecrash.pytest_plugin.plugin"]
 _BYTECODE = tempfile.mkdtemp(prefix="gatecrash-") if os.environ.pop("PYTHONDONTWRITEBYTECODE", "") else ""
 if _BYTECODE:
     os.environ["PYTHONPYCACHEPREFIX"] = _BYTECODE
+    os.chmod(_BYTECODE, 0o755)  # some tests start the command as somebody else, who may read it, too
 
 #: Where Hypothesis keeps the constants of our sources, for all processes of this run of tests: each command that is
 #: started reads every source for them otherwise, which takes it half a second.

@@ -28,8 +28,8 @@ INSTRUMENTS = [f"tests/test_{name}.py" for name in ("arena", "gates", "borrowing
 #: A glance: each rule of these two servers is looked for as long as a user would elsewhere, on this very machine; here
 #: the question is what a container does to it, which two examples show as twenty do.
 SUITES = ["suites", "--profile=glance", "-k", "c-http_fork] or python-udp_echo]"]
-#: What environment variables name: nobody may write into those of whoever runs the tests.
-_FOLDERS = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "PYTHONPYCACHEPREFIX", "HYPOTHESIS_STORAGE_DIRECTORY")
+#: What environment variables name: nobody may write into those of whoever runs the tests. Bytecode need only be read.
+_FOLDERS = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "HYPOTHESIS_STORAGE_DIRECTORY")
 
 
 @dataclass(frozen=True)
