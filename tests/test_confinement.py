@@ -118,3 +118,22 @@ def test_whoever_fills_its_room_is_ended_and_told_why(shell: Callable[[str], str
 def test_what_it_shares_is_read_by_the_tester(shell: Callable[[str], str], arena: Arena, folder: Path) -> None:
     assert shell(f"echo said > {folder.parent}/reports/one; cat {folder.parent}/reports/one") == "said\n"
     assert (arena.shared(folder.parent / "reports") / "one").read_text() == "said\n"
+
+
+def test_what_it_leaves_in_shared_memory_and_queues_is_gone_at_the_next_start(arena: Arena, folder: Path) -> None:
+    code = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.shmget(0x1234, 4096, 0o1600), libc.semget(0x1234, 1, 0o1600), libc.msgget(0x1234, 0o1600))
+print(libc.mq_open(b"/queue", 0o302, 0o600, None))
+for kind in ("shm", "sem", "msg"):
+    print(len(open(f"/proc/sysvipc/{kind}").readlines()) - 1, libc.shmget(0x1234, 4096, 0) >= 0)
+"""
+    told = []
+    for _ in range(2):
+        process = arena.spawn([sys.executable, "-I", "-S", "-c", code], cwd=folder, env=_ENVIRONMENT)
+        assert process.wait(20) == 0
+        told.append(process.output().text.splitlines())
+        arena.clear()
+    assert told[0][2:] == ["1 True"] * 3
+    assert told[1][1:] == told[0][1:], "made anew, each of them"

@@ -28,6 +28,7 @@ MS_BIND, MS_REC, MNT_DETACH = 0x1000, 0x4000, 2
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV = 1, 2, 4
 SYS_MOUNT_SETATTR = 442
+IPC_RMID = 0  # shmctl(2)
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 #: Where the new root is put together, before it is one.
@@ -86,6 +87,7 @@ class OwnRoot:
         checked(libc.syscall(SYS_PIVOT_ROOT[os.uname().machine], b".", b"."), "pivot_root")
         checked(libc.umount2(b".", MNT_DETACH), "umount the old root")
         os.chdir("/")
+        self.make_queues()
         _set("/", MOUNT_ATTR_RDONLY, recursive=False)
         self.furnish()
         private_network()
@@ -110,6 +112,12 @@ class OwnRoot:
             else:
                 _bind(opened[path], here)
                 _set(here, _READ_ONLY)
+
+    def make_queues(self) -> None:
+        """Where POSIX message queues have names (mq_overview(7)), for us to remove them."""
+        os.mkdir(f"{_STORE}/queues", 0o700)
+        with contextlib.suppress(OSError):  # a kernel without them
+            _mount("mqueue", f"{_STORE}/queues", "mqueue")
 
     def make_devices(self, stage: str, opened: Mapping[str, int]) -> None:
         """/dev as a container has it, with terminals of its own."""
@@ -157,6 +165,14 @@ class OwnRoot:
         number = self.places.index((path, "shared"))
         return os.open(f"{_STORE}/{number}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
+    def remove_shared(self) -> None:
+        """Shared memory, semaphores and queues that outlive who made them (sysvipc(7), mq_overview(7))."""
+        for kind, control in (("shm", libc.shmctl), ("sem", libc.semctl), ("msg", libc.msgctl)):
+            for id in _ids(f"/proc/sysvipc/{kind}"):
+                control(id, *((0, IPC_RMID) if kind == "sem" else (IPC_RMID,)), None)
+        for name in os.listdir(f"{_STORE}/queues"):
+            os.unlink(f"{_STORE}/queues/{name}")
+
     def cover(self, source: str, path: str) -> None:
         """Show a folder under another path."""
         _mount(source, path, "", MS_BIND | MS_REC)
@@ -178,6 +194,7 @@ class OwnRoot:
 
     def renew(self) -> None:
         """All as it was, whatever was written. Nothing may run any more."""
+        self.remove_shared()
         if self.free() == self.clean:
             return
         while self.covered:
@@ -186,6 +203,15 @@ class OwnRoot:
             os.close(descriptor)
         self.above.clear()
         self.furnish()
+
+
+def _ids(path: str) -> list[int]:
+    """Those of a file of /proc/sysvipc (proc(5)): the second field of each line but the first."""
+    try:
+        with open(path, encoding="ascii") as listing:
+            return [int(line.split()[1]) for line in listing.readlines()[1:]]
+    except OSError:  # a kernel without them
+        return []
 
 
 def _bind(descriptor: int, path: str, *, folder: bool = True) -> None:

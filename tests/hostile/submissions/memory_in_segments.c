@@ -1,4 +1,4 @@
-/* System V segments that no process has attached. Expect: serves */
+/* System V segments that no process has attached. Expect: judged */
 #include "hostile.h"
 #include <sys/shm.h>
 int main(int argc, char **argv)
@@ -13,7 +13,6 @@ int main(int argc, char **argv)
             made++;
         }
     }
-    if (made > 96)
-        escaped("segments");
+    dprintf(1, "%d segments\n", made);
     serve(argv[argc - 1], NULL);
 }
