@@ -10,12 +10,14 @@ from gatecrash.diagrams import Arrow, Band, Diagram, Mark, Row, diagram, text_of
 from gatecrash.diagrams.canvas import SeenBefore
 from gatecrash.diagrams.cast import cast_of, child
 from gatecrash.diagrams.labels import of_bytes, size_note
+from gatecrash.diagrams.places import in_words
 from gatecrash.diagrams.rows import Drawing
 from gatecrash.diagrams.shortening import MOST_CHILDREN, MOST_CLIENTS, MOST_ROWS
 from gatecrash.language import stated
 from gatecrash.model import calls as fates
 from gatecrash.model import scenario as steps
 from gatecrash.model import transcript as seen
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.facts import Facts
 from gatecrash.model.scenario import (
     AwaitHeld,
@@ -253,6 +255,11 @@ def test_missing_bytes_are_marked_where_they_should_follow() -> None:
     finding = Finding("RESP-11", "", "A got 3 bytes", difference=Difference(b"abcdef", b"abc", 3))
     rows = [row for row in drawn(answered(b"ab", b"c"), finding).rows if row.bad]
     assert [text_of(row.words) for row in rows] == ['"c" and no more', "FIN"]
+
+
+def test_a_picture_calls_a_wait_as_programs_do() -> None:
+    waits = BlockedTask(7, 7, "server", "blocked", "wait4")
+    assert in_words(waits, {}) == "blocked in waitpid (wait4), waiting for a child to end"
 
 
 def test_an_empty_datagram_is_empty_and_does_not_stop() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gatecrash.language import marked, say, spoken
-from gatecrash.model.blocked import BlockedTask, Descriptor
+from gatecrash.model.blocked import BlockedTask, Descriptor, as_called
 
 _STATES = {"blocked": marked("blocked"), "stopped": marked("stopped"), "running": marked("running")}
 _UNSEEN = marked("a call the kernel does not let us see")
@@ -18,7 +18,7 @@ def in_words(task: BlockedTask, descriptors: Mapping[tuple[int, int], str]) -> s
         return state
     on = task.descriptor
     if on is None:
-        call = spoken(_UNSEEN) if task.call == "?" else task.call
+        call = spoken(_UNSEEN) if task.call == "?" else as_called(task.call)
         more = "" if task.call == "?" else _more(task, descriptors)
         return say("{verb} in {call}{more}", verb=state, call=call, more=more)
     call, what = f"{task.call}({on.number})", descriptors.get((task.pid, on.number))
