@@ -47,7 +47,9 @@ def everybody_in_the_queue_is_served(case: Case) -> Ruling:
             "ACC-02", expected, got, rest.where, conclusive=rest.still == "quiet", facts=Facts("accept queue")
         )
     if missing is not None:
-        return NotExercised(stated("{got}; but nobody is left in the accept queue, so accept is not what failed", got=missing.got))
+        return NotExercised(
+            stated("{got}; but nobody is left in the accept queue, so accept is not what failed", got=missing.got)
+        )
     if not speaks(case.contract) and (rest.listener is None or rest.still == "restless"):
         return never_still(rest)
     return _not_together(transcript) or Held()
