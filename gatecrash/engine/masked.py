@@ -26,7 +26,7 @@ from gatecrash.rulebook import Rule, load
 def may_be_seen(hidden: Verdict, contract: Contract) -> bool:
     """Whether a rule that is hidden, as this verdict says, is worth a trial all the same."""
     behind = hidden_by(hidden)
-    nothing = {load().overrun, *protocol_of(contract).basic_rules}
+    nothing = {load().overrun, load().limits, *protocol_of(contract).basic_rules}
     return behind is not None and behind not in nothing and hidden.build == "plain"
 
 
