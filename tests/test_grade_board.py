@@ -35,6 +35,8 @@ def test_the_bar_and_what_is_told_beside_it_fit_into_80_columns(language: str) -
 def test_it_counts_what_is_done_and_not_what_is_tried_again() -> None:
     board = Board()
     board.hear(Opened(12, 10), 0)
+    assert "0 of 10 judged" in board.lines(1).plain
+    assert "?" not in board.lines(1).plain
     board.hear(Started(student("a", None).submission), 1)
     assert "a (4 s)" in board.lines(5).plain
     board.hear(Graded(student("a", Summary(False, why="ours")), again=True), 6)

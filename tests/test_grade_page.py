@@ -109,6 +109,17 @@ def test_a_class_of_three_thousand_is_a_page_of_two_megabytes() -> None:
     assert len(page.encode()) < 2 << 20
 
 
+def test_of_a_hundred_thousand_those_who_need_a_look_are_shown_and_the_rest_is_counted() -> None:
+    best, worst, unclear = summary(), summary("FORK-02", points=7), Summary(False, why=_WHY)
+    many = [student(f"{number:06}", best) for number in range(6000)]
+    record = class_of(*many, student("worst", worst), student("unclear", unclear))
+    view = viewed(record, ())
+    assert (len(view.rows), view.rows_left_out) == (5000, 1002)
+    assert {"worst", "unclear"} <= {row.id for row in view.rows}
+    assert sum(bar.count for bar in view.bars) == 6001
+    assert "1002 more are in grades.csv" in class_page.render(record, ())
+
+
 def test_an_empty_class_has_a_page() -> None:
     assert "0 of 0 submissions" in class_page.render(class_of(), ())
 

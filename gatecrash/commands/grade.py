@@ -285,6 +285,7 @@ def _shown(console: Console, judged: ClassRun) -> Iterator[_Shown]:
         yield _Shown(console, None, longest)
         return
     # Refreshed by us alone: a thread of its own would be there when judges are started.
+    console.print(plain(f"  {say('Ctrl-C ends it at any time; the same command goes on from there')}", "dim"))
     with Live(console=console, transient=True, auto_refresh=False) as live:
         yield _Shown(console, live, longest)
 
@@ -292,22 +293,27 @@ def _shown(console: Console, judged: ClassRun) -> Iterator[_Shown]:
 def _closing(console: Console, record: ClassRecord, output: Path, files: tuple[tuple[str, Path], ...]) -> None:
     """What came of the class, who has no score, and where all is written."""
     console.print()
-    for student in record.unscored[:_MOST_UNSCORED]:
+    unscored = [student for student in record.unscored if student.summary is not None]
+    for student in unscored[:_MOST_UNSCORED]:
         console.print(plain(f"  {line(student, longest=0)}", "yellow"))
-    if len(record.unscored) > _MOST_UNSCORED:
-        console.print(plain(say("  {count} more without a score", count=len(record.unscored) - _MOST_UNSCORED)))
+    if len(unscored) > _MOST_UNSCORED:
+        console.print(plain(say("  {count} more without a score", count=len(unscored) - _MOST_UNSCORED)))
+    waiting = len(record.unscored) - len(unscored)
+    if waiting:
+        told = say("{count} not judged yet: `gatecrash grade` goes on with what waits", count=waiting)
+        console.print(plain(f"  {told}", "yellow"))
     for name, why in record.left_out:
         console.print(plain(say("  left out: {name}: {why}", name=safe_text(name), why=why), "dim"))
     scored, total = len(record.scored), len(record.students)
     told = say("{scored} of {total} submissions have a score", scored=scored, total=total)
     console.print(plain(told, "bold green" if scored == total else "bold yellow"))
-    for name, what in (
-        (INDEX, say("the class at a glance, and a page for each submission")),
-        (GRADES, say("the points, for a spreadsheet")),
-    ):
-        console.print(plain(f"  {output / name}  {what}"))
+    written = [
+        (output / INDEX, say("the class at a glance, and a page for each submission")),
+        (output / GRADES, say("the points, for a spreadsheet")),
+    ]
     for platform, path in files:
-        missing = platform_csv.missing(platform, record)
-        console.print(
-            plain(f"  {path}  {missing or say('the points, for {platform}', platform=platform.capitalize())}")
-        )
+        told = say("the points, for {platform}", platform=platform.capitalize())
+        written.append((path, platform_csv.missing(platform, record) or told))
+    longest = max(cell_len(str(path)) for path, _ in written)
+    for path, told in written:
+        console.print(plain(f"  {path}{' ' * (longest - cell_len(str(path)))}  {told}"))

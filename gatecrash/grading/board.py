@@ -59,19 +59,24 @@ class Board:
         done = self._done
         filled = _WIDTH * done // self._total if self._total else _WIDTH
         bar = Text.assemble(("█" * filled, "green"), ("░" * (_WIDTH - filled), "dim"))
-        told = say(
-            "{done} of {total} judged, {rate} s each, {left} left",
-            done=done,
-            total=self._total,
-            rate=f"{now / done:.1f}" if done else "?",
-            left=_time(now / done * (self._total - done)) if done else "?",
-        )
-        text = Text.assemble("  ", bar, f"  {told}\n")
+        text = Text.assemble("  ", bar, f"  {self._told(now)}\n")
         busy = ", ".join(f"{safe_text(id)} ({now - since:.0f} s)" for id, since in self._under_way.items())
         text.append(f"  {busy}\n", "dim")
         text.append(f"  {self._points()}", "dim")
         text.no_wrap, text.overflow = True, "ellipsis"
         return text
+
+    def _told(self, now: float) -> str:
+        done = self._done
+        if not done:
+            return say("{done} of {total} judged", done=done, total=self._total)
+        return say(
+            "{done} of {total} judged, {rate} s each, {left} left",
+            done=done,
+            total=self._total,
+            rate=f"{now / done:.1f}",
+            left=_time(now / done * (self._total - done)),
+        )
 
     def _points(self) -> str:
         scored = self._scored.total()

@@ -30,6 +30,7 @@ SIGNS: dict[Outcome, str] = {
 }
 _LONGEST_NAME, _LONGEST_REASON = 120, 600
 _MOST_MISTAKES = 3  # of a rule
+_MOST_ROWS = 5000  # of the matrix: more than that no browser sorts at once
 _HEIGHT = 100  # of the tallest column, in the picture's own units
 
 
@@ -95,6 +96,7 @@ class ClassPage:
     columns: tuple[Column, ...]
     whole: tuple[str, ...]
     rows: tuple[Row, ...]
+    rows_left_out: int
     unscored: int
     left_out: tuple[tuple[str, str], ...]
     version: str = __version__
@@ -119,10 +121,23 @@ def class_page(record: ClassRecord, pages: Collection[str]) -> ClassPage:
         rules=tuple(_rule_line(load().get(id), count, record) for id, count in broken.items()),
         columns=columns,
         whole=tuple(_never_broken(record)),
-        rows=tuple(_row(one, columns, one.submission.id in pages) for one in record.students),
+        rows=tuple(_row(one, columns, one.submission.id in pages) for one in _lowest(record)),
+        rows_left_out=max(0, total - _MOST_ROWS),
         unscored=total - scored,
         left_out=tuple((bounded(name, _LONGEST_NAME), bounded(why, _LONGEST_REASON)) for name, why in record.left_out),
     )
+
+
+def _lowest(record: ClassRecord) -> tuple[Student, ...]:
+    """All students; of too many those without a score and those with the fewest points, in the order of their ids."""
+    if len(record.students) <= _MOST_ROWS:
+        return record.students
+    lowest = sorted(record.students, key=lambda one: _rank(one))
+    return tuple(sorted(lowest[:_MOST_ROWS], key=lambda one: one.submission.id))
+
+
+def _rank(student: Student) -> Fraction:
+    return student.summary.points if student.summary is not None and student.summary.scored else Fraction(-1)
 
 
 def _title(rule: Rule) -> str:
@@ -223,7 +238,7 @@ def _row(student: Student, columns: tuple[Column, ...], page: bool) -> Row:
         page=f"pages/{quote(submission.id)}.html" if page else None,
         scored=scored,
         points=shown(summary.points) if scored else "",
-        rank=float(summary.points) if scored else -1.0,
+        rank=float(_rank(student)),
         broken=summary.broken,
         seconds=summary.seconds if student.summary is not None else None,
         said=bounded(said, _LONGEST_REASON).strip(),
