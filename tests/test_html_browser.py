@@ -6,6 +6,7 @@ import base64
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,24 +61,31 @@ def record() -> RunRecord:
     return RunRecord("server.c", prepared, {}, judged, 1.0, "quick", named="server.c")
 
 
+@contextmanager
+def opened(profile: Path) -> Iterator[Any]:
+    """A browser with a profile of its own, which ends with the block."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=str(DRIVER)))
+    try:
+        started.set_window_size(1200, 900)
+        yield started
+    finally:
+        started.quit()
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """One browser, with the page in it."""
     folder = tmp_path_factory.mktemp("page")
     page = folder / "report.html"
     page.write_text(html_report.render(record()), encoding="utf-8")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
-        options.add_argument(flag)
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=str(DRIVER)))
-    try:
-        started.set_window_size(1200, 900)
+    with opened(folder / "profile") as started:
         started.get(page.as_uri())
         yield started
-    finally:
-        started.quit()
 
 
 def whole_script() -> str:
