@@ -68,3 +68,53 @@ def test_an_unprivileged_tester_has_this_kind_and_gates(kind: str) -> None:
         )
     assert ran.stderr == ""
     assert ran.stdout == f"{os.geteuid() or 65534} [('ran', None), ('shortened', 2)] b'he'\n"
+
+
+CONFINED = """
+import os, sys
+sys.path.insert(0, ROOT)
+from pathlib import Path
+from gatecrash.model.confinement import Confined, Confinement, Place
+from gatecrash.sandbox.arena import Arena
+folder = Path("submission").resolve()
+folder.mkdir()
+(folder / "page").write_text("as it was")
+command = "id -u; echo changed > page; cat page; cat /proc/1/environ; touch /usr/x /etc/x; ls ..; " \\
+    "kill -9 1 && kill -TERM 1; echo said > ../reports/one; unshare -U true"
+places = (Place(folder, "copied"), Place(folder.parent / "reports", "shared"))
+with Arena.open(kind="namespace", confined=Confined(Confinement(), places)) as arena:
+    target = arena.spawn(["/bin/sh", "-c", f"({command}) 2>/dev/null"], cwd=folder, env={"PATH": "/usr/bin:/bin"})
+    target.wait(20)
+    print(target.output().text.split(), (arena.shared(folder.parent / "reports") / "one").read_text())
+    with arena.written(folder) as written:
+        print(os.listdir(written))
+    fill = "cat /dev/zero > /dev/shm/full; sleep 60"
+    full = arena.spawn(["/bin/sh", "-c", fill], cwd=folder, env={"PATH": "/usr/bin:/bin"})
+    print(full.wait(20), full.hit().limit)
+    print((folder / "page").read_text())
+"""
+
+
+def test_an_unprivileged_tester_has_a_confined_arena() -> None:
+    need("arena")
+    command = _for_nobody()
+    if command is None:
+        pytest.skip("no Python 3.11 that user 65534 can run")
+    with tempfile.TemporaryDirectory() as nowhere:
+        Path(nowhere).chmod(0o777)
+        ran = subprocess.run(
+            [*command, "-I", "-S", "-c", f"ROOT = {str(ROOT)!r}\n" + CONFINED],
+            cwd=nowhere,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ran.stderr == ""
+    assert ran.stdout.splitlines() == [
+        "['65534', 'changed', 'reports', 'submission'] said",
+        "",
+        "['page']",
+        "-9 disk",
+        "as it was",
+    ]

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -137,3 +138,41 @@ for kind in ("shm", "sem", "msg"):
         arena.clear()
     assert told[0][2:] == ["1 True"] * 3
     assert told[1][1:] == told[0][1:], "made anew, each of them"
+
+
+@pytest.mark.parametrize(
+    ("code", "limit"),
+    [
+        ("kept = []\nwhile True: kept.append(b'x' * (1 << 20))", "memory"),
+        ("while True: print('x' * 1000)", "output"),
+        ("while True: pass", "cpu"),
+        ("import os, time\nwhile True:\n    if os.fork() == 0: time.sleep(60)", "processes"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["namespace", "loopback"])
+def test_a_limit_is_held_where_namespaces_are_refused_as_well(
+    kind: Literal["namespace", "loopback"], code: str, limit: str, tmp_path: Path
+) -> None:
+    if kind == "namespace":
+        need("arena")
+    limits = Confinement(memory=64, output=1, cpu_seconds=1, processes=20)
+    with Arena.open(kind=kind, confined=Confined(limits)) as arena:
+        where = Path("/tmp") if kind == "namespace" else tmp_path
+        process = arena.spawn([sys.executable, "-I", "-S", "-c", code], cwd=where, env=_ENVIRONMENT)
+        status = process.wait(60)
+        assert status is not None
+        assert status < 0
+        hit = process.hit()
+    assert hit is not None
+    assert hit.limit == limit
+    assert hit.limit != "memory" or hit.had < 1024, "it was ended soon"
+
+
+def test_an_arena_without_confinement_is_as_it_was(tmp_path: Path) -> None:
+    with Arena.open() as arena:
+        code = "import os, resource; print(os.getuid(), resource.getrlimit(resource.RLIMIT_FSIZE)[0])"
+        process = arena.spawn([sys.executable, "-I", "-S", "-c", code], cwd=tmp_path, env=_ENVIRONMENT)
+        assert process.wait(20) == 0
+        uid = "0" if arena.kind == "namespace" else str(os.geteuid())
+        assert process.output().text == f"{uid} -1\n"
+        assert process.hit() is None

@@ -167,7 +167,7 @@ class SessionPool:
                 raise
             return Prepared(Path(text).name, Contract(), {}, error=str(error))
         folder.mkdir(parents=True, exist_ok=True)
-        workshop = self._workshop(text)
+        workshop, given = self._workshop(text), Path(text)
         build = self._sanitized_build(target, folder, workshop)  # a folder is copied before the plain build changes it
         # The sanitized build is the slow one, and discovery does not need it.
         with ThreadPoolExecutor(1) as aside:
@@ -181,7 +181,10 @@ class SessionPool:
             other, said = sanitized.result() if sanitized is not None else (None, "")
         found.contract = replace(found.contract, confined=self.confinement is not None)
         launches = {"plain": launch} if other is None else {"plain": launch, "sanitized": other}
-        return _prepared(target, found, launches, (how, said) if said else (how,))
+        prepared = _prepared(target, found, launches, (how, said) if said else (how,))
+        if workshop is not None and target.source is not None:
+            return replace(prepared, source=str(workshop.as_given(target.source, given)))
+        return prepared
 
     def _in_copy(self, launch: Launch, workshop: Workshop | None, shared: tuple[Place, ...] = ()) -> Launch:
         """What our requests make it do is done to copies of its files."""
@@ -201,7 +204,8 @@ class SessionPool:
         if target.kind == "source":
             return lambda: build(target, place, sanitize=True, runner=runner)
         try:
-            copy = copy_of(target.folder or target.cwd, place)
+            original = target.folder or target.cwd
+            copy = copy_of(original, place) if workshop is None else workshop.copy(original, place)
         except Unavailable as error:
             return partial(_refuse, error)
         return lambda: build_sanitized_copy(target, copy, folder, runner)
@@ -255,7 +259,8 @@ def _source_text(target: Target) -> str:
     if target.source is None:
         return ""
     try:
-        return target.source.read_text(errors="replace")[:200_000]
+        with target.source.open(errors="replace") as file:
+            return file.read(200_000)
     except OSError:
         return ""
 

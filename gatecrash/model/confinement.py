@@ -13,7 +13,7 @@ from gatecrash.language import marked, stated
 #: what is written there the tester reads.
 PlaceKind = Literal["read-only", "copied", "shared"]
 #: What a program has hit that was ended for it.
-LimitName = Literal["processes", "memory", "disk", "output", "cpu"]
+LimitName = Literal["processes", "memory", "disk", "file_size", "output", "cpu"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,7 @@ _SAID: Mapping[LimitName, str] = {
     "processes": marked("it was given {given} processes, and wanted more"),
     "memory": marked("it had {given} MiB of memory, and wanted more"),
     "disk": marked("it could write {given} MiB, or the number of files that goes with it, and wanted more"),
+    "file_size": marked("a file of it could have {given} MiB, and was to have more"),
     "output": marked("it could print {given} MiB, and printed more"),
     "cpu": marked("a process of it used up the {given} s of processor time that it had"),
 }

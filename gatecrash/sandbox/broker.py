@@ -46,6 +46,9 @@ NETLINK_SOCK_DIAG = 4
 TYPED_BYTES = 1 << 20  # of a standard input: /proc/sys/fs/pipe-max-size
 GROWTH_SECONDS = 0.02  # between two looks at how many processes there are: some hundred forks
 
+#: Limits that the kernel holds (getrlimit(2)), by the status of who went beyond: their names, and what was given.
+_ENDED_AT = {-signal.SIGXCPU: ("cpu", "cpu_seconds"), -signal.SIGXFSZ: ("file_size", "file_size")}
+
 
 class TesterGone(Exception):
     """Nobody is left to work for."""
@@ -251,8 +254,9 @@ class Broker:
         for target in self.targets.values():
             if target.pid == pid and target.status is None:
                 target.status = os.waitstatus_to_exitcode(status)
-                if self.limits is not None and target.status == -signal.SIGXCPU:
-                    target.hit = target.hit or _hit("cpu", self.limits["cpu_seconds"], self.limits["cpu_seconds"])
+                if self.limits is not None and target.status in _ENDED_AT:
+                    limit, given = _ENDED_AT[target.status]
+                    target.hit = target.hit or _hit(limit, self.limits[given], self.limits[given])
 
     def contain(self) -> None:
         """End everything when there are far more processes than clients account for."""

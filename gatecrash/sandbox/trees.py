@@ -27,10 +27,15 @@ class TooMuch(Exception):
 
 @dataclass
 class Room:
-    """What may still be copied: bytes, and entries."""
+    """What may still be copied: bytes, and entries. `ours`: the folder it is copied into, which is none of it."""
 
     size: int
     entries: int
+    ours: Path | None = None
+
+    def is_ours(self, seen: os.stat_result) -> bool:
+        """Whether this is that folder."""
+        return self.ours is not None and os.path.samestat(seen, self.ours.stat())
 
     def take(self, size: int) -> None:
         """Raises TooMuch."""
@@ -62,6 +67,8 @@ def _bring(source: int, top: Path, at: PurePosixPath, room: Room) -> None:
         try:
             seen = os.stat(name, dir_fd=source, follow_symlinks=False)
         except OSError:
+            continue
+        if room.is_ours(seen):
             continue
         room.take(seen.st_size if stat.S_ISREG(seen.st_mode) else 0)
         _bring_one(source, name, seen, top, at / name, room)

@@ -61,6 +61,8 @@ def _with_taken_in(files: tuple[Path, ...]) -> tuple[Path, ...]:
 
 def _text(path: Path) -> str | None:
     try:
+        if path.stat().st_size > 4 * _MOST_CHARACTERS:  # UTF-8 has no longer ones
+            return None
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None

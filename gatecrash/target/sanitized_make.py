@@ -32,6 +32,7 @@ _MOST_BYTES = 64 << 20
 _LEFT_OUT = (".git", ".hg", ".svn", "__pycache__", ".venv", "node_modules")
 #: What a program that was linked with AddressSanitizer has in it, stripped or not.
 _TRACES = (b"__asan_init", b"AddressSanitizer")
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,16 @@ def make_sanitized(
 
 def has_sanitizer(program: Path) -> bool:
     """Whether AddressSanitizer is in this program."""
+    before = b""
     try:
-        content = program.read_bytes()
+        with program.open("rb") as file:
+            while content := file.read(_PIECE):
+                if any(trace in before + content for trace in _TRACES):
+                    return True
+                before = content[-max(map(len, _TRACES)) :]
     except OSError:
         return False
-    return any(trace in content for trace in _TRACES)
+    return False
 
 
 def _attempts(tools: Path, runner: Runner | None) -> tuple[_Attempt, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from gatecrash.errors import TargetError
+from gatecrash.errors import TargetError, Unavailable
 from gatecrash.language import say
 from gatecrash.model.confinement import Confined, Confinement, Place
 from gatecrash.model.launch import NO_HOME
@@ -45,6 +45,20 @@ class Workshop:
                     say("{name} cannot be copied: {reason}.", name=folder.name, reason=error.strerror or str(error))
                 ) from None
         return copy if submission.is_dir() else copy / submission.name
+
+    def copy(self, folder: Path, place: Path) -> Path:
+        """One more copy of a folder that was moved in, below `place`. Raises Unavailable."""
+        copy = place / folder.name
+        try:
+            copy_tree(folder, copy, self._room())
+        except (TooMuch, OSError) as error:
+            raise Unavailable(say("a sanitized build"), str(error) or self._too_much()) from None
+        return copy
+
+    def as_given(self, path: Path, submission: Path) -> Path:
+        """Where a file of the copy lies in what was handed in."""
+        folder = submission if submission.is_dir() else submission.parent
+        return folder / path.relative_to(self.folder / "tree" / folder.resolve().name)
 
     def places(self) -> tuple[Place, ...]:
         """What the program sees when it runs: all that is here, and copies of its own files."""
@@ -107,7 +121,7 @@ class Workshop:
             raise TargetError(self._too_much()) from None
 
     def _room(self) -> Room:
-        return Room(self._limits.disk << 20, self._limits.inodes)
+        return Room(self._limits.disk << 20, self._limits.inodes, self.folder.parent)
 
     def _too_much(self) -> str:
         return say(
