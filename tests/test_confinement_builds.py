@@ -83,8 +83,13 @@ def test_only_files_and_folders_are_copied(tmp_path: Path) -> None:
     (source / "out").symlink_to("/etc/passwd")
     (source / "d" / "up").symlink_to("../../x")
     (source / "near").symlink_to("d/file")
+    (source / "d" / "back").symlink_to("../d/file")
+    (source / "here").symlink_to(".")
+    (source / "above").symlink_to("here/..")  # its words stay within, and it does not
     copy_tree(source, copy, Room(100, 100))
-    assert sorted(str(path.relative_to(copy)) for path in copy.rglob("*")) == ["d", "d/file", "near"]
+    assert sorted(str(path.relative_to(copy)) for path in copy.rglob("*")) == [
+        *("d", "d/back", "d/file", "here", "near")
+    ]
     assert (copy / "near").read_text() == "text"
 
 

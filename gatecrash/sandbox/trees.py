@@ -143,10 +143,13 @@ def _give_away(path: Path) -> None:
 
 
 def _stays(at: PurePosixPath, led: str) -> bool:
-    """Whether a link at this place of the folder leads to a place in it."""
-    if os.path.isabs(led):
-        return False
-    return not os.path.normpath(at.parent / led).startswith("..")
+    """Whether a link at this place of the folder leads to a place in it.
+
+    Only in front may it go up: behind the name of another link nobody knows where that is.
+    """
+    parts = PurePosixPath(led).parts
+    up = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
+    return not os.path.isabs(led) and up <= len(at.parent.parts) and ".." not in parts[up:]
 
 
 def _is_opaque(folder: int) -> bool:
