@@ -113,6 +113,7 @@ def test_whoever_fills_its_room_is_ended_and_told_why(shell: Callable[[str], str
         hit = process.hit()
         assert hit is not None
         assert hit.limit == limit
+        arena.clear()
     assert shell("echo x > /tmp/full; cat /tmp/full") == "x\n", "the next start has room again"
 
 
