@@ -53,7 +53,7 @@ def test_moodle_finds_a_student_by_its_identifier_and_has_the_columns_that_it_as
 def test_a_number_of_one_platform_is_no_number_of_another() -> None:
     record = class_of(*exported("Ada Lovelace_7101_assignsubmission_file_"))
     assert table(canvas(record))[1]["ID"] == ""
-    assert missing("canvas", record).startswith("1 of 1 students have no number of Canvas")
+    assert missing("canvas", record).startswith("Canvas's number is missing for 1 of 1")
 
 
 def test_gradescopes_ids_and_addresses_are_those_of_the_institution() -> None:
@@ -71,7 +71,7 @@ def test_a_plain_folder_is_called_by_its_name_and_what_is_missing_is_said() -> N
     record = class_of(student("alovelace", summary()))
     assert table(canvas(record))[1]["SIS Login ID"] == "alovelace"
     assert table(moodle(record))[0]["Identifier"] == ""
-    assert "have no Identifier of Moodle" in missing("moodle", record)
+    assert "Moodle's Identifier is missing" in missing("moodle", record)
 
 
 def test_who_has_no_score_has_no_line() -> None:
@@ -106,7 +106,7 @@ def test_points_above_the_maximum_are_named_as_what_moodle_skips() -> None:
     (ada,) = exported("Ada Lovelace_7101_assignsubmission_file_")
     assert ada.summary is not None
     record = class_of(replace(ada, summary=replace(ada.summary, points=Fraction(110))))
-    assert missing("moodle", record).startswith("1 of 1 students have more points than the maximum")
+    assert missing("moodle", record).startswith("extra credit is above the maximum for 1 of 1")
 
 
 @pytest.mark.parametrize(

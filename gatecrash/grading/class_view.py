@@ -224,7 +224,7 @@ def _never_broken(record: ClassRecord) -> Iterable[str]:
             word = say("are broken by nobody, and could not be judged for all")
         groups.setdefault(word, []).append(rule)
     for word, rules in groups.items():
-        yield say("{count} rules {word}: {rules}", count=len(rules), word=word, rules=" ".join(rules))
+        yield say("{word} ({count}): {rules}", count=len(rules), word=word, rules=" ".join(rules))
 
 
 def _row(student: Student, columns: tuple[Column, ...], page: bool) -> Row:

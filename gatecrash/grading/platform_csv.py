@@ -135,15 +135,15 @@ def missing(platform: str, record: ClassRecord) -> str:
     without = sum(exported_by(submission) != platform for submission, _, _ in people)
     if without and platform == "canvas":
         return say(
-            "{count} of {total} students have no number of Canvas, as their submissions are not named as Canvas "
+            "Canvas's number is missing for {count} of {total} students, as their submissions are not named as Canvas "
             "exports them: it looks for them by login and by name.",
             count=without,
             total=len(people),
         )
     if without:
         return say(
-            "{count} of {total} students have no Identifier of Moodle, as their submissions are not named as Moodle "
-            "exports them: a grading worksheet is taken without them. Fill it in, or import the file into the "
+            "Moodle's Identifier is missing for {count} of {total} students, as their submissions are not named as "
+            "Moodle exports them: a grading worksheet is taken without them. Fill it in, or import the file into the "
             "gradebook by email address.",
             count=without,
             total=len(people),
@@ -151,7 +151,7 @@ def missing(platform: str, record: ClassRecord) -> str:
     above = sum(summary.points > summary.maximum for _, _, summary in people)
     if above and platform == "moodle":
         return say(
-            "{count} of {total} students have more points than the maximum, with extra credit: Moodle skips these "
+            "extra credit is above the maximum for {count} of {total} students: Moodle skips these "
             "lines unless the assignment's maximum is raised.",
             count=above,
             total=len(people),
