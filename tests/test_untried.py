@@ -32,6 +32,7 @@ from gatecrash.model.scenario import (
     Step,
     scenario,
 )
+from gatecrash.model.transcript import SanitizerReport, Transcript
 from gatecrash.model.verdicts import NOT_THEIRS, Finding, Verdict, merge
 from gatecrash.paths import tree_root
 from gatecrash.reports.words import closing, counts
@@ -266,15 +267,18 @@ def test_why_nothing_was_seen_is_told_by_the_build_that_could_have_shown_it() ->
 
 
 def test_a_failure_is_told_by_the_rules_own_test_and_a_crash_by_the_sanitizers() -> None:
-    def failed(rule: str, build: str, confirmed: tuple[int, int] | None, steps: int) -> Verdict:
-        played = scenario(*(Connect(f"C{number}") for number in range(steps)))
-        return Verdict(rule, "fail", scenario=played, confirmed=confirmed, build=build)
+    report = SanitizerReport(0, "signal", "==1==ERROR: AddressSanitizer: SEGV on unknown address 0x0")
 
-    for rule, named in (("RES-01", "plain"), ("MEM-03", "sanitized")):
-        seen = failed(rule, "plain", None, 1)
-        own = {build: failed(rule, build, (3, 3), 9) for build in ("plain", "sanitized")}
-        assert merge([seen, *own.values()]) == merge([*own.values(), seen]) == {rule: own[named]}
-        assert merge([seen]) == {rule: seen}
+    def failed(build: str, confirmed: tuple[int, int] | None, steps: int, *events: SanitizerReport) -> Verdict:
+        played = scenario(*(Connect(f"C{number}") for number in range(steps)))
+        told = Transcript(played, events)
+        return Verdict("MEM-03", "fail", scenario=played, transcript=told, confirmed=confirmed, build=build)
+
+    for events, named in (((), "plain"), ((report,), "sanitized")):
+        seen = failed("plain", None, 1)
+        own = {"plain": failed("plain", (3, 3), 9), "sanitized": failed("sanitized", (3, 3), 9, *events)}
+        assert merge([seen, *own.values()]) == merge([*own.values(), seen]) == {"MEM-03": own[named]}
+        assert merge([seen]) == {"MEM-03": seen}
 
 
 def test_why_nothing_was_seen_of_another_rule_is_told_by_the_plain_build() -> None:

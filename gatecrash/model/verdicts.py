@@ -11,7 +11,7 @@ from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.contract import Contract
 from gatecrash.model.facts import NO_FACTS, Facts
 from gatecrash.model.scenario import Scenario
-from gatecrash.model.transcript import Transcript
+from gatecrash.model.transcript import SanitizerReport, Transcript
 
 Outcome = Literal["pass", "fail", "not_applicable", "not_observable", "inconclusive"]
 #: What two answers to the same bytes can differ in; of one that is not HTTP, or not whole, all is its body.
@@ -260,6 +260,11 @@ def merge(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
     return merged
 
 
+def _sanitizer_names(verdict: Verdict) -> bool:
+    events = () if verdict.transcript is None else verdict.transcript.events
+    return any(isinstance(event, SanitizerReport) for event in events)
+
+
 def _rank(verdict: Verdict) -> tuple[int, int, int, int, int]:
     """What was seen again on fresh servers is the rule's own; another's trial shows it in what that was tried with.
 
@@ -268,6 +273,10 @@ def _rank(verdict: Verdict) -> tuple[int, int, int, int, int]:
     """
     length = len(verdict.scenario.steps) if verdict.scenario is not None else 0
     seen_again = int(verdict.outcome == "fail" and verdict.confirmed is None)
-    says_more = verdict.outcome == "not_observable" or (verdict.outcome == "fail" and verdict.rule == "MEM-03")
-    build = 2 if verdict.reason == NOT_THEIRS.why else int((verdict.build != "plain") != says_more)
+    if verdict.outcome == "fail" and _sanitizer_names(verdict):
+        build = -1
+    elif verdict.reason == NOT_THEIRS.why:
+        build = 2
+    else:
+        build = int((verdict.build != "plain") != (verdict.outcome == "not_observable"))
     return (PRECEDENCE.index(verdict.outcome), seen_again, build, length, -verdict.examples)
