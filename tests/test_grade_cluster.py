@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ pytest.importorskip("distributed", reason="the extra gatecrash[cluster] is not i
 
 from distributed import LocalCluster, get_worker
 
-from gatecrash.grading import cluster_connection, cluster_worker, sight
+from gatecrash.grading import cluster, cluster_connection, cluster_worker, sight
 from gatecrash.grading.cluster import ClusterJudges
 
 RULE = ("FORK-02",)
@@ -278,6 +279,25 @@ def test_what_cannot_be_sent_is_judged_here(
     events = _heard(_judges(threads, tmp_path), [Work("gone", (str(tmp_path / "gone"),), Course()), *_works(2)])
     came = {event.judged.id: event.judged.why for event in events if isinstance(event, Came)}
     assert came == {"gone": "judged here", "s0": "", "s1": ""}
+
+
+@pytest.mark.parametrize(
+    ("who", "said"), [("worker", "it has no Gatecrash"), ("scheduler", "has no Gatecrash: install gatecrash")]
+)
+def test_who_has_no_gatecrash_is_named_and_not_harmed(
+    who: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster if who == "worker" else cluster_connection, "version", _version_of_nothing)
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=_ANY, memory_limit=None
+    ) as one:
+        with pytest.raises(JudgesGone, match=said):
+            _heard(_judges(one, tmp_path, 0.5), _works(1))
+        assert len(one.workers) == 1
+
+
+def _version_of_nothing(name: str = "gatecrash") -> str:
+    raise PackageNotFoundError(name)
 
 
 def test_a_cluster_without_workers_is_waited_for_and_then_said(tmp_path: Path) -> None:

@@ -14,13 +14,16 @@ import threading
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from distributed import Client, Future, KilledWorker
 
+from gatecrash import __version__
 from gatecrash.grading import cluster_worker
 from gatecrash.grading.cluster_address import ClusterAddress
 from gatecrash.grading.cluster_connection import SECONDS_TO_ANSWER, connected, drop, first_line, gone, threads
@@ -48,7 +51,7 @@ class _Worker:
     """One that is there. `sight` None: it was not told yet."""
 
     threads: int
-    asked: Future[bytes] | None = None
+    asked: Future[Any] | None = None
     until: float = 0.0
     sight: Sight | None = None
     idle: str = ""  # why it is given nothing
@@ -67,10 +70,10 @@ class _UnderWay:
     work: Work
     address: str
     until: float
-    future: Future[bytes] | None = None
+    future: Future[Any] | None = None
 
 
-_Heard = tuple[str, Judged | Future[bytes]]  # the key, and what is there
+_Heard = tuple[str, Judged | Future[Any]]  # the key, and what is there
 
 
 class ClusterJudges:
@@ -193,10 +196,14 @@ class _Run:
         )
 
     def _ask(self, address: str, threads: int) -> None:
-        """Ask a new one what it judges with."""
+        """Ask a new one which Gatecrash it has, with nothing of ours: that would end a worker that has none."""
+        self._workers[address] = _Worker(threads, until=time.monotonic() + _SECONDS_FOR_SIGHT)
+        self._put(address, version, "gatecrash")
+
+    def _put(self, address: str, question: Callable[..., bytes | str], *words: str) -> None:
         key = f"gatecrash-sight-{uuid.uuid4().hex}"
-        asked = self._client.submit(cluster_worker.tell_sight, key=key, workers=[address], pure=False)
-        self._workers[address] = _Worker(threads, asked, time.monotonic() + _SECONDS_FOR_SIGHT)
+        asked = self._client.submit(question, *words, key=key, workers=[address], pure=False)
+        self._workers[address].asked = asked
         asked.add_done_callback(lambda future: self._heard.put((address, future)))
 
     def _choose(self) -> Iterator[Progressed]:
@@ -260,7 +267,7 @@ class _Run:
 
     # -- hearing ---------------------------------------------------------------------------------------------------
 
-    def _hear(self, key: str, got: Judged | Future[bytes]) -> Iterator[Progressed]:
+    def _hear(self, key: str, got: Judged | Future[Any]) -> Iterator[Progressed]:
         if key in self._workers:
             yield from self._hear_sight(key, got)
             return
@@ -290,7 +297,7 @@ class _Run:
         if worker.faults >= _MOST_FAULTS:
             yield self._left_idle(one.address, worker, say("it failed {count} times in a row", count=worker.faults))
 
-    def _failed(self, one: _UnderWay, future: Future[bytes], error: Exception) -> Iterator[Progressed]:
+    def _failed(self, one: _UnderWay, future: Future[Any], error: Exception) -> Iterator[Progressed]:
         if self._client.status in _CLOSED:
             raise JudgesGone(gone(self._name, say("the connection was lost")))
         if future.status != "error" or isinstance(error, KilledWorker):
@@ -300,15 +307,21 @@ class _Run:
             one, self._workers.get(one.address), Judged(one.work.id, why=first_line(error), ours=True)
         )
 
-    def _hear_sight(self, address: str, got: Judged | Future[bytes]) -> Iterator[Progressed]:
+    def _hear_sight(self, address: str, got: Judged | Future[Any]) -> Iterator[Progressed]:
         one = self._workers[address]
         if got is not one.asked or not isinstance(got, Future):
             return
         try:
-            row = cluster_worker.received(got.result(timeout=SECONDS_TO_ANSWER))
+            told = got.result(timeout=SECONDS_TO_ANSWER)
+            if told == __version__:
+                self._put(address, cluster_worker.tell_sight)
+                return
+            row = _told(told)
             sight = None if "fault" in row else Sight.from_json(row)
             why = safe_text(str(row["fault"])) if sight is None else self._unfit(sight)
-        except Exception as error:  # noqa: BLE001 - it has no Gatecrash, or one that does not know this
+        except PackageNotFoundError:
+            sight, why = None, say("it has no Gatecrash")
+        except Exception as error:  # noqa: BLE001 - its Gatecrash does not know this
             sight, why = None, first_line(error)
             if got.status != "error":
                 del self._workers[address]  # the scheduler was lost with what was asked: ask anew
@@ -356,3 +369,10 @@ class _Run:
             self._silent.add(address)
             yield Said(say("worker {address} does not answer", address=address))
             yield from self._lost(address)
+
+
+def _told(answer: bytes | str) -> dict[str, Any]:
+    """What a worker tells of itself: its sight, or the version that is not ours."""
+    if isinstance(answer, str):
+        return {"fault": say("it has Gatecrash {theirs}, and this is {ours}", theirs=answer, ours=__version__)}
+    return cluster_worker.received(answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,6 +42,12 @@ def connected(address: ClusterAddress, scratch: Path, opened: contextlib.ExitSta
             )
         ) from None
     opened.callback(client.close, timeout=5)
+    try:
+        client.run_on_scheduler(version, "gatecrash")
+    except PackageNotFoundError:
+        raise JudgesGone(
+            say("the scheduler {address} has no Gatecrash: install gatecrash[cluster] there, too", address=address.text)
+        ) from None
     return client
 
 
