@@ -46,6 +46,7 @@ def test_moodle_finds_a_student_by_its_identifier_and_has_the_columns_that_it_as
     assert {"Identifier", "Grade", "Last modified (grade)"} <= set(line)
     assert (line["Identifier"], line["Full name"]) == ("Participant 7101", "Ada Lovelace")
     assert (line["Grade"], line["Maximum Grade"]) == ("88", "100")
+    assert line["Last modified (grade)"] == "-"
     assert line["Feedback comments"] == "broken: FORK-02 Finished children are reaped"
     assert missing("moodle", record) == ""
 

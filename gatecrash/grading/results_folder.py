@@ -112,7 +112,7 @@ def _of(student: Student) -> tuple[str, ...]:
 
 def harmless(text: str) -> str:
     """A cell that no spreadsheet takes for a formula: the names are strangers' (owasp.org, CSV Injection)."""
-    return f"'{text}" if text.startswith(tuple("=+-@\t\r")) and not _is_number(text) else text
+    return f"'{text}" if text.startswith(tuple("=+-@\t\r")) and text != "-" and not _is_number(text) else text
 
 
 def _is_number(text: str) -> bool:
