@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -93,7 +93,7 @@ class ClassRun:
     found: Found
     state: State
     results: ResultsFolder
-    _faulty: list[str] = field(default_factory=list)
+    _faults: Counter[str] = field(default_factory=Counter)
 
     # -- before anything is judged ---------------------------------------------------------------------------------
 
@@ -207,9 +207,9 @@ class ClassRun:
                         self.state.begun(id)
                         yield Started(waiting[id].submission)
                     case Came(judged):
-                        again = self._faulty.count(judged.id) + 1 < _MOST_ATTEMPTS and _ours(judged)
+                        self._faults[judged.id] += _ours(judged)
+                        again = _ours(judged) and self._faults[judged.id] < _MOST_ATTEMPTS
                         if again:
-                            self._faulty.append(judged.id)
                             queue.put(waiting[judged.id])
                         yield Graded(Student(waiting[judged.id].submission, self._keep(judged, again=again)), again)
                     case Tick():
