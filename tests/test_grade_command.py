@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -144,3 +146,12 @@ def test_a_rule_that_is_judged_anew_is_put_among_those_that_were_known(tmp_path:
         ("FORK-01", "pass"),
         ("FORK-02", "fail"),
     ]
+
+
+def test_a_compiler_names_files_as_they_were_handed_in(tmp_path: Path) -> None:
+    (tmp_path / "class" / "ada").mkdir(parents=True)
+    (tmp_path / "class" / "ada" / "server.c").write_text("int main(void) { return\n")
+    _grade(tmp_path, "class")
+    (row,) = csv.DictReader(io.StringIO((tmp_path / "results" / "grades.csv").read_text()))
+    assert re.search(r"^server\.c:1:", row["said"], re.MULTILINE)
+    assert "/tmp" not in row["said"]

@@ -94,7 +94,7 @@ def _request(work: Work, target: str, contract: Path | None, scheme: Scheme | No
 
 def _as_handed_in(text: str, room: Path) -> str:
     """Files named as their student knows them."""
-    return re.sub(rf"{re.escape(str(room))}/(?:submission|run/\w+/\w+)/", "", text)
+    return re.sub(rf"{re.escape(str(room))}/(?:submission|run/\w+/(?:tree/[^/]+|\w+))/", "", text)
 
 
 def _merged(work: Work, record: RunRecord) -> RunRecord:
