@@ -242,7 +242,10 @@ def _judges(options: argparse.Namespace) -> _Judges:
 
 def _judge(judged: ClassRun, console: Console, judges: _Judges, state: State) -> None:
     opened = judged.open()
-    told = say("{total} submissions, {waiting} to be judged", total=opened.total, waiting=opened.waiting)
+    if opened.total == 1:
+        told = say("1 submission, {waiting} to be judged", waiting=opened.waiting)
+    else:
+        told = say("{total} submissions, {waiting} to be judged", total=opened.total, waiting=opened.waiting)
     console.print(plain(f"  {told}"))
     if not judged.request.contract_name:
         console.print(plain(f"  {say('no --contract: each is judged by what it turns out to be')}", "yellow"))
@@ -305,7 +308,10 @@ def _closing(console: Console, record: ClassRecord, output: Path, files: tuple[t
     for name, why in record.left_out:
         console.print(plain(say("  left out: {name}: {why}", name=safe_text(name), why=why), "dim"))
     scored, total = len(record.scored), len(record.students)
-    told = say("{scored} of {total} submissions have a score", scored=scored, total=total)
+    if total == 1:
+        told = say("{scored} of 1 submission has a score", scored=scored)
+    else:
+        told = say("{scored} of {total} submissions have a score", scored=scored, total=total)
     console.print(plain(told, "bold green" if scored == total else "bold yellow"))
     written = [
         (output / INDEX, say("the class at a glance, and a page for each submission")),
