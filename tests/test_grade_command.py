@@ -62,6 +62,14 @@ def test_each_has_a_line_and_who_has_no_score_is_named(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("evil.c"))
 
 
+def test_a_file_whose_name_is_no_utf_8_is_judged(tmp_path: Path) -> None:
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / os.fsdecode("김.c".encode("euc-kr"))).write_text("int main(void) { return\n")
+    ended = _grade(tmp_path, "class")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "does not compile" in ended.stdout
+
+
 def test_a_file_that_is_named_later_is_judged_then_and_nothing_else(tmp_path: Path) -> None:
     folder = _class(tmp_path)
     _grade(folder, "class")

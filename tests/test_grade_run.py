@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -40,6 +41,18 @@ def test_each_is_judged_once_and_has_its_files(tmp_path: Path) -> None:
         ("ada", True, ""),
         ("bob", False, "FORK-02"),
     ]
+
+
+def test_names_that_are_no_utf_8_are_escaped(tmp_path: Path) -> None:
+    """As an archive's names in EUC-KR are, unpacked by a tool that does not ask."""
+    student = os.fsdecode("김하나".encode("euc-kr"))
+    folder = submissions(tmp_path / os.fsdecode(b"hw\xff"), "ada", "bob")
+    (folder / "ada").rename(folder / student)
+    assert len(graded(folder, Doubles()).students) == 2
+    rows = csv.DictReader((tmp_path / "results" / "grades.csv").read_text(encoding="utf-8").splitlines())
+    assert {row["name"] for row in rows} == {"bob", student.encode("utf-8", "backslashreplace").decode()}
+    assert "\\udcb1" in (tmp_path / "results" / "index.html").read_text(encoding="utf-8")
+    assert not list((tmp_path / "results").glob(".*"))
 
 
 def test_what_is_handed_in_again_is_judged_again(tmp_path: Path) -> None:

@@ -151,7 +151,8 @@ class SessionPool:
 
     def _place(self, target: str) -> Path:
         """Where everything of a target lies that is made in this run."""
-        return self.folder / hashlib.sha256(f"{target}\0{self.contract}".encode()).hexdigest()[:16]
+        named = f"{target}\0{self.contract}".encode("utf-8", "surrogateescape")  # a file's name need not be UTF-8
+        return self.folder / hashlib.sha256(named).hexdigest()[:16]
 
     def _workshop(self, target: str) -> Workshop | None:
         """Where it is built, if nobody trusts it."""

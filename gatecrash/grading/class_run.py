@@ -27,6 +27,7 @@ from gatecrash.language import marked, say
 from gatecrash.reports import html_report
 from gatecrash.results.saved_record import from_row
 from gatecrash.rulebook import load
+from gatecrash.text import safe_text
 
 #: A fault of ours may have been the moment's: a submission is judged so often at most, and then has no score.
 _MOST_ATTEMPTS = 2
@@ -126,7 +127,11 @@ class ClassRun:
         judged = any(kept.judged for kept in self.state.submissions())
         course = self.request.course
         for key, value, what in (
-            ("folder", str(self.request.folder.resolve()), marked("the submissions of another folder, {was}")),
+            (
+                "folder",
+                safe_text(str(self.request.folder.resolve())),
+                marked("the submissions of another folder, {was}"),
+            ),
             ("contract", digests.of_contract(course.contract), marked("another contract")),
             ("profile", course.profile, marked("the profile {was}")),
             ("version", __version__, marked("Gatecrash {was}")),

@@ -62,13 +62,17 @@ class ResultsFolder:
 
 
 def put(path: Path, text: str) -> None:
-    """Write a file whole, or not at all; into a pipe or a device as it is. Raises Unwritable."""
+    """Write a file whole, or not at all; into a pipe or a device as it is. Raises Unwritable.
+
+    What is no text in a stranger's file name (a byte that is no UTF-8: half a surrogate pair) is escaped.
+    """
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    data = text.encode("utf-8", "backslashreplace")
     try:
         if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8", newline="")
+            path.write_bytes(data)
             return
-        scratch.write_text(text, encoding="utf-8", newline="")
+        scratch.write_bytes(data)
         scratch.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
