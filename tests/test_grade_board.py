@@ -64,3 +64,9 @@ def test_a_line_says_why_there_is_no_score_or_no_point_and_obeys_no_terminal_esc
     error = Summary(True, Fraction(), Fraction(100), error="server.c does not compile:\nmore")
     assert line(student("a", error), longest=1) == "a       0 / 100  server.c does not compile:"
     assert line(student("a", Summary(False, why=HOSTILE)), longest=1).startswith("a  no score: \\u001b[2J")
+
+
+def test_a_line_ends_before_the_sentence_that_announces_the_next_line() -> None:
+    said = "server.c does not compile. cc -o server submission/server.c says:\nserver.c:1:1: error"
+    assert line(student("a", summary(error=said)), longest=1).endswith("does not compile.")
+    assert line(student("a", summary(error="It says:\nno")), longest=1).endswith("It says:")

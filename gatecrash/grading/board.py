@@ -115,4 +115,7 @@ def _broken(rules: tuple[str, ...]) -> str:
 
 
 def _first(text: str) -> str:
-    return safe_text(text.strip().partition("\n")[0])
+    """The first line; where that announces the next one ("It says:"), without the sentence that does."""
+    line = safe_text(text.strip().partition("\n")[0])
+    before, stop, _ = line.rpartition(". ") if line.endswith(":") else ("", "", "")
+    return before + stop.strip() or line
