@@ -211,6 +211,13 @@ def test_a_file_that_is_not_ours_is_not_written_to(tmp_path: Path) -> None:
     assert (output / "grade.sqlite").read_text().startswith("this is no database")
 
 
+def test_results_that_are_not_to_be_written_to_are_named(tmp_path: Path) -> None:
+    output = tmp_path / "results"
+    (output / "grade.sqlite.lock").mkdir(parents=True)
+    with pytest.raises(UsageError, match="cannot be used: Is a directory"):
+        graded(submissions(tmp_path / "class", "ada"), Doubles(), output)
+
+
 def test_no_cell_is_a_formula(tmp_path: Path) -> None:
     people = (Person('=HYPERLINK("http://example.org")', "-1", "+a@example.org"),)
     student = Student(Submission("@id", people, ()), Summary(True, Fraction(-1), Fraction(100)))

@@ -188,7 +188,12 @@ def _kept(row: tuple[Any, ...]) -> Kept:
 
 def _locked(path: Path) -> int:
     """A lock that ends with this process (flock(2)); its descriptor."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UsageError(
+            say("{path} cannot be used: {reason}. Name another --output.", path=path, reason=error.strerror)
+        ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
