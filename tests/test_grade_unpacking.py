@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import resource
+import signal
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gatecrash.grading.judging import little_memory
-from gatecrash.grading.unpacking import Bounds, Refused, unpack
+from gatecrash.grading.unpacking import Bounds, NotTaken, Refused, unpack
 
 _SMALL = Bounds(most_bytes=1 << 20, most_entries=50)
 
@@ -171,6 +173,34 @@ def test_a_file_where_a_folder_is_and_a_name_that_is_too_long_are_refused(tmp_pa
         source = _zip(tmp_path / f"{number}.zip", *((name, b"x") for name in names))
         with pytest.raises(Refused, match="cannot be unpacked"):
             unpack((source,), tmp_path / f"unpacked-{number}", _SMALL)
+
+
+def test_what_cannot_be_read_and_a_disk_that_is_full_are_no_students_fault(tmp_path: Path) -> None:
+    with pytest.raises(NotTaken, match="No such file"):
+        unpack((tmp_path / "gone",), tmp_path / "out", _SMALL)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "server.c").write_bytes(b"x" * 4096)
+    said = _in_a_child(lambda: unpack((tmp_path / "one",), tmp_path / "full", _SMALL))
+    assert said == "NotTaken"
+
+
+def _in_a_child(act: Callable[[], object]) -> str:
+    """The name of what it raises where a file may have 1024 bytes (setrlimit(2))."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+            act()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is told, and the child ends
+            os.write(theirs, type(error).__name__.encode())
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    os.waitpid(child, 0)
+    with open(ours, "rb") as told:
+        return told.read().decode()
 
 
 def test_its_own_contract_does_not_count(tmp_path: Path) -> None:

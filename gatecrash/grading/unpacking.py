@@ -6,6 +6,7 @@ counted as they are read, whatever a header says, so that a bomb is given up whe
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tarfile
@@ -14,10 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, NoReturn
 
 from gatecrash.config.contract_file import FILE_NAME
-from gatecrash.errors import TargetError
+from gatecrash.errors import GatecrashError, TargetError
 from gatecrash.grading.platforms import file_name
 from gatecrash.grading.submission import ZIP_SUFFIXES, archive_suffix
 from gatecrash.language import say
@@ -26,10 +27,19 @@ from gatecrash.text import safe_text
 _PIECE = 1 << 18  # bytes read at a time
 _LEFT_OUT = ("__MACOSX", ".git", ".DS_Store", "__pycache__")
 _MOST_NOTES = 8
+#: What a file system says of names that somebody made up. Anything else (a full disk, a folder that is not to be read)
+#: is no student's fault.
+_OF_THE_ARCHIVE = frozenset(
+    (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.EINVAL, errno.EILSEQ)
+)
 
 
 class Refused(TargetError):
     """What was handed in is not unpacked; the sentence is for its student."""
+
+
+class NotTaken(GatecrashError):
+    """What was handed in could not be read, or there is no room for it: no student's fault."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,8 @@ class _Entry:
 def unpack(sources: tuple[Path, ...], folder: Path, bounds: Bounds) -> tuple[str, ...]:
     """Put the files of a submission into `folder`, which is new; returns what was left out, in sentences.
 
-    Raises Refused where it holds more than the bounds, a path out of the folder, or what is no archive.
+    Raises Refused where it holds more than the bounds, a path out of the folder, or what is no archive; NotTaken
+    where it cannot be read, or there is no room for it.
     """
     folder.mkdir(mode=0o755)
     writer = _Writer(folder, bounds)
@@ -158,9 +169,10 @@ def _told() -> Iterator[None]:
     except OSError as error:
         if error.strerror is None:  # a decompressor's word (gzip, bz2, lzma)
             raise Refused(say("It cannot be unpacked: {reason}.", reason=safe_text(str(error)))) from None
-        raise Refused(
-            say("It cannot be unpacked: {name}: {reason}.", name=safe_text(str(error.filename)), reason=error.strerror)
-        ) from None
+        told = say(
+            "It cannot be unpacked: {name}: {reason}.", name=safe_text(str(error.filename)), reason=error.strerror
+        )
+        raise Refused(told) if error.errno in _OF_THE_ARCHIVE else NotTaken(told) from None
 
 
 def _no_bytes() -> IO[bytes]:
@@ -184,7 +196,7 @@ def _entries(source: Path) -> Iterator[_Entry]:
 
 
 def _of_folder(folder: Path) -> Iterator[_Entry]:
-    for top, folders, files in os.walk(folder):
+    for top, folders, files in os.walk(folder, onerror=_raised):
         folders[:] = sorted(name for name in folders if name not in _LEFT_OUT)
         for name in sorted((*folders, *files)):
             path = Path(top, name)
@@ -194,6 +206,11 @@ def _of_folder(folder: Path) -> Iterator[_Entry]:
                 yield _Entry(inside)
             else:
                 yield _of_file(path, inside)
+
+
+def _raised(error: OSError) -> NoReturn:
+    """os.walk passes over what it cannot read, and a submission would be taken for an empty one."""
+    raise error
 
 
 def _of_file(path: Path, name: str) -> _Entry:
