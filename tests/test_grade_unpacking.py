@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from gatecrash.grading import judging
 from gatecrash.grading.judging import little_memory
 from gatecrash.grading.unpacking import Bounds, NotTaken, Refused, unpack
+from gatecrash.grading.work import Course, Work
 
 _SMALL = Bounds(most_bytes=1 << 20, most_entries=50)
 
@@ -201,6 +203,18 @@ def _in_a_child(act: Callable[[], object]) -> str:
     os.waitpid(child, 0)
     with open(ours, "rb") as told:
         return told.read().decode()
+
+
+def test_a_fault_of_ours_is_told_by_its_first_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*_: object) -> None:
+        raise ZeroDivisionError("x" * 10 + "y" * 3000)  # what is kept of a traceback begins anywhere
+
+    monkeypatch.setattr(judging, "unpack", wrong)
+    room = tmp_path / "room"
+    room.mkdir()
+    judged = judging.judge(Work("ada", (str(tmp_path),), Course()), room)
+    assert judged.why.startswith("Gatecrash itself failed: ZeroDivisionError: xxx")
+    assert judged.ours
 
 
 def test_its_own_contract_does_not_count(tmp_path: Path) -> None:

@@ -41,10 +41,9 @@ def judge(work: Work, room: Path) -> Judged:
         judged = Judged(work.id, why=str(undecided))
     except GatecrashError as error:
         judged = Judged(work.id, why=str(error), ours=True)
-    except Exception:  # noqa: BLE001 - a fault of ours costs one submission its score, and no other
-        judged = Judged(
-            work.id, why=say("Gatecrash itself failed: {fault}", fault=traceback.format_exc()[-2000:]), ours=True
-        )
+    except Exception as error:  # noqa: BLE001 - a fault of ours costs one submission its score, and no other
+        fault = f"{type(error).__name__}: {error}\n{traceback.format_exc()[-2000:]}"  # its first line is what is shown
+        judged = Judged(work.id, why=say("Gatecrash itself failed: {fault}", fault=fault), ours=True)
     finally:
         shutil.rmtree(room, ignore_errors=True)
     own, started = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
