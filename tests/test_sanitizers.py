@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.session import Session
 from gatecrash.errors import Unavailable
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
 from gatecrash.model.scenario import Close, Connect, Reset, Send, Settle, Signal, scenario
 from gatecrash.model.transcript import SanitizerReport, Transcript
+from gatecrash.paths import tree_root
 from gatecrash.target.compilers import compile_source
+from gatecrash.target.program_text import sanitizers_named
+from gatecrash.target.resolve import resolve
 from gatecrash.target.sanitizers import new_reports, sanitizer_environment, told_apart
 
 SHIFT = "server.c:7:3: runtime error: left shift of 3 by 30 places cannot be represented in type 'int'\n"
@@ -115,3 +119,27 @@ def test_each_report_belongs_to_the_scenario_that_provoked_it(session: Session) 
         killed = scenario(Connect("A"), Send("A", b"x"), Settle("said"), Signal("child", "SIGKILL"))
         played = [tools(session.play(each, build="sanitized")) for each in (late, harmless, shifts, killed, late)]
     assert played == [["address"], [], ["undefined"], [], ["address"]]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'const char *__asan_default_options(void) { return "detect_leaks=0"; }',
+        'int main(void) { return setenv("ASAN_OPTIONS", "log_path=/dev/null", 1); }',
+        "__attribute__((no_sanitize_address)) int main(void) { return 0; }",
+    ],
+)
+def test_what_tells_the_sanitizers_what_to_say_is_not_judged_by_them(tmp_path: Path, code: str) -> None:
+    source = tmp_path / "server.c"
+    source.write_text(code)
+    assert sanitizers_named(resolve(str(source))[0]) is not None
+    pool = SessionPool(tmp_path / "run")
+    build = pool._sanitized_build(resolve(str(source))[0], tmp_path / "run", None)
+    assert build is not None
+    with pytest.raises(Unavailable, match="what the sanitizers say would not be theirs alone"):
+        build()
+
+
+def test_no_server_of_ours_is_taken_for_one_that_minds_the_sanitizers() -> None:
+    servers = [*tree_root().glob("servers/c/*.c"), *tree_root().glob("servers/faulty/*.c")]
+    assert [path.name for path in servers if sanitizers_named(resolve(str(path))[0]) is not None] == []

@@ -27,7 +27,7 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
 from gatecrash.model.prepared import Prepared
 from gatecrash.rulebook import load
-from gatecrash.target.program_text import mentions
+from gatecrash.target.program_text import mentions, sanitizers_named
 from gatecrash.target.sanitizers import sanitizer_environment
 from gatecrash.target.workshop import Workshop
 
@@ -201,6 +201,9 @@ class SessionPool:
         from gatecrash.target.build import build, build_sanitized_copy
         from gatecrash.target.sanitized_make import copy_of
 
+        if (word := sanitizers_named(target)) is not None:
+            why = say("its source has {word} in it, so what the sanitizers say would not be theirs alone", word=word)
+            return partial(_refuse, Unavailable(say("a sanitized build"), why))
         place, runner = folder / "sanitized", workshop.run if workshop is not None else None
         if target.kind == "source":
             return lambda: build(target, place, sanitize=True, runner=runner)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 _SUFFIXES = frozenset({".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".py"})
 _MOST_FILES, _MOST_CHARACTERS = 50, 400_000
+#: What only a program says that minds being built with the sanitizers.
+_OF_SANITIZERS = re.compile(
+    r"__(?:asan|ubsan|lsan|sanitizer)_\w+|\b(?:A|UB|L)SAN_OPTIONS\b|\bno_sanitize\w*|__SANITIZE_ADDRESS__|\baddress_sanitizer\b"
+)
 #: A file beside this one that it takes in: #include "x.h", import x, from x import.
 _TAKES_IN = re.compile(r'^[ \t]*(?:#[ \t]*include[ \t]*"([^"\n]+)"|(?:import|from)[ \t]+(\w+))', re.MULTILINE)
 
@@ -28,6 +32,15 @@ def mentions(target: Target, wanted: Iterable[str]) -> tuple[str, ...] | None:
             return None
         found |= mentioned(text, "python" if path.suffix == ".py" else "c", wanted)
     return tuple(sorted(found)) if files else None
+
+
+def sanitizers_named(target: Target) -> str | None:
+    """The first word of its source that tells the sanitizers what to do or to say; None where there is none.
+
+    Their reports would not be theirs alone (sanitizer/asan_interface.h, ASAN_OPTIONS).
+    """
+    found = (_OF_SANITIZERS.search(_text(path) or "") for path in _files(target))
+    return next((one[0] for one in found if one is not None), None)
 
 
 def _files(target: Target) -> tuple[Path, ...]:
