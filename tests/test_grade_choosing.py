@@ -67,3 +67,9 @@ def test_where_no_source_was_handed_in_that_is_said(tmp_path: Path) -> None:
         _server(tmp_path)
     with pytest.raises(TargetError, match=r"there is essay.pdf"):
         _server(_handed_in(tmp_path, essay_pdf=""))
+
+
+def test_an_archive_that_is_not_opened_costs_nobody_a_point(tmp_path: Path) -> None:
+    with pytest.raises(Undecided, match=r"archive of a kind that is not opened: server.rar\."):
+        _server(_handed_in(tmp_path, server_rar=""))
+    assert _server(_handed_in(tmp_path / "both", server_rar="", server_c=_SERVER)) == "server.c"

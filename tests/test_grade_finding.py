@@ -29,7 +29,7 @@ def _ids(found: Found) -> dict[str, str]:
 
 def test_a_folder_an_archive_and_a_source_file_are_a_submission_each(tmp_path: Path) -> None:
     _files(tmp_path, "ada/server.c", "bob.zip", "carol.tar.gz", "dan.c", "eve.py")
-    assert _ids(_found(tmp_path)) == {"ada": "ada", "bob": "bob", "carol": "carol", "dan.c": "dan", "eve.py": "eve"}
+    assert _ids(_found(tmp_path)) == {"ada": "ada", "bob": "bob", "carol": "carol", "dan": "dan", "eve": "eve"}
 
 
 def test_gradescope_says_whose_each_folder_is(tmp_path: Path) -> None:
@@ -65,6 +65,19 @@ def test_canvas_puts_all_files_into_one_folder(tmp_path: Path) -> None:
     found = _found(tmp_path)
     assert _ids(found) == {"lovelaceada_12": "lovelaceada", "turing_13": "turing"}
     assert [file_name(path) for path in found.submissions[0].sources] == ["server.c", "Makefile.c"]
+
+
+def test_what_has_a_students_name_before_it_is_theirs_whatever_it_is(tmp_path: Path) -> None:
+    _files(tmp_path, "lovelaceada_12_345_Makefile", "lovelaceada_12_346_server.c", "lovelaceada_12_347_util.h")
+    _files(tmp_path, "김하나_77_assignsubmission_file_essay.pdf", "notes.pdf")
+    found = _found(tmp_path)
+    assert [(one.id, len(one.sources)) for one in found.submissions] == [("lovelaceada_12", 3), ("김하나_77", 1)]
+    assert [name for name, _ in found.left_out] == ["notes.pdf"]
+
+
+def test_an_archive_that_is_not_opened_is_a_submission_all_the_same(tmp_path: Path) -> None:
+    _files(tmp_path, "ada.rar", "bob.7z", "carol.c.gz")
+    assert [one.name for one in _found(tmp_path).submissions] == ["ada", "bob", "carol.c"]
 
 
 def test_repositories_of_a_classroom_lose_the_name_of_the_assignment(tmp_path: Path) -> None:

@@ -170,6 +170,11 @@ def test_what_is_no_archive_is_refused_in_a_sentence(tmp_path: Path) -> None:
             unpack((source,), tmp_path / str(number), _SMALL)
 
 
+def test_an_encrypted_archive_is_called_that(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"It cannot be unpacked: it is encrypted\.$"):
+        _unpack(_encrypted(tmp_path / "e.zip"))
+
+
 def test_a_file_where_a_folder_is_and_a_name_that_is_too_long_are_refused(tmp_path: Path) -> None:
     for number, names in enumerate((("a", "a/b"), ("x" * 300,))):
         source = _zip(tmp_path / f"{number}.zip", *((name, b"x") for name in names))

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from gatecrash.errors import GatecrashError, TargetError
+from gatecrash.grading.submission import UNOPENED_SUFFIXES
 from gatecrash.language import say
 from gatecrash.target.compilers import MAKEFILES
 from gatecrash.target.resolve import SOURCE_SUFFIXES
@@ -34,6 +35,14 @@ def server_in(folder: Path, *, named: str | None, started: bool) -> Path:
     if started or any((folder / name).is_file() for name in MAKEFILES):
         return folder
     sources = _sources(folder)
+    unopened = sorted(one for one in folder.rglob("*") if one.name.lower().endswith(UNOPENED_SUFFIXES))
+    if not sources and unopened:
+        raise Undecided(
+            say(
+                "It is in an archive of a kind that is not opened: {held}. Unpack it into a folder, and grade again.",
+                held=_names(folder, unopened),
+            )
+        )
     if not sources:
         raise TargetError(say("No source of a server was handed in: {held}.", held=_held(folder, [*folder.rglob("*")])))
     return sources[0] if len(sources) == 1 else _the_server(folder, sources)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatecrash.errors import UsageError
-from gatecrash.grading.platforms import METADATA, submissions
-from gatecrash.grading.submission import Submission, archive_suffix
+from gatecrash.grading.platforms import METADATA, of_a_student, submissions
+from gatecrash.grading.submission import UNOPENED_SUFFIXES, Submission, archive_suffix
 from gatecrash.language import say
 from gatecrash.target.resolve import SOURCE_SUFFIXES
 
@@ -63,7 +63,9 @@ def _why_not(entry: Path) -> str:
         return ""
     if not entry.is_file():
         return say("neither a file nor a folder")
-    if archive_suffix(entry) or entry.suffix in SOURCE_SUFFIXES:
+    if archive_suffix(entry) or entry.suffix in SOURCE_SUFFIXES or of_a_student(entry):
+        return ""
+    if entry.name.lower().endswith(UNOPENED_SUFFIXES):
         return ""
     return say("neither a folder, nor source of a server, nor an archive that is opened (zip, tar)")
 

@@ -66,6 +66,11 @@ def _named(entry: Path, people: Mapping[str, tuple[Person, ...]], slug: str) -> 
     return Named(entry.name, Person(stem.removeprefix(slug)))
 
 
+def of_a_student(entry: Path) -> bool:
+    """Whether a platform has put a student's name before this one: then it is theirs, whatever it is."""
+    return any(pattern.fullmatch(entry.name) for pattern in (_MOODLE, _CANVAS))
+
+
 def _assignment(entries: Sequence[Path]) -> str:
     """What the names of all begin with where each is a repository, up to a hyphen: the assignment's name."""
     if len(entries) < 2 or not all((entry / ".git").exists() for entry in entries):
@@ -133,5 +138,5 @@ def _plain(key: str) -> str:
     """A name of a file without anything that a shell, a browser or a file system minds."""
     text = unicodedata.normalize("NFC", key)
     text = text[: -len(archive_suffix(Path(text))) or None]
-    text = re.sub(r"_assignsubmission_\w*$", "", text)
+    text = re.sub(r"_assignsubmission_\w*$|\.(?:c|cc|cpp|cxx|py)$", "", text)
     return re.sub(r"[^\w.-]+", "_", text).strip("._-")[:_LONGEST_ID] or "submission"

@@ -45,6 +45,10 @@ TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz
 ARCHIVE_SUFFIXES = (*ZIP_SUFFIXES, *TAR_SUFFIXES)
 
 
+#: And those of archives that are not: what is in one cannot be looked at, which is no fault of its student.
+UNOPENED_SUFFIXES = (".rar", ".7z", ".gz", ".bz2", ".xz", ".zst")
+
+
 def archive_suffix(path: Path) -> str:
     """The ending that makes it an archive; empty for what is none."""
     return next((ending for ending in ARCHIVE_SUFFIXES if path.name.lower().endswith(ending)), "")

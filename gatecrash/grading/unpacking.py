@@ -165,7 +165,9 @@ def _told() -> Iterator[None]:
             say("It cannot be unpacked: {reason}.", reason=safe_text(str(error)) or type(error).__name__)
         ) from None
     except (zipfile.LargeZipFile, RuntimeError) as error:  # zipfile: an encrypted one
-        raise Refused(say("It cannot be unpacked: {reason}.", reason=safe_text(str(error)))) from None
+        encrypted = "encrypted" in str(error) or "password" in str(error)
+        reason = say("it is encrypted") if encrypted else safe_text(str(error))
+        raise Refused(say("It cannot be unpacked: {reason}.", reason=reason)) from None
     except OSError as error:
         if error.strerror is None:  # a decompressor's word (gzip, bz2, lzma)
             raise Refused(say("It cannot be unpacked: {reason}.", reason=safe_text(str(error)))) from None

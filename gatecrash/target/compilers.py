@@ -16,6 +16,7 @@ from typing import Protocol
 
 from gatecrash.errors import TargetError, Unavailable
 from gatecrash.language import say
+from gatecrash.model.signals import signal_name
 from gatecrash.text import safe_text
 
 C_SUFFIXES = frozenset({".c"})
@@ -200,9 +201,9 @@ def run_make(
     if status != 0:
         raise TargetError(
             say(
-                "make failed in {folder} (exit status {status}). It says:\n{output}",
+                "make failed in {folder} ({how}). It says:\n{output}",
                 folder=folder,
-                status=status,
+                how=_ended(status),
                 output=output,
             )
         )
@@ -247,13 +248,17 @@ def run_build(
     if status != 0:
         raise TargetError(
             say(
-                "the build command failed (exit status {status}): {command}\nIt says:\n{output}",
-                status=status,
+                "the build command failed ({how}): {command}\nIt says:\n{output}",
+                how=_ended(status),
                 command=command,
                 output=output,
             )
         )
     return command
+
+
+def _ended(status: int) -> str:
+    return signal_name(-status) if status < 0 else say("exit status {status}", status=status)
 
 
 def run(
