@@ -209,7 +209,6 @@ class ClassRun:
             for event in results:
                 match event:
                     case Begun(id):
-                        self.state.begun(id)
                         yield Started(waiting[id].submission)
                     case Came(judged):
                         self._faults[judged.id] += _ours(judged)

@@ -34,8 +34,7 @@ create table if not exists submissions (
   digest text not null,
   judged blob,           -- compressed JSON of a Judged; null: waiting
   summary text,          -- JSON of a Summary, by the scheme that `meta` names
-  regrade text,          -- JSON list of the rules that are to be judged anew; null: none
-  attempts integer not null default 0
+  regrade text           -- JSON list of the rules that are to be judged anew; null: none
 );
 """
 
@@ -49,7 +48,6 @@ class Kept:
     judged: bool
     scored: bool
     regrade: tuple[str, ...] = ()
-    attempts: int = 0
 
 
 class State:
@@ -106,7 +104,7 @@ class State:
     def submissions(self) -> tuple[Kept, ...]:
         """All, by their ids."""
         rows = self._database.execute(
-            "select id, people, sources, digest, judged is not null, regrade, attempts,"
+            "select id, people, sources, digest, judged is not null, regrade,"
             " coalesce(json_extract(summary, '$.scored'), 0) from submissions order by id"
         )
         return tuple(_kept(row) for row in rows)
@@ -130,8 +128,7 @@ class State:
                 " people = excluded.people, sources = excluded.sources, digest = excluded.digest,"
                 " judged = iif(digest = excluded.digest, judged, null),"
                 " summary = iif(digest = excluded.digest, summary, null),"
-                " regrade = iif(digest = excluded.digest, regrade, null),"
-                " attempts = iif(digest = excluded.digest, attempts, 0)",
+                " regrade = iif(digest = excluded.digest, regrade, null)",
                 rows,
             )
             cursor.execute("commit")
@@ -146,13 +143,9 @@ class State:
     def again(self, ids: Iterable[str]) -> None:
         """These wait to be judged."""
         self._database.executemany(
-            "update submissions set judged = null, summary = null, regrade = null, attempts = 0 where id = ?",
+            "update submissions set judged = null, summary = null, regrade = null where id = ?",
             [(id,) for id in ids],
         )
-
-    def begun(self, id: str) -> None:
-        """It is tried once more."""
-        self._database.execute("update submissions set attempts = attempts + 1 where id = ?", (id,))
 
     def finished(self, judged: Judged, summary: Mapping[str, Any]) -> None:
         """Keep what came of it."""
@@ -180,10 +173,10 @@ class State:
 
 
 def _kept(row: tuple[Any, ...]) -> Kept:
-    id, people, sources, digest, judged, regrade, attempts, scored = row
+    id, people, sources, digest, judged, regrade, scored = row
     persons = tuple(Person.from_json(one) for one in json.loads(people))
     submission = Submission(id, persons, tuple(map(Path, json.loads(sources))))
-    return Kept(submission, digest, bool(judged), bool(scored), tuple(json.loads(regrade or "[]")), attempts)
+    return Kept(submission, digest, bool(judged), bool(scored), tuple(json.loads(regrade or "[]")))
 
 
 def _locked(path: Path) -> int:
