@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from gatecrash.cli import main
+from gatecrash.errors import Unavailable
 from gatecrash.grading.judge import Judge
 from gatecrash.grading.work import Course, Work, packed
 from gatecrash.paths import tree_root
@@ -163,3 +165,29 @@ def test_a_compiler_names_files_as_they_were_handed_in(tmp_path: Path) -> None:
     (row,) = csv.DictReader(io.StringIO((tmp_path / "results" / "grades.csv").read_text()))
     assert re.search(r"^server\.c:1:", row["said"], re.MULTILINE)
     assert "/tmp" not in row["said"]
+
+
+def test_a_contract_that_names_a_folder_to_run_in_is_refused(tmp_path: Path) -> None:
+    folder = _class(tmp_path)
+    (folder / "course.toml").write_text('[target]\ncwd = "run"\n')
+    ended = _grade(folder, "class", "--contract", "course.toml")
+    assert (ended.returncode, "says cwd, and each submission has a folder of its own" in ended.stderr) == (4, True)
+
+
+def test_jobs_are_of_this_machine_and_not_of_a_cluster(tmp_path: Path) -> None:
+    ended = _grade(_class(tmp_path), "class", "--cluster", "local:2")
+    assert (ended.returncode, "--jobs is of this machine alone" in ended.stderr) == (4, True)
+
+
+def test_a_machine_that_cannot_keep_submissions_apart_is_refused_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(**_: object) -> None:
+        raise Unavailable("an arena of kind namespace", "unshare: not permitted")
+
+    monkeypatch.setattr("gatecrash.commands.grade.Arena.open", refuse)
+    monkeypatch.delenv("GATECRASH_UNCONTAINED", raising=False)
+    monkeypatch.chdir(_class(tmp_path))
+    assert main(["grade", "class", "--jobs", "1"]) == 4
+    assert "refuses what keeps submissions apart (unshare: not permitted)" in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()

@@ -18,7 +18,8 @@ from rich.live import Live
 
 from gatecrash.commands.options import add_jobs, add_profile
 from gatecrash.commands.outlet import Outlet
-from gatecrash.config.contract_file import read_contract, read_grading, read_submission
+from gatecrash.commands.points import grading_asked
+from gatecrash.config.contract_file import read_contract
 from gatecrash.config.scheme import Scheme
 from gatecrash.engine.cpu_quota import default_workers
 from gatecrash.errors import Unavailable, UsageError
@@ -162,7 +163,7 @@ def _placed(options: argparse.Namespace, console: Console) -> argparse.Namespace
 
 def _request(options: argparse.Namespace) -> GradeRequest:
     contract: Path | None = options.contract
-    text, scheme = None, None
+    text = None
     if contract is not None:
         if read_contract(contract)[1].cwd is not None:
             raise UsageError(
@@ -170,17 +171,9 @@ def _request(options: argparse.Namespace) -> GradeRequest:
                     "{contract} says cwd, and each submission has a folder of its own: leave it out.", contract=contract
                 )
             )
-        read_submission(contract)
-        text, scheme = contract.read_text(encoding="utf-8"), read_grading(contract)
-    if options.grading is not None:
-        scheme = read_grading(options.grading)
-        if scheme is None:
-            raise UsageError(
-                say(
-                    "--grading {grading}: the file has no [grading] table. `total = 100` under it is enough.",
-                    grading=options.grading,
-                )
-            )
+        text = contract.read_text(encoding="utf-8")
+    grading, named = (None if one is None else str(one) for one in (options.grading, contract))
+    scheme = grading_asked(grading, named)
     return GradeRequest(
         folder=options.folder,
         output=options.output,
