@@ -11,7 +11,7 @@ import pytest
 
 from gatecrash.config.scheme import Scheme
 from gatecrash.errors import UsageError
-from gatecrash.grading.class_run import ClassRun, GradeRequest
+from gatecrash.grading.class_run import ClassRun, GradeRequest, known_rules
 from gatecrash.grading.finding import find
 from gatecrash.grading.results_folder import ResultsFolder, grades
 from gatecrash.grading.state import State
@@ -223,3 +223,7 @@ def test_no_cell_is_a_formula(tmp_path: Path) -> None:
     student = Student(Submission("@id", people, ()), Summary(True, Fraction(-1), Fraction(100)))
     row = list(csv.reader(grades(ClassRecord("class", (student,))).splitlines()))[1]
     assert row[:6] == ["'@id", '\'=HYPERLINK("http://example.org")', "-1", "'+a@example.org", "-1", "100"]
+
+
+def test_a_rule_is_known_however_it_is_written() -> None:
+    assert known_rules(["fork-02", "FORK-02", "all"]) == ("FORK-02", "all")

@@ -187,7 +187,7 @@ def _request(options: argparse.Namespace) -> GradeRequest:
         scheme=scheme or Scheme(),
         contract_name=contract.name if contract is not None else "",
         only=tuple(options.only),
-        regrade=tuple(dict.fromkeys(known_rules(options.regrade))),
+        regrade=known_rules(options.regrade),
     )
 
 

@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -295,6 +295,6 @@ def scratch_of(state: State) -> Path:
 _SCRATCH = "gatecrash-grade-"
 
 
-def known_rules(regrade: tuple[str, ...]) -> Mapping[str, str]:
-    """The rules that are to be judged anew, by what was asked for. Raises UsageError for one that is not known."""
-    return {one: one if one == ALL else load().get(one.upper()).id for one in regrade}
+def known_rules(regrade: Iterable[str]) -> tuple[str, ...]:
+    """The rules that are to be judged anew, each once, or "all". Raises UsageError for one that is not known."""
+    return tuple(dict.fromkeys(one if one == ALL else load().get(one.upper()).id for one in regrade))
