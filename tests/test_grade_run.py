@@ -110,6 +110,8 @@ def test_another_contract_is_noticed_and_nothing_is_lost(tmp_path: Path) -> None
     changed = Course(contract='[contract]\nprotocol = "http"\n')
     with pytest.raises(UsageError, match=r"was judged by another contract\. Nothing was changed"):
         graded(folder, Doubles(), course=changed)
+    with pytest.raises(UsageError, match="was judged by another contract"):  # the others would stay as they were
+        graded(folder, Doubles(), course=changed, regrade=("all",), only=("ada",))
     assert _points(graded(folder, Doubles())) == {"ada": Fraction(100)}
     anew = Doubles()
     graded(folder, anew, course=changed, regrade=("all",))

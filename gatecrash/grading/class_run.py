@@ -139,7 +139,7 @@ class ClassRun:
             was = self.state.meta(key, value)
             if was == value:
                 continue
-            if judged and ALL not in self.request.regrade:
+            if judged and (ALL not in self.request.regrade or self.request.only):
                 raise UsageError(
                     say(
                         "{output} was judged by {what}. Nothing was changed: --regrade all judges all anew, --output "
@@ -148,6 +148,8 @@ class ClassRun:
                         what=say(what, was=was),
                     )
                 )
+            if judged:  # before it is said by what they are judged: a kill between the two must not keep what was
+                self.state.again(kept.submission.id for kept in self.state.submissions())
             self.state.set_meta(key, value)
             if judged:
                 yield say("judged anew: before it was by {what}", what=say(what, was=was))
