@@ -38,7 +38,7 @@ from gatecrash.engine.properties import properties
 from gatecrash.engine.suite_run import try_property
 from gatecrash.instruments import procfs
 from gatecrash.instruments.patience import MOST_STRETCHED
-from gatecrash.model.signals import signal_name
+from gatecrash.model.signals import end_named
 from gatecrash.model.verdicts import Verdict
 from gatecrash.rulebook import load
 from gatecrash.sandbox.parent_death import die_with_parent
@@ -273,8 +273,7 @@ class WorkerPool:
             worker.process.join(_SECONDS_TO_END)
             worker.line.close()
             code = worker.process.exitcode or 0
-            status = signal_name(-code) if code < 0 else f"status {code}"
-            how = f"a worker ended ({status}) while it tried {worker.item.rule}"
+            how = f"a worker ended ({end_named(code)}) while it tried {worker.item.rule}"
             return Result(worker.item, lost="; ".join((how, *last_line(worker.log))))
         return result
 

@@ -30,7 +30,7 @@ from gatecrash.errors import EngineFault
 from gatecrash.grading.judging import judge
 from gatecrash.grading.work import Judged, Work
 from gatecrash.language import say
-from gatecrash.model.signals import signal_name
+from gatecrash.model.signals import end_named
 from gatecrash.sandbox.parent_death import die_with_parent
 
 _FORK = multiprocessing.get_context("fork")
@@ -149,8 +149,7 @@ def _judged_apart(work: Work, room: Path, line: socket.socket) -> Judged | None:
 
 
 def _ended(code: int) -> str:
-    how = signal_name(-code) if code < 0 else say("status {code}", code=code)
-    return say("the process that judged it ended ({how})", how=how)
+    return say("the process that judged it ended ({how})", how=end_named(code))
 
 
 def _end(child: ForkProcess) -> None:

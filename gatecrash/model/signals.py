@@ -20,6 +20,11 @@ def signal_name(number: int) -> str:
         return stated("signal {number}", number=number)
 
 
+def end_named(code: int) -> str:
+    """How a process ended, by what waitpid(2) says: the exit status, or (below 0) the signal."""
+    return signal_name(-code) if code < 0 else stated("exit status {status}", status=code)
+
+
 def status_named(status: int) -> str:
     """An exit status. A shell that ran a program which a signal ended exits with 128 more than the signal's number."""
     number = status - 128

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from gatecrash.errors import TargetError, Unavailable
 from gatecrash.language import say
-from gatecrash.model.signals import signal_name
+from gatecrash.model.signals import end_named
 from gatecrash.text import safe_text
 
 C_SUFFIXES = frozenset({".c"})
@@ -203,7 +203,7 @@ def run_make(
             say(
                 "make failed in {folder} ({how}). It says:\n{output}",
                 folder=folder,
-                how=_ended(status),
+                how=end_named(status),
                 output=output,
             )
         )
@@ -249,16 +249,12 @@ def run_build(
         raise TargetError(
             say(
                 "the build command failed ({how}): {command}\nIt says:\n{output}",
-                how=_ended(status),
+                how=end_named(status),
                 command=command,
                 output=output,
             )
         )
     return command
-
-
-def _ended(status: int) -> str:
-    return signal_name(-status) if status < 0 else say("exit status {status}", status=status)
 
 
 def run(
