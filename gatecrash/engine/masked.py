@@ -50,16 +50,16 @@ class MaskedTrial(Trial):
         return self._doubted or super()._out_of_time()
 
     def _seen(self, scenario: Scenario) -> RuleBroken | None:
-        self.examples += 1
+        self.seen.examples += 1
         example = self._judge(scenario, fresh=self._fresh, hasty=self._hasty)
         if example.finding is not None:  # of a server that others had met, perhaps, or too early
             example = self._judge(scenario, fresh=True, sure=True)
         outlived, self.session.outlived = self.session.outlived, 0
         match example.ruling:
             case Held():
-                self.exercised += 1
+                self.seen.exercised += 1
             case NotExercised() as unseen:
-                self.unexercised.append(unseen)
+                self.seen.unexercised.append(unseen)
                 self._doubted = unseen.unproven
             case _:
                 self._doubted = True
@@ -69,8 +69,8 @@ class MaskedTrial(Trial):
     def _judge(self, scenario: Scenario, *, fresh: bool, hasty: bool = False, sure: bool = False) -> Example:
         return judge(self.session, self.rule, scenario, build=self.build, fresh=fresh, hasty=hasty, sure=sure)
 
-    def _held(self) -> Verdict:
-        stopped = self._doubted or self._unstarted or self._broken_off
-        if self.exercised and not stopped:
+    def _unbroken(self) -> Verdict:
+        stopped = self._doubted or self.seen.unstarted or self.seen.broken_off
+        if self.seen.exercised and not stopped:
             return self._verdict("pass")
         return self._verdict("not_observable", reason=self.hidden.reason)

@@ -20,15 +20,16 @@ from gatecrash.engine.judge import Example, judge
 from gatecrash.engine.leaks import leaks_of
 from gatecrash.engine.profiles import Profile
 from gatecrash.engine.properties import Probe
+from gatecrash.engine.seen import Seen, unbroken
 from gatecrash.engine.session import Session
 from gatecrash.engine.shrinking import fewer_segments, smaller
 from gatecrash.engine.wear import MANY, stopped_serving, worn_by_clients
 from gatecrash.errors import TargetError, TooSlow
-from gatecrash.language import marked, stated
+from gatecrash.language import stated
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Got, Transcript
-from gatecrash.model.verdicts import Finding, Held, NotExercised, Verdict, broken_here, unproven_here
+from gatecrash.model.verdicts import Finding, Held, NotExercised, Outcome, Verdict, broken_here, unproven_here
 from gatecrash.protocols import plain_request, protocol_of
 from gatecrash.rulebook import Rule, load
 from gatecrash.text import duration
@@ -42,7 +43,6 @@ _MOST_KEPT = 32 << 20
 #: Seconds of the server's own time: what rests on more of them being skipped is not played in real time.
 _SKIPPED_AT_MOST = 15.0
 _REAL_TRIES = 2  # what depends on luck, too, has a second chance to show
-_NOT_ALWAYS_THE_SAME = stated("what a lone client gets did not stay the same, so only what did was compared")
 
 
 class RuleBroken(AssertionError):
@@ -78,23 +78,14 @@ class Trial:
         self.build = build
         self.probe = probe
         self.hides: str | None = None  # see Verdict
-        self.examples = 0
-        self.unproved: list[Finding] = []
-        self.exercised = 0  # examples in which the rule was put to the test
-        self.unexercised: list[NotExercised] = []
+        self.seen = Seen()
         self.others: dict[str, Verdict] = {}
         self._broken: dict[Scenario, RuleBroken] = {}
         self._shrink_until: float | None = None
         self._started = time.monotonic()
         self._own_before = session.own.seconds
-        self._broken_off = ""  # why a scenario was not played to its end
-        self._flooded = ""  # who was sent more than is kept
         self._fresh = False
-        self._unstarted = ""  # why it could not be started again
-        self._overrun = ""  # why this rule cannot be seen: the server was ended for what it took
         self._hasty = not rule.careful
-        self._unrepeated: Finding | None = None  # what was seen of a server that then served nobody more
-        self._compared_less = False  # an example was let go because what a lone client gets is not what it was
         self.verdict: Verdict | None = None
 
     @property
@@ -135,7 +126,7 @@ class Trial:
         else:
             if by_probe is not None:
                 self._conclude(self._narrowed(by_probe))
-            self.verdict = self.verdict or self._held()
+            self.verdict = self.verdict or self._unbroken()
 
     def _fitted(self, scenario: Scenario) -> Scenario:
         """As this contract allows it; no input whatever excuses a memory error."""
@@ -148,9 +139,9 @@ class Trial:
         except RuleBroken as broken:
             self.hides = broken_here(self.rule.id, broken.finding)
             return broken
-        self.hides = self._overrun or self._unstarted or self._broken_off
-        if self.unproved:
-            self.hides = unproven_here(self.rule.id, self.unproved[0])
+        self.hides = self.seen.overrun or self.seen.unstarted or self.seen.broken_off
+        if self.seen.unproved:
+            self.hides = unproven_here(self.rule.id, self.seen.unproved[0])
         return None
 
     def _narrowed(self, broken: RuleBroken) -> RuleBroken:
@@ -189,15 +180,15 @@ class Trial:
     def _example(self, scenario: Scenario) -> None:
         if scenario in self._broken:
             raise self._broken[scenario]
-        if self._overrun or self._out_of_time():
+        if self.seen.overrun or self._out_of_time():
             return
         try:
             broken = self._seen(scenario)
         except TooSlow as error:
-            self._broken_off = self._broken_off or str(error)
+            self.seen.broken_off = self.seen.broken_off or str(error)
             return
         except TargetError as error:  # it started before: that it does not now is no finding about this rule
-            self._unstarted = self._unstarted or str(error)
+            self.seen.unstarted = self.seen.unstarted or str(error)
             return
         if broken is None:
             return
@@ -219,10 +210,10 @@ class Trial:
         if self._shrink_until is not None:
             return time.monotonic() > self._shrink_until
         spent = (self.session.own.seconds - self._own_before) / self.profile.seconds
-        return spent > 1 and (self.examples >= _FEW_EXAMPLES or spent > _FAR_TOO_LONG)
+        return spent > 1 and (self.seen.examples >= _FEW_EXAMPLES or spent > _FAR_TOO_LONG)
 
     def _seen(self, scenario: Scenario) -> RuleBroken | None:
-        self.examples += 1
+        self.seen.examples += 1
         example = self._judge(scenario, fresh=self._fresh, hasty=self._hasty)
         if example.finding is not None and example.transcript.early:
             example = self._judge(scenario, fresh=False)
@@ -239,7 +230,7 @@ class Trial:
                 worn = self._noted_wear(met)
                 if worn is not None:
                     return worn
-                self._unrepeated = self._unrepeated or (suspected if self.session.worn is None else None)
+                self.seen.unrepeated = self.seen.unrepeated or (suspected if self.session.worn is None else None)
         return self._noted(example, scenario)
 
     def _stopped(self, suspected: Example) -> bool:
@@ -255,7 +246,7 @@ class Trial:
             return None
         finding, crowd, transcript = worn
         if finding.rule == self.rule.id:
-            self.exercised += 1
+            self.seen.exercised += 1
             return RuleBroken(finding, crowd, transcript)
         self._note_other(finding, crowd, transcript)
         return None
@@ -264,10 +255,10 @@ class Trial:
         """Write down what became of one example; returns what is broken for certain."""
         match example.ruling:
             case Held():
-                self.exercised += 1
+                self.seen.exercised += 1
                 return None
             case NotExercised() as unseen:
-                self.unexercised.append(unseen)
+                self.seen.unexercised.append(unseen)
                 return None
             case finding:
                 return self._noted_finding(finding, example.transcript, scenario)
@@ -275,13 +266,13 @@ class Trial:
     def _noted_finding(self, finding: Finding, transcript: Transcript, scenario: Scenario) -> RuleBroken | None:
         if not finding.conclusive:
             flood = transcript.flooded
-            self._flooded = self._flooded or (flood.line() if flood is not None else "")
-            self.unproved.append(finding)
+            self.seen.flooded = self.seen.flooded or (flood.line() if flood is not None else "")
+            self.seen.unproved.append(finding)
             return None
         if finding.rule != self.rule.id:
             self._note_other(finding, scenario, transcript)
             return None
-        self.exercised += 1
+        self.seen.exercised += 1
         return RuleBroken(finding, scenario, transcript)
 
     def _blamed_afresh(self, scenario: Scenario) -> Example:
@@ -300,13 +291,13 @@ class Trial:
         if self.build == "plain":
             for leak in leaks_of(self.session, example.transcript):
                 self._note_other(*leak)
-        self._compared_less = self._compared_less or (example.finding is None and example.changed)
+        self.seen.compared_less = self.seen.compared_less or (example.finding is None and example.changed)
         return example
 
     def _note_other(self, finding: Finding, scenario: Scenario, transcript: Transcript) -> None:
         """An invariant broke under another rule's scenario: reported once under its own rule, then muted."""
         if finding.rule != self.rule.id and finding.rule in (load().overrun, load().limits):
-            self._overrun = broken_here(finding.rule, finding)
+            self.seen.overrun = broken_here(finding.rule, finding)
         if finding.rule != self.rule.id and finding.rule not in self.others:
             self.others[finding.rule] = Verdict(
                 finding.rule,
@@ -385,45 +376,11 @@ class Trial:
             shown += finding is not None and finding.conclusive and finding.rule == self.rule.id
         return shown
 
-    def _held(self) -> Verdict:
-        if self._overrun:
-            return self._verdict("not_observable", reason=self._overrun)
-        if self._unstarted:
-            return self._verdict("inconclusive", reason=self._unstarted)
-        if self._broken_off:
-            begun, none = marked("not tried to its end: time: {why}"), marked("not tried: time: {why}")
-            reason = stated(begun if self.exercised else none, why=self._broken_off)
-            return self._verdict("inconclusive", reason=reason, late=True)
-        if self.unproved and self._flooded:
-            return self._verdict("inconclusive", reason=self._flooded)
-        if self.unproved:
-            finding = self.unproved[0]
-            return self._verdict(
-                "inconclusive",
-                reason=stated("{got}, but patience ran out before it was proven", got=finding.got),
-                finding=finding,
-            )
-        if self._unrepeated is not None:
-            return self._verdict(
-                "inconclusive",
-                reason=stated(
-                    "{got}: seen on a server that then served nobody more, but on no fresh one",
-                    got=self._unrepeated.got,
-                ),
-                finding=self._unrepeated,
-            )
-        if not self.exercised:
-            return self._never_exercised()
-        return self._verdict("pass", reason=_NOT_ALWAYS_THE_SAME if self._compared_less else "")
+    def _unbroken(self) -> Verdict:
+        came = unbroken(self.seen)
+        return self._verdict(came.outcome, reason=came.reason, finding=came.finding, late=came.late)
 
-    def _never_exercised(self) -> Verdict:
-        """No example put the rule to the test: the first reason stands for all, what proves nothing before others."""
-        ordered = sorted(self.unexercised, key=lambda unseen: not unseen.unproven)
-        if not ordered:
-            return self._verdict("inconclusive", reason=stated("nothing could be tried"))
-        return self._verdict("inconclusive" if ordered[0].unproven else "not_observable", reason=ordered[0].why)
-
-    def _verdict(self, outcome: Any, **values: Any) -> Verdict:
+    def _verdict(self, outcome: Outcome, **values: Any) -> Verdict:
         seconds = time.monotonic() - self._started
-        values |= {"examples": self.examples, "exercised": self.exercised, "seconds": seconds}
+        values |= {"examples": self.seen.examples, "exercised": self.seen.exercised, "seconds": seconds}
         return Verdict(self.rule.id, outcome, build=self.build, hides=self.hides, **values)
