@@ -292,7 +292,7 @@ THREE = scenario(*((Connect(n), Send(n, GET), Receive(n), Close(n)) for n in "AB
 
 def seen_by(session: Session, rule: str, played: Scenario) -> bool:
     """Whether a finding is left after the answers were learnt, and learnt anew."""
-    session.learn_plain(played)
+    session.plain.learn(played)
     finding, _, _ = believed(
         session, oracle_of(rule), session.play(played, fresh=True), lambda: session.play(played, fresh=True)
     )
@@ -319,7 +319,7 @@ main(serve)
 def test_what_a_server_that_is_about_to_end_does_is_not_taken_for_what_a_lone_client_gets(tmp_path: Path) -> None:
     with session_of(tmp_path, ENDS, Contract(protocol="http")) as session:
         session.play(scenario(Connect("Z"), Send("Z", b"end"), Receive("Z", "end")))
-        session.learn_plain(THREE)
+        session.plain.learn(THREE)
         assert session.case(session.play(THREE)).plain[GET].answered
 
 
@@ -342,7 +342,7 @@ PUT = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 def test_what_was_learnt_of_a_server_that_others_had_changed_is_learnt_anew_and_that_is_said(tmp_path: Path) -> None:
     with session_of(tmp_path, STORES, Contract(protocol="http")) as session:
         session.play(scenario(Connect("A"), Send("A", PUT), Receive("A")))
-        session.learn_plain(VISIT)
+        session.plain.learn(VISIT)
         trial = Trial(load().get("RESP-02"), session, profile("glance"))
         cut = scenario(Connect("A"), Send("A", GET[:9]), Send("A", GET[9:]), Receive("A"))
         trial.verify(st.just(cut), fresh=True)

@@ -68,12 +68,12 @@ def test_of_two_findings_alike_the_rulebooks_order_chooses() -> None:
 
 def test_what_was_known_of_a_lone_client_is_asked_again_for_the_next_rule(tmp_path: Path) -> None:
     with session_of(tmp_path, ECHO, Contract(protocol="http")) as session:
-        session.learn_plain(scenario(Connect("A"), Send("A", b"GET / HTTP/1.0\r\n\r\n")))
+        session.plain.learn(scenario(Connect("A"), Send("A", b"GET / HTTP/1.0\r\n\r\n")))
         session.leak_watch.patience = session.wear_patience = 0
         session.outlived = 1000
-        assert session._plain
+        assert session.plain._known
         session.begin()
-        assert not session._plain
+        assert not session.plain._known
         assert session.running is None
         assert session.leak_watch.patience
         assert session.wear_patience
@@ -131,5 +131,5 @@ main(serve)
 """
     request = plain_request(Contract(protocol="http"))
     with session_of(tmp_path, body, Contract(protocol="http")) as session:
-        session.learn_plain(scenario(Connect("A"), Send("A", b"no\r\n\r\n"), Connect("B"), Send("B", request)))
-        assert session._plain[request].answered
+        session.plain.learn(scenario(Connect("A"), Send("A", b"no\r\n\r\n"), Connect("B"), Send("B", request)))
+        assert session.plain._known[request].answered

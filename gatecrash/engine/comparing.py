@@ -31,7 +31,7 @@ def believed(
         fact = oracle(uncompared(session.case(transcript)))
         if isinstance(fact, Finding):  # true whatever a lone client gets
             return fact, transcript, changed
-        if not session.learn_anew(transcript.scenario):
+        if not session.plain.learn_anew(transcript.scenario):
             break
         changed, transcript = True, play()
         if not isinstance(oracle(session.case(transcript)), Finding):

@@ -53,7 +53,7 @@ def judge(
     """
     # What is answered does not matter to the sanitizers, and the memory suite's rude bytes may get no answer.
     if build == "plain" and rule.area != "memory":
-        session.learn_plain(scenario)
+        session.plain.learn(scenario)
 
     def play() -> Transcript:
         return session.play(scenario, build=build, fresh=True, sure=True)

@@ -11,15 +11,16 @@ from types import TracebackType
 
 from gatecrash.engine.leak_watch import LeakWatch
 from gatecrash.engine.not_listening import why_not_listening
+from gatecrash.engine.plain_answers import PlainAnswers
 from gatecrash.errors import TargetError, TooSlow
 from gatecrash.instruments.patience import OwnTime
 from gatecrash.instruments.ticks import TickMemory, Ticks
 from gatecrash.language import say
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
-from gatecrash.model.scenario import Connect, LetTimePass, Receive, Scenario, StartOnTakenPort, optional_send, scenario
+from gatecrash.model.scenario import Scenario, StartOnTakenPort
 from gatecrash.model.transcript import Silent, Transcript
-from gatecrash.model.verdicts import Aspect, Case, Finding, Plain
+from gatecrash.model.verdicts import Case, Finding
 from gatecrash.player.play import Player
 from gatecrash.protocols import ApplicationProtocol, protocol_of
 from gatecrash.sandbox.arena import Arena
@@ -31,8 +32,6 @@ from gatecrash.target.wire_only import REASON, WIRE_PATIENCE, RemoteServer, Unse
 
 #: In a namespace every target can have the same port; 9157 is 0x23C5, 50467 when its bytes are swapped.
 ASKED_PORT = 9157
-#: Bytes of plain answers that are remembered; beyond them all is learnt anew.
-_MOST_PLAIN = 32 << 20
 #: Crowds for one rule that are to show whether a server wears out.
 WEAR_PATIENCE = 2
 #: Not the module's own generator: Hypothesis seeds that for every example, and all workers would draw the same ports.
@@ -79,11 +78,7 @@ class Session:
         self.saw_limits = False
         #: Why its time is real, though it was to be skipped.
         self.real_because: str | None = None
-        self._plain: dict[bytes, Plain] = {}
-        self._plain_bytes = 0  # that were received in them when they were first asked for
-        #: The scenario that was asked anew last, and what its requests change in one another's answers.
-        self._moved: tuple[Scenario | None, Mapping[bytes, frozenset[Aspect]]] = (None, {})
-        self._before: dict[bytes, tuple[bytes, ...]] = {}  # what a fresh server was asked before it was asked this
+        self.plain = PlainAnswers(self)
         self._tick_memory: dict[tuple[str, frozenset[str]], TickMemory] = {}
         self._starts: dict[str, Ticks] = {}
 
@@ -228,14 +223,9 @@ class Session:
         what suspicions were looked into. (What is remembered of waits that prove nothing only saves time.)
         """
         self.drop()
-        self._forget_plain()
+        self.plain.forget()
         self.leak_watch.begin()
         self.worn, self.wear_patience, self.outlived = None, WEAR_PATIENCE, 0
-
-    def _forget_plain(self) -> None:
-        self._plain.clear()
-        self._before.clear()
-        self._plain_bytes, self._moved = 0, (None, {})
 
     # -- playing ------------------------------------------------------------------------------------------------
 
@@ -312,73 +302,7 @@ class Session:
 
     def case(self, transcript: Transcript) -> Case:
         """What an oracle needs: the transcript and the plain answers to what its clients sent."""
-        wanted = self._asked_in(transcript.scenario)
-        plain = {sent: self._plain[sent] for sent in wanted if sent in self._plain}
-        if transcript.scenario == self._moved[0]:
-            plain = {sent: replace(one, moves=self._moved[1].get(sent, one.moves)) for sent, one in plain.items()}
-        return Case(self.protocol.owed(transcript), self.contract, plain)
-
-    def learn_plain(self, scenario: Scenario) -> None:
-        """Make sure the plain answer to everything the clients of this scenario send is known.
-
-        The plain request is asked first: another one may be what harms the server.
-        """
-        if self.protocol.has_yardstick:
-            if self._plain_bytes > _MOST_PLAIN:
-                self._forget_plain()
-            plain = self.protocol.plain_request
-            for sent in sorted(self._asked_in(scenario), key=lambda sent: sent != plain):
-                if sent not in self._plain:
-                    self._plain[sent] = self._ask(sent)
-                    self._plain_bytes += len(self._plain[sent].received)
-
-    def learn_anew(self, asked: Scenario) -> bool:
-        """Ask everything once more, twice, in its order, on a fresh server; whether the answers are others by now.
-
-        What changes from one fresh server to the next, where the same was asked before, changes by itself. What changes
-        when it is asked again on the same one was changed by what was asked before, or by the time that has passed
-        since: between the two passes as much as in the scenario.
-        """
-        wanted = [sent for sent in self._asked_in(asked) if sent in self._plain]
-        self.fresh()
-        first = {sent: self._ask(sent) for sent in wanted}
-        if pauses := [step for step in asked.steps if isinstance(step, LetTimePass)]:
-            self.play(scenario(*pauses))
-        second = {sent: self._ask(sent) for sent in wanted}
-        protocol, changed = self.protocol, False
-        safe, moves = all(protocol.changes_nothing(sent) for sent in wanted), dict[bytes, frozenset[Aspect]]()
-        for number, (sent, now) in enumerate(first.items()):
-            known, before = self._plain[sent], tuple(wanted[:number])
-            parted = protocol.differing(sent, known, now)
-            varies = known.varies | (parted if self._before.get(sent) == before else frozenset())
-            moved = protocol.differing(sent, now, second[sent]) if second[sent].received else frozenset()
-            moves[sent] = known.moves | moved
-            self._plain[sent] = replace(now, varies=varies, moves=moves[sent] if safe else known.moves)
-            self._before[sent] = before
-            changed = changed or bool(parted - known.varies)
-        self._moved = (asked, moves)
-        return changed
-
-    def _asked_in(self, scenario: Scenario) -> tuple[bytes, ...]:
-        """Each single request of those who send several, and what each client sends."""
-        streams = tuple(scenario.sent.values())
-        single = (request for sent in streams for request in self.protocol.single_requests(sent))
-        return tuple(dict.fromkeys([*single, *streams]))
-
-    def _ask(self, sent: bytes) -> Plain:
-        steps = scenario(Connect("A"), optional_send("A", sent), Receive("A"))
-        transcript = self.play(steps)
-        if self.met > 1 and not transcript.received("A") and _met_no_server(transcript):
-            transcript = self.play(steps, fresh=True)  # it was about to end of what others had done
-        received, end = transcript.trimmed().received("A"), transcript.end("A")
-        return Plain(
-            received, end, answered=bool(received) and self.protocol.is_whole(sent, received, ended=end is not None)
-        )
-
-
-def _met_no_server(transcript: Transcript) -> bool:
-    """Whether A was let go unheard: refused, or reset in the queue of a server that was ending."""
-    return transcript.end("A") == "RST" or not transcript.connected("A")
+        return Case(self.protocol.owed(transcript), self.contract, self.plain.for_scenario(transcript.scenario))
 
 
 def _spins(transcript: Transcript) -> bool:
