@@ -53,6 +53,36 @@ def pytest_xdist_make_scheduler(config, log):
     return _Together(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option `--slow`."""
+    parser.addoption("--slow", action="store_true", help="try what takes long, too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the mark `slow`."""
+    config.addinivalue_line("markers", "slow: takes several seconds; only tried with --slow, or when it is named")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is slow, but for what was named by its file."""
+    left_out = [one for one in items if one.get_closest_marker("slow") and not _in_full(one)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [one for one in items if one not in set(left_out)]
+
+
+def _in_full(item: pytest.Item) -> bool:
+    files = tuple(name.partition("::")[0] for name in item.config.args)
+    named = tuple(name for name in files if name.endswith(".py"))
+    return bool(item.config.getoption("--slow")) or str(item.path).endswith(named)
+
+
+@pytest.fixture
+def in_full(request: pytest.FixtureRequest) -> bool:
+    """Whether a test that could do less is to do all."""
+    return _in_full(request.node)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove what this process kept aside for its workers, which have ended."""
     for folder in filter(None, (_BYTECODE, _CONSTANTS)):

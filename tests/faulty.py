@@ -70,17 +70,17 @@ def verdicts_on(
 ) -> dict[str, Verdict]:
     """One verdict a rule for one server: every suite on the plain build, the memory suite on the sanitized one.
 
-    The rules it is expected to break are tried with the profile "matrix", all others with the profile `others`; a
-    mere glance plays only the simplest scenario of rules in other areas than those (of all, where the server is slow
-    to start, and one after the other on the same server), and leaves the sanitized build out, unless it is expected to
-    show something. `only`: one area is tried.
+    The rules it is expected to break are tried with the profile "matrix", all others with the profile `others`, or not
+    at all where that is "". A mere glance plays only the simplest scenario of rules in other areas than those (of all,
+    where the server is slow to start, and one after the other on the same server), and leaves the sanitized build out,
+    unless it is expected to show something. `only`: one area is tried.
     `contract`: the text of its gatecrash.toml. `limits`: it is confined, with these lines of [limits].
     `then` is called with what came of it while the built programs are still there.
     """
     found: list[Verdict] = []
     # An interpreter starts for each server: a second look at each, or a server for each rule, costs minutes in all.
     slow = path.suffix == ".py"
-    sanitized = others != "glance" or any(rule.startswith("MEM") for rule in expected)
+    sanitized = others not in ("", "glance") or any(rule.startswith("MEM") for rule in expected)
     with (
         tempfile.TemporaryDirectory(prefix="gatecrash-") as folder,
         SessionPool(
@@ -121,6 +121,8 @@ def _profile_of(
         return None
     if rule.id in expected:
         return profile("matrix")
+    if not others:
+        return None
     tried, near = profile(others), {load().get(name).area for name in expected}
     return tried if others != "glance" or (rule.area in near and not slow) else replace(tried, examples=1)
 

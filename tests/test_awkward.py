@@ -19,6 +19,7 @@ print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.iterdir()))
 def test_a_check_of_it_ends_and_stays_small(name: str, tmp_path: Path) -> None:
     """The guard against a hang is ten times what is asked for."""

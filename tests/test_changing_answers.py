@@ -124,6 +124,7 @@ def judged(folder: Path, name: str, text: str, *, others: str = "quick") -> dict
     return verdicts_on(folder / name, frozenset(), others=others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PYTHON)
 def test_a_correct_server_whose_answers_change_breaks_no_rule(tmp_path: Path, kind: str) -> None:
     verdicts = judged(
@@ -148,6 +149,7 @@ def test_an_answer_that_changes_with_the_time_is_not_compared_across_a_pause(tmp
     assert {rule: verdicts[rule].seen for rule in blamed(verdicts)} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_compiler(".c") is None, reason="no C compiler here")
 def test_a_server_in_c_that_stores_and_removes_pages_breaks_no_rule(tmp_path: Path) -> None:
     verdicts = judged(tmp_path, "server.c", with_respond("c/http_fork.c", IN_C))
@@ -191,6 +193,7 @@ TALKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TALKS)
 def test_a_server_without_a_known_protocol_may_say_something_else_each_time(tmp_path: Path, kind: str) -> None:
     verdicts = judged(tmp_path, "server.py", SPEAKS.format(talk=TALKS[kind]), others=_OTHERS.get(kind, "glance"))

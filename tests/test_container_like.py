@@ -109,6 +109,7 @@ def tried(somebody: Somebody, *arguments: str) -> Told:
     return Told(len(cases) - len(reasons), reasons)
 
 
+@pytest.mark.slow
 def test_the_instruments_hold_and_what_is_refused_is_named(somebody: Somebody) -> None:
     told = tried(somebody, *INSTRUMENTS)
     assert told.passed >= 150
@@ -117,6 +118,7 @@ def test_the_instruments_hold_and_what_is_refused_is_named(somebody: Somebody) -
     assert [reason for reason in told.skipped if not reason.startswith(unlike) and " compiler" not in reason] == []
 
 
+@pytest.mark.slow
 def test_the_suites_hold_and_what_cannot_be_seen_is_named(somebody: Somebody) -> None:
     need("C compiler")
     told = tried(somebody, *SUITES)
@@ -128,6 +130,7 @@ def test_the_suites_hold_and_what_cannot_be_seen_is_named(somebody: Somebody) ->
     assert [reason.split()[0] for reason in told.skipped if reason.endswith(refused)] == ["RESP-11"]
 
 
+@pytest.mark.slow
 def test_a_rule_that_cannot_be_seen_there_is_not_said_to_hold(somebody: Somebody) -> None:
     need("C compiler")
     done = somebody.run("-m", "gatecrash", "check", "servers/faulty/short_write_ignored.c", "--only=RESP-11")

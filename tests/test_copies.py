@@ -74,6 +74,7 @@ def test_a_copy_of_a_socket_lives_as_long_as_its_block(nursery: Nursery) -> None
     assert _held() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["http_fork_cgi", "echo_thread_log", "udp_echo"])
 def test_a_run_holds_as_many_descriptors_after_every_suite_as_before(name: str) -> None:
     """Servers with pipes of their own, every property of every area, in this process."""

@@ -303,6 +303,7 @@ SERVERS["silent_siblings_accept_when_one_has_ended"] = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_correct_server_is_not_blamed(tmp_path: Path, name: str) -> None:
     rules, program = SERVERS[name]

@@ -67,6 +67,7 @@ while True:
 _RULES = ("TIME-09", "TIME-10", "TIME-11")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "kept"),
     [

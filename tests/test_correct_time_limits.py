@@ -183,6 +183,7 @@ def test_who_reads_slowly_is_not_cut_off_by_a_limit_of_each_send(tmp_path: Path)
     assert (verdict.outcome, verdict.exercised) == ("pass", 4), verdict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "source",
     [

@@ -62,6 +62,7 @@ _NOT_RUN = {
     "./check": ".ci/run does it",
     ".ci/run": "it runs this test",
     "pytest -n auto": "this is what runs this test",
+    "pytest -n auto --slow": "this is what runs this test",
     "gatecrash watch server.c": "it ends when its user ends it: tests/test_watch.py",
     "gatecrash explain --all --output docs/rules": "tests/test_rule_pages.py runs it",
     "python -m tests.catalogue": "writes into the checkout; tests/test_language.py holds the catalogues to the sources",
@@ -136,6 +137,7 @@ _AGAIN = {"docs/students.md", "docs/instructors.md"}
 _FIRST = {command: page for page in reversed(_PAGES) for command in _shown(page)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in _PAGES if _shown(page)])
 def test_the_commands_of_a_page_end_as_it_says(page: str, tmp_path: Path) -> None:
     environment = _world(tmp_path)
@@ -171,7 +173,7 @@ def test_what_is_not_run_is_shown_somewhere() -> None:
     assert set(_NOT_RUN) <= shown
     assert set(_CODES) <= shown
     ci = (_ROOT / ".ci" / "run").read_text()
-    assert all(f"\n{command}\n" in ci for command in ("./check", "gatecrash check", "pytest -n auto"))
+    assert all(f"\n{command}\n" in ci for command in ("./check", "gatecrash check", "pytest -n auto --slow"))
 
 
 def test_modules_that_are_not_run_are_there() -> None:

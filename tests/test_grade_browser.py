@@ -118,6 +118,7 @@ def test_what_paper_cannot_do_is_not_on_it(page: Any) -> None:
         assert visible(page, ".breaks .uncontrolled")
 
 
+@pytest.mark.slow
 def test_three_thousand_are_loaded_and_sorted(browser: Any, folder: Path) -> None:
     (folder / "large.html").write_text(class_page.render(made_up(3000), ()), encoding="utf-8")
     browser.get((folder / "large.html").as_uri())

@@ -112,6 +112,7 @@ def _replace(monkeypatch: pytest.MonkeyPatch, name: str, function: Callable[...,
     monkeypatch.setattr(cluster_worker, name, function)
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_one_machine_and_a_lost_workers_submissions_are_done_elsewhere(tmp_path: Path) -> None:
     works = _handed_in(tmp_path)
     (tmp_path / "here").mkdir()

@@ -43,6 +43,7 @@ def _class(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_each_has_a_line_and_who_has_no_score_is_named(tmp_path: Path) -> None:
     ended = _grade(_class(tmp_path), "class")
     assert ended.returncode == 3, ended.stderr
@@ -64,6 +65,7 @@ def test_each_has_a_line_and_who_has_no_score_is_named(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("evil.c"))
 
 
+@pytest.mark.slow
 def test_a_file_whose_name_is_no_utf_8_is_judged(tmp_path: Path) -> None:
     (tmp_path / "class").mkdir()
     (tmp_path / "class" / os.fsdecode("김.c".encode("euc-kr"))).write_text("int main(void) { return\n")
@@ -72,6 +74,7 @@ def test_a_file_whose_name_is_no_utf_8_is_judged(tmp_path: Path) -> None:
     assert "does not compile" in ended.stdout
 
 
+@pytest.mark.slow
 def test_a_file_that_is_named_later_is_judged_then_and_nothing_else(tmp_path: Path) -> None:
     folder = _class(tmp_path)
     _grade(folder, "class")
@@ -108,6 +111,7 @@ def test_a_class_without_anything_to_grade_says_so(tmp_path: Path) -> None:
     assert "class is empty: there is nothing to grade" in ended.stderr
 
 
+@pytest.mark.slow
 def test_where_results_cannot_be_written_one_sentence_says_so(tmp_path: Path) -> None:
     folder = _class(tmp_path)
     (folder / "results" / "grades.csv").mkdir(parents=True)
@@ -131,6 +135,7 @@ def _judged(tmp_path: Path, work: Work) -> dict[str, str]:
     return {row["rule"]: row["outcome"] for row in judged.record["verdicts"]}
 
 
+@pytest.mark.slow
 def test_a_submission_is_judged_alike_where_it_lies_and_as_bytes(tmp_path: Path) -> None:
     source = _SERVERS / "faulty" / "never_reaps.c"
     rules = ("ACC-01", "RESP-01", "FORK-01", "FORK-02")

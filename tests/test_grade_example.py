@@ -87,6 +87,7 @@ def grade(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_example_is_graded_where_it_was_written_with_points_for_moodle(tmp_path: Path) -> None:
     only = ("Donald_Knuth_7112", "Grace_Hopper_7104")  # neither takes long: one does not compile, one serves one client
     words = [word for id in only for word in ("--only", id)]

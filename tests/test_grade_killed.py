@@ -11,6 +11,8 @@ from collections.abc import Generator, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import pytest
+
 from gatecrash.config.scheme import Scheme
 from gatecrash.grading.class_run import ClassRun, Graded, GradeRequest
 from gatecrash.grading.finding import find
@@ -70,6 +72,7 @@ def _killed(folder: Path, sentences: int, seconds: float) -> list[tuple[str, str
         return said
 
 
+@pytest.mark.slow
 def test_it_is_killed_at_fifty_moments(tmp_path: Path) -> None:
     folder = submissions(tmp_path / "class", *(f"s{number:03}" for number in range(_CLASS)))
     chosen = random.Random(13)

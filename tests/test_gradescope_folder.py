@@ -104,6 +104,7 @@ def test_init_takes_the_folder(
         init.run(parser.parse_args(["server.c", "hw3"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("server", "score"), [("python/http_fork.py", 100), ("faulty/never_reaps.py", 50)])
 def test_a_submission_is_graded_by_the_course_and_not_by_itself(tmp_path: Path, server: str, score: int) -> None:
     folder = made(tmp_path)

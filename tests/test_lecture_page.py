@@ -20,6 +20,7 @@ def test_every_lecture_server_has_a_corrected_version() -> None:
     assert set(_CORRECTED) == lectures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(_CORRECTED))
 def test_a_corrected_program_holds_every_rule(name: str, tmp_path: Path) -> None:
     if "PORT 8080" in _CORRECTED[name]:  # which others of the machine may have

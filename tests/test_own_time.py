@@ -289,6 +289,7 @@ def test_who_is_there_is_let_go_about_its_time_by_a_loop_that_ticks_often(pool: 
     assert played.passed(1) == pytest.approx(600.0, abs=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("between", ["", "        time.sleep(0.05)"])
 def test_who_reaps_at_each_tenth_tick_is_not_said_to_reap_nobody(pool: SessionPool, between: str) -> None:
     seldom = REAPS_SELDOM.replace("        ticks += 1", f"        ticks += 1\n{between}")
@@ -317,6 +318,7 @@ def test_whether_ticks_were_late_is_told(pool: SessionPool) -> None:
     assert not half_a_minute.ticked_late(0)
 
 
+@pytest.mark.slow
 def test_a_limit_that_is_counted_in_hundreds_of_ticks_is_found_and_kept(pool: SessionPool) -> None:
     target = opened(pool, "", COUNTS_ROUNDS)
     limit = target.session.contract.silent_limit
@@ -330,6 +332,7 @@ def test_a_limit_that_is_counted_in_hundreds_of_ticks_is_found_and_kept(pool: Se
     assert verdict(target, "TIME-01").outcome == "pass"
 
 
+@pytest.mark.slow
 def test_a_limit_is_seen_in_its_time_behind_many_ticks(pool: SessionPool) -> None:
     target = opened(pool, "", TICKS_APART)
     began = time.monotonic()
@@ -364,6 +367,7 @@ def test_who_waits_by_turns_is_at_rest_once_it_is_back(pool: SessionPool, monkey
     assert 4 < len(expired) < 60
 
 
+@pytest.mark.slow
 def test_ticks_may_be_late_while_a_server_is_looked_at(pool: SessionPool, monkeypatch: pytest.MonkeyPatch) -> None:
     target = opened(pool, "", TICKS_APART)
     expired = counted(target, monkeypatch)

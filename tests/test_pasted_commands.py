@@ -82,6 +82,7 @@ _TARGETS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "made", "target", "options"), _TARGETS.values(), ids=_TARGETS)
 def test_every_command_of_a_report_pastes(
     make: object, made: str, target: str, options: tuple[str, ...], desk: Desk
@@ -109,6 +110,7 @@ def test_every_command_of_a_report_pastes(
     )
 
 
+@pytest.mark.slow
 def test_without_a_target_it_is_the_last_run_of_this_folder_and_it_is_named(desk: Desk) -> None:
     elsewhere = desk.folder / "elsewhere"
     elsewhere.mkdir()

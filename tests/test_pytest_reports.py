@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from gatecrash.paths import tree_root
 from gatecrash.results.exit_codes import ExitCode
 from tests.test_pytest_side import COLLECT, SERVER, run_pytest
@@ -14,6 +16,7 @@ FAULTY = tree_root() / "servers" / "faulty" / "never_reaps.py"
 QUICKLY = ("--only=FORK-02,FORK-01", "--profile=glance", "-q", "-p", "no:cacheprovider")
 
 
+@pytest.mark.slow
 def test_workers_verdicts_are_gathered_and_a_strict_run_wants_the_baseline_to_shrink(tmp_path: Path) -> None:
     (tmp_path / "known.toml").write_text(
         "[[known]]\nrule = 'FORK-02'\nreason = 'legacy'\n[[known]]\nrule = 'FORK-01'\n"
@@ -31,6 +34,7 @@ def test_workers_verdicts_are_gathered_and_a_strict_run_wants_the_baseline_to_sh
     assert "known failure (baseline): legacy" in (tmp_path / "run.xml").read_text()
 
 
+@pytest.mark.slow
 def test_the_last_lines_name_what_to_mend_first(tmp_path: Path) -> None:
     done = run_pytest(tmp_path, f"--target={FAULTY}", *QUICKLY, "-n2")
     said = done.stdout[done.stdout.index("Mend first: FORK-02  Finished children are reaped") :].splitlines()
@@ -56,6 +60,7 @@ def pytest_runtest_call(item):
 """
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_the_rule_it_tried_and_no_other(tmp_path: Path) -> None:
     (tmp_path / "killed.py").write_text(KILLED)
     report = "--gatecrash-report=json=run.json"
@@ -69,6 +74,7 @@ def test_a_worker_that_is_killed_costs_the_rule_it_tried_and_no_other(tmp_path: 
     assert done.returncode == ExitCode.CONFORMS, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_where_too_little_was_seen_pytest_says_so_too(tmp_path: Path) -> None:
     (tmp_path / "killed.py").write_text(KILLED)
     done = run_pytest(

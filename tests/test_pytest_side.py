@@ -38,6 +38,7 @@ def run_pytest(folder: Path, *arguments: str, plugins: Path | None = None) -> su
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("naming", [[f"--target={SERVER}"], ["--target", str(SERVER)]], ids=["equals", "space"])
 def test_a_target_is_judged_from_any_folder_and_nothing_of_the_folder_is_loaded(
     tmp_path: Path, naming: list[str]
@@ -57,6 +58,7 @@ def test_a_broken_rule_fails_the_run(tmp_path: Path) -> None:
     assert "FORK-02 MUST" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_project_that_does_not_ask_for_gatecrash_loads_nothing_of_it_and_keeps_its_option_names(
     tmp_path: Path,
 ) -> None:
@@ -95,6 +97,7 @@ def test_with_a_target_the_tests_of_the_engine_are_not_even_looked_at() -> None:
     assert "deselected" not in done.stdout
 
 
+@pytest.mark.slow
 def test_without_a_target_the_checkout_collects_suites_and_tests() -> None:
     done = run_pytest(tree_root(), *COLLECT)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -107,6 +110,7 @@ def test_a_patience_that_is_no_time_is_refused(patience: str) -> None:
         seconds(patience)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patience", ["601", "-1"])
 def test_such_a_patience_ends_the_command_and_pytest_with_a_sentence(tmp_path: Path, patience: str) -> None:
     command = [sys.executable, "-P", "-m", "gatecrash", "check", str(SERVER), f"--patience={patience}"]

@@ -45,6 +45,7 @@ def checked(folder: Path, refused: str, server: str, only: str) -> tuple[subproc
     return done, {row["rule"]: (row["verdict"], (row["evidence"] or {}).get("reason", "")) for row in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("refused", "server", "only", "unseen", "reason"),
     [
@@ -112,6 +113,7 @@ def test_the_rules_of_the_wire_hold_and_the_others_are_not_observable(
     assert reason in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refused", sorted(set(MACHINES) - {"proc"}))
 def test_what_is_broken_on_the_wire_is_still_found(tmp_path: Path, refused: str) -> None:
     done, verdicts = checked(tmp_path, refused, "faulty/two_answers_for_404.py", "RESP-01,RESP-23")

@@ -105,6 +105,7 @@ def test_an_exception_of_ours_is_told_with_its_place(tmp_path: Path, monkeypatch
         assert "ZeroDivisionError: a bug of ours" in result.fault
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_what_is_known(tmp_path: Path) -> None:
     target = tree_root() / "servers" / "faulty" / "lecture_fork_hello.c"
     report = tmp_path / "report.json"

@@ -41,6 +41,7 @@ def said_of(server: str, area: str, folder: Path, *, jobs: int) -> dict[str, tup
     }
 
 
+@pytest.mark.slow
 @FORKING
 @pytest.mark.parametrize(("server", "area"), [("echo_once.c", "stream"), ("bare_lf.c", "RESP-*0*")])
 def test_one_record_comes_of_one_worker_and_of_two_in_any_order(

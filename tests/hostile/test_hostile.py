@@ -97,6 +97,7 @@ def run_folder() -> Iterator[Path]:
     assert not folder.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", _SUBMISSIONS, ids=[path.stem for path in _SUBMISSIONS])
 def test_it_is_judged_and_does_no_harm(
     source: Path, contract: str, run_folder: Path, outside: Outside, tmp_path: Path
