@@ -34,6 +34,10 @@ class TargetError(GatecrashError):
     """The target did not build, did not start or never listened."""
 
 
+class Unfinished(TargetError):
+    """A command of a build was ended before it was done, by its time or by another limit."""
+
+
 class TooSlow(TargetError):
     """The target takes so much time of its own that what was begun with it is not carried on."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from gatecrash.errors import TargetError, Unavailable
+from gatecrash.errors import TargetError, Unavailable, Unfinished
 from gatecrash.target.build import Built, build_sanitized_copy
-from gatecrash.target.compilers import find_compiler
+from gatecrash.target.compilers import find_compiler, run
 from gatecrash.target.resolve import resolve
-from gatecrash.target.sanitized_make import copy_of, has_sanitizer
+from gatecrash.target.sanitized_make import copy_of, has_sanitizer, make_sanitized
 
 needs_cc = pytest.mark.skipif(find_compiler(".c") is None, reason="no C compiler is here")
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not here")
@@ -87,6 +88,23 @@ def test_a_build_that_fails_with_the_sanitizers_says_so(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(TargetError, match="no luck today"):
         sanitized(folder, tmp_path, "all:\n\t@echo no luck today; exit 3\n")
+
+
+@needs_make
+@needs_cc
+def test_a_make_that_does_not_end_is_not_tried_in_another_way(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("all:\n\tsleep 600\n")
+    made: list[str] = []
+
+    def runner(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+        if not command[0].endswith("make"):
+            return run(command, cwd=cwd, environment=environment)
+        made.append(command[0])
+        raise Unfinished("make did not end within 60 seconds.")
+
+    with pytest.raises(Unfinished):
+        make_sanitized(tmp_path, None, None, tmp_path / "compilers", runner)
+    assert len(made) == 1
 
 
 def test_a_folder_that_is_too_large_is_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from gatecrash.engine.preparation import SessionPool
+from gatecrash.engine.profiles import profile
+from gatecrash.engine.properties import properties
 from gatecrash.engine.session import Session
+from gatecrash.engine.suite_run import try_property
 from gatecrash.errors import Unavailable
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
@@ -119,6 +122,28 @@ def test_each_report_belongs_to_the_scenario_that_provoked_it(session: Session) 
         killed = scenario(Connect("A"), Send("A", b"x"), Settle("said"), Signal("child", "SIGKILL"))
         played = [tools(session.play(each, build="sanitized")) for each in (late, harmless, shifts, killed, late)]
     assert played == [["address"], [], ["undefined"], [], ["address"]]
+
+
+def test_what_was_told_with_its_place_is_not_looked_up_for_each_client(tmp_path: Path) -> None:
+    """A place is looked up by a process of its own, in each child: a crowd of clients took a minute."""
+    text = (tree_root() / "servers" / "c" / "echo_fork.c").read_text()
+    source = tmp_path / "server.c"
+    fault = "((volatile char *)malloc(8))[7 + argc] = 1; echo(connection);"
+    source.write_text(text.replace("echo(connection);", fault))
+    with SessionPool(tmp_path) as pool:
+        opened = pool.open(str(source), "sanitized")
+        if opened is None:
+            pytest.skip("no sanitized build")
+        served = next(one for one in properties() if one.rule == "ACC-01")
+        told = try_property(served, opened, "sanitized", profile("glance"))
+        assert "server.c:" in str(next(one.finding for one in told if one.rule == "MEM-01"))
+        again = try_property(served, opened, "sanitized", profile("glance"))
+        assert opened.session.brief
+        assert [one.rule for one in again if one.outcome == "fail"] == []
+        said = opened.session.play(scenario(Connect("A"), Send("A", b"\n"), Close("A")), build="sanitized")
+        reports = [event.text for event in said.events if isinstance(event, SanitizerReport)]
+        assert reports
+        assert not any("server.c:" in text for text in reports)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from gatecrash.protocols import ApplicationProtocol, protocol_of
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.shelter import Shelter
 from gatecrash.target.interface import Server
-from gatecrash.target.sanitizers import with_readable_reports
+from gatecrash.target.sanitizers import with_readable_reports, without_places
 from gatecrash.target.server import ObservedServer
 from gatecrash.target.wire_only import REASON, WIRE_PATIENCE, RemoteServer, UnseenServer, Wire, unseen_in
 
@@ -72,6 +72,9 @@ class Session:
         self.scenario_seconds = math.inf
         #: When no more is to be played at all (time.monotonic): TooSlow after that.
         self.until = math.inf
+        #: Rules that sanitizers were heard to speak of, with the place; and whether reports are to do without it.
+        self.told: set[str] = set()
+        self.brief = False
         self._server: Server | None = None
         self._key: tuple[str, frozenset[str], bool] | None = None
         #: Whether the target was seen to sleep, or to wait with a time limit.
@@ -164,7 +167,8 @@ class Session:
 
     def _start(self, build: str, traps: frozenset[str], *, timed: bool | None = None) -> Server:
         timed = self.contract.has_limits if timed is None else timed
-        server = self._make(self.launches[build], traps, timed=timed)
+        launch = without_places(self.launches[build]) if self.brief else self.launches[build]
+        server = self._make(launch, traps, timed=timed)
         server.starts = self._starts.setdefault(build, Ticks(hasty=True))
         self._server, self._key, self.met = server, (build, traps, timed), 0
         return server

@@ -286,13 +286,22 @@ class Trial:
 
     def _judge(self, scenario: Scenario, *, fresh: bool, hasty: bool = False, sure: bool = False) -> Example:
         example = judge(self.session, self.rule, scenario, build=self.build, fresh=fresh, hasty=hasty, sure=sure)
+        if self.session.brief and any(map(self._is_news, example.others)):
+            self.session.brief = False
+            placed = judge(self.session, self.rule, scenario, build=self.build, fresh=True, sure=sure)
+            example = placed if placed.others else example
         for other in example.others:
-            self._note_other(other, scenario, example.transcript)
+            if not self.session.brief or self._is_news(other):
+                self._note_other(other, scenario, example.transcript)
         if self.build == "plain":
             for leak in leaks_of(self.session, example.transcript):
                 self._note_other(*leak)
         self.seen.compared_less = self.seen.compared_less or (example.finding is None and example.changed)
         return example
+
+    def _is_news(self, other: Finding) -> bool:
+        """Whether this was not told yet, with the place where it is."""
+        return other.rule not in self.session.told
 
     def _note_other(self, finding: Finding, scenario: Scenario, transcript: Transcript) -> None:
         """An invariant broke under another rule's scenario: reported once under its own rule, then muted."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from gatecrash.errors import TargetError, Unavailable
+from gatecrash.errors import TargetError, Unavailable, Unfinished
 from gatecrash.language import say
 from gatecrash.model.signals import end_named
 from gatecrash.text import safe_text
@@ -260,7 +260,7 @@ def run_build(
 def run(
     command: Sequence[str], *, cwd: Path, limit: float = TIME_LIMIT, environment: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
-    """Run to the end: exit status and what it printed. Raises TargetError after `limit` seconds."""
+    """Run to the end: exit status and what it printed. Raises Unfinished after `limit` seconds."""
     try:
         process = subprocess.Popen(
             command,
@@ -280,7 +280,7 @@ def run(
             output, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            raise TargetError(
+            raise Unfinished(
                 say(
                     "{names} did not end within {limit:g} seconds. Run it by hand to see what it waits for.",
                     names=shlex.join(command),

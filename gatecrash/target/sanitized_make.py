@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatecrash.errors import TargetError, Unavailable
+from gatecrash.errors import TargetError, Unavailable, Unfinished
 from gatecrash.language import say
 from gatecrash.target.compilers import (
     C_COMPILERS,
@@ -77,6 +77,8 @@ def make_sanitized(
     for attempt in _attempts(tools, runner):
         try:
             built = _built(copy, command, program, attempt, runner)
+        except Unfinished:
+            raise  # whoever has not ended in its time will not another time
         except TargetError as error:
             refused = refused or error
             continue

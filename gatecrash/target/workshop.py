@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from gatecrash.errors import TargetError, Unavailable
+from gatecrash.errors import TargetError, Unavailable, Unfinished
 from gatecrash.language import say
 from gatecrash.model.confinement import Confined, Confinement, Place
 from gatecrash.model.launch import NO_HOME
@@ -76,7 +76,7 @@ class Workshop:
         """As gatecrash.target.compilers.run, in an arena of its own, within the limits.
 
         What it leaves in the folders that it runs in or names is there afterwards. Raises TargetError where a limit was
-        hit, or too much is left.
+        hit (Unfinished), or too much is left.
         """
         seconds = self._limits.build_seconds if limit is None else min(limit, self._limits.build_seconds)
         folders = self._written_to((str(cwd), *command))
@@ -87,7 +87,7 @@ class Workshop:
             hit, text = process.hit(), process.output().text
             arena.clear()
             if hit is not None:
-                raise TargetError(
+                raise Unfinished(
                     say(
                         "the build ({names}) was ended: {why}. It says:\n{output}",
                         names=shlex.join(command),
@@ -96,7 +96,7 @@ class Workshop:
                     )
                 )
             if status is None:
-                raise TargetError(
+                raise Unfinished(
                     say(
                         "{names} did not end within {limit:g} seconds. Run it by hand to see what it waits for.",
                         names=shlex.join(command),
