@@ -8,7 +8,11 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from gatecrash.errors import Unwritable
 from gatecrash.language import say
+
+#: What a file system says that takes nothing more, whoever asks.
+_NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 
 
 def tree_root() -> Path:
@@ -29,6 +33,28 @@ def why_not_writable(path: Path) -> str | None:
     if not path.exists() and not os.access(path.parent, os.W_OK):
         return say("the permissions of the folder {parent} forbid it", parent=path.parent)
     return None
+
+
+def lacks_room(error: OSError) -> bool:
+    """Whether a folder of ours takes nothing more: no fault of what was to be written there."""
+    return error.errno in _NO_ROOM
+
+
+def speaks_of_room(text: str) -> bool:
+    """Whether a traceback says so."""
+    return any(os.strerror(number) in text for number in _NO_ROOM)
+
+
+def no_room(folder: Path | str, reason: str | None) -> Unwritable:
+    """What is said where a folder for what is only needed meanwhile cannot be written."""
+    return Unwritable(
+        say(
+            "{folder} cannot be written: {reason}. Make room there, or name another folder with TMPDIR. What was "
+            "judged so far is kept, and the same command goes on.",
+            folder=folder,
+            reason=reason or say("there is no room"),
+        )
+    )
 
 
 def open_regular(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:

@@ -30,7 +30,7 @@ from gatecrash.grading.cluster_address import ClusterAddress, cluster_address
 from gatecrash.grading.finding import find
 from gatecrash.grading.judges import Judges, JudgesGone, LocalJudges
 from gatecrash.grading.results_folder import GRADES, INDEX, ResultsFolder
-from gatecrash.grading.state import State
+from gatecrash.grading.state import State, kept_or_told
 from gatecrash.grading.summary import ClassRecord
 from gatecrash.grading.work import Course
 from gatecrash.language import current, say
@@ -102,7 +102,7 @@ def _cluster(text: str) -> ClusterAddress:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Judge what was not judged yet, write what is known; 0 when every submission has a score."""
+    """Judge what was not judged yet, write what is known; 0 when every submission has a score. Raises UsageError."""
     judges = _judges(options)
     console = Console(file=cast(TextIO, Outlet(sys.stdout)), highlight=False, soft_wrap=True)
     request = _request(_placed(options, console))
@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
         _refuse_open_doors()
     results = ResultsFolder(request.output)
     files = platform_csv.wanted(options.csv)
-    with State(request.output) as state:
+    with kept_or_told(request.output), State(request.output) as state:
         judged = ClassRun(request, found, state, results)
         ended: KeyboardInterrupt | JudgesGone | None = None
         try:

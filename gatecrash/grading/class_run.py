@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections import Counter, deque
@@ -24,6 +25,7 @@ from gatecrash.grading.submission import Submission
 from gatecrash.grading.summary import ClassRecord, Student, Summary, summary
 from gatecrash.grading.work import Course, Judged, Work, names
 from gatecrash.language import marked, say
+from gatecrash.paths import no_room
 from gatecrash.reports import html_report
 from gatecrash.results.saved_record import from_row
 from gatecrash.rulebook import load
@@ -285,11 +287,17 @@ def _ours(judged: Judged) -> bool:
 
 
 def scratch_of(state: State) -> Path:
-    """A folder for what is unpacked and built; what a run that was killed left there is removed."""
+    """A folder for what is unpacked and built; what a run that was killed left there is removed.
+
+    Raises Unwritable.
+    """
     before = state.meta("scratch")
     if before and Path(before).name.startswith(_SCRATCH):
         shutil.rmtree(before, ignore_errors=True)
-    folder = tempfile.mkdtemp(prefix=_SCRATCH)
+    try:
+        folder = tempfile.mkdtemp(prefix=_SCRATCH)
+    except OSError as error:  # FileNotFoundError where no folder of its list is to be written to
+        raise no_room(error.filename or os.environ.get("TMPDIR", "/tmp"), error.strerror) from None
     state.set_meta("scratch", folder)
     return Path(folder)
 

@@ -31,6 +31,7 @@ from gatecrash.grading.judging import judge
 from gatecrash.grading.work import Judged, Work
 from gatecrash.language import say
 from gatecrash.model.signals import end_named
+from gatecrash.paths import no_room
 from gatecrash.sandbox.parent_death import die_with_parent
 
 _FORK = multiprocessing.get_context("fork")
@@ -40,15 +41,27 @@ BESIDE_THE_RUN = 300.0
 _SECONDS_TO_END = 5.0
 
 
+#: What it prints when it can judge; whoever ends before that would end at the next work as well.
+_READY = "ready"
+
+
+class NotStarted(EngineFault):
+    """A process that was to judge ended before it could."""
+
+
 class Judge:
     """The near end: one process that judges. Leaving the block ends it with all that it started."""
 
     def __init__(self, scratch: Path) -> None:
-        """`scratch`: a folder where submissions are unpacked and built, each removed when it is done."""
+        """`scratch`: a folder where submissions are unpacked and built, each removed when it is done.
+
+        Raises OSError where it cannot be started.
+        """
         self._log = Path(tempfile.mkstemp(prefix="judge-", suffix=".log", dir=scratch)[1])
         self._line, theirs = socket.socketpair()
         words = (str(theirs.fileno()), str(os.getpid()), str(scratch))
-        with theirs, self._log.open("wb") as log:
+        with contextlib.ExitStack() as undone, theirs, self._log.open("wb") as log:
+            undone.callback(self._line.close)
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "gatecrash.grading.judge", *words],
                 stdin=subprocess.DEVNULL,
@@ -56,6 +69,7 @@ class Judge:
                 stderr=log,
                 pass_fds=[theirs.fileno()],
             )
+            undone.pop_all()
 
     def fileno(self) -> int:
         """Readable when there is an answer, or its end."""
@@ -66,11 +80,19 @@ class Judge:
         _send(self._line, work.to_json())
 
     def receive(self) -> Judged:
-        """What came of the work that was sent. Raises EngineFault where the process is gone."""
+        """What came of the work that was sent. Raises EngineFault where the process is gone, NotStarted."""
         row = _receive(self._line)
         if row is None:
-            raise EngineFault("; ".join((_ended(self._process.wait()), *last_line(self._log))))
+            raise self.fault()
         return Judged.from_json(row)
+
+    def fault(self) -> EngineFault:
+        """How the process ended, which is over or is about to be."""
+        how = _ended(self._process.wait())
+        said = self._log.read_text(errors="replace") if self._log.exists() else ""
+        if said.startswith(_READY):
+            return EngineFault("; ".join((how, *(one for one in last_line(self._log) if one != _READY))))
+        return NotStarted("; ".join((how, *last_line(self._log))))
 
     def stop(self) -> None:
         """Have it end, from another thread: whoever waits for its answer hears that it is gone."""
@@ -115,14 +137,21 @@ def _exactly(line: socket.socket, size: int) -> bytes | None:
 def serve(line: socket.socket, scratch: Path) -> None:
     """Judge what is asked for until nobody asks any more; each in a folder of its own below `scratch`."""
     while (row := _receive(line)) is not None:
-        room = Path(tempfile.mkdtemp(prefix="work-", dir=scratch))
-        try:
-            judged = _judged_apart(Work.from_json(row), room, line)
-        finally:
-            shutil.rmtree(room, ignore_errors=True)
+        judged = _judged_in_a_room(Work.from_json(row), scratch, line)
         if judged is None:
             return
         _send(line, judged.to_json())
+
+
+def _judged_in_a_room(work: Work, scratch: Path, line: socket.socket) -> Judged | None:
+    try:
+        room = Path(tempfile.mkdtemp(prefix="work-", dir=scratch))
+    except OSError as error:
+        return Judged(work.id, why=str(no_room(scratch.parent, error.strerror)), ours=True)
+    try:
+        return _judged_apart(work, room, line)
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
 
 
 def _judged_apart(work: Work, room: Path, line: socket.socket) -> Judged | None:
@@ -175,6 +204,7 @@ def main(arguments: list[str]) -> None:
     line.set_inheritable(False)
     properties()
     warm_up(Path(tempfile.mkdtemp(prefix="warm-", dir=scratch)))
+    print(_READY, flush=True)
     serve(line, scratch)
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import select
+import tempfile
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from gatecrash.errors import EngineFault, UsageError
-from gatecrash.grading.judge import Judge
+from gatecrash.grading.judge import Judge, NotStarted
 from gatecrash.grading.work import Judged, Work
+from gatecrash.language import say
+from gatecrash.paths import no_room
 
 _TICK = 0.25  # seconds after which whoever shows how far it is may show it again
+
+_NEEDED = 1 << 16  # bytes in its folder without which no judge starts
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class LocalJudges:
         """`scratch`: a folder for what is unpacked and built."""
         self._jobs = jobs
         self._scratch = scratch
+        self._unstarted = 0  # judges in a row that ended before they could judge
 
     def results(self, works: Iterator[Work]) -> Generator[Progressed, None, None]:
         """Hand the works out until there are no more, and tell."""
@@ -87,24 +93,52 @@ class LocalJudges:
                     yield Came(judged)
 
     def _sent(self, judge: Judge, work: Work, opened: contextlib.ExitStack) -> Judge:
-        """The judge that has the work: another one where this one has ended meanwhile."""
+        """The judge that has the work: another one where this one has ended meanwhile. Raises JudgesGone."""
         try:
             judge.send(work)
         except OSError:
             judge.close()
             judge = self._opened(opened)
-            judge.send(work)
+            try:
+                judge.send(work)
+            except OSError:
+                raise self._none_starts(str(judge.fault())) from None
         return judge
 
     def _heard(self, judge: Judge, work: Work, opened: contextlib.ExitStack) -> tuple[Judged, Judge]:
-        """What a judge says, and the judge for the next work: another one where this one has ended."""
+        """What a judge says, and the judge for the next work: another one where this one has ended.
+
+        Raises JudgesGone where the second in a row has ended before it could judge: so would all others.
+        """
         try:
-            return judge.receive(), judge
+            judged = judge.receive()
         except EngineFault as fault:
+            self._unstarted = self._unstarted + 1 if isinstance(fault, NotStarted) else 0
+            if self._unstarted > 1:
+                raise self._none_starts(str(fault)) from None
             judge.close()
             return Judged(work.id, why=str(fault), ours=True), self._opened(opened)
+        self._unstarted = 0
+        return judged, judge
 
     def _opened(self, opened: contextlib.ExitStack) -> Judge:
-        judge = Judge(self._scratch)
+        try:
+            judge = Judge(self._scratch)
+        except OSError as error:
+            raise self._none_starts(str(error)) from None
         opened.callback(judge.close)
         return judge
+
+    def _none_starts(self, reason: str) -> JudgesGone:
+        try:
+            with tempfile.TemporaryFile(dir=self._scratch) as file:
+                file.write(bytes(_NEEDED))
+        except OSError as error:
+            return JudgesGone(str(no_room(self._scratch.parent, error.strerror)))
+        return JudgesGone(
+            say(
+                "no process that judges can be started: {reason}. What was judged so far is kept, and the same command "
+                "goes on.",
+                reason=reason,
+            )
+        )

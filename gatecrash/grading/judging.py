@@ -23,6 +23,7 @@ from gatecrash.grading.unpacking import Bounds, unpack
 from gatecrash.grading.work import Judged, Work
 from gatecrash.language import say, speak
 from gatecrash.model.confinement import Confinement
+from gatecrash.paths import lacks_room, no_room, speaks_of_room
 from gatecrash.reports import html_report
 from gatecrash.results.record import RunRecord
 from gatecrash.results.saved_record import from_row, to_row
@@ -41,11 +42,15 @@ def judge(work: Work, room: Path) -> Judged:
         judged = Judged(work.id, why=str(undecided))
     except GatecrashError as error:
         judged = Judged(work.id, why=str(error), ours=True)
+    except OSError as error:
+        why = str(no_room(room.parent.parent, error.strerror)) if lacks_room(error) else _fault(error)
+        judged = Judged(work.id, why=why, ours=True)
     except Exception as error:  # noqa: BLE001 - a fault of ours costs one submission its score, and no other
-        fault = f"{type(error).__name__}: {error}\n{traceback.format_exc()[-2000:]}"  # its first line is what is shown
-        judged = Judged(work.id, why=say("Gatecrash itself failed: {fault}", fault=fault), ours=True)
+        judged = Judged(work.id, why=_fault(error), ours=True)
     finally:
         shutil.rmtree(room, ignore_errors=True)
+    if judged.record is not None and speaks_of_room(judged.record["fault"] or ""):
+        judged = Judged(work.id, why=str(no_room(room.parent.parent, None)), ours=True)
     own, started = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     return replace(
         judged,
@@ -53,6 +58,12 @@ def judge(work: Work, room: Path) -> Judged:
         processor_seconds=sum(one.ru_utime + one.ru_stime for one in (own, started)),
         memory_kib=max(own.ru_maxrss, started.ru_maxrss),
     )
+
+
+def _fault(error: Exception) -> str:
+    """Its first line is what is shown."""
+    fault = f"{type(error).__name__}: {error}\n{traceback.format_exc()[-2000:]}"
+    return say("Gatecrash itself failed: {fault}", fault=fault)
 
 
 def _judged(work: Work, room: Path) -> Judged:

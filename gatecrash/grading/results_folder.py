@@ -43,9 +43,12 @@ class ResultsFolder:
             self._put(Path(PAGES, f"{judged.id}.html"), judged.page)
 
     def remove(self, id: str) -> None:
-        """The record and the page of one, which are of an earlier judgement."""
+        """The record and the page of one, which are of an earlier judgement. Raises Unwritable."""
         for name in (Path(RECORDS, f"{id}.json"), Path(PAGES, f"{id}.html")):
-            (self.folder / name).unlink(missing_ok=True)
+            try:
+                (self.folder / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise _unwritable(self.folder / name, error) from None
 
     def has_page(self, id: str) -> bool:
         """Whether the page of one is there."""
@@ -77,13 +80,17 @@ def put(path: Path, text: str) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)
-        raise Unwritable(
-            say(
-                "{path} cannot be written: {reason}. What was judged so far is kept, and the same command goes on.",
-                path=path,
-                reason=error.strerror,
-            )
-        ) from None
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> Unwritable:
+    return Unwritable(
+        say(
+            "{path} cannot be written: {reason}. What was judged so far is kept, and the same command goes on.",
+            path=path,
+            reason=error.strerror,
+        )
+    )
 
 
 _COLUMNS = ("id", "name", "number", "email", "points", "of", "broken", "said", "seconds")

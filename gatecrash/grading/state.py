@@ -12,13 +12,13 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from gatecrash.errors import UsageError
+from gatecrash.errors import Unwritable, UsageError
 from gatecrash.grading.submission import Person, Submission
 from gatecrash.grading.work import Judged
 from gatecrash.language import say
@@ -37,6 +37,21 @@ create table if not exists submissions (
   regrade text           -- JSON list of the rules that are to be judged anew; null: none
 );
 """
+
+
+@contextmanager
+def kept_or_told(folder: Path) -> Iterator[None]:
+    """Raises Unwritable where the class cannot be kept any more: a full disk, a file system that became read-only."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise Unwritable(
+            say(
+                "{path} cannot be written: {reason}. What was judged so far is kept, and the same command goes on.",
+                path=folder / FILE_NAME,
+                reason=error,
+            )
+        ) from None
 
 
 @dataclass(frozen=True)

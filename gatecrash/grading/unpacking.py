@@ -22,6 +22,7 @@ from gatecrash.errors import GatecrashError, TargetError
 from gatecrash.grading.platforms import file_name
 from gatecrash.grading.submission import ZIP_SUFFIXES, archive_suffix
 from gatecrash.language import say
+from gatecrash.paths import lacks_room
 from gatecrash.text import safe_text
 
 _PIECE = 1 << 18  # bytes read at a time
@@ -39,7 +40,7 @@ class Refused(TargetError):
 
 
 class NotTaken(GatecrashError):
-    """What was handed in could not be read, or there is no room for it: no student's fault."""
+    """What was handed in could not be read: no student's fault."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def unpack(sources: tuple[Path, ...], folder: Path, bounds: Bounds) -> tuple[str
     """Put the files of a submission into `folder`, which is new; returns what was left out, in sentences.
 
     Raises Refused where it holds more than the bounds, a path out of the folder, or what is no archive; NotTaken
-    where it cannot be read, or there is no room for it.
+    where it cannot be read; OSError where there is no room for it.
     """
     folder.mkdir(mode=0o755)
     writer = _Writer(folder, bounds)
@@ -169,6 +170,8 @@ def _told() -> Iterator[None]:
         reason = say("it is encrypted") if encrypted else safe_text(str(error))
         raise Refused(say("It cannot be unpacked: {reason}.", reason=reason)) from None
     except OSError as error:
+        if lacks_room(error):
+            raise
         if error.strerror is None:  # a decompressor's word (gzip, bz2, lzma)
             raise Refused(say("It cannot be unpacked: {reason}.", reason=safe_text(str(error)))) from None
         told = say(

@@ -12,6 +12,7 @@ from gatecrash.errors import TargetError, Unavailable, Unfinished
 from gatecrash.language import say
 from gatecrash.model.confinement import Confined, Confinement, Place
 from gatecrash.model.launch import NO_HOME
+from gatecrash.paths import lacks_room
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.trees import Room, TooMuch, add_written, copy_tree
 from gatecrash.text import safe_text
@@ -32,7 +33,10 @@ class Workshop:
         self._kind = kind
 
     def move_in(self, submission: Path) -> Path:
-        """A copy of what was handed in, a folder or a file in one: where it is. Raises TargetError."""
+        """A copy of what was handed in, a folder or a file in one: where it is. Raises TargetError, OSError.
+
+        The latter where there is no room for it, which is nothing of its own.
+        """
         folder = submission if submission.is_dir() else submission.parent
         copy = self.folder / "tree" / (folder.resolve().name or "submission")
         if not copy.exists():
@@ -41,17 +45,21 @@ class Workshop:
             except TooMuch:
                 raise TargetError(self._too_much()) from None
             except OSError as error:
+                if lacks_room(error):
+                    raise
                 raise TargetError(
                     say("{name} cannot be copied: {reason}.", name=folder.name, reason=error.strerror or str(error))
                 ) from None
         return copy if submission.is_dir() else copy / submission.name
 
     def copy(self, folder: Path, place: Path) -> Path:
-        """One more copy of a folder that was moved in, below `place`. Raises Unavailable."""
+        """One more copy of a folder that was moved in, below `place`. Raises Unavailable; OSError as `move_in` does."""
         copy = place / folder.name
         try:
             copy_tree(folder, copy, self._room())
         except (TooMuch, OSError) as error:
+            if isinstance(error, OSError) and lacks_room(error):
+                raise
             raise Unavailable(say("a sanitized build"), str(error) or self._too_much()) from None
         return copy
 
