@@ -83,3 +83,13 @@ def test_it_is_known_whether_an_answer_sleeps(tmp_path: Path, seconds: float, sl
     need("clock")
     found = discover(launch_of(tmp_path, SLEEPS.format(seconds=seconds)), Contract())
     assert (found.contract.protocol, found.contract.sleeps) == ("echo", sleeps)
+
+
+def test_ticks_come_one_by_one_for_so_long_in_a_scenario_and_not_in_each_of_its_pauses(tmp_path: Path) -> None:
+    """Of a server that looks round every 5 ms, 1000 times in each: behind 1300 they are late, and few are needed."""
+    steps = scenario(*(LetTimePass(5.0),) * 3, Connect("A"), Send("A", LINE), Receive("A"))
+    transcript = played(tmp_path, LOOKS_ROUND.format(seconds=0.005), steps)
+    assert [transcript.ticked_late(step) for step in range(3)] == [False, False, True]
+    assert all(transcript.wakes(step) > 100 for step in range(3))
+    assert [round(transcript.passed(step)) for step in range(3)] == [5, 5, 5]
+    assert transcript.received("A") == LINE

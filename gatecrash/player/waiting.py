@@ -98,6 +98,8 @@ class Waiter:
         self.spare = spare
         self.ticks = ticks or Ticks()
         self.own = own or OwnTime()
+        #: Limits of the server's own that have come one by one while time was let pass.
+        self.ticked = 0
 
     def settle(
         self,

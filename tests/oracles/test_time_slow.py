@@ -12,6 +12,7 @@ from tests.sequences import Part, nothing
 
 PAUSE: Part = (LetTimePass(1.5), [TimePassed(0, 1.5)])
 REAL: Part = (LetTimePass(1.5), [TimePassed(0, 0.5, skipped=False)])
+LATE: Part = (LetTimePass(1.5), [TimePassed(0, 1.5, late=True)])
 QUICK: list[Part] = [comes("A"), sends("A", GET[:9]), sends("A", GET[9:]), gets("A", OK), closes("A")]
 CUT_OFF: Part = (Receive("B"), [ends("B")])
 
@@ -26,6 +27,8 @@ def slow(last: Part, *, pause: Part = PAUSE, first: list[Part] = QUICK, gone: Se
         pytest.param(slow(gets("B", OK)), "held", id="it is served"),
         pytest.param(slow(CUT_OFF), "broken", id="it is cut off"),
         pytest.param(slow(gets("B", OK), pause=REAL), "not exercised", id="time is real"),
+        pytest.param(slow(gets("B", OK), pause=LATE), "not exercised", id="ticks come late"),
+        pytest.param(slow(CUT_OFF, pause=LATE), "broken", id="it is cut off before ticks come late"),
         pytest.param(slow(gets("B", OK), first=[comes("A"), closes("A")]), "not exercised", id="A is not served"),
         pytest.param(slow(CUT_OFF, gone=ServerEnded(0, -14)), "not exercised", id="all of the server is ended"),
         pytest.param(played(QUICK, comes("B"), sends("B", GET), gets("B", OK)), "not exercised", id="no time passes"),
