@@ -67,6 +67,10 @@ def test_where_no_source_was_handed_in_that_is_said(tmp_path: Path) -> None:
         _server(tmp_path)
     with pytest.raises(TargetError, match=r"there is essay.pdf"):
         _server(_handed_in(tmp_path, essay_pdf=""))
+    (tmp_path / "folders" / "hw" / "src").mkdir(parents=True)
+    (tmp_path / "folders" / "tests").mkdir()
+    with pytest.raises(TargetError, match=r"handed in: there are only folders: hw, hw/src, tests\.$"):
+        _server(tmp_path / "folders")
 
 
 def test_an_archive_that_is_not_opened_costs_nobody_a_point(tmp_path: Path) -> None:

@@ -110,6 +110,32 @@ def test_links_in_a_zip_and_in_a_folder_are_left_out(tmp_path: Path) -> None:
     assert _all(again) == ["s.c"]
 
 
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ((_link("server.c", "/etc/passwd"), _link("hw/b.c", "a.c", tarfile.LNKTYPE)), "hw/b.c is a link, and was left"),
+        ((tarfile.TarInfo("gatecrash.toml"),), "Its own gatecrash.toml was left out: the course's counts"),
+        ((tarfile.TarInfo(".git/HEAD"), tarfile.TarInfo("__MACOSX/._a")), ".git was left out. __MACOSX was left out"),
+    ],
+)
+def test_an_archive_of_which_nothing_is_taken_is_not_called_empty(
+    tmp_path: Path, held: tuple[tarfile.TarInfo, ...], said: str
+) -> None:
+    source = _tar(tmp_path / "a.tgz", *((one, b"") for one in held))
+    (tmp_path / "room").mkdir()
+    judged = judging.judge(Work("ada", (str(source),), Course()), tmp_path / "room")
+    assert judged.record is not None
+    told = judged.record["prepared"]["error"]
+    assert told.startswith("No source of a server was handed in: it holds nothing else than this. ")
+    assert said in told
+    assert told.endswith(("left out.", "counts."))
+
+
+def test_what_is_passed_over_is_said_only_where_nothing_else_is_there(tmp_path: Path) -> None:
+    source = _tar(tmp_path / "a.tgz", (tarfile.TarInfo(".git/HEAD"), b""), (tarfile.TarInfo("s.c"), b"x"))
+    assert _unpack(source)[1] == ()
+
+
 def _bomb(path: Path) -> Path:
     return _zip(path / "bomb.zip", ("zeros", bytes(64 << 20)))
 

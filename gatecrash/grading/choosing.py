@@ -23,15 +23,16 @@ class Undecided(GatecrashError):
     """It is not known what is to be judged: whoever grades has to say it, and no student loses a point by it."""
 
 
-def server_in(folder: Path, *, named: str | None, started: bool) -> Path:
+def server_in(folder: Path, *, named: str | None, started: bool, left_out: tuple[str, ...] = ()) -> Path:
     """What is to be judged: a source file, or a folder that is built or started there.
 
     `named`: the server's file as the contract asks for it; `started`: the contract says how a folder is built or
-    started. Raises TargetError for what no server can be in, Undecided where it might be one of several.
+    started; `left_out`: what was not unpacked, in sentences. Raises TargetError for what no server can be in, Undecided
+    where it might be one of several.
     """
     folder = _peeled(folder)
     if named is not None:
-        return _the_named(folder, named)
+        return _the_named(folder, named, left_out)
     if started or any((folder / name).is_file() for name in MAKEFILES):
         return folder
     sources = _sources(folder)
@@ -44,7 +45,7 @@ def server_in(folder: Path, *, named: str | None, started: bool) -> Path:
             )
         )
     if not sources:
-        raise TargetError(say("No source of a server was handed in: {held}.", held=_held(folder, [*folder.rglob("*")])))
+        raise TargetError(say("No source of a server was handed in: {held}.", held=_held(folder, left_out)))
     return sources[0] if len(sources) == 1 else _the_server(folder, sources)
 
 
@@ -57,14 +58,14 @@ def _peeled(folder: Path) -> Path:
         folder = inside[0]
 
 
-def _the_named(folder: Path, named: str) -> Path:
+def _the_named(folder: Path, named: str, left_out: tuple[str, ...]) -> Path:
     found = sorted(one for one in folder.rglob(Path(named).name) if one.is_file() and one.match(named))
     if not found:
         raise TargetError(
             say(
                 "{name} is asked for, and was not handed in: {held}.",
                 name=named,
-                held=_held(folder, [*folder.rglob("*")]),
+                held=_held(folder, left_out),
             )
         )
     if len(found) > 1 and found[0].parent != folder:
@@ -118,9 +119,14 @@ def _text(path: Path) -> bytes:
         return file.read(_MOST_READ)
 
 
-def _held(folder: Path, paths: list[Path]) -> str:
-    files = sorted(one for one in paths if one.is_file())
-    return say("there is {names}", names=_names(folder, files)) if files else say("it is empty")
+def _held(folder: Path, left_out: tuple[str, ...]) -> str:
+    """What is there instead: half a sentence, to which its full stop is added."""
+    paths = sorted(folder.rglob("*"))
+    if files := [one for one in paths if one.is_file()]:
+        return say("there is {names}", names=_names(folder, files))
+    if left_out:
+        return say("it holds nothing else than this. {left_out}", left_out=" ".join(left_out).removesuffix("."))
+    return say("there are only folders: {names}", names=_names(folder, paths)) if paths else say("it is empty")
 
 
 def _names(folder: Path, files: list[Path]) -> str:

@@ -77,7 +77,7 @@ def _judged(work: Work, room: Path) -> Judged:
     request = _request(work, str(folder), contract if contract.exists() else None, scheme)
     try:
         notes = _unpacked(work, room, folder, section)
-        server = server_in(folder, named=section.server, started=_started(contract))
+        server = server_in(folder, named=section.server, started=_started(contract), left_out=notes)
         request = replace(request, target=str(server), named=server.name)
         record = _merged(work, listen(Run(request, _made(room / "run")).events()))
     except TargetError as error:

@@ -93,6 +93,8 @@ class _Writer:
         self._entries = 0
         self._links: list[str] = []
         self._contract = False
+        self._passed_over: dict[str, None] = {}  # names that no submission is made of
+        self._written = False
 
     def take(self, entries: Iterator[_Entry]) -> None:
         """Write them all. Raises Refused."""
@@ -105,11 +107,15 @@ class _Writer:
         said = [say("{path} is a link, and was left out.", path=safe_text(path)) for path in self._links[:_MOST_NOTES]]
         if self._contract:
             said.append(say("Its own {file_name} was left out: the course's counts.", file_name=FILE_NAME))
+        if not self._written:
+            said += [say("{path} was left out.", path=name) for name in self._passed_over]
         return tuple(said)
 
     def _take(self, entry: _Entry) -> None:
         parts = self._parts(entry.path)
-        if not parts or any(part in _LEFT_OUT for part in parts):
+        passed_over = [part for part in parts if part in _LEFT_OUT]
+        if not parts or passed_over:
+            self._passed_over |= dict.fromkeys(passed_over)
             return
         self._entries += 1
         if self._entries > self._bounds.most_entries:
@@ -135,6 +141,7 @@ class _Writer:
         if entry.opened is None:
             path.mkdir(parents=True, exist_ok=True)
             return
+        self._written = True
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         with entry.opened() as given, open(os.open(path, flags, 0o600), "wb") as file:
