@@ -155,7 +155,9 @@ def test_a_rule_that_is_judged_anew_is_put_among_those_that_were_known(tmp_path:
         after = judge.receive().record
     finally:
         judge.close()
+    assert before is not None
     assert after is not None
+    assert after["seconds"] == before["seconds"]
     assert [(row["rule"], row["outcome"]) for row in after["verdicts"]] == [
         ("ACC-01", "pass"),
         ("FORK-01", "pass"),

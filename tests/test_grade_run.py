@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -148,6 +149,23 @@ def test_one_rule_is_judged_anew_and_the_others_stay(tmp_path: Path) -> None:
     graded(folder, anew, regrade=("FORK-02",), only=("bob", "eve"))
     assert [(work.id, work.rules) for work in anew.asked] == [("bob", ("FORK-02",)), ("eve", None)]
     assert anew.asked[0].before is not None
+
+
+def test_a_rule_that_is_judged_anew_does_not_say_how_long_the_whole_took(tmp_path: Path) -> None:
+    folder = submissions(tmp_path / "class", "ada", "bob")
+    whole = Judged("", record(), seconds=31.0, processor_seconds=20.0, memory_kib=9000)
+    graded(folder, Doubles({id: [replace(whole, id=id)] for id in ("ada", "bob")}))
+    little = Judged("ada", record("FORK-02"), seconds=2.0, processor_seconds=1.0, memory_kib=9001)
+    lost = [replace(little, id="bob", record=None, why="it ended", ours=True)] * 2
+    found = graded(folder, Doubles({"ada": [little], "bob": lost}), regrade=("FORK-02",))
+    took = [
+        (one.summary.seconds, one.summary.processor_seconds, one.summary.memory_kib)
+        for one in found.students
+        if one.summary
+    ]
+    assert took == [(31.0, 20.0, 9001), (2.0, 1.0, 9001)]
+    rows = csv.DictReader((tmp_path / "results" / "grades.csv").read_text().splitlines())
+    assert [row["seconds"] for row in rows] == ["31.0", "2.0"]
 
 
 def test_judging_anew_goes_on_where_it_was_ended(tmp_path: Path) -> None:

@@ -198,10 +198,15 @@ class ClassRun:
     def _work(self, kept: Kept) -> Work:
         """What is to be done for one."""
         work = Work(kept.submission.id, names(kept.submission.sources), self.request.course)
+        before = self._added_to(kept)
+        return work if before is None else replace(work, rules=kept.regrade, before=before.record)
+
+    def _added_to(self, kept: Kept) -> Judged | None:
+        """What is known of one of which only some rules are judged anew; None where all of it is."""
         before = self.state.judged(kept.submission.id) if kept.scored else None
         if before is None or before.record is None or before.record["prepared"]["error"] is not None:
-            return work  # there is no record that could be added to
-        return replace(work, rules=kept.regrade, before=before.record)
+            return None  # there is no record that could be added to
+        return before
 
     # -- judging ---------------------------------------------------------------------------------------------------
 
@@ -219,7 +224,8 @@ class ClassRun:
                         again = _ours(judged) and self._faults[judged.id] < _MOST_ATTEMPTS
                         if again:
                             queue.put(waiting[judged.id])
-                        yield Graded(Student(waiting[judged.id].submission, self._keep(judged, again=again)), again)
+                        kept = waiting[judged.id]
+                        yield Graded(Student(kept.submission, self._keep(judged, kept, again=again)), again)
                     case Tick():
                         yield Waited()
                     case Said(text):
@@ -227,8 +233,16 @@ class ClassRun:
         if not self._waiting():
             self.state.set_meta("regrading", "")
 
-    def _keep(self, judged: Judged, *, again: bool) -> Summary:
-        """Files first: what the state says is done is there."""
+    def _keep(self, judged: Judged, kept: Kept, *, again: bool) -> Summary:
+        """Files first: what the state says is done is there. What a submission took is what all of it took."""
+        before = self._added_to(kept)
+        if before is not None and judged.record is not None:
+            judged = replace(
+                judged,
+                seconds=before.seconds,
+                processor_seconds=before.processor_seconds,
+                memory_kib=max(before.memory_kib, judged.memory_kib),
+            )
         found = summary(judged, self.request.scheme)
         if not again:
             if self.request.course.page:

@@ -112,10 +112,11 @@ def _merged(work: Work, record: RunRecord) -> RunRecord:
     if work.before is None:
         return record
     anew = {judgement.rule.id for judgement in record.judgements}
-    kept = [judgement for judgement in from_row(work.before).judgements if judgement.rule.id not in anew]
+    before = from_row(work.before)
+    kept = [judgement for judgement in before.judgements if judgement.rule.id not in anew]
     order = {rule.id: number for number, rule in enumerate(load().rules)}
     both = sorted((*kept, *record.judgements), key=lambda judgement: order[judgement.rule.id])
-    return replace(record, judgements=tuple(both))
+    return replace(record, judgements=tuple(both), seconds=before.seconds)
 
 
 def _started(contract: Path) -> bool:
