@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -127,10 +128,44 @@ def test_another_version_profile_or_folder_is_noticed(tmp_path: Path, monkeypatc
     with pytest.raises(UsageError, match="by the profile quick"):
         graded(folder, Doubles(), output, course=Course(profile="default"))
     with pytest.raises(UsageError, match="by the submissions of another folder"):
-        graded(submissions(tmp_path / "other", "ada"), Doubles(), output)
+        graded(submissions(tmp_path / "other", "bob"), Doubles(), output)
     monkeypatch.setattr("gatecrash.grading.class_run.__version__", "99")
     with pytest.raises(UsageError, match="by Gatecrash 0"):
         graded(folder, Doubles(), output)
+
+
+def test_a_class_that_was_moved_is_the_same_class(tmp_path: Path) -> None:
+    """Submissions are known by their ids and by what is in them."""
+    folder, output = submissions(tmp_path / "class", "ada", "bob", "eve"), tmp_path / "results"
+    (folder / "ada" / "link.c").symlink_to("server.c")
+    graded(folder, Doubles(), output)
+    moved = tmp_path / "term" / "homework 1"
+    shutil.copytree(folder, moved, symlinks=True)
+    shutil.rmtree(folder)
+    (moved / "eve" / "server.c").write_text("int main(void) { return 1; }\n")
+    request = GradeRequest(moved, output, Course())
+    with State(output) as state:
+        said = ClassRun(request, find(moved, output), state, ResultsFolder(output)).open().said
+        assert said == (
+            f"these submissions were in {folder} before: what was judged of them is kept",
+            "handed in again, and judged anew: eve",
+        )
+    judges = Doubles()
+    graded(moved, judges, output)
+    assert [(work.id, work.sources) for work in judges.asked] == [("eve", (str(moved / "eve"),))]
+
+
+def test_another_homework_of_the_same_students_is_another_class(tmp_path: Path) -> None:
+    folder, output = submissions(tmp_path / "class", "ada", "bob", "eve"), tmp_path / "results"
+    graded(folder, Doubles(), output)
+    other = submissions(tmp_path / "second", "ada", "bob", "eve")
+    for name in ("ada", "bob"):
+        (other / name / "server.c").write_text("int main(void) { return 2; }\n")
+    with pytest.raises(UsageError, match="by the submissions of another folder"):
+        graded(other, Doubles(), output)
+    unasked = Doubles()
+    graded(folder, unasked, output)
+    assert _ids(unasked) == []
 
 
 def test_what_rules_are_worth_changes_points_without_judging(tmp_path: Path) -> None:

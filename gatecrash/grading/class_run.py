@@ -102,9 +102,11 @@ class ClassRun:
 
     def open(self) -> Opened:
         """Take the submissions in. Raises UsageError where the results are of another class, contract or version."""
-        said = list(self._refuse_others())
         known = {kept.submission.id: kept for kept in self.state.submissions()}
         digest = {one: digests.of_submission(one) for one in self.found.submissions}
+        judged = [one for one in digest if one.id in known and known[one.id].judged]
+        alike = sum(known[one.id].digest == digest[one] for one in judged)
+        said = list(self._refuse_others(moved=bool(alike) and 2 * alike >= len(judged)))
         changed = [
             one.id for one in digest if one.id in known and known[one.id].digest != digest[one] and known[one.id].judged
         ]
@@ -125,7 +127,11 @@ class ClassRun:
         waiting = self._waiting()
         return Opened(len(self.state.submissions()), len(waiting), tuple(said))
 
-    def _refuse_others(self) -> Iterator[str]:
+    def _refuse_others(self, *, moved: bool) -> Iterator[str]:
+        """`moved`: the submissions are those that were judged, by id and by what is in them, wherever they lie now.
+
+        Half of them at least: of another homework of the same students, everything would be judged over what is there.
+        """
         judged = any(kept.judged for kept in self.state.submissions())
         course = self.request.course
         for key, value, what in (
@@ -140,6 +146,10 @@ class ClassRun:
         ):
             was = self.state.meta(key, value)
             if was == value:
+                continue
+            if key == "folder" and moved:
+                self.state.set_meta(key, value)
+                yield say("these submissions were in {was} before: what was judged of them is kept", was=was)
                 continue
             if judged and (ALL not in self.request.regrade or self.request.only):
                 raise UsageError(

@@ -28,7 +28,11 @@ def of_submission(submission: Submission) -> str:
             try:
                 seen = path.lstat()
                 left -= seen.st_size
-                if not stat.S_ISREG(seen.st_mode) or left < 0:
+                if not stat.S_ISREG(seen.st_mode):  # no link is followed, and a copy of one has another time
+                    led = os.fsencode(os.readlink(path)) if stat.S_ISLNK(seen.st_mode) else b""
+                    digest.update(b"%d " % stat.S_IFMT(seen.st_mode) + led)
+                    continue
+                if left < 0:
                     digest.update(f"{seen.st_mode} {seen.st_size} {seen.st_mtime_ns}".encode())
                     continue
                 with path.open("rb") as file:
