@@ -54,7 +54,10 @@ def test_each_has_a_line_and_who_has_no_score_is_named(tmp_path: Path) -> None:
     assert any(line.startswith("two_servers ") and "no score: It is not clear which file" in line for line in lines)
     assert lines[-3] == "3 of 4 submissions have a score"
     assert [line.split()[0] for line in lines[-2:]] == ["results/index.html", "results/grades.csv"]
-    rows = {row["id"]: row for row in csv.DictReader((tmp_path / "results" / "grades.csv").read_text().splitlines())}
+    rows = {
+        row["id"]: row
+        for row in csv.DictReader((tmp_path / "results" / "grades.csv").read_text(encoding="utf-8-sig").splitlines())
+    }
     assert {id: row["points"] for id, row in rows.items()} == {
         "ada": "0",
         "slip": "0",
@@ -169,7 +172,7 @@ def test_a_compiler_names_files_as_they_were_handed_in(tmp_path: Path) -> None:
     (tmp_path / "class" / "ada").mkdir(parents=True)
     (tmp_path / "class" / "ada" / "server.c").write_text("int main(void) { return\n")
     _grade(tmp_path, "class")
-    (row,) = csv.DictReader(io.StringIO((tmp_path / "results" / "grades.csv").read_text()))
+    (row,) = csv.DictReader(io.StringIO((tmp_path / "results" / "grades.csv").read_text(encoding="utf-8-sig")))
     assert re.search(r"^server\.c:1:", row["said"], re.MULTILINE)
     assert "/tmp" not in row["said"]
 

@@ -13,6 +13,7 @@ import pytest
 
 from gatecrash.config.scheme import Scheme
 from gatecrash.errors import UsageError
+from gatecrash.grading import platform_csv
 from gatecrash.grading.class_run import ClassRun, GradeRequest, known_rules
 from gatecrash.grading.finding import find
 from gatecrash.grading.results_folder import ResultsFolder, grades
@@ -38,7 +39,7 @@ def test_each_is_judged_once_and_has_its_files(tmp_path: Path) -> None:
     assert (_ids(first), _ids(again)) == (["ada", "bob"], [])
     assert (tmp_path / "results" / "pages" / "bob.html").read_text() == "<p>bob</p>"
     assert '"rule": "FORK-02"' in (tmp_path / "results" / "records" / "bob.json").read_text()
-    rows = list(csv.DictReader((tmp_path / "results" / "grades.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((tmp_path / "results" / "grades.csv").read_text(encoding="utf-8-sig").splitlines()))
     assert [(row["id"], row["points"] == "100", row["broken"]) for row in rows] == [
         ("ada", True, ""),
         ("bob", False, "FORK-02"),
@@ -51,10 +52,21 @@ def test_names_that_are_no_utf_8_are_escaped(tmp_path: Path) -> None:
     folder = submissions(tmp_path / os.fsdecode(b"hw\xff"), "ada", "bob")
     (folder / "ada").rename(folder / student)
     assert len(graded(folder, Doubles()).students) == 2
-    rows = csv.DictReader((tmp_path / "results" / "grades.csv").read_text(encoding="utf-8").splitlines())
+    rows = csv.DictReader((tmp_path / "results" / "grades.csv").read_text(encoding="utf-8-sig").splitlines())
     assert {row["name"] for row in rows} == {"bob", student.encode("utf-8", "backslashreplace").decode()}
     assert "\\udcb1" in (tmp_path / "results" / "index.html").read_text(encoding="utf-8")
     assert not list((tmp_path / "results").glob(".*"))
+
+
+def test_a_spreadsheet_knows_the_letters_of_grades_and_a_platform_gets_no_mark(tmp_path: Path) -> None:
+    """Excel takes a file without a byte order mark for one of its own code page, where 하늘 is other letters."""
+    found = graded(submissions(tmp_path / "class", "김하늘"), Doubles())
+    data = (tmp_path / "results" / "grades.csv").read_bytes()
+    assert data.startswith("\ufeffid,name,".encode())
+    assert "김하늘" in data.decode("utf-8-sig")
+    for platform in platform_csv.PLATFORMS:
+        platform_csv.write([(platform, tmp_path / "points.csv")], found)
+        assert (tmp_path / "points.csv").read_text(encoding="utf-8").startswith(("Student,", "Identifier,"))
 
 
 def test_what_is_handed_in_again_is_judged_again(tmp_path: Path) -> None:
@@ -199,7 +211,7 @@ def test_a_rule_that_is_judged_anew_does_not_say_how_long_the_whole_took(tmp_pat
         if one.summary
     ]
     assert took == [(31.0, 20.0, 9001), (2.0, 1.0, 9001)]
-    rows = csv.DictReader((tmp_path / "results" / "grades.csv").read_text().splitlines())
+    rows = csv.DictReader((tmp_path / "results" / "grades.csv").read_text(encoding="utf-8-sig").splitlines())
     assert [row["seconds"] for row in rows] == ["31.0", "2.0"]
 
 

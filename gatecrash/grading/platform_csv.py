@@ -6,6 +6,9 @@
 - Moodle, Assignment, "Upload grading worksheet" (mod/assign/feedback/offline/importgradeslib.php): Identifier, Grade
   and Last modified (grade) have to be there; a line whose Identifier it does not know is skipped.
 
+All are UTF-8 without a byte order mark. Both importers would take one (Canvas asks whether the first cell has "Student"
+in it, Moodle cuts the mark off: lib/csvlib.class.php, trim_utf8_bom), and neither needs it.
+
 Who has no score has no line, so that nothing a platform has of them is overwritten. Students read the comments: of
 rules that are hidden from them nothing is said.
 """

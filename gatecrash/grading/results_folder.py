@@ -19,6 +19,11 @@ from gatecrash.results.saved_record import from_row
 
 RECORDS, PAGES, GRADES, INDEX = "records", "pages", "grades.csv", "index.html"
 
+#: In front of what people open in a spreadsheet: without it Excel reads a file by the machine's old code page, and
+#: makes other letters of Korean names. LibreOffice takes the mark for what it is. The files for Canvas and Moodle have
+#: none (`platform_csv.py`).
+_BYTE_ORDER_MARK = "\ufeff"
+
 
 class ResultsFolder:
     """Writes into one folder."""
@@ -56,7 +61,7 @@ class ResultsFolder:
 
     def write_class(self, record: ClassRecord) -> None:
         """What is of all of them. Raises Unwritable."""
-        self._put(Path(GRADES), grades(record))
+        self._put(Path(GRADES), _BYTE_ORDER_MARK + grades(record))
         pages = {page.stem for page in (self.folder / PAGES).glob("*.html")}
         self._put(Path(INDEX), class_page.render(record, pages))
 
