@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TextIO, cast
@@ -30,6 +30,7 @@ from gatecrash.grading.cluster_address import ClusterAddress, cluster_address
 from gatecrash.grading.finding import find
 from gatecrash.grading.judges import Judges, JudgesGone, LocalJudges
 from gatecrash.grading.results_folder import GRADES, INDEX, ResultsFolder
+from gatecrash.grading.short_ids import shortened
 from gatecrash.grading.state import State, kept_or_told
 from gatecrash.grading.summary import ClassRecord
 from gatecrash.grading.work import Course
@@ -259,15 +260,18 @@ def _judge(judged: ClassRun, console: Console, judges: _Judges, state: State) ->
 class _Shown:
     """A live board on a terminal, and a line a submission above it; elsewhere the lines alone."""
 
-    def __init__(self, console: Console, live: Live | None, longest: int) -> None:
-        self._console, self._live, self._longest = console, live, longest
-        self._board, self._since = Board(), time.monotonic()
+    def __init__(self, console: Console, live: Live | None, ids: Mapping[str, str]) -> None:
+        """`ids`: what is shown of each."""
+        self._console, self._live, self._ids = console, live, ids
+        self._longest = max(map(cell_len, ids.values()))
+        self._board, self._since = Board(ids), time.monotonic()
 
     def __call__(self, event: ClassEvent) -> None:
         now = time.monotonic() - self._since
         self._board.hear(event, now)
         if isinstance(event, Graded) and not event.again:
-            self._console.print(plain(f"  {self._board.counted}  {line(event.student, longest=self._longest)}"))
+            told = line(event.student, longest=self._longest, id=self._ids[event.student.submission.id])
+            self._console.print(plain(f"  {self._board.counted}  {told}"))
         if isinstance(event, Told):
             self._console.print(plain(f"  {safe_text(event.text)}", "yellow"))
         if self._live is not None:
@@ -276,22 +280,23 @@ class _Shown:
 
 @contextmanager
 def _shown(console: Console, judged: ClassRun) -> Iterator[_Shown]:
-    longest = max(cell_len(one.id) for one in judged.found.submissions)
+    ids = shortened([one.id for one in judged.found.submissions])
     if not console.is_terminal:
-        yield _Shown(console, None, longest)
+        yield _Shown(console, None, ids)
         return
     # Refreshed by us alone: a thread of its own would be there when judges are started.
     console.print(plain(f"  {say('Ctrl-C ends it at any time; the same command goes on from there')}", "dim"))
     with Live(console=console, transient=True, auto_refresh=False) as live:
-        yield _Shown(console, live, longest)
+        yield _Shown(console, live, ids)
 
 
 def _closing(console: Console, record: ClassRecord, output: Path, files: tuple[tuple[str, Path], ...]) -> None:
     """What came of the class, who has no score, and where all is written."""
     console.print()
     unscored = [student for student in record.unscored if student.summary is not None]
+    ids = shortened([student.submission.id for student in record.students])
     for student in unscored[:_MOST_UNSCORED]:
-        console.print(plain(f"  {line(student, longest=0)}", "yellow"))
+        console.print(plain(f"  {line(student, longest=0, id=ids[student.submission.id])}", "yellow"))
     if len(unscored) > _MOST_UNSCORED:
         console.print(plain(say("  {count} more without a score", count=len(unscored) - _MOST_UNSCORED)))
     waiting = len(record.unscored) - len(unscored)

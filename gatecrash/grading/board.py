@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from fractions import Fraction
 
 from rich.cells import cell_len
@@ -22,7 +23,9 @@ _SHADES = " ▁▂▃▄▅▆▇█"
 class Board:
     """Hears a class being judged, with the seconds since that began."""
 
-    def __init__(self) -> None:
+    def __init__(self, ids: Mapping[str, str] | None = None) -> None:
+        """`ids`: what is shown of an id, if not all of it."""
+        self._ids = ids or {}
         self._total = self._before = 0
         self._done = 0
         self._scored: Counter[int] = Counter()  # by the tenth of the points
@@ -60,7 +63,9 @@ class Board:
         filled = _WIDTH * done // self._total if self._total else _WIDTH
         bar = Text.assemble(("█" * filled, "green"), ("░" * (_WIDTH - filled), "dim"))
         text = Text.assemble("  ", bar, f"  {self._told(now)}\n")
-        busy = ", ".join(f"{safe_text(id)} ({now - since:.0f} s)" for id, since in self._under_way.items())
+        busy = ", ".join(
+            f"{safe_text(self._ids.get(id, id))} ({now - since:.0f} s)" for id, since in self._under_way.items()
+        )
         text.append(f"  {busy}\n", "dim")
         text.append(f"  {self._points()}", "dim")
         text.no_wrap, text.overflow = True, "ellipsis"
@@ -94,10 +99,13 @@ def _time(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def line(student: Student, *, longest: int) -> str:
-    """One line for a submission that is done with. `longest`: the cells of a terminal that the longest id takes."""
+def line(student: Student, *, longest: int, id: str | None = None) -> str:
+    """One line for a submission that is done with.
+
+    `longest`: the cells of a terminal that the longest id takes; `id`: what is shown of its own, if not all of it.
+    """
     summary = student.summary
-    id = safe_text(student.submission.id)
+    id = safe_text(student.submission.id if id is None else id)
     id += " " * (longest - cell_len(id))
     if summary is None or not summary.scored:
         return say("{id}  no score: {why}", id=id, why=_first(str(student.why_no_score)))

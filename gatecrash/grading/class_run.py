@@ -20,6 +20,7 @@ from gatecrash.grading import digests
 from gatecrash.grading.finding import Found
 from gatecrash.grading.judges import Begun, Came, Judges, Said, Tick
 from gatecrash.grading.results_folder import ResultsFolder
+from gatecrash.grading.short_ids import meant
 from gatecrash.grading.state import Kept, State
 from gatecrash.grading.submission import Submission
 from gatecrash.grading.summary import ClassRecord, Student, Summary, summary
@@ -171,11 +172,13 @@ class ClassRun:
     def _choose(self) -> None:
         """Have wait what is to be judged again. A command that was ended goes on where it was."""
         ids = [kept.submission.id for kept in self.state.submissions()]
-        for wanted in self.request.only:
-            if wanted not in ids:
+        only = {wanted: meant(wanted, ids) for wanted in self.request.only}
+        for wanted, id in only.items():
+            if id is None:
                 near = get_close_matches(wanted, ids, n=1, cutoff=0.5)
                 hint = say(" Did you mean {near}?", near=near[0]) if near else ""
                 raise UsageError(say("--only {id}: there is no such submission.{hint}", id=wanted, hint=hint))
+        self.request = replace(self.request, only=tuple(id for id in only.values() if id is not None))
         asked = json.dumps([sorted(self.request.only), sorted(self.request.regrade)]) if self.request.regrade else ""
         if self.state.meta("regrading") != asked:
             self.state.set_meta("regrading", asked)
