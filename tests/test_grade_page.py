@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import SequenceMatcher
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from gatecrash.grading.class_view import class_page as viewed
 from gatecrash.grading.results_folder import ResultsFolder
 from gatecrash.grading.summary import Summary
 from gatecrash.language import speak
-from gatecrash.reports.page_files import policy
+from gatecrash.reports.page_files import ours, policy
 from tests.grading_classes import class_of, made_up, student, summary
 from tests.grading_records import HOSTILE
 
@@ -142,3 +143,10 @@ def test_the_folder_of_results_has_it_and_links_the_pages_that_are_there(tmp_pat
     results.write_class(class_of(student("a", summary()), student("b", summary())))
     page = (tmp_path / "results" / "index.html").read_text(encoding="utf-8")
     assert re.findall(r'href="(pages/[^"]*)"', page) == ["pages/a.html"]
+
+
+@pytest.mark.parametrize(("one", "other"), [("class.html", "page.html"), ("class.js", "script.js")])
+def test_what_the_pages_share_is_written_once(one: str, other: str) -> None:
+    first, second = (str(ours(name)).splitlines() for name in (one, other))
+    alike = SequenceMatcher(None, first, second, autojunk=False).find_longest_match()
+    assert alike.size < 8, first[alike.a : alike.a + alike.size]

@@ -12,7 +12,7 @@ from gatecrash.reports.page_files import ours, policy, templates
 
 def render(record: ClassRecord, pages: Collection[str]) -> str:
     """The class as one HTML page, which links to pages/ID.html for the ids in `pages`."""
-    style, script = ours("style.css") + ours("class.css"), ours("theme.js") + ours("class.js")
+    style, script = ours("style.css") + ours("class.css"), ours("common.js") + ours("class.js")
     with first_mentions():
         values = {"page": class_page(record, pages), "language": current(), "signs": SIGNS}
         values["policy"] = policy(style, script)

@@ -17,7 +17,7 @@ from gatecrash.results.record import RunRecord
 
 def render(record: RunRecord) -> str:
     """The record as one HTML page."""
-    style, script = _style(), ours("theme.js") + ours("script.js")
+    style, script = _style(), ours("common.js") + ours("script.js")
     with first_mentions():
         values = {"page": page(record), "language": current(), "policy": policy(style, script)}
         return templates().get_template("page.html").render(**values, style=style, script=script)

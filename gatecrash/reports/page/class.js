@@ -1,18 +1,6 @@
 // Sort and filter the students of a class. Without it the page shows all of them, by their ids.
-"use strict";
 (() => {
-  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-  const one = (selector) => document.querySelector(selector);
-
-  // -- folding: open in the file, for readers without scripts and for paper ------------------------------------------
-  const folds = all("details");
-  let before = [];
-  folds.forEach((details) => (details.open = details.matches(".unsure") && all("li", details).length < 9));
-  addEventListener("beforeprint", () => {
-    before = folds.filter((details) => !details.open);
-    before.forEach((details) => (details.open = true));
-  });
-  addEventListener("afterprint", () => before.forEach((details) => (details.open = false)));
+  fold((details) => details.matches(".unsure") && all("li", details).length < 9);
 
   const table = one("#matrix");
   const body = table.tBodies[0];

@@ -1,19 +1,6 @@
 // Filter, search, folding and copying. Without it the page shows everything.
-"use strict";
 (() => {
-  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-  const one = (selector) => document.querySelector(selector);
-
-  // -- folding: everything is open in the file, for readers without scripts and for paper --------------------------
-  const folds = all("details");
-  const fold = () => folds.forEach((details) => (details.open = false));
-  let before = [];
-  addEventListener("beforeprint", () => {
-    before = folds.filter((details) => !details.open);
-    before.forEach((details) => (details.open = true));
-  });
-  addEventListener("afterprint", () => before.forEach((details) => (details.open = false)));
-  fold();
+  fold(() => false);
 
   // -- pictures: one that is wider than its box says so; on a phone nothing else shows that it scrolls ---------------
   const pictures = all(".diagram");
