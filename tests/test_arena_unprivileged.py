@@ -36,7 +36,7 @@ with Arena.open(kind=KIND) as arena:
 """
 
 
-def _for_nobody() -> list[str] | None:
+def for_nobody() -> list[str] | None:
     """A command prefix that drops to uid 65534 (when we are root), with an interpreter that user can run."""
     if os.geteuid() != 0:
         return [sys.executable]
@@ -57,7 +57,7 @@ def _for_nobody() -> list[str] | None:
 def test_an_unprivileged_tester_has_this_kind_and_gates(kind: str) -> None:
     for name in ("borrowed sockets", "gates", *(["arena"] if kind == "namespace" else [])):
         need(name)
-    command = _for_nobody()
+    command = for_nobody()
     if command is None:
         pytest.skip("no Python 3.11 that user 65534 can run")
     code = f"ROOT, KIND = {str(ROOT)!r}, {kind!r}\n" + NOBODY
@@ -97,7 +97,7 @@ with Arena.open(kind="namespace", confined=Confined(Confinement(), places)) as a
 
 def test_an_unprivileged_tester_has_a_confined_arena() -> None:
     need("arena")
-    command = _for_nobody()
+    command = for_nobody()
     if command is None:
         pytest.skip("no Python 3.11 that user 65534 can run")
     with tempfile.TemporaryDirectory() as nowhere:

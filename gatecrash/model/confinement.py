@@ -13,7 +13,7 @@ from gatecrash.language import marked, stated
 #: what is written there the tester reads.
 PlaceKind = Literal["read-only", "copied", "shared"]
 #: What a program has hit that was ended for it.
-LimitName = Literal["processes", "memory", "disk", "file_size", "output", "cpu"]
+LimitName = Literal["processes", "tasks", "memory", "disk", "file_size", "output", "cpu"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ class LimitHit:
 
 _SAID: Mapping[LimitName, str] = {
     "processes": marked("it was given {given} processes, and wanted more"),
+    "tasks": marked("it was given {given} processes and threads, and wanted more"),
     "memory": marked("it had {given} MiB of memory, and wanted more"),
     "disk": marked("it could write {given} MiB, or the number of files that goes with it, and wanted more"),
     "file_size": marked("a file of it could have {given} MiB, and was to have more"),

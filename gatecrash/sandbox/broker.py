@@ -25,6 +25,7 @@ from typing import Any
 
 from gatecrash.sandbox import tracing, vdso
 from gatecrash.sandbox.activity import Activity, new_file
+from gatecrash.sandbox.cgroups import Group, group_here
 from gatecrash.sandbox.namespaces import (
     become_subreaper,
     children_by_asking,
@@ -57,9 +58,10 @@ class TesterGone(Exception):
 class Broker:
     """One loop over the tester's requests, the targets' output and the death of children."""
 
-    def __init__(self, control: socket.socket, *, private: bool) -> None:
-        """`private`: as pid 1 of an own pid namespace."""
+    def __init__(self, control: socket.socket, *, private: bool, group: Group | None = None) -> None:
+        """`private`: as pid 1 of an own pid namespace. `group`: for targets."""
         self.control = control
+        self.group = group
         self.private = private
         self.targets: dict[int, SpawnedTarget] = {}
         self.ended: dict[int, int] = {}  # statuses of targets otherwise forgotten
@@ -162,8 +164,11 @@ class Broker:
         if request["typed"]:
             type_lines(stdin_write)
         hear, tell = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        pid = os.fork()
+        if not self.oldest and self.group is not None:
+            self.group.restart()
+        pid = self.fork()
         if pid == 0:
+            launch.tasks_held = self.group is not None and "pids" in self.group.held
             launch.run(stdin_read, out_write, tell)
         for descriptor in (stdin_read, out_write, tell.detach()):
             os.close(descriptor)
@@ -190,6 +195,23 @@ class Broker:
                 os.close(descriptor)
             self.reply({"failure": failure})
         self.forget_old()
+
+    def fork(self) -> int:
+        """With the child in the group, where there is one; one that takes nobody is given up."""
+        if self.group is not None:
+            try:
+                return self.group.fork()
+            except OSError as error:
+                if error.errno in (errno.EAGAIN, errno.ENOMEM):  # as fork(2) itself
+                    raise
+                self.give_group_up()
+        return os.fork()
+
+    def give_group_up(self) -> None:
+        """It is of no use: all is as where there is none."""
+        if self.group is not None:
+            self.group.remove()
+            self.group = None
 
     def set_clock(self, target: SpawnedTarget) -> str | None:
         """A traced child has been executed and stops: give it its clocks and let it run; why that is refused."""
@@ -257,6 +279,7 @@ class Broker:
                 if self.limits is not None and target.status in _ENDED_AT:
                     limit, given = _ENDED_AT[target.status]
                     target.hit = target.hit or _hit(limit, self.limits[given], self.limits[given])
+                self.note_held()
 
     def contain(self) -> None:
         """End everything when there are far more processes than clients account for."""
@@ -274,16 +297,28 @@ class Broker:
                 target.overrun = processes if serial >= self.oldest_serial else target.overrun
             self.kill_all()
 
+    def note_held(self) -> bool:
+        """Note what the kernel has held against the targets, and maybe ended them for; whether there is something."""
+        hit = self.group.hit() if self.group is not None else None
+        if hit is not None:
+            self.note_hit(hit)
+        return hit is not None
+
+    def note_hit(self, hit: tuple[str, int, int]) -> None:
+        """Of those that were started since nothing ran; the first is what counts."""
+        for serial, target in self.targets.items():
+            target.hit = target.hit or (_hit(*hit) if serial >= self.oldest_serial else None)
+
     def hits_limit(self, limits: Mapping[str, int], now: float) -> bool:
         """End everything of a confined arena that has more than it was given; whether that was so."""
         hit = self.usage.hit(limits, self.root, now)
         printed = max((target.total for target in self.targets.values() if target.pipe is not None), default=0)
         if hit is None and printed > limits["output"] << 20:
             hit = ("output", limits["output"], printed >> 20)
-        if hit is None:
+        if hit is not None:
+            self.note_hit(hit)
+        elif not self.note_held():
             return False
-        for serial, target in self.targets.items():
-            target.hit = _hit(*hit) if serial >= self.oldest_serial else target.hit
         self.kill_all()
         return True
 
@@ -300,6 +335,7 @@ class Broker:
         if target is None:
             self.reply({"processes": 0, "hit": None})
             return
+        self.note_held()
         if (
             self.limits is not None
             and self.root is not None
@@ -381,7 +417,14 @@ class Broker:
                 self.root.enter()
             except OSError as error:
                 raise OSError(error.errno, f"{error.filename}: {error.strerror}") from error
+        elif self.group is None:
+            self.group = group_here()
         self.limits = dict(request["limits"])
+        if self.group is not None:
+            try:
+                self.group.limit(self.limits)
+            except OSError:
+                self.give_group_up()
         self.reply({})
 
     def tell_written(self, request: Mapping[str, Any]) -> None:
@@ -421,6 +464,8 @@ class Broker:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)
             return
+        if self.group is not None:
+            self.group.kill()
         # Every target leads a session of its own, so that groups hold nobody else. A group is killed at once, under the
         # lock that fork takes; one by one, or when all of them are looked for first, processes that fork outrun us.
         for group in groups_of(self.below(most=AT_LEAST)) - {os.getpgrp()}:
@@ -467,18 +512,23 @@ def terminal() -> tuple[int, int]:
 def run(kind: str, control: socket.socket) -> None:
     """Enter an arena of this kind, and serve there until the tester is gone."""
     os.chdir("/")
+    group = group_here() if kind == "confined" else None
     try:
         if kind != "loopback":
-            enter_namespaces(confined=kind == "confined")
+            enter_namespaces(confined=kind == "confined", group=group)
         else:
             become_subreaper()
     except OSError as error:
+        if group is not None:
+            group.remove()
         control.sendmsg([json.dumps({"refused": f"{error.filename or 'socket'}: {error.strerror}"}).encode()])
         return
     soft_to_hard()
-    broker = Broker(control, private=kind != "loopback")
+    broker = Broker(control, private=kind != "loopback", group=group)
     try:
         broker.serve()
     finally:
         broker.kill_all()
+        if not broker.private:
+            broker.give_group_up()
         os._exit(0)  # nothing to tidy: the interpreter's own ending would take milliseconds

@@ -13,6 +13,9 @@ import os
 import resource
 import socket
 import struct
+from itertools import pairwise
+
+from gatecrash.sandbox.cgroups import Group
 
 # unshare(2), mount(2), netdevice(7), prctl(2)
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
@@ -46,15 +49,15 @@ def write_file(path: str, text: str) -> None:
         os.close(descriptor)
 
 
-def enter_namespaces(*, confined: bool = False) -> None:
+def enter_namespaces(*, confined: bool = False, group: Group | None = None) -> None:
     """Move into fresh user, pid, mount and network namespaces; return in the child that is pid 1 there.
 
-    `confined`: System V's and POSIX's shared things, the host's name and the cgroups are its own, too, and there is
-    somebody in there who owns nothing: NOBODY.
+    `confined`: System V's and POSIX's shared things and the host's name are its own, too, and there is somebody in
+    there who owns nothing: NOBODY. `group`: is removed when all in there has ended.
     """
     flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET
     if confined:
-        become_with_nobody(flags | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+        become_with_nobody(flags | CLONE_NEWIPC | CLONE_NEWUTS)
     else:
         uid, gid = os.geteuid(), os.getegid()
         checked(libc.unshare(flags), "unshare")
@@ -62,8 +65,11 @@ def enter_namespaces(*, confined: bool = False) -> None:
     child = os.fork()  # CLONE_NEWPID concerns children, not the caller
     if child:
         # Stay, so that pid 1 has a parent that reaps it even where the container's init does not.
-        os.closerange(3, 1 << 16)
+        for low, high in pairwise((2, *sorted(group.kept if group else ()), 1 << 16)):
+            os.closerange(low + 1, high)
         os.waitpid(child, 0)
+        if group is not None:
+            group.remove()
         os._exit(0)
     checked(libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "mount / private")
     if not confined:  # a root of its own gets it there

@@ -13,7 +13,8 @@ import resource
 import struct
 from collections.abc import Mapping
 
-from gatecrash.sandbox.namespaces import NOBODY, checked, libc
+from gatecrash.sandbox.cgroups import TASKS
+from gatecrash.sandbox.namespaces import CLONE_NEWCGROUP, NOBODY, checked, libc
 
 # prctl(2), seccomp(2), keyctl(2)
 PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
@@ -36,8 +37,6 @@ _REFUSED = {
     0xC00000B7: (280, 241, 282, 219, 217, 218, 116, 279, *_EVERYWHERE),  # aarch64
 }
 _MEMLOCK = 8 << 20
-#: Tasks that each process that is allowed may have on the average.
-_THREADS = 4
 
 
 def limit_resources(limits: Mapping[str, int], nofile: int) -> None:
@@ -68,13 +67,14 @@ def limit_tasks(limits: Mapping[str, int]) -> None:
     """
     major, minor = (int(word) for word in platform.release().split(".")[:2])
     if (major, minor) >= (5, 14):
-        most = limits["processes"] * _THREADS
+        most = limits["processes"] * TASKS
         with contextlib.suppress(ValueError):  # a lower one holds already
             resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
 
 
 def become_nobody() -> None:
-    """Another user, without any capability, for good (capabilities(7))."""
+    """Another user, without any capability, for good (capabilities(7)), whose control group is the root of its own."""
+    checked(libc.unshare(CLONE_NEWCGROUP), "unshare")
     libc.syscall(SYS_KEYCTL[os.uname().machine], KEYCTL_JOIN_SESSION_KEYRING, None)  # not the one we came with
     capability = 0
     while libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:  # until there is none of that number

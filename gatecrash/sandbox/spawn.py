@@ -43,6 +43,7 @@ class Spawn:
         It becomes nobody where it has a namespace of its own.
         """
         self.limits = limits
+        self.tasks_held = False  # whether its control group limits them
         self.argv: list[str] = request["argv"]
         self.candidates = candidates(request["argv"][0], request["env"].get("PATH", ""))
         self.cwd: str = request["cwd"]
@@ -135,7 +136,8 @@ class Spawn:
         """Give up all that a program which nobody trusts is not to have."""
         nobody.limit_resources(limits, self.nofile)
         if not self.die_with_broker:
-            nobody.limit_tasks(limits)
+            if not self.tasks_held:
+                nobody.limit_tasks(limits)
             nobody.become_nobody()
         nobody.refuse_calls()
 
