@@ -351,6 +351,27 @@ def test_a_confined_target_is_in_a_group_that_goes_with_its_arena(ground: Ground
     assert not Path(ground.folder, group).exists()
 
 
+_NOBODY_WAITS = """
+import os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+while True:
+    child = os.fork()
+    if child == 0:
+        while time.process_time() < 0.5: pass
+        os._exit(0)
+    while os.path.exists(f"/proc/{child}"): time.sleep(0.01)
+"""
+
+
+def test_the_time_of_children_for_whom_nobody_waits_counts(ground: Ground, tmp_path: Path) -> None:
+    with Arena.open(kind="loopback", confined=Confined(Confinement(cpu_seconds=1))) as arena:
+        process = arena.spawn([sys.executable, "-I", "-S", "-c", _NOBODY_WAITS], cwd=tmp_path, env=_ENVIRONMENT)
+        assert process.wait(60) == -signal.SIGKILL
+        hit = process.hit()
+    assert hit is not None
+    assert (hit.limit, hit.given) == ("cpu_together", 4)
+
+
 def test_inside_its_group_is_the_root(ground: Ground) -> None:
     need("arena")
     with Arena.open(kind="namespace", confined=Confined(Confinement())) as arena:

@@ -147,6 +147,13 @@ for kind in ("shm", "sem", "msg"):
         ("kept = []\nwhile True: kept.append(b'x' * (1 << 20))", "memory"),
         ("while True: print('x' * 1000)", "output"),
         ("while True: pass", "cpu"),
+        ("import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass", "cpu"),
+        ("import os\nif os.fork() == 0:\n    while True: pass\nos.wait()", "cpu"),
+        (
+            "import os, time\nwhile True:\n    if os.fork() == 0:\n        while time.process_time() < 0.5: pass\n"
+            "        os._exit(0)\n    os.wait()",
+            "cpu_together",
+        ),
         ("import os, time\nwhile True:\n    if os.fork() == 0: time.sleep(60)", "processes"),
     ],
 )

@@ -13,7 +13,7 @@ from gatecrash.language import marked, stated
 #: what is written there the tester reads.
 PlaceKind = Literal["read-only", "copied", "shared"]
 #: What a program has hit that was ended for it.
-LimitName = Literal["processes", "tasks", "memory", "disk", "file_size", "output", "cpu"]
+LimitName = Literal["processes", "tasks", "memory", "disk", "file_size", "output", "cpu", "cpu_together"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Confinement:
     memory: int = 512
     #: Processes at once; of tasks, threads included, there may be four times as many.
     processes: int = 1024
-    #: Seconds of processor time that one process may use.
+    #: Seconds of processor time that one process may use; all together, since the first was started, four times that.
     cpu_seconds: int = 300
     #: Descriptors of one process.
     open_files: int = 4096
@@ -88,6 +88,7 @@ _SAID: Mapping[LimitName, str] = {
     "file_size": marked("a file of it could have {given} MiB, and was to have more"),
     "output": marked("it could print {given} MiB, and printed more"),
     "cpu": marked("a process of it used up the {given} s of processor time that it had"),
+    "cpu_together": marked("its processes used up the {given} s of processor time that they had together"),
 }
 
 

@@ -164,8 +164,10 @@ class Broker:
         if request["typed"]:
             type_lines(stdin_write)
         hear, tell = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        if not self.oldest and self.group is not None:
-            self.group.restart()
+        if not self.oldest:
+            self.usage.restart(self.group, time.monotonic())
+            if self.group is not None:
+                self.group.restart()
         pid = self.fork()
         if pid == 0:
             launch.tasks_held = self.group is not None and "pids" in self.group.held

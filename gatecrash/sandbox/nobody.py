@@ -43,12 +43,12 @@ def limit_resources(limits: Mapping[str, int], nofile: int) -> None:
     """Those that the kernel counts for each process (getrlimit(2)); `nofile` is the soft limit of descriptors.
 
     Memory is not among them: RLIMIT_AS and RLIMIT_DATA count what is only reserved, and AddressSanitizer, Go and Java
-    reserve terabytes. The broker counts what is there.
+    reserve terabytes. The broker counts what is there. Of processor time it counts a second less, and can tell then.
     """
     wanted = {
         resource.RLIMIT_NOFILE: (min(nofile, limits["open_files"]), limits["open_files"]),
         resource.RLIMIT_FSIZE: (limits["file_size"] << 20,) * 2,
-        resource.RLIMIT_CPU: (limits["cpu_seconds"], limits["cpu_seconds"] + 1),
+        resource.RLIMIT_CPU: (limits["cpu_seconds"] + 1, limits["cpu_seconds"] + 2),
         resource.RLIMIT_CORE: (0, 0),
         resource.RLIMIT_MEMLOCK: (_MEMLOCK, _MEMLOCK),
         resource.RLIMIT_RTPRIO: (0, 0),

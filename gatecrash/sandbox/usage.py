@@ -2,23 +2,29 @@
 
 Memory is what is resident and no file's (proc(5)), so that a fork server's children cost what they have written to.
 What is written into the arena's own file systems is memory, too, and what waits in its sockets and pipes (buffers.py).
+Processor time is that of each process, and that of all together: a program may have it used by one child after another.
 Imported by the broker, which runs without site-packages: standard library only.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from gatecrash.sandbox.buffers import Buffers
+from gatecrash.sandbox.cgroups import Group
 from gatecrash.sandbox.process_limit import last_pid
 
 #: A look takes at most this part of the time, and where half of what is given is used up, at most the other.
 _PART, _PART_WHEN_NEAR = 0.02, 0.2
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SMALL = 1 << 16
+#: All processes together may use so many times the processor time of one.
+_TOGETHER = 4
+_TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Usage:
@@ -32,13 +38,22 @@ class Usage:
         self._look_again = 0.0
         self._buffers = Buffers()
         self._near = False
+        self._since = 0.0
+        self._group: Group | None = None
+        self._dead_before = 0.0
+
+    def restart(self, group: Group | None, now: float) -> None:
+        """A target is started where none was left. `group`: the one it is in."""
+        self._since = now
+        self._group = group
+        self._dead_before = _dead()
 
     def hit(self, limits: Mapping[str, int], root: Any, now: float) -> tuple[str, int, int] | None:
         """The limit that is overstepped, what was given and what was had; None while all is well."""
         if now < self._look_again:
             return None
         began = time.thread_time()  # not the clock: on a busy machine that goes on while we wait for a processor
-        found = self._overstepped(limits, root)
+        found = self._overstepped(limits, root) or self._used_up(limits["cpu_seconds"], now)
         took = time.thread_time() - began
         self._look_again = now + took / (_PART_WHEN_NEAR if self._near else _PART)
         return found
@@ -62,6 +77,35 @@ class Usage:
             if had <= most:
                 return None
         return "memory", limits["memory"], had >> 20
+
+    def _used_up(self, given: int, now: float) -> tuple[str, int, int] | None:
+        if (now - self._since) * (os.cpu_count() or 1) < given:  # not even with all processors
+            return None
+        # Whoever waits for a child has its time: parents are read before their children, so that none counts twice.
+        together = _dead() - self._dead_before
+        for pid in sorted(self._pids):
+            own, children = _processor_time(pid)
+            if own >= given:
+                return "cpu", given, int(own)
+            together += own + children
+        if self._group is not None:
+            together = self._group.seconds()  # with those for whom nobody waited
+        return None if together < given * _TOGETHER else ("cpu_together", given * _TOGETHER, int(together))
+
+
+def _dead() -> float:
+    """Seconds of those that were waited for by us, and by them (getrusage(2))."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _processor_time(pid: int) -> tuple[float, float]:
+    """Seconds of a process, and of those it has waited for (proc(5), /proc/PID/stat)."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    if len(fields) < 15:
+        return 0.0, 0.0
+    user, system, waited_user, waited_system = map(int, fields[11:15])
+    return (user + system) / _TICK, (waited_user + waited_system) / _TICK
 
 
 def _resident(pid: int) -> int:
