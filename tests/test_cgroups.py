@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from gatecrash.instruments.capabilities import limits
 from gatecrash.model.confinement import Confined, Confinement
 from gatecrash.sandbox import cgroups
 from gatecrash.sandbox.arena import Arena
@@ -283,6 +284,33 @@ def test_a_group_whose_owner_was_killed_goes_when_the_next_is_made(tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["somebody's"]
 
 
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ({"memory", "pids"}, "The kernel limits, too, in a control group (cgroup v2): memory, pids."),
+        ({"pids"}, "The kernel limits, too, in a control group (cgroup v2): pids."),
+        ({"pids"}, "A control group (cgroup v2) counts the processor time. Not delegated to it: memory."),
+        (set(), "A control group (cgroup v2) counts the processor time. Not delegated to it: memory, pids."),
+        ("none", "No control group (cgroup v2): this machine does not have it."),
+        ("refused", "No control group (cgroup v2): this user may not make one here."),
+    ],
+)
+def test_the_doctor_says_who_holds_the_limits(
+    held: Any, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def found() -> Ground:
+        if isinstance(held, str):
+            raise NotDelegated(cast(Any, held))
+        return Ground(str(tmp_path), frozenset(held))
+
+    monkeypatch.setattr(cgroups, "settle", lambda: None)
+    monkeypatch.setattr(cgroups, "find", found)
+    counted, *others = limits()
+    assert counted.startswith("of a submission: memory, processes, processor time counted")
+    assert said in others
+    assert not list(tmp_path.iterdir())
+
+
 # --- For real -------------------------------------------------------------------------------------------------------
 
 
@@ -393,6 +421,7 @@ _ONE_THAT_IS_KILLED = """
 import os, signal, sys
 sys.path.insert(0, ROOT)
 from pathlib import Path
+from gatecrash.instruments.capabilities import limits
 from gatecrash.model.confinement import Confined, Confinement
 from gatecrash.sandbox.arena import Arena
 arena = Arena.open(kind=KIND, confined=Confined(Confinement()))
@@ -413,30 +442,27 @@ def test_it_goes_when_the_tester_is_killed(ground: Ground, kind: str) -> None:
     _wait_until(lambda: not Path(ground.folder, found[0]).exists())
 
 
+@pytest.mark.parametrize("given", [True, False])
 @pytest.mark.parametrize("kind", ["namespace", "loopback"])
-def test_somebody_without_privileges_has_one_in_what_was_given_to_them(ground: Ground, kind: str) -> None:
+def test_somebody_without_privileges_has_one_in_what_was_given_to_them(ground: Ground, kind: str, given: bool) -> None:
     if kind == "namespace":
         need("arena")
     command = for_nobody()
     if os.geteuid() != 0 or command is None or os.path.isdir("/run/systemd/system"):
         pytest.skip("needs root, who gives a group away, and no systemd, whose groups they are")
-    given = Path(ground.folder, f"gatecrash-test-{os.getpid()}-{kind}")
-    given.mkdir()
+    folder = Path(ground.folder, f"gatecrash-test-{os.getpid()}-{kind}-{given}")
+    folder.mkdir()
     try:
-        for path in (given, given / "cgroup.procs", given / "cgroup.subtree_control"):
+        for path in (folder, folder / "cgroup.procs", folder / "cgroup.subtree_control") if given else ():
             os.chown(path, 65534, 65534)
         code = _ONE_THAT_IS_KILLED.replace("ROOT", repr(str(_ROOT))).replace("KIND", repr(kind))
-        join = f'echo 0 > {given}/cgroup.procs; exec "$@"'
-        told = subprocess.run(
-            ["/bin/sh", "-c", join, "sh", *command, "-c", code],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert f"/{given.name}/gatecrash-arena-" in told.stdout
+        join = f'echo 0 > {folder}/cgroup.procs; exec "$@"'
+        joined = ["/bin/sh", "-c", join, "sh", *command, "-c", code]
+        told = subprocess.run(joined, stdout=subprocess.PIPE, text=True, check=False, timeout=60)
+        assert f"0::/{folder.relative_to(ground.folder)}" in told.stdout
+        assert ("/gatecrash-arena-" in told.stdout) == given
     finally:
-        _wait_until(lambda: _removed(given))
+        _wait_until(lambda: _removed(folder))
 
 
 def _removed(folder: Path) -> bool:

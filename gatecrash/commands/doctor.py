@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from gatecrash.instruments.capabilities import capabilities
+from gatecrash.instruments.capabilities import capabilities, limits
 from gatecrash.language import say, spoken
 from gatecrash.reports.terminal import column
 
@@ -29,4 +29,8 @@ def run(options: argparse.Namespace) -> int:
         )
         if one.reason is not None:
             console.print(Text(f"      {spoken(one.reason)}. {spoken(one.without)}", "yellow"))
+    what, *more = limits()
+    console.print(Text.assemble("  ", column("", widest), (f"{'limits':<22}", "bold"), spoken(what)))
+    for sentence in more:
+        console.print(Text(f"      {spoken(sentence)}"))
     return 0

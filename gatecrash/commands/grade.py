@@ -37,6 +37,7 @@ from gatecrash.grading.work import Course
 from gatecrash.language import current, say
 from gatecrash.reports.terminal import plain
 from gatecrash.results import exit_codes
+from gatecrash.sandbox import cgroups
 from gatecrash.sandbox.arena import Arena
 from gatecrash.shell import command
 from gatecrash.text import safe_text
@@ -109,6 +110,7 @@ def run(options: argparse.Namespace) -> int:
     request = _request(_placed(options, console))
     found = find(request.folder, request.output)
     if request.course.contained and (options.cluster is None or options.cluster.local):
+        cgroups.settle()  # before anything else is started, which would be in the group
         _refuse_open_doors()
     results = ResultsFolder(request.output)
     files = platform_csv.wanted(options.csv)

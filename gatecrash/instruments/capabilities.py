@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
 from gatecrash.errors import GatecrashError
 from gatecrash.instruments import borrowing, clock, gates, procfs
 from gatecrash.instruments.queues import Queues
-from gatecrash.language import say
+from gatecrash.language import marked, say, stated
+from gatecrash.sandbox import cgroups
 from gatecrash.sandbox.arena import Arena
 
 
@@ -70,6 +71,43 @@ def capabilities() -> tuple[Capability, ...]:
             _compiler(),
         ),
     )
+
+
+def limits() -> tuple[str, ...]:
+    """Sentences: who holds the limits of a submission. It decides no verdict, so that it is none of `capabilities`.
+
+    This process moves to a group of its own where that has them held, as `grade` does.
+    """
+    cgroups.settle()
+    try:
+        ground = cgroups.find()
+        cgroups.Group(ground).remove()
+    except cgroups.NotDelegated as refused:
+        return _COUNTED, stated("No control group (cgroup v2): {reason}.", reason=stated(_NO_GROUP[refused.why]))
+    except OSError as error:
+        return _COUNTED, stated("No control group (cgroup v2): {reason}.", reason=error.strerror or str(error))
+    by_kernel = [name for name in cgroups.CONTROLLERS if name in ground.held]
+    missing = [name for name in cgroups.CONTROLLERS if name not in ground.held]
+    held = stated("The kernel limits, too, in a control group (cgroup v2): {names}.", names=", ".join(by_kernel))
+    lacking = stated(
+        "A control group (cgroup v2) counts the processor time. Not delegated to it: {names}.",
+        names=", ".join(missing),
+    )
+    return (_COUNTED, *([held] if by_kernel else []), *([lacking] if missing else []))
+
+
+_COUNTED = marked(
+    "of a submission: memory, processes, processor time counted; descriptors, file sizes, disk limited by the kernel"
+)
+_NO_GROUP: Mapping[cgroups.Why, str] = {
+    "none": marked("this machine does not have it"),
+    "elsewhere": marked("it is not mounted here"),
+    "managed": marked(
+        "the one of this process is systemd's, and not delegated (systemd-run --user --scope -p Delegate=yes COMMAND "
+        "gives COMMAND one that is)"
+    ),
+    "refused": marked("this user may not make one here"),
+}
 
 
 def _refusal(attempt: Callable[[], str | None]) -> str | None:

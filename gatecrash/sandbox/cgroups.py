@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple
 
 #: Of a group for an arena, and of the one that the tester moves to.
 _NAME, _LEAF = "gatecrash-arena-", "gatecrash-tester-"
-_CONTROLLERS = ("memory", "pids")
+CONTROLLERS = ("memory", "pids")
 #: Where it runs nobody else makes groups, but in folders that it marks (systemd.resource-control(5), Delegate=).
 _SYSTEMD = "/run/systemd/system"
 _MARKS = ("user.delegate", "trusted.delegate")
@@ -30,6 +30,7 @@ _MARKS = ("user.delegate", "trusted.delegate")
 TASKS = 4
 #: What the kernel keeps for processes, tables and stacks, is charged to a group, and not counted: MiB, and a part.
 _FOR_THE_KERNEL, _PART_FOR_THE_KERNEL = 64, 4
+_TRIES = 16
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 _PAIR = re.compile(r"^(\w+) (\d+)$", re.MULTILINE)
@@ -73,7 +74,7 @@ def find(proc: str = "/proc/self", systemd: str = _SYSTEMD) -> Ground:
     if not (os.access(folder, os.W_OK | os.X_OK) and os.access(f"{folder}/cgroup.procs", os.W_OK)):
         raise NotDelegated("refused")
     enabled = _read(f"{folder}/cgroup.subtree_control").split()
-    return Ground(folder, frozenset(enabled) & frozenset(_CONTROLLERS))
+    return Ground(folder, frozenset(enabled) & frozenset(CONTROLLERS))
 
 
 def settle(proc: str = "/proc/self", systemd: str = _SYSTEMD) -> None:
@@ -88,7 +89,7 @@ def settle(proc: str = "/proc/self", systemd: str = _SYSTEMD) -> None:
     except NotDelegated:
         return
     there = set(_read(f"{ground.folder}/cgroup.controllers").split())
-    wanted = [name for name in _CONTROLLERS if name in there - ground.held]
+    wanted = [name for name in CONTROLLERS if name in there - ground.held]
     if not wanted or not os.path.exists(f"{ground.folder}/cgroup.type"):  # only the root has none
         return
     with contextlib.suppress(OSError):
@@ -131,16 +132,19 @@ class Group:
 
     def _made(self) -> tuple[str, int]:
         """A folder of a new name, with a lock that ends with the last process that has it open."""
-        name = f"{_NAME}{os.urandom(6).hex()}"
-        os.mkdir(name, 0o755, dir_fd=self._base)
-        folder = os.open(name, _FOLDER, dir_fd=self._base)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            os.stat(name, dir_fd=self._base)  # or somebody has removed it before we had the lock
-        except OSError:
-            os.close(folder)
-            raise
-        return name, folder
+        for _ in range(_TRIES):
+            name = f"{_NAME}{os.urandom(6).hex()}"
+            os.mkdir(name, 0o755, dir_fd=self._base)
+            folder = -1
+            try:
+                folder = os.open(name, _FOLDER, dir_fd=self._base)
+                fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                os.stat(name, dir_fd=self._base)
+                return name, folder
+            except (FileNotFoundError, BlockingIOError):  # another took it for a forgotten one before we had the lock
+                if folder >= 0:
+                    os.close(folder)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), _NAME)
 
     def _remove_forgotten(self) -> None:
         """Those whose owners were killed: nobody has a lock on them, and nothing is in there."""
