@@ -75,6 +75,9 @@ _NOT_RUN = {
     "docker build --tag gatecrash .": "no container engine in the tests; tests/test_ci_files.py reads the Dockerfile",
     'docker run --rm --volume "$PWD:/work:ro" gatecrash check server.c': "no container engine in the tests",
     f"docker run --rm {_AS_ME} gatecrash grade submissions --contract course.toml": "no container engine in the tests",
+    "systemd-run --user --scope -p Delegate=yes gatecrash grade submissions --contract course.toml": (
+        "no systemd in the tests; tests/test_cgroups.py plays it"
+    ),
     "gatecrash grade --example": "twelve servers; tests/test_grade_example.py writes the class and grades two of it",
 }
 
