@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from gatecrash.instruments.capabilities import limits
 from gatecrash.model.confinement import Confined, Confinement
 from gatecrash.sandbox import cgroups
 from gatecrash.sandbox.arena import Arena
+from gatecrash.sandbox.brokers import BrokerProcess
 from gatecrash.sandbox.cgroups import Ground, Group, NotDelegated, find, settle
 from tests.needs import need
 from tests.test_arena_unprivileged import for_nobody
@@ -284,6 +286,84 @@ def test_a_group_whose_owner_was_killed_goes_when_the_next_is_made(tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["somebody's"]
 
 
+_BROKER_OF_A_MADE_UP_MACHINE = """
+import os, socket, sys
+sys.path.insert(0, ROOT)
+from gatecrash.sandbox import broker, cgroups
+from tests.test_cgroups import fill
+from pathlib import Path
+class Made(cgroups.Group):
+    def fork(self):
+        return os.fork()
+def group():
+    made = Made(cgroups.Ground(FOLDER, frozenset(cgroups.CONTROLLERS)))
+    fill(next(Path(FOLDER).iterdir()))
+    return made
+broker.group_here = group
+os.setsid()
+broker.run("loopback", socket.socket(fileno=int(sys.argv[1])))
+"""
+
+
+@pytest.fixture
+def confined(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[Arena, Path]]:
+    """An arena whose broker has a group of the made-up machine, with both controllers; and that group's folder."""
+    there = tmp_path / "groups"
+    there.mkdir()
+    code = _BROKER_OF_A_MADE_UP_MACHINE.replace("ROOT", repr(str(_ROOT))).replace("FOLDER", repr(str(there)))
+
+    brokers: list[subprocess.Popen[bytes]] = []
+
+    def start(kind: str, control: socket.socket) -> BrokerProcess:
+        number = control.fileno()
+        started = subprocess.Popen([sys.executable, "-c", code, str(number)], pass_fds=[number])
+        brokers.append(started)
+        return BrokerProcess(started.pid, os.pidfd_open(started.pid))
+
+    monkeypatch.setattr("gatecrash.sandbox.arena.start_broker", start)
+    limits = Confinement(memory=100, processes=10, cpu_seconds=1)
+    with Arena.open(kind="loopback", confined=Confined(limits)) as arena:
+        yield arena, next(there.iterdir())
+    for one in brokers:
+        one.wait(20)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("memory.events", "oom 1\noom_kill 1\n", "it had 100 MiB of memory, and wanted more"),
+        ("pids.events", "max 1\n", "it was given 40 processes and threads, and wanted more"),
+        ("cpu.stat", "usage_usec 5600000\n", "its processes used up the 4 s of processor time that they had together"),
+    ],
+)
+def test_what_the_kernel_holds_against_it_ends_it_and_is_told(
+    confined: tuple[Arena, Path], tmp_path: Path, file: str, text: str, said: str
+) -> None:
+    arena, folder = confined
+    process = arena.spawn(_SLEEP, cwd=tmp_path, env=_ENVIRONMENT)
+    (folder / "pids.peak").write_text("40\n")
+    (folder / file).write_text(text)
+    assert process.wait(30) == -signal.SIGKILL, "its child was killed by the kernel: it is ended with it"
+    hit = process.hit()
+    assert hit is not None
+    assert hit.said == said
+    arena.clear()
+    again = arena.spawn(_SLEEP, cwd=tmp_path, env=_ENVIRONMENT)
+    assert again.wait(0.3) is None
+    assert again.hit() is None, "it starts anew"
+
+
+def test_whoever_was_killed_with_its_group_is_told_why(confined: tuple[Arena, Path], tmp_path: Path) -> None:
+    arena, folder = confined
+    process = arena.spawn(["/bin/sh", "-c", "read line"], cwd=tmp_path, env=_ENVIRONMENT)
+    (folder / "memory.events").write_text("oom 1\noom_kill 1\n")
+    process.signal(signal.SIGKILL)
+    assert process.wait(30) == -signal.SIGKILL
+    hit = process.hit()
+    assert hit is not None
+    assert (hit.limit, hit.given) == ("memory", 100)
+
+
 @pytest.mark.parametrize(
     ("held", "said"),
     [
@@ -424,6 +504,7 @@ from pathlib import Path
 from gatecrash.instruments.capabilities import limits
 from gatecrash.model.confinement import Confined, Confinement
 from gatecrash.sandbox.arena import Arena
+from gatecrash.sandbox.brokers import BrokerProcess
 arena = Arena.open(kind=KIND, confined=Confined(Confinement()))
 process = arena.spawn(["/bin/sh", "-c", "sleep 60 & sleep 60"], cwd=Path("/tmp"), env={"PATH": "/usr/bin:/bin"})
 print(open(f"/proc/{process.pid}/cgroup").read(), flush=True)
