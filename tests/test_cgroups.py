@@ -22,10 +22,10 @@ import pytest
 
 from gatecrash.instruments.capabilities import limits
 from gatecrash.model.confinement import Confined, Confinement
-from gatecrash.sandbox import cgroups
+from gatecrash.sandbox import cgroups, delegation
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.brokers import BrokerProcess
-from gatecrash.sandbox.cgroups import Ground, Group, NotDelegated, find, settle
+from gatecrash.sandbox.cgroups import Ground, Group, NotDelegated, find
 from tests.needs import need
 from tests.test_arena_unprivileged import for_nobody
 
@@ -81,7 +81,7 @@ class Machine:
         return refused.value.why
 
     def settle(self) -> None:
-        settle(str(self.proc), str(self.systemd))
+        delegation.settle(str(self.proc), str(self.systemd))
 
 
 def fill(folder: Path) -> None:
@@ -134,8 +134,9 @@ def test_where_systemd_runs_only_what_it_has_marked_is_ours(machine: Machine) ->
     assert machine.found().folder == str(folder)
     machine.put_us("/user.slice/session-1.scope/payload")  # DelegateSubgroup=
     assert machine.found().folder == str(folder)
-    machine.put_us("/user.slice/session-1.scope/payload/deeper")
-    assert machine.why_not() == "managed"
+    for one in ("payload/deeper", "of-systemd.service"):
+        machine.put_us(f"/user.slice/session-1.scope/{one}")
+        assert machine.why_not() == "managed"
 
 
 def test_in_a_container_paths_count_from_what_is_mounted(machine: Machine) -> None:
@@ -181,7 +182,7 @@ def test_we_move_back_where_others_are_in_the_group(
     def busy(folder: str, controllers: list[str]) -> None:
         raise OSError(16, os.strerror(16))
 
-    monkeypatch.setattr(cgroups, "_enable", busy)
+    monkeypatch.setattr(delegation, "_enable", busy)
     machine.settle()
     assert not [path for path in folder.iterdir() if path.is_dir()]
     assert (folder / "cgroup.procs").read_text() == "0"
@@ -198,6 +199,29 @@ def test_we_move_for_nothing_that_the_machine_does_not_have_and_not_from_the_roo
     assert sorted(path.name for path in machine.groups.iterdir() if path.is_dir()) == ["job"]
     assert not [path for path in folder.iterdir() if path.is_dir()]
     assert (machine.groups / "cgroup.subtree_control").read_text() == ""
+
+
+@pytest.mark.parametrize(("says", "settled"), [("yes", True), ("no", False), (None, False)])
+def test_a_users_systemd_marks_nothing_and_is_asked(
+    machine: Machine, kernel: None, says: str | None, settled: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    if says is not None:
+        (tools / "systemctl").write_text(f'#!/bin/sh\n[ "$*" = "{_ASKED}" ] && echo {says}\n')
+        (tools / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools))
+    machine.systemd.mkdir()
+    folder = machine.put_us("/user.slice/user@1000.service/app.slice/run-1.scope")
+    machine.settle()
+    leaves = [path for path in folder.iterdir() if path.is_dir()]
+    assert bool(leaves) == settled
+    if leaves:
+        machine.put_us(f"/user.slice/user@1000.service/app.slice/run-1.scope/{leaves[0].name}")
+        assert machine.found().folder == str(folder)
+
+
+_ASKED = "--user show --property=Delegate --value -- run-1.scope"
 
 
 def _mark(folder: Path) -> None:
@@ -383,7 +407,7 @@ def test_the_doctor_says_who_holds_the_limits(
             raise NotDelegated(cast(Any, held))
         return Ground(str(tmp_path), frozenset(held))
 
-    monkeypatch.setattr(cgroups, "settle", lambda: None)
+    monkeypatch.setattr("gatecrash.instruments.capabilities.settle", lambda: None)
     monkeypatch.setattr(cgroups, "find", found)
     counted, *others = limits()
     assert counted.startswith("of a submission: memory, processes, processor time counted")

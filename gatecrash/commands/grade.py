@@ -37,8 +37,8 @@ from gatecrash.grading.work import Course
 from gatecrash.language import current, say
 from gatecrash.reports.terminal import plain
 from gatecrash.results import exit_codes
-from gatecrash.sandbox import cgroups
 from gatecrash.sandbox.arena import Arena
+from gatecrash.sandbox.delegation import settle
 from gatecrash.shell import command
 from gatecrash.text import safe_text
 
@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
     request = _request(_placed(options, console))
     found = find(request.folder, request.output)
     if request.course.contained and (options.cluster is None or options.cluster.local):
-        cgroups.settle()  # before anything else is started, which would be in the group
+        settle()  # before anything else is started, which would be in the group
         _refuse_open_doors()
     results = ResultsFolder(request.output)
     files = platform_csv.wanted(options.csv)

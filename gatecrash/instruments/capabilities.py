@@ -13,6 +13,7 @@ from gatecrash.instruments.queues import Queues
 from gatecrash.language import marked, say, stated
 from gatecrash.sandbox import cgroups
 from gatecrash.sandbox.arena import Arena
+from gatecrash.sandbox.delegation import settle
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def limits() -> tuple[str, ...]:
 
     This process moves to a group of its own where that has them held, as `grade` does.
     """
-    cgroups.settle()
+    settle()
     try:
         ground = cgroups.find()
         cgroups.Group(ground).remove()

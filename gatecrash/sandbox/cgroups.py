@@ -21,10 +21,11 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 #: Of a group for an arena, and of the one that the tester moves to.
-_NAME, _LEAF = "gatecrash-arena-", "gatecrash-tester-"
+_NAME, LEAF = "gatecrash-arena-", "gatecrash-tester-"
 CONTROLLERS = ("memory", "pids")
 #: Where it runs nobody else makes groups, but in folders that it marks (systemd.resource-control(5), Delegate=).
-_SYSTEMD = "/run/systemd/system"
+SYSTEMD = "/run/systemd/system"
+_UNITS = (".scope", ".service", ".slice")  # what it makes itself
 _MARKS = ("user.delegate", "trusted.delegate")
 #: Tasks, threads included, that each process that is allowed may have on the average.
 TASKS = 4
@@ -61,53 +62,20 @@ class Ground(NamedTuple):
     held: frozenset[str]
 
 
-def find(proc: str = "/proc/self", systemd: str = _SYSTEMD) -> Ground:
+def find(proc: str = "/proc/self", systemd: str = SYSTEMD) -> Ground:
     """Where this process may make groups. Raises NotDelegated."""
-    own = _own_folder(proc)
+    own = own_folder(proc)
     folder = own
-    if os.path.basename(own).startswith(_LEAF):
+    if os.path.basename(own).startswith(LEAF):
         folder = os.path.dirname(own)
     elif os.path.isdir(systemd) and not _is_marked(own):
         folder = os.path.dirname(own)  # of a service that starts in a group of its own (DelegateSubgroup=)
-        if not _is_marked(folder):
+        if own.endswith(_UNITS) or not _is_marked(folder):
             raise NotDelegated("managed")
     if not (os.access(folder, os.W_OK | os.X_OK) and os.access(f"{folder}/cgroup.procs", os.W_OK)):
         raise NotDelegated("refused")
-    enabled = _read(f"{folder}/cgroup.subtree_control").split()
+    enabled = read(f"{folder}/cgroup.subtree_control").split()
     return Ground(folder, frozenset(enabled) & frozenset(CONTROLLERS))
-
-
-def settle(proc: str = "/proc/self", systemd: str = _SYSTEMD) -> None:
-    """Have groups limited: move this process from a delegated group to a leaf of it, where nobody else is in there.
-
-    A group that limits those below it holds no process itself (cgroups(7), "no internal processes" rule). Where that
-    cannot be, all stays as it is. The leaf goes with the group, whose only process this is. The root of all groups is
-    nobody's to change.
-    """
-    try:
-        ground = find(proc, systemd)
-    except NotDelegated:
-        return
-    there = set(_read(f"{ground.folder}/cgroup.controllers").split())
-    wanted = [name for name in CONTROLLERS if name in there - ground.held]
-    if not wanted or not os.path.exists(f"{ground.folder}/cgroup.type"):  # only the root has none
-        return
-    with contextlib.suppress(OSError):
-        if ground.folder != _own_folder(proc):
-            _enable(ground.folder, wanted)
-            return
-        leaf = f"{ground.folder}/{_LEAF}{os.getpid()}"
-        os.mkdir(leaf)
-        try:
-            _write(f"{leaf}/cgroup.procs", "0")
-            _enable(ground.folder, wanted)
-        except OSError:
-            _write(f"{ground.folder}/cgroup.procs", "0")
-            os.rmdir(leaf)
-
-
-def _enable(folder: str, controllers: list[str]) -> None:
-    _write(f"{folder}/cgroup.subtree_control", " ".join(f"+{name}" for name in controllers))
 
 
 class Group:
@@ -271,10 +239,10 @@ class Group:
         return int(text) if text.isdigit() else 0
 
     def _text(self, name: str) -> str:
-        return _read(name, self._folder)
+        return read(name, self._folder)
 
     def _set(self, name: str, value: str) -> None:
-        _write(name, value, self._folder)
+        write(name, value, self._folder)
 
 
 def group_here() -> Group | None:
@@ -285,12 +253,12 @@ def group_here() -> Group | None:
         return None
 
 
-def _own_folder(proc: str) -> str:
+def own_folder(proc: str) -> str:
     """Our group's. Raises NotDelegated where version 2 is not mounted, or not that part of it."""
-    own = next((line[3:] for line in _read(f"{proc}/cgroup").splitlines() if line.startswith("0::")), None)
+    own = next((line[3:] for line in read(f"{proc}/cgroup").splitlines() if line.startswith("0::")), None)
     if own is None:
         raise NotDelegated("none")
-    for line in _read(f"{proc}/mountinfo").splitlines():
+    for line in read(f"{proc}/mountinfo").splitlines():
         of_mount, _, of_system = line.partition(" - ")
         if not of_system.startswith("cgroup2 "):
             continue
@@ -314,7 +282,7 @@ def _is_marked(folder: str) -> bool:
     return False
 
 
-def _read(path: str, folder: int | None = None) -> str:
+def read(path: str, folder: int | None = None) -> str:
     """The file, or nothing where there is none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
@@ -331,7 +299,7 @@ def _read(path: str, folder: int | None = None) -> str:
         os.close(descriptor)
 
 
-def _write(path: str, text: str, folder: int | None = None) -> None:
+def write(path: str, text: str, folder: int | None = None) -> None:
     """One write(2). Raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=folder)
     try:
