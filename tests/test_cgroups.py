@@ -149,7 +149,7 @@ def test_without_version_2_or_outside_of_what_is_mounted_there_is_none(machine: 
     machine.put_us("/job", root="/")
     (machine.proc / "cgroup").write_text("4:memory:/job\n")
     assert machine.why_not() == "none"
-    (machine.proc / "cgroup").write_text("0::/../neighbour\n")
+    (machine.proc / "cgroup").write_text("0::/../job\n")
     assert machine.why_not() == "elsewhere"
     (machine.proc / "cgroup").write_text("0::/job\n")
     (machine.proc / "mountinfo").unlink()

@@ -167,7 +167,14 @@ class Group:
         """As fork(2), with the child in here. Raises OSError: then there is no child."""
         if self._takes_children is None:
             self._takes_children = self._try_child()
-        return self._fork_inside() if self._takes_children else self._fork_and_join()
+        if self._takes_children:
+            try:
+                return self._fork_inside()
+            except (
+                BlockingIOError
+            ):  # those in here have all tasks: whoever comes from outside is not counted against that
+                pass
+        return self._fork_and_join()
 
     def _try_child(self) -> bool:
         """Whether a child that is made in here lives.
@@ -263,6 +270,8 @@ def own_folder(proc: str) -> str:
         if not of_system.startswith("cgroup2 "):
             continue
         root, place = map(_unescaped, of_mount.split()[3:5])
+        if ".." in f"{own}/{root}".split("/"):  # outside of our cgroup namespace
+            continue
         below = os.path.relpath(own, root)
         if below.split("/")[0] != ".." and os.path.isdir(folder := os.path.normpath(f"{place}/{below}")):
             return folder
