@@ -3,7 +3,14 @@
 Names are plural nouns, options are keyword-only and checked when the strategy is made.
 """
 
-from strategies.conversations import all_queued, answered_in_turn, echoed, pipelines, slow_readers
+from strategies.conversations import (
+    all_queued,
+    answered_in_turn,
+    echoed,
+    pipelined_unread,
+    pipelines,
+    slow_readers,
+)
 from strategies.crowds import interleavings
 from strategies.departures import KINDS, PHASES, departures
 from strategies.distinct import distinct_requests, mark_of
@@ -31,6 +38,7 @@ __all__ = [
     "large_requests",
     "malformed_requests",
     "mark_of",
+    "pipelined_unread",
     "pipelines",
     "segmentations",
     "segmented_requests",

@@ -45,15 +45,27 @@ def all_queued(messages: Sequence[tuple[str, bytes]]) -> Scenario:
 
 
 def pipelines(requests: Sequence[bytes], *, max_segments: int = 3, client: str = "A") -> SearchStrategy[Scenario]:
-    """Two or more of `requests`, in order, sent without waiting for answers, in any segments."""
+    """Two or more of `requests`, in order, sent without waiting for answers, in any segments.
+
+    They come in one piece, or each segment when the server has read the one before: it may have answered what is whole,
+    and has the beginning of the next request by then.
+    """
     at_least("number of requests", len(requests), 2)
 
-    def as_scenario(segments: tuple[bytes, ...]) -> Scenario:
-        sends = [Send(client, segment, until_read=False) for segment in segments]
-        return scenario(Connect(client), sends, Receive(client))
+    def as_scenario(segments: tuple[bytes, ...], read: bool) -> Scenario:
+        *first, last = segments
+        sends = [Send(client, segment, until_read=read) for segment in first]
+        return scenario(Connect(client), sends, Send(client, last, until_read=False), Receive(client))
 
     streams = [b"".join(requests[:count]) for count in range(2, len(requests) + 1)]
-    return st.one_of([segmentations(s, max_segments=max_segments) for s in streams]).map(as_scenario)
+    drawn = st.one_of([segmentations(s, max_segments=max_segments) for s in streams])
+    return st.builds(as_scenario, drawn, st.booleans())
+
+
+def pipelined_unread(requests: Sequence[bytes], *, client: str = "A") -> Scenario:
+    """All of these at once, from a client with a small window: most of their answers wait in the server at first."""
+    send = Send(client, b"".join(requests), until_read=False)
+    return scenario(SmallBuffers(), Connect(client, small_window=True), send, Receive(client))
 
 
 def slow_readers(request: bytes, *, reads: int = 6, client: str = "A") -> SearchStrategy[Scenario]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, LetTimePass, Scenario, Send, Settle, SmallBuffers, Step, scenario
 from gatecrash.protocols import ask, protocol_of
+from strategies.friendly import printable
 from strategies.names import client_names
 from strategies.payloads import repeated
 
@@ -25,6 +28,14 @@ def unread(contract: Contract, count: int, flood: int = FLOOD, *, wait: float | 
     asked = [_asks_for_much(contract, name, flood) for name in greedy]
     passes = () if wait is None else (LetTimePass(wait),)
     return scenario(SmallBuffers(), *asked, Settle(labels.FULL), passes, ask(good, contract))
+
+
+def stuffs(client: str, size: int, fill: Callable[[int], bytes] = printable) -> tuple[Step, ...]:
+    """A client sends an echo so many bytes, until nothing moves any more, and has read nothing of what comes back.
+
+    Where buffers can be made small, that was done before.
+    """
+    return (Connect(client, small_window=True), Send(client, fill(size), until_read=False, read_meanwhile=False))
 
 
 def _asks_for_much(contract: Contract, name: str, flood: int) -> tuple[Step, ...]:

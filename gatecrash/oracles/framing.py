@@ -187,6 +187,9 @@ def _end_is_known(case: Case, client: str) -> Ruling:
     if problem is not None and end != "RST":
         got = stated("{client}'s answer has {got}", client=client, got=shown(problem.got))
         return Finding("RESP-09", problem.expected, got, conclusive=_over(case, client))
+    if _is_old(case, client) and any(answer.framing == "chunked" for answer in reading.answers):
+        got = stated("{client} asked with HTTP/1.0, which knows no chunks, and its answer is chunked", client=client)
+        return Finding("RESP-09", stated("a Content-Length, or the end of the connection"), got)
     silence = case.transcript.silence(client)
     unknown = [answer for answer in reading.answers if answer.framing == "close"]
     if unknown and silence is not None and end is None:
@@ -200,6 +203,11 @@ def _end_is_known(case: Case, client: str) -> Ruling:
     if any(answer.complete and answer.framing == "none" for answer in reading.answers):
         return NotExercised(stated("an answer to {client} has no body whose end could be unknown", client=client))
     return _not_whole(case, client, reading) or Held()
+
+
+def _is_old(case: Case, client: str) -> bool:
+    """Whether this client speaks HTTP/1.0 (RFC 9112 6.1: such a request must not be answered in chunks)."""
+    return case.transcript.scenario.sent_by(client).split(b"\r\n", 1)[0].endswith(b" HTTP/1.0")
 
 
 def _two_lengths(answers: tuple[Answer, ...]) -> Problem | None:

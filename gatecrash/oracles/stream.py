@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
@@ -154,21 +154,28 @@ def short_write_is_continued(case: Case) -> Ruling:
 @oracle("STREAM-08")
 def short_message_stands_alone(case: Case) -> Ruling:
     """Behind what a client sent came bytes of what somebody had sent before."""
-    transcript, earlier = case.transcript, b""
+    transcript = case.transcript
     for client in transcript.scenario.clients:
         sent = transcript.sent.get(client, b"")
-        earlier += sent
         different = echo.difference(sent, transcript.received(client))
         if different is None or different.kind != "extra":
             continue
         head = different.got[:_TELLING]
-        if head in earlier:
+        telling = len(head) >= _NO_COINCIDENCE
+        if telling and any(head in message for message in _before_the_last(transcript, client)):
             expected = stated("exactly {size} in return, and nothing of an earlier message behind", size=size_of(sent))
             got = stated(
                 "behind them {client} got {size} of an earlier message", client=client, size=size_of(different.got)
             )
             return Finding("STREAM-08", expected, got, difference=_shown_at(case, client, different.offset))
     return _nothing_of_an_earlier_one(case)
+
+
+def _before_the_last(transcript: Transcript, client: str) -> tuple[bytes, ...]:
+    """What was sent before the last message of this client, by whomever."""
+    said = [step for step in transcript.scenario.steps if isinstance(step, Send)]
+    last = max((at for at, step in enumerate(said) if step.client == client), default=0)
+    return tuple(step.data for step in said[:last])
 
 
 def _nothing_of_an_earlier_one(case: Case) -> Ruling:
@@ -194,11 +201,11 @@ def clients_are_kept_apart(case: Case) -> Ruling:
     """A client got bytes that it has not sent, and another one has."""
     transcript = case.transcript
     for client in _senders(case):
-        own = frozenset(transcript.sent[client])
-        for offset, byte in enumerate(transcript.received(client)):
-            came = transcript.received(client)[offset : offset + _NO_COINCIDENCE]
+        received = transcript.received(client)
+        for offset in _not_of(transcript.sent[client], received):
+            came = received[offset : offset + _NO_COINCIDENCE]
             others = [name for name, sent in transcript.sent.items() if came in sent]
-            if byte not in own and others:
+            if others:
                 got = stated(
                     "byte {offset} of what {client} got is one that {others} had sent",
                     offset=offset,
@@ -226,6 +233,13 @@ def everybody_gets_their_own(case: Case) -> Ruling:
     expected = stated("each of the clients gets its own bytes back")
     findings = [f for name in there if (f := _difference(case, name, "STREAM-10", expected)) is not None]
     return of_all(findings, nobody_came()) if findings else _several_got_their_own(transcript, there)
+
+
+def _not_of(sent: bytes, received: bytes) -> Iterator[int]:
+    """The offsets in what was received at which there is a byte that was never sent."""
+    if received.translate(None, sent):  # most often there is none, and there may be many bytes
+        own = frozenset(sent)
+        yield from (offset for offset, byte in enumerate(received) if byte not in own)
 
 
 def _several_got_their_own(transcript: Transcript, clients: Sequence[str]) -> Ruling:

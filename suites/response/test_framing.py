@@ -76,7 +76,14 @@ def _asked_plainly(contract: Contract) -> Scenario:
 
 
 def _asked(contract: Contract, methods: Sequence[str] = _METHODS) -> SearchStrategy[Scenario]:
-    return _requests(contract, methods).map(lambda request: scenario(_visit("A", request)))
+    """Any of these requests; half of them ask for a page with GET, as most clients do."""
+    pages = st.builds(get_request, st.sampled_from(_paths(contract)), version=st.sampled_from(("1.1", "1.0")))
+    return (pages | _requests(contract, methods)).map(lambda request: scenario(_visit("A", request)))
+
+
+def _paths(contract: Contract) -> tuple[str, ...]:
+    named = (contract.http.path, contract.http.large_path)
+    return (*(path for path in named if path is not None), "/gatecrash-not-there")
 
 
 def _visit(client: str, request: bytes) -> tuple[Step, ...]:
@@ -87,11 +94,10 @@ def _visit(client: str, request: bytes) -> tuple[Step, ...]:
 
 def _requests(contract: Contract, methods: Sequence[str]) -> SearchStrategy[bytes]:
     """Well-formed requests of any method, for what is there and what is not; without a body."""
-    paths = [path for path in (contract.http.path, contract.http.large_path) if path is not None]
     return st.builds(
         _request,
         st.sampled_from(methods),
-        st.sampled_from((*paths, "/gatecrash-not-there")),
+        st.sampled_from(_paths(contract)),
         st.sampled_from(_VERSIONS),
         st.lists(st.sampled_from(_FIELDS), max_size=2, unique=True),
     )

@@ -1,30 +1,73 @@
 """Several clients of an echo at once: each gets its own bytes, and all of them."""
 
+from functools import partial
+
 import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
 from gatecrash.model import labels
-from gatecrash.model.scenario import Connect, Freeze, HalfClose, Receive, Scenario, Send, Settle, Step, Thaw, scenario
+from gatecrash.model.scenario import (
+    Close,
+    Connect,
+    Freeze,
+    HalfClose,
+    Receive,
+    Reset,
+    Scenario,
+    Send,
+    Settle,
+    SmallBuffers,
+    Step,
+    Thaw,
+    scenario,
+)
 from strategies import client_names, interleavings
 from strategies.friendly import marked
+from strategies.unread import stuffs
 
 _MOST = 20  # clients at once
 _FEW = 4
 _SIZES = (3, 10, 100, 1000)  # bytes: one alone may come by coincidence
+_SOME = 100  # bytes
+_STUFFED = 1 << 18  # bytes: more than lie between a server and a client that reads nothing
+_BESIDE_OTHERS = ("fork", "prefork", "thread", "event_loop")
+_TWO = 2
 
 
 @pytest.mark.rule("STREAM-09")
 def test_clients_never_get_each_others_bytes(trial: Trial) -> None:
     most = min(_FEW, trial.contract.workers or _FEW)
     count = st.integers(2, most)
-    trial.verify(st.one_of(st.builds(_all_at_once, count, st.sampled_from(_SIZES)), count.flatmap(_in_turns)))
+    kinds = [st.builds(_all_at_once, count, st.sampled_from(_SIZES)), count.flatmap(_in_turns)]
+    trial.verify(st.one_of(*kinds, *_waiting_beside(trial)))
 
 
 @pytest.mark.rule("STREAM-10", probe=lambda contract: _crowd(8, 10, queued=False))
 def test_twenty_clients_at_once_each_get_their_own_bytes_back(trial: Trial) -> None:
     drawn = st.tuples(st.integers(2, _MOST), st.sampled_from(_SIZES), st.booleans())
-    trial.verify(drawn.map(lambda facts: _crowd(*facts)))
+    trial.verify(st.one_of(drawn.map(lambda facts: _crowd(*facts)), *_waiting_beside(trial)))
+
+
+def _waiting_beside(trial: Trial) -> list[st.SearchStrategy[Scenario]]:
+    """Clients that have not read what waits for them: of an echo of bytes with small buffers, and beside each other."""
+    contract = trial.contract
+    beside = contract.concurrency in _BESIDE_OTHERS and (contract.workers or _FEW) > _TWO
+    if contract.echo.unit != "bytes" or trial.session.arena.kind != "namespace" or not beside:
+        return []
+    ends = st.sampled_from((Reset("A"), Close("A"), Receive("A")))
+    return [st.builds(_both_unread, st.sampled_from((0, _STUFFED)), ends, st.booleans())]
+
+
+def _both_unread(unread: int, end: Step, another: bool) -> Scenario:
+    """A and B have sent until nothing moves any more (A maybe nothing at all); A leaves, or reads; then B reads.
+
+    C may come then, to A's place. What waits to be sent to one of them is kept apart from what waits for the others,
+    and goes with its client.
+    """
+    early = stuffs("A", unread, partial(marked, "A")) if unread else (Connect("A"), Settle(labels.HERE))
+    later = (Connect("C"), Send("C", marked("C", _SOME)), Receive("C")) if another else ()
+    return scenario(SmallBuffers(), early, stuffs("B", _STUFFED, partial(marked, "B")), end, Receive("B"), later)
 
 
 def _all_at_once(count: int, size: int) -> Scenario:

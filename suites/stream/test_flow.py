@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
 from gatecrash.model import labels
+from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
     Close,
     Connect,
@@ -24,6 +25,7 @@ from gatecrash.protocols.echo import ECHO_PAYLOAD
 from strategies import client_names
 from strategies.conversations import echoed
 from strategies.friendly import FRIENDLY_SIZE, friendly_block, printable
+from strategies.unread import stuffs
 
 _MEGABYTE = 1 << 20
 _PENDING = (1, 100, 1000, 4096, 10000, 16384)  # bytes: they fit in the socket buffers of a frozen server
@@ -40,17 +42,20 @@ def test_what_is_pending_at_a_half_close_still_comes_back(trial: Trial) -> None:
     drawn = st.tuples(st.lists(st.sampled_from(_PENDING), min_size=1, max_size=3), frozen)
     scenarios = drawn.map(lambda facts: _half_closes(*facts))
     if trial.contract.echo.unit == "bytes":  # who sends lines could not end the last one
-        stuffed = _STUFFED if trial.session.arena.kind == "namespace" else _STUFFED_IN_LARGE_BUFFERS
-        scenarios = st.one_of(scenarios, st.sampled_from((stuffed, 2 * stuffed)).map(_reads_late))
+        sizes = st.sampled_from((_stuffing(trial), 2 * _stuffing(trial)))
+        scenarios = st.one_of(scenarios, sizes.map(_reads_late))
     trial.verify(scenarios)
 
 
-@pytest.mark.rule(
-    "STREAM-05", probe=lambda contract: _large(friendly_block() * (_MEGABYTE // FRIENDLY_SIZE), small_window=True)
-)
+@pytest.mark.rule("STREAM-05", probe=lambda contract: _large_and_late(contract))
 def test_large_data_goes_through_both_ways(trial: Trial) -> None:
     drawn = st.tuples(st.sampled_from((_MEGABYTE, _MEGABYTE // 2)), st.booleans())
-    trial.verify(drawn.map(lambda facts: _large(printable(facts[0]), small_window=facts[1])), examples=4)
+    at_once = drawn.map(lambda facts: _large(printable(facts[0]), small_window=facts[1]))
+    if trial.contract.echo.unit != "bytes":  # who sends lines could not end the last one
+        trial.verify(at_once, examples=4)
+        return
+    late = st.sampled_from((_stuffing(trial), 2 * _stuffing(trial))).map(_sends_then_reads)
+    trial.verify(st.one_of(late, at_once), examples=6)
 
 
 @pytest.mark.rule("STREAM-06", probe=lambda contract: scenario(echoed([ECHO_PAYLOAD]).steps, Settle(labels.FINISHED)))
@@ -73,10 +78,25 @@ def _half_closes(sizes: list[int], frozen: bool) -> Scenario:
     return scenario(Connect("A"), before, sends, HalfClose("A"), after, Receive("A", "end"))
 
 
+def _stuffing(trial: Trial) -> int:
+    return _STUFFED if trial.session.arena.kind == "namespace" else _STUFFED_IN_LARGE_BUFFERS
+
+
 def _reads_late(size: int) -> Scenario:
     """The client sends until nothing moves any more, finishes, and only then begins to read."""
-    send = Send("A", printable(size), until_read=False, read_meanwhile=False)
-    return scenario(SmallBuffers(), Connect("A", small_window=True), send, HalfClose("A"), Receive("A", "end"))
+    return scenario(SmallBuffers(), stuffs("A", size), HalfClose("A"), Receive("A", "end"))
+
+
+def _sends_then_reads(size: int) -> Scenario:
+    """The client sends until nothing moves any more, and then reads: no other event than that wakes the server."""
+    return scenario(SmallBuffers(), stuffs("A", size), Receive("A"))
+
+
+def _large_and_late(contract: Contract) -> Scenario:
+    """Who sends lines could not end the last one, and reads while it sends."""
+    if contract.echo.unit == "bytes":
+        return _sends_then_reads(_STUFFED)
+    return _large(friendly_block() * (_MEGABYTE // FRIENDLY_SIZE), small_window=True)
 
 
 def _large(data: bytes, *, small_window: bool) -> Scenario:

@@ -78,6 +78,13 @@ def test_what_is_written_wrong_is_found(rule: str, came: bytes) -> None:
     assert kind(ruling(rule, *asks(GET, came, FIN))) == "broken"
 
 
+def test_a_client_of_the_old_version_is_sent_no_chunks() -> None:
+    old = GET.replace(b"1.1", b"1.0")
+    assert kind(ruling("RESP-09", *asks(old, CHUNKED, FIN))) == "broken"
+    assert kind(ruling("RESP-09", *asks(old, OK, FIN))) == "held"
+    assert kind(ruling("RESP-09", *asks(GET, CHUNKED, FIN))) == "held"
+
+
 def test_half_a_status_line_is_only_wrong_when_no_more_of_it_comes() -> None:
     assert kind(ruling("RESP-04", *asks(GET, b"HTTP/1.1 20", UNPROVEN))) == "broken unproven"
     assert kind(ruling("RESP-04", *asks(GET, b"HTTP/1.1 20", SILENCE))) == "broken"

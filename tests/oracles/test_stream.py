@@ -239,6 +239,12 @@ def long_then_short(came: bytes, *then: Event, first: bytes = LONG) -> Transcrip
             long_then_short(SHORT, ends("A"), first=b""), "not exercised", id="the long one does not come back"
         ),
         pytest.param(echoes(b"hello", ends("A")), "not exercised", id="there is one message only"),
+        pytest.param(echoes(b"hellohel", ends("A")), "not exercised", id="what comes twice is of no earlier message"),
+        pytest.param(
+            played(comes("A"), sends("A", LONG), gets("A", LONG + LONG[:8]), comes("B"), sends("B", SHORT)),
+            "not exercised",
+            id="what came before is of no later client",
+        ),
     ],
 )
 def test_a_short_message_carries_nothing_else(made: Transcript, expected: Word) -> None:
@@ -255,6 +261,8 @@ def two(first: bytes, second: bytes, *then: Event, trouble: ServerEnded | None =
     [
         pytest.param(two(b"aaaa", b"bbbb"), "held", "held", id="each gets its own"),
         pytest.param(two(b"aaaa", b"aaab"), "broken", "broken", id="one gets what the other sent"),
+        pytest.param(two(b"aaaa", b"bbaaaa"), "broken", "broken", id="one gets it in the middle"),
+        pytest.param(two(b"aaaa", b"bbxx"), "not exercised", "broken", id="what nobody sent is of nobody else"),
         pytest.param(two(b"aaaa", b"bb", silence("B")), "not exercised", "broken", id="one is forgotten"),
         pytest.param(two(b"aaaa", b"", silence("B")), "not exercised", "broken", id="one gets nothing at all"),
         pytest.param(
