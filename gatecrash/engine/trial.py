@@ -323,8 +323,9 @@ class Trial:
 
     def _failed(self, broken: RuleBroken) -> Verdict:
         skipped = broken.transcript.skipped
-        # The rules about time measure what is skipped: in real time there is nothing that they could be held to.
-        may_be_real = self.rule.area != "time" and self.profile.replays > 1
+        # What measures what is skipped, as the rules about time do: in real time there is nothing to hold it to.
+        measured = self.rule.area == "time" or broken.finding.facts.about == "time limit"
+        may_be_real = not measured and self.profile.replays > 1
         in_real_time = may_be_real and 0 < skipped <= _SKIPPED_AT_MOST
         shown = self.replay(broken.scenario, self.profile.replays - in_real_time)
         if in_real_time and shown:

@@ -15,6 +15,7 @@ About = Literal[
     "listening socket",
     "output",
     "threads",
+    "time limit",
 ]
 
 
@@ -23,8 +24,9 @@ class Facts:
     """What is wrong. Clients and processes are told by the values of a finding's sentences (`language.values_of`).
 
     `about`: the thing itself; "answer" is a whole answer that is another one than it should be, "failed accept" what is
-    done with the result of one. `processes` are blamed besides those that sentences name. `address` is the one
-    that is listened on, `datagram` the one that is wrong as such, `port` the one that it came from.
+    done with the result of one, "time limit" what only skipped time shows. `processes` are blamed besides those that
+    sentences name. `address` is the one that is listened on, `datagram` the one that is wrong as such, `port` the one
+    that it came from.
     """
 
     about: About | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import replace
 
-from gatecrash.language import stated
+from gatecrash.language import marked, stated
 from gatecrash.model import labels
 from gatecrash.model.facts import Facts
 from gatecrash.model.processes import Task
@@ -13,6 +13,7 @@ from gatecrash.model.scenario import Close, LimitDescriptors, Reset, Signal
 from gatecrash.model.transcript import NotConnected, Snapshot, TracedCall, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
+from gatecrash.oracles.let_go import answered_after_a_limit
 from gatecrash.oracles.service import (
     as_ruling,
     askers,
@@ -32,6 +33,7 @@ from gatecrash.oracles.unseen import (
     nobody_came,
     not_served_first,
 )
+from gatecrash.text import duration
 
 #: Seconds of processor time in about 0.6 s. Waiting 50 ms between two tries takes a hundredth of that.
 _BUSY = 0.1
@@ -41,6 +43,7 @@ _WAITING = frozenset({"accept", "accept4", "poll", "ppoll", "select", "pselect6"
 _ALIVE = frozenset({"ESTABLISHED", "CLOSE_WAIT"})
 #: One that the server has closed, and its client has not.
 _CLOSED_HERE = frozenset({"FIN_WAIT1", "FIN_WAIT2"})
+_BESIDE_AN_IDLE_ONE = marked("a client is served although another one is connected and idle")
 #: What the trace has to tell of for ACC-18.
 _USES = frozenset({"fork", "thread", "recv", "send"})
 
@@ -82,7 +85,9 @@ def idle_client_blocks_nobody(case: Case) -> Ruling:
     for client in askers(case):
         missing = unserved(case, client)
         if missing is not None and missing.unseen is None and case.transcript.end(client) is None:
-            return as_ruling("ACC-16", stated("a client is served although another one is connected and idle"), missing)
+            return as_ruling("ACC-16", stated(_BESIDE_AN_IDLE_ONE), missing)
+    if (late := _answered_after_a_limit(case)) is not None:
+        return late
     idle = next((name for name in _staying(case.transcript) if _is_there(case.transcript, name)), None)
     if idle is None:
         return NotExercised(stated("no client was seen that the server had accepted and that stayed idle to the end"))
@@ -91,6 +96,23 @@ def idle_client_blocks_nobody(case: Case) -> Ruling:
     if missing is not None and missing.unseen is None:
         return NotExercised(stated("{got}: it was turned away, and not kept waiting", got=missing.got))
     return ruled("ACC-16", "", case, beside)
+
+
+def _answered_after_a_limit(case: Case) -> Finding | None:
+    """Of a server whose answers take time of their own this is not said."""
+    transcript = case.transcript
+    late = None if case.contract.sleeps else answered_after_a_limit(transcript, _staying(transcript))
+    if late is None:
+        return None
+    got = stated(
+        "{client} was answered only after {time} of the server's own time, when one that was idle had been let go",
+        client=late[0],
+        time=duration(late[1]),
+    )
+    before = transcript.look(labels.IDLE)
+    return Finding(
+        "ACC-16", stated(_BESIDE_AN_IDLE_ONE), got, before.where if before else (), facts=Facts("time limit")
+    )
 
 
 def _staying(transcript: Transcript) -> tuple[str, ...]:
@@ -224,7 +246,7 @@ def shortage_of_descriptors_is_waited_out(case: Case) -> Ruling:
     if later.still == "spinning":
         got = stated("it wanted a processor for {share:.0%} of the time in which nothing came of it", share=later.share)
         return Finding("ACC-09", expected, got, later.where)
-    if "restless" in (limited.still, later.still) and later.skipped == limited.skipped:
+    if later.still == "restless" and later.skipped == limited.skipped:
         used = _processor_time(later) - _processor_time(limited)
         if used >= _BUSY:
             got = stated("it used {used:.1g} s of processor time while nothing came of it, and never slept", used=used)

@@ -6,6 +6,7 @@ enough (RFC 9112 9.5). Where the tester let that time pass, what such a client m
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from gatecrash.language import stated, values_of
@@ -54,6 +55,28 @@ def let_go(transcript: Transcript, contract: Contract) -> dict[str, float]:
                 if line.idle > 0 and not line.owed(protocol):
                     gone[event.client] = line.idle
     return gone
+
+
+def answered_after_a_limit(transcript: Transcript, idle: Collection[str]) -> tuple[str, float] | None:
+    """Who was answered only when a time limit had let go of one of these, which was idle; and after how many seconds.
+
+    One that is let go while no time passes made room for somebody, and kept nobody waiting.
+    """
+    waited: dict[str, float] = {}  # seconds for which each that has asked has no answer yet
+    freed: dict[str, float] = {}  # the same, when an idle one was let go meanwhile
+    for event in transcript.events:
+        match event:
+            case Sent():
+                waited.setdefault(event.client, 0.0)
+            case TimePassed():
+                waited = {name: seconds + event.seconds for name, seconds in waited.items()}
+            case Ended() if event.client in idle and event.client not in waited:
+                freed |= {name: seconds for name, seconds in waited.items() if seconds > 0}
+            case Got() if event.client in freed:
+                return event.client, freed[event.client]
+            case Got() | Ended():
+                waited.pop(event.client, None)
+    return None
 
 
 def excused(ruling: Ruling, transcript: Transcript, contract: Contract) -> Ruling:

@@ -12,7 +12,7 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Scenario, SendDatagram, Settle
 from gatecrash.model.verdicts import Verdict
 from gatecrash.protocols import http, protocol_of
-from gatecrash.reproduction.form import COUNT, FINDERS, failing
+from gatecrash.reproduction.form import COUNT, FINDERS, chunks_for_the_old, failing
 from gatecrash.reproduction.payloads import Payloads
 from gatecrash.reproduction.rows import WHO
 
@@ -100,7 +100,9 @@ class Check:
     def of(self, client: str, got: str, payloads: Payloads) -> tuple[str, ...]:
         """The lines that judge this client when all has come for it, in the variable `got`."""
         if self.by == "form":
-            lines = FINDERS[self._rule](tuple(self._came[name] for name in self.judged))
+            lines = self._chunks_for_the_old(client) or FINDERS[self._rule](
+                tuple(self._came[name] for name in self.judged)
+            )
         elif self._echoes:
             lines = self._back(payloads.expression(self._owed(client)), len(self._owed(client)))
         elif self._protocol.connectionless:
@@ -112,6 +114,10 @@ class Check:
         else:
             lines = failing("if not got:", f'f"{WHO} gets an answer"', 'f"nothing, then {end}"')
         return tuple(re.sub(r"\bgot\b", lambda _: got, line) for line in lines)
+
+    def _chunks_for_the_old(self, client: str) -> tuple[str, ...]:
+        old = b" HTTP/1.0\r\n" in self._scenario.sent_by(client)
+        return chunks_for_the_old(self._came[client]) if self._rule == "RESP-09" and old else ()
 
     def _back(self, owed: str, size: int) -> tuple[str, ...]:
         """What was sent comes back."""

@@ -73,6 +73,13 @@ def _end_unknown(came: Sequence[bytes]) -> tuple[str, ...]:
     return (_SPLIT, lengths, _CHUNKS, *failing(wrong, expected, 'f"{head}, then {end}"'))
 
 
+def chunks_for_the_old(came: bytes) -> tuple[str, ...]:
+    """The lines that find chunks, in what came for a client of HTTP/1.0; none where it got none."""
+    if not _is_chunked(came):
+        return ()
+    return (_SPLIT, _CHUNKS, *failing("if chunks:", '"no chunks for a client of HTTP/1.0"', 'f"{head}"'))
+
+
 def _body_of_head(_: Sequence[bytes]) -> tuple[str, ...]:
     return (_SPLIT, *failing("if body:", '"no body in an answer to HEAD"', 'f"{body}"'))
 

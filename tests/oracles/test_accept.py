@@ -7,16 +7,29 @@ from signal import SIGCHLD
 import pytest
 
 from gatecrash.model import calls as fates
+from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
     Connect,
     Fail,
     LiftLimit,
     LimitDescriptors,
     Receive,
+    Send,
     Signal,
     Watch,
 )
-from gatecrash.model.transcript import CallTrace, Connected, End, Ended, Got, ServerEnded, TracedCall
+from gatecrash.model.transcript import (
+    CallTrace,
+    Connected,
+    End,
+    Ended,
+    Event,
+    Got,
+    Sent,
+    ServerEnded,
+    TimePassed,
+    TracedCall,
+)
 from gatecrash.model.verdicts import Case
 from tests.oracles.visits import (
     SILENT,
@@ -200,6 +213,7 @@ ACC_09: Cases = {
     "it spins later": ("broken", short("quiet", "spinning")),
     "it is busy for a moment, and sleeps then": ("held", short("spinning", "quiet", used=1.1)),
     "it sleeps between two tries that take their time": ("held", short("spinning", "restless", used=3.0, slept=1.0)),
+    "it was busy for long, and sleeps then": ("held", short("restless", "resting", used=0.4)),
     "it is never still, and uses a processor": ("broken", short("restless", "restless", used=0.4)),
     "nobody knows what it used": ("unproven", short("restless", "restless", measured=False)),
     "nobody had to wait": ("not exercised", short("quiet", "quiet", waiting=False)),
@@ -302,6 +316,29 @@ def test_of_a_server_of_which_only_the_wire_is_seen_an_idle_client_is_one_that_g
     assert ruling("ACC-16", case(visit("I", leaves=False), visit("B"), wire)) == "held"
     silent: list[Part] = [(Connect("I"), [Connected(0, "I")])]
     assert ruling("ACC-16", case(silent, visit("B"), wire)) == "not exercised"
+
+
+def late(*meanwhile: Event) -> list[Part]:
+    """I is idle; B asks, and is answered when this has come."""
+    asked = (Send("B", WORD), [Sent(0, "B", WORD, True, len(WORD))])
+    came = (Receive("B"), [*meanwhile, Got(0, "B", WORD)])
+    return [(Connect("I"), [Connected(0, "I")]), (Connect("B"), [Connected(0, "B")]), asked, came]
+
+
+@pytest.mark.parametrize(
+    ("said", "meanwhile", "sleeps"),
+    [
+        pytest.param("broken", (TimePassed(0, 5.0), Ended(0, "I", "FIN")), False, id="the idle one was let go first"),
+        pytest.param("not exercised", (TimePassed(0, 5.0), Ended(0, "I", "FIN")), True, id="its answers take time"),
+        pytest.param("not exercised", (Ended(0, "I", "FIN"),), False, id="it was let go at once, to make room"),
+        pytest.param("not exercised", (TimePassed(0, 5.0),), False, id="time alone has passed"),
+    ],
+)
+def test_who_is_served_when_an_idle_client_was_let_go_was_kept_waiting(
+    said: Said, meanwhile: tuple[Event, ...], sleeps: bool
+) -> None:
+    promises = Contract.of(protocol="echo", concurrency="thread", sleeps=sleeps)
+    assert ruling("ACC-16", case(late(*meanwhile), contract=promises)) == said
 
 
 @pytest.mark.parametrize(
