@@ -14,12 +14,15 @@ from pathlib import Path
 import pytest
 
 from gatecrash.instruments import procfs, sockdiag
+from gatecrash.instruments.patience import OwnTime
 from gatecrash.instruments.queues import Queues
 from gatecrash.instruments.quiescence import Quiet, Resting, Restless, Spinning, Stillness, blocked_where, settle
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.model.blocked import Descriptor
 from tests.needs import need
 from tests.nursery import Nursery, compiled, running_nursery, until
+
+_A_LOOK = 0.2  # seconds: two looks and what a busy machine makes of them
 
 ITERATIVE = """
 import socket
@@ -396,6 +399,26 @@ def test_work_that_ends_is_no_spin_where_more_is_asked_for(nursery: Nursery) -> 
         "while time.process_time() < until: pass\nimport signal\nsignal.pause()"
     )
     assert isinstance(settle(nursery.census, no_queues, patience=30, spin=2.0), Quiet)
+
+
+BUSY_FOR_LONG = """
+import time
+print(1, flush=True)
+time.sleep(0.5)
+while True: pass
+"""
+
+
+def test_who_was_seen_asleep_between_two_tries_is_not_restless_when_patience_ends(nursery: Nursery) -> None:
+    nursery.python(BUSY_FOR_LONG)
+    assert isinstance(settle(nursery.census, no_queues, patience=0.8, spin=99.0), Resting)
+
+
+def test_what_the_target_took_is_no_more_than_was_waited(nursery: Nursery) -> None:
+    nursery.python(BUSY_FOR_LONG)
+    own = OwnTime()
+    settle(nursery.census, no_queues, patience=0.8, spin=99.0, own=own)
+    assert 0 < own.seconds <= 0.8 + _A_LOOK
 
 
 def test_a_long_sleep_of_one_thread_does_not_hide_that_another_ends_the_process(nursery: Nursery) -> None:

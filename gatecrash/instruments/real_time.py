@@ -78,7 +78,10 @@ class RealTime:
                 return rest.resting()
             began = time.monotonic()
             later = self._wait_out(rest) if longest <= left else self._after_a_nap()
-            self.own.add(time.monotonic() - began)
+            # What a busy machine took of it is not the target's.
+            self.own.add(max(0.0, min(time.monotonic() - began, left - self.watch.patience.left())))
+            if isinstance(later, Restless) and self.to_the_end:  # it was seen asleep: no end of patience undoes that
+                return rest.resting()
             if isinstance(later, Quiet | Resting | Spinning | Restless):
                 return later
             rest = later

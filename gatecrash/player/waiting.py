@@ -119,14 +119,19 @@ class Waiter:
         ends = spin is not None and patience is None
         span = replace(self._ending_span() if ends else self._short_span(), horizon=within)
         span = replace(span, after=self.after, guess=wait_out)
+        before = self.own.seconds
         still = self.look(allowed, span, wait_out=wait_out, spin=spin)
-        self._note_own(still, allowed.seconds)
+        self._note_own(still, allowed.seconds, self.own.seconds - before)
         return still
 
-    def _note_own(self, still: Stillness, waited: float) -> None:
-        """What was no sleep: `waited` seconds without being still, or the moment in which it was seen to spin."""
+    def _note_own(self, still: Stillness, waited: float, slept: float) -> None:
+        """What was no sleep: `waited` seconds without being still, or the moment in which it was seen to spin.
+
+        `slept`: seconds of them that it slept with a time limit, and that are noted already.
+        """
         if not isinstance(still, Quiet | Resting):
-            self.own.add(min(waited, SPIN_WINDOW) if isinstance(still, Spinning) else waited)
+            awake = max(0.0, waited - slept)
+            self.own.add(min(awake, SPIN_WINDOW) if isinstance(still, Spinning) else awake)
 
     def look(
         self,
@@ -183,7 +188,7 @@ class Waiter:
             if ready():
                 return _REACHED
             os.sched_yield()
-        patience = Patience(self.patience)
+        patience, before = Patience(self.patience), self.own.seconds
         nap, proof = (_FIRST_NAP_MS if eager else 0), _FIRST_PROOF
         while True:
             self.nap(sock, events, nap)
@@ -197,7 +202,7 @@ class Waiter:
             if ready():
                 return _REACHED
             if not isinstance(still, quiescence.Restless) or patience.over:
-                self._note_own(still, patience.seconds)
+                self._note_own(still, patience.seconds, self.own.seconds - before)
                 return Waited(False, isinstance(still, Quiet), name_of(still), self._where(still))
             nap, proof = min(max(nap * 2, 1), 50), min(proof * 2, _LONGEST_PROOF)
 
