@@ -27,6 +27,7 @@ def test_a_rule_that_held_in_some_examples_passes() -> None:
         ({"broken_off": "10 s are over"}, "inconclusive", "not tried to its end: time: 10 s are over"),
         ({"unproved": [_FINDING]}, "inconclusive", "A got nothing, but patience ran out before it was proven"),
         ({"unproved": [_FINDING], "flooded": "A got 9 MB"}, "inconclusive", "A got 9 MB"),
+        ({"unheard": "reports were removed"}, "not_observable", "reports were removed"),
         ({"unrepeated": _FINDING}, "inconclusive", "A got nothing: seen on a server that then served nobody more"),
     ],
 )

@@ -18,7 +18,7 @@ class Seen:
     `broken_off`: why a scenario was not played to its end. `flooded`: who was sent more than is kept. `unstarted`: why
     the server could not be started again. `overrun`: why the rule cannot be seen: the server was ended for what it
     took. `unrepeated`: what was seen of a server that then served nobody more. `compared_less`: an example was let go
-    because what a lone client gets is not what it was.
+    because what a lone client gets is not what it was. `unheard`: why sanitizers that said nothing say nothing of it.
     """
 
     examples: int = 0
@@ -31,6 +31,7 @@ class Seen:
     overrun: str = ""
     unrepeated: Finding | None = None
     compared_less: bool = False
+    unheard: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ def unbroken(seen: Seen) -> Conclusion:
         return Conclusion("inconclusive", reason, seen.unrepeated)
     if not seen.exercised:
         return _never_exercised(seen)
+    if seen.unheard:
+        return Conclusion("not_observable", seen.unheard)
     return Conclusion("pass", _NOT_ALWAYS_THE_SAME if seen.compared_less else "")
 
 

@@ -19,7 +19,7 @@ from gatecrash.language import say
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
 from gatecrash.model.scenario import Scenario, StartOnTakenPort
-from gatecrash.model.transcript import Silent, Transcript
+from gatecrash.model.transcript import SanitizerReport, Silent, Transcript
 from gatecrash.model.verdicts import Case, Finding
 from gatecrash.player.play import Player
 from gatecrash.protocols import ApplicationProtocol, protocol_of
@@ -75,6 +75,8 @@ class Session:
         #: Rules that sanitizers were heard to speak of, with the place; and whether reports are to do without it.
         self.told: set[str] = set()
         self.brief = False
+        #: Why the silence of the sanitizers in a server of this session meant nothing (target/report_watch.py).
+        self.unheard = ""
         self._server: Server | None = None
         self._key: tuple[str, frozenset[str], bool] | None = None
         #: Whether the target was seen to sleep, or to wait with a time limit.
@@ -213,6 +215,7 @@ class Session:
         """End the running server."""
         if self._server is not None:
             self._server.stop()
+            self.unheard = self.unheard or self._server.unheard()
             self._server = self._key = None
 
     @property
@@ -290,6 +293,9 @@ class Session:
                 player.server.stop()
                 if player.server.arena is not server.arena:
                     player.server.arena.close()
+        spoken = {event.tool for event in transcript.events if isinstance(event, SanitizerReport)}
+        for each in dict.fromkeys((server, player.server)):
+            self.unheard = self.unheard or each.unheard(spoken)
         self._note_time(player.server, transcript)
         if player.spoiled:
             self.drop()

@@ -387,6 +387,9 @@ class Trial:
         return shown
 
     def _unbroken(self) -> Verdict:
+        if "c_source" in self.rule.applies.needs:  # it holds as far as the sanitizers could speak
+            self.session.drop()  # nothing is on its way any more
+            self.seen.unheard = self.session.unheard
         came = unbroken(self.seen)
         return self._verdict(came.outcome, reason=came.reason, finding=came.finding, late=came.late)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -120,6 +120,13 @@ class Server(ABC):
     clock: TargetClock | None = None
     #: What is known of how this program starts: one that spins at once is not watched for as long each time.
     starts: Ticks
+
+    def unheard(self, spoken: Collection[str] = ()) -> str:
+        """Why the silence of the sanitizers in this build means nothing, as far as was seen; empty where it does.
+
+        `spoken`: tools whose reports have come since this was asked.
+        """
+        return ""
 
     # -- its life -----------------------------------------------------------------------------------------------
 

@@ -57,6 +57,12 @@ def with_readable_reports(launch: Launch, arena: Arena) -> Launch:
     return replace(launch, env={**launch.env, _FOLDER: str(arena.shared(Path(folder)))})
 
 
+def reports_folder(environment: Mapping[str, str]) -> Path | None:
+    """Where reports are written, as we see it; None of a build without sanitizers."""
+    folder = environment.get(_FOLDER)
+    return None if folder is None else Path(folder)
+
+
 def new_reports(environment: Mapping[str, str], step: int) -> list[SanitizerReport]:
     """The reports written since the last call. There is one file for each process that had something to report."""
     folder = environment.get(_FOLDER)
@@ -79,10 +85,10 @@ def _taken(path: Path) -> str:
     except OSError:
         return ""
     with file:
-        written = _all_of(file)
-        if written:
+        text = decoded(_all_of(file).lstrip(b"\0")[:_MOST_BYTES])
+        if told_apart(text):  # else it is a warning, or what was written so far of a report
             file.truncate(0)
-    return decoded(written.lstrip(b"\0")[:_MOST_BYTES])
+    return text
 
 
 def _all_of(file: BinaryIO) -> bytes:

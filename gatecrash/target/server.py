@@ -12,7 +12,7 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import replace
 
 from gatecrash.instruments import borrowing, clock, gates, procfs, quiescence
@@ -31,6 +31,8 @@ from gatecrash.model.sockets import Connection, DatagramSocket, Listener
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.process import Process
 from gatecrash.target.interface import PATIENCE_TO_LISTEN, PATIENCE_TO_LISTEN_BY_ITS_CLOCK, Footprint, Server, Sockets
+from gatecrash.target.report_watch import ReportWatch
+from gatecrash.target.sanitizers import reports_folder
 from gatecrash.target.shortage import limit_leaving
 from gatecrash.target.starting import start
 
@@ -69,6 +71,8 @@ class ObservedServer(Server):
         self.strangers = frozenset(self.census.pids())  # processes of another instance in the same arena
         self.timed = timed and clock.available() is None
         own = (CLOCK_TRAPS if self.timed else frozenset()) | ({"time limit"} if told else frozenset())
+        folder = reports_folder(launch.env)
+        self._watch = None if folder is None else ReportWatch(launch, folder)
         self.process = start(arena, launch, port, traps | own)
         self.clock = hand = Clock(self.census, self.process, known=limits) if self.timed else None
         self.gates = Gates(self.process.gates_fd, traps, hand) if self.process.gates_fd is not None else None
@@ -77,6 +81,9 @@ class ObservedServer(Server):
         self._from_the_start: frozenset[int] = frozenset()  # who held its socket when it was found
         self._told: set[int] = set()  # who got a signal that may end it: if it ends, that was our doing
         self.starts = Ticks(hasty=True)
+
+    def unheard(self, spoken: Collection[str] = ()) -> str:
+        return "" if self._watch is None else self._watch.look(spoken)
 
     def _limit_of(self, inode: int, option: str) -> float | None:
         """The time limit the target gave a socket; a connection has its listener's until it gets one of its own."""
@@ -371,6 +378,8 @@ class ObservedServer(Server):
     def _let_go(self) -> None:
         """Give the descriptors back, once its processes are dead: gates that go first let calls fail (ENOSYS)."""
         self.clock = None
+        if self._watch is not None:
+            self._watch.close()
         self.census.files.close()
         if self.gates is not None:
             self.gates.close()
