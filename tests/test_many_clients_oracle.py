@@ -6,7 +6,7 @@ import pytest
 
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Receive, Send, scenario
-from gatecrash.model.transcript import Connected, Ended, Event, Got, Silent, Transcript
+from gatecrash.model.transcript import Connected, Ended, Event, Got, Sent, Silent, Transcript
 from gatecrash.model.verdicts import Case, Finding, Plain
 from strategies import distinct_requests
 from tests.ruling import finding as finding_in
@@ -51,6 +51,33 @@ def test_the_mark_of_another_client_is_foreign() -> None:
     finding = judged({"A": POST, "B": POST}, {"A": answer("gatecrash-of-B-")})
     assert finding is not None
     assert finding.got == 'A got "gatecrash-of-B-", which B sent'
+
+
+def misread(sent: bytes, got: bytes, *, first: bytes = b"GET / HT") -> Finding | None:
+    """A has sent a part of its request when B asks for the page, and gets this."""
+    page = distinct_requests("/", "B", post_path="/")[PAGE]
+    steps = (Connect("A"), Send("A", first), Connect("B"), Send("B", sent), Receive("B"), Send("A", page[len(first) :]))
+    events: list[Event] = [Connected(0, "A"), Sent(1, "A", first, True, None), Connected(2, "B")]
+    events += [Sent(3, "B", sent, True, None), Got(4, "B", got), Ended(4, "B", "FIN")]
+    plain = {page: Plain(ALONE[PAGE], "FIN", answered=True)}
+    contract = Contract.of(protocol="http", concurrency="event_loop", post_path="/", stable_body=True)
+    return finding_in(
+        "RESP-18", Case(Transcript(scenario(*steps), tuple(events), sent={"A": first, "B": sent}), contract, plain)
+    )
+
+
+def test_a_whole_request_behind_a_part_of_anothers_is_not_taken_for_a_wrong_one() -> None:
+    page = distinct_requests("/", "B", post_path="/")[PAGE]
+    finding = misread(page, answer("", "400 Bad Request"))
+    assert finding is not None
+    assert finding.got == (
+        "B got status 400 with 0 bytes of body, when A had sent a part of its request; "
+        "alone it gets status 200 with 7 bytes of body"
+    )
+    assert misread(page, ALONE[PAGE]) is None
+    assert misread(page, answer("", "503 Service Unavailable")) is None  # it is busy
+    assert misread(page[:9], answer("", "400 Bad Request")) is None  # it was cut itself
+    assert misread(page, answer("", "400 Bad Request"), first=page) is None  # nobody's was
 
 
 def test_what_another_client_gets_alone_is_foreign() -> None:

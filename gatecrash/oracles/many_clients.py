@@ -29,6 +29,8 @@ from gatecrash.protocols import http
 from gatecrash.text import shown, size_of
 
 _MARKED = re.compile(rb"gatecrash-of-[A-Z0-9]+-")  # strategies.mark_of: what only one client sends
+#: What a server says of a request that it cannot read, or of something that is not there: not that it is busy.
+_TAKEN_FOR_WRONG = (400, 404, 405, 414, 501, 505)
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -36,7 +38,8 @@ _END_OF_HEAD = b"\r\n\r\n"
 def answers_are_not_mixed(case: Case) -> Ruling:
     """No client gets bytes that only another one sent, or that only another one's own answer holds.
 
-    An answer that is cut short, or that refuses the request, is another rule's affair: nothing in it is foreign.
+    Nor is a request that was sent whole refused as a wrong one because a part of another one came before it. Any other
+    refusal, and an answer that is cut short, is another rule's affair: nothing in it is foreign.
     """
     clients = _connected(case.transcript)
     for client in clients:
@@ -45,6 +48,9 @@ def answers_are_not_mixed(case: Case) -> Ruling:
             return Finding("RESP-18", expected, wrong)
         if (wrong := _answer_of_another(case, client)) is not None:
             return Finding("RESP-18", expected, wrong, facts=Facts("answer"))
+        if (wrong := _misread(case, client)) is not None:
+            asked = stated("an answer that depends on nothing that another client has sent")
+            return Finding("RESP-18", asked, wrong, facts=Facts("answer"))
     if not _between(case.transcript):
         return NotExercised(stated("no client sent anything between two parts of the request of another one"))
     return of_each(_would_tell(case, client) for client in clients)
@@ -56,6 +62,36 @@ def _between(transcript: Transcript) -> bool:
     return any(
         set(senders[senders.index(name) : len(senders) - senders[::-1].index(name)]) != {name} for name in set(senders)
     )
+
+
+def _misread(case: Case, client: str) -> str | None:
+    """Whether a request that was sent whole, behind a part of another client's, was taken for a wrong one."""
+    transcript, answers = case.transcript, read(case, client).answers
+    before, asked = _sent_before(transcript, client)
+    own = alone(case, asked)
+    other = next((name for name in before if before[name] != transcript.scenario.sent_by(name)), None)
+    if other is None or own is None or own.status >= 400 or not answers or not answers[0].complete:
+        return None
+    if asked != transcript.scenario.sent_by(client) or answers[0].status not in _TAKEN_FOR_WRONG:
+        return None
+    return stated(
+        "{client} got {described}, when {other} had sent a part of its request; alone it gets {alone}",
+        client=client,
+        described=described(answers[0]),
+        other=other,
+        alone=described(own),
+    )
+
+
+def _sent_before(transcript: Transcript, client: str) -> tuple[dict[str, bytes], bytes]:
+    """What the others had sent when this client first sent something, and what that was."""
+    before: dict[str, bytes] = {}
+    for event in transcript.events:
+        if isinstance(event, Sent) and event.client == client:
+            return before, event.data
+        if isinstance(event, Sent):
+            before[event.client] = before.get(event.client, b"") + event.data
+    return {}, b""
 
 
 def _would_tell(case: Case, client: str) -> Ruling:
