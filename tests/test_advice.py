@@ -37,7 +37,7 @@ CATALOGUE = Path(__file__).parents[1] / "gatecrash" / "locale" / "gatecrash.pot"
 #: What others say in findings: the sanitizers, and the kernel of its calls.
 OF_OTHERS = re.compile(
     r"Assertion|overflow|shift|division|param|stpcpy|out of bounds|misaligned|str|mem|printf|puts|ato|free|scanf|wait"
-    r"|underflows|is /"
+    r"|underflows|of size|is /"
 )
 
 

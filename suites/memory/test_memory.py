@@ -32,6 +32,9 @@ _MOST = 12  # clients
 _SOON = 0.2
 #: Bytes that mean nothing: a zero byte, no text, no number.
 _ODD = (b"\x00\n", b"\xff\xfe\n", b"-1\n")
+#: Clients at once: one more than tables often have room for.
+_FULL_HOUSES = (17, 33, 65, 129)
+_FOUR, _HERE = 4, Settle(labels.HERE, within=_SOON)
 _Ways = type[Close] | type[Reset] | type[HalfClose]
 _WAYS: tuple[_Ways, ...] = (Close, Reset, HalfClose)
 
@@ -58,6 +61,8 @@ def _rude_crowds(contract: Contract) -> st.SearchStrategy[Scenario]:
     if protocol.connectionless:
         return st.lists(said, min_size=1, max_size=_MOST).map(_datagrams)
     clients = st.lists(st.tuples(said, st.sampled_from(_WAYS)), min_size=1, max_size=_MOST)
+    if contract.concurrency == "event_loop":  # it keeps a table of its clients
+        return clients.map(lambda drawn: _at_once(contract, drawn)) | st.sampled_from(_FULL_HOUSES).map(_full_house)
     if contract.concurrency in CONCURRENT_MODELS:
         return clients.map(lambda drawn: _at_once(contract, drawn))
     return clients.map(lambda drawn: _one_by_one(contract, drawn))
@@ -72,6 +77,13 @@ def _at_once(contract: Contract, clients: list[tuple[bytes, _Ways]]) -> Scenario
     steps += [Settle(labels.SAID, within=_SOON)]
     steps += [leave(name) for name, (_, leave) in zip(names, clients, strict=True)]
     return scenario(steps, Settle(labels.LEFT, within=_SOON))
+
+
+def _full_house(count: int) -> Scenario:
+    """So many clients that say nothing, all of them there: they come by fours, so that no backlog is too small."""
+    names = client_names(count)
+    come = (step for at in range(0, count, _FOUR) for step in (*map(Connect, names[at : at + _FOUR]), _HERE))
+    return scenario(come, map(Close, names), Settle(labels.LEFT, within=_SOON))
 
 
 def _one_by_one(contract: Contract, clients: list[tuple[bytes, _Ways]]) -> Scenario:
