@@ -10,25 +10,16 @@ What is seen is believed at the next look: a report may be on its way.
 
 from __future__ import annotations
 
-import ctypes
-import os
-import struct
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
+from gatecrash.instruments import inotify
 from gatecrash.language import stated
 from gatecrash.model.launch import Launch
 from gatecrash.paths import open_regular
 
-_REMOVED = 0x00000040 | 0x00000200 | 0x00000400 | 0x00000800  # IN_MOVED_FROM, IN_DELETE, IN_DELETE_SELF, IN_MOVE_SELF
-_CREATED, _OPENED = 0x00000100, 0x00000020
-_READ = 0x00000001  # IN_ACCESS: comes between two opens, which would be one event without it
-_OVERFLOWN = 0x00004000
-_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
-_HEAD = struct.Struct("iIII")
-_MOST = 1 << 16
-_libc = ctypes.CDLL(None, use_errno=True)
+_MOST = 1 << 16  # bytes of a file that are looked through
 
 #: How often this process has started each program (device, inode).
 _STARTS: Counter[tuple[int, int]] = Counter()
@@ -47,30 +38,28 @@ class ReportWatch:
         """`folder`: where its reports are written, as we see it."""
         self.why = ""
         self._folder = folder
-        self._descriptor = _libc.inotify_init1(_FLAGS)
-        self._reports = self._watched(folder, _REMOVED | _CREATED)
+        self._events = inotify.Inotify()
+        self._reports = self._events.watch(folder, inotify.REMOVED | inotify.CREATED)
         program = Path(launch.argv[0])
-        # Only of a program that is confined are we the only ones who start it: it is one worker's.
-        self._opens = self._watched(program, _OPENED | _READ) if launch.confined is not None else -1
+        # Only of a program that is confined are we the only ones who start it: it is one worker's. A read comes between
+        # two opens, which would be one event without it.
+        opens = inotify.OPENED | inotify.ACCESSED
+        self._opens = self._events.watch(program, opens) if launch.confined is not None else -1
         self._key = _key(program)
         self._known = _STARTS[self._key]  # how often it was opened for a reason that is known
         self._opened = self._known
         self._created: set[str] = set()
         self._doubted = ""
 
-    def _watched(self, path: Path, events: int) -> int:
-        if self._descriptor < 0:
-            return -1
-        return int(_libc.inotify_add_watch(self._descriptor, os.fsencode(path), events))
-
     def look(self, spoken: Collection[str] = ()) -> str:
         """Hear what has happened since the last look, and `why`. `spoken`: tools whose reports have come meanwhile."""
         removed = False
-        for watch, events, name in self._events():
-            removed |= bool(events & _OVERFLOWN) or (watch == self._reports and bool(events & _REMOVED))
-            self._opened += watch == self._opens and bool(events & _OPENED)
-            if events & _CREATED:
-                self._created.add(name)
+        for event in self._events.events():
+            removed |= bool(event.what & inotify.OVERFLOWN)
+            removed |= event.watch == self._reports and bool(event.what & inotify.REMOVED)
+            self._opened += event.watch == self._opens and bool(event.what & inotify.OPENED)
+            if event.what & inotify.CREATED:
+                self._created.add(event.name)
         self._known = max(self._known, _STARTS[self._key])
         if spoken:
             self._created.clear()
@@ -95,27 +84,11 @@ class ReportWatch:
         except OSError:
             return True
 
-    def _events(self) -> Iterator[tuple[int, int, str]]:
-        """Of each event which watch it is of, what happened, and to which file of a folder."""
-        while self._descriptor >= 0:
-            try:
-                data = os.read(self._descriptor, _MOST)
-            except BlockingIOError:
-                return
-            at = 0
-            while at < len(data):
-                watch, events, _, length = _HEAD.unpack_from(data, at)
-                name = data[at + _HEAD.size : at + _HEAD.size + length].rstrip(b"\0")
-                at += _HEAD.size + length
-                yield watch, events, os.fsdecode(name)
-
     def close(self) -> None:
         """Watch no longer; nothing is on its way any more."""
         self.look()
         self.look()
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._events.close()
 
 
 def note_start(launch: Launch) -> None:
