@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from rich.cells import cell_len
 
@@ -17,21 +17,18 @@ def shortened(ids: Collection[str], cells: int = _CELLS) -> dict[str, str]:
     shown = {id: _cut(id, cells) for id in ids}
     while True:
         times = Counter(shown.values())
-        alike = [id for id, text in shown.items() if text != id and times[text] > 1]
+        alike = [id for id, text in shown.items() if text != id and (times[text] > 1 or text in shown)]
         if not alike:
             return shown
         cells += _MORE
         shown |= {id: _cut(id, cells) for id in alike}
 
 
-def meant(text: str, ids: Iterable[str]) -> str | None:
-    """The id that is written so, whole or as it is shown; None where there is none, or more than one."""
-    ids = tuple(ids)
+def meant(text: str, ids: Collection[str], cells: int = _CELLS) -> str | None:
+    """The id that is written so, whole or as it is shown; None where there is none."""
     if text in ids:
         return text
-    head, cut, tail = text.partition(_CUT)
-    fitting = [id for id in ids if id.startswith(head) and id.endswith(tail) and len(id) > len(head) + len(tail)]
-    return fitting[0] if cut and len(fitting) == 1 else None
+    return next((id for id, shown in shortened(ids, cells).items() if shown == text), None)
 
 
 def _cut(id: str, cells: int) -> str:
