@@ -115,7 +115,8 @@ _ODD_BYTES = (
     b" ",
     b"\x1b[2J",
 )
-_MALFORMED = (
+#: What crashed real servers: first lines of requests that an empty line ends.
+MALFORMED = (
     b"GET",
     b"GET /",
     b"GET / ",
@@ -151,7 +152,7 @@ def malformed_requests() -> SearchStrategy[bytes]:
     wants a Host field (RFC 9112, section 3.2), so even those that look well are to be refused.
     """
     return st.one_of(
-        st.sampled_from(_MALFORMED),
+        st.sampled_from(MALFORMED),
         st.integers(1, len(_REQUEST_LINE) - 1).map(lambda size: _REQUEST_LINE[:size]),
         st.builds(_with_odd_bytes, st.integers(0, len(_REQUEST_LINE)), st.sampled_from(_ODD_BYTES)),
         st.builds(_overlong, st.sampled_from(_LONG_PARTS), st.sampled_from(_LONG_SIZES)),

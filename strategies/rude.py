@@ -16,7 +16,7 @@ from gatecrash.protocols.datagram import DatagramEcho
 from gatecrash.protocols.http import Http
 from strategies.names import client_names
 from strategies.payloads import echo_payloads
-from strategies.requests import large_requests, malformed_requests
+from strategies.requests import MALFORMED, large_requests, malformed_requests
 
 _METHODS = ("POST", "PUT", "GET", "DELETE", "OPTIONS", "FOO")
 #: What a number in a header may claim: limits of int, long and size_t, with their neighbours, and no numbers.
@@ -58,6 +58,17 @@ def nonsense(protocol: ApplicationProtocol) -> SearchStrategy[bytes]:
 @nonsense.register
 def _nonsense_http(protocol: Http) -> SearchStrategy[bytes]:
     return malformed_requests()
+
+
+@singledispatch
+def known_nonsense(protocol: ApplicationProtocol) -> tuple[bytes, ...]:
+    """What is no request in this protocol, and has crashed real servers: little enough to try all of it."""
+    return ()
+
+
+@known_nonsense.register
+def _known_http(protocol: Http) -> tuple[bytes, ...]:
+    return tuple(start + b"\r\n\r\n" for start in MALFORMED)
 
 
 def rude_requests(*, path: str = "/") -> SearchStrategy[bytes]:
