@@ -313,7 +313,7 @@ def test_a_group_whose_owner_was_killed_goes_when_the_next_is_made(tmp_path: Pat
 _BROKER_OF_A_MADE_UP_MACHINE = """
 import os, socket, sys
 sys.path.insert(0, ROOT)
-from gatecrash.sandbox import broker, cgroups
+from gatecrash.sandbox import broker, cgroups, fork_server
 from tests.test_cgroups import fill
 from pathlib import Path
 class Made(cgroups.Group):
@@ -323,9 +323,9 @@ def group():
     made = Made(cgroups.Ground(FOLDER, frozenset(cgroups.CONTROLLERS)))
     fill(next(Path(FOLDER).iterdir()))
     return made
-broker.group_here = group
+broker.group_here = fork_server.group_here = group
 os.setsid()
-broker.run("loopback", socket.socket(fileno=int(sys.argv[1])))
+fork_server.serve("loopback", socket.socket(fileno=int(sys.argv[1])))
 """
 
 

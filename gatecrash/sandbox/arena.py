@@ -26,9 +26,9 @@ from gatecrash.errors import ArenaRefused, EngineFault, TargetError, Unavailable
 from gatecrash.language import say
 from gatecrash.model.confinement import Confined
 from gatecrash.sandbox.activity import Activity
-from gatecrash.sandbox.broker import MESSAGE_SIZE, NETLINK_SOCK_DIAG
 from gatecrash.sandbox.brokers import start_broker
 from gatecrash.sandbox.confining import wanted
+from gatecrash.sandbox.control import MESSAGE_SIZE
 from gatecrash.sandbox.process import Printing, Process
 from gatecrash.sandbox.seccomp import CLOCK_FAMILIES, build_filter
 
@@ -50,7 +50,8 @@ class SocketKind(NamedTuple):
 
 TCP = SocketKind(socket.AF_INET, socket.SOCK_STREAM, 0, 64)
 UDP = SocketKind(socket.AF_INET, socket.SOCK_DGRAM, 0, 8)
-NETLINK = SocketKind(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG, 8)
+_SOCK_DIAG = 4  # NETLINK_SOCK_DIAG
+NETLINK = SocketKind(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG, 8)
 
 # A machine that refuses namespaces once refuses them always: "auto" asks only once a run.
 _refusals: list[str] = []

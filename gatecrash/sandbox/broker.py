@@ -9,50 +9,35 @@ socket means the tester is gone, even by SIGKILL: kill everything, then exit.
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
-import json
 import os
 import select
 import signal
 import socket
-import struct
-import termios
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from gatecrash.sandbox import tracing, vdso
+from gatecrash.sandbox import tracing
 from gatecrash.sandbox.activity import Activity, new_file
 from gatecrash.sandbox.cgroups import Group, group_here
+from gatecrash.sandbox.control import Control
+from gatecrash.sandbox.killing import below, everybody_else, kill_round
 from gatecrash.sandbox.namespaces import (
-    become_subreaper,
-    children_by_asking,
-    descendants,
-    enter_namespaces,
-    groups_of,
-    soft_to_hard,
     write_file,
 )
 from gatecrash.sandbox.overlays import Overlays
 from gatecrash.sandbox.own_root import OwnRoot
-from gatecrash.sandbox.process_limit import AT_LEAST, ProcessLimit
+from gatecrash.sandbox.process_limit import ProcessLimit
 from gatecrash.sandbox.spawn import Spawn, SpawnedTarget
+from gatecrash.sandbox.terminals import terminal, type_lines
 from gatecrash.sandbox.usage import Usage
 
 FINISHED_KEPT = 16  # dead targets whose output can still be asked for
-MESSAGE_SIZE = 200_000  # below the default SO_SNDBUF of a Unix socket (212992)
-NETLINK_SOCK_DIAG = 4
-TYPED_BYTES = 1 << 20  # of a standard input: /proc/sys/fs/pipe-max-size
 GROWTH_SECONDS = 0.02  # between two looks at how many processes there are: some hundred forks
 
 #: Limits that the kernel holds (getrlimit(2)), by the status of who went beyond: their names, and what was given.
 _ENDED_AT = {-signal.SIGXCPU: ("cpu", "cpu_seconds"), -signal.SIGXFSZ: ("file_size", "file_size")}
-
-
-class TesterGone(Exception):
-    """Nobody is left to work for."""
 
 
 class Broker:
@@ -60,7 +45,7 @@ class Broker:
 
     def __init__(self, control: socket.socket, *, private: bool, group: Group | None = None) -> None:
         """`private`: as pid 1 of an own pid namespace. `group`: for targets."""
-        self.control = control
+        self.control = Control(control, private=private)
         self.group = group
         self.private = private
         self.targets: dict[int, SpawnedTarget] = {}
@@ -88,8 +73,8 @@ class Broker:
 
     def serve(self) -> None:
         """Until the tester closes its end, or dies."""
-        self.give([self.memory_for_tester])
-        self.reply({"ready": True}, speak_for=os.getpid())
+        self.control.give([self.memory_for_tester])
+        self.control.reply({"ready": True}, speak_for=os.getpid())
         while True:
             ready = [descriptor for descriptor, _ in self.poll.poll(GROWTH_SECONDS * 1000 if self.oldest else None)]
             self.contain()
@@ -104,13 +89,9 @@ class Broker:
 
     def answer(self) -> bool:
         """One request, one reply. False when the tester is gone."""
-        try:
-            message = self.control.recv(MESSAGE_SIZE)
-        except ConnectionResetError:
-            message = b""
-        if not message:
+        request = self.control.request()
+        if request is None:
             return False
-        request = json.loads(message)
         operation = {
             "spawn": self.spawn,
             "status": self.tell_status,
@@ -127,30 +108,8 @@ class Broker:
         try:
             operation(request)
         except OSError as error:
-            self.reply({"error": error.strerror or str(error), "errno": error.errno or 0})
+            self.control.reply({"error": error.strerror or str(error), "errno": error.errno or 0})
         return True
-
-    def give(self, descriptors: list[int]) -> None:
-        """Hand descriptors over and close ours, before the reply that lets the tester use them.
-
-        A socket is closed by its last descriptor: with a copy left here, the tester's close(2) would send no FIN.
-        """
-        rights = struct.pack(f"{len(descriptors)}i", *descriptors)
-        self.control.sendmsg([b'{"more": true}'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-    def reply(self, message: Mapping[str, Any], speak_for: int = 0) -> None:
-        """Answer the tester. With `speak_for`, the kernel tells it that process's pid as the tester sees it.
-
-        unix(7), SCM_CREDENTIALS: a privileged sender may name another pid, and the kernel translates it into
-        the receiver's pid namespace. It stays true when the process is already dead and reaped.
-        """
-        ancillary: list[tuple[int, int, bytes]] = []
-        if speak_for and self.private:
-            credentials = struct.pack("3i", speak_for, os.geteuid(), os.getegid())
-            ancillary.append((socket.SOL_SOCKET, socket.SCM_CREDENTIALS, credentials))
-        self.control.sendmsg([json.dumps({"pid": speak_for, **message}).encode()], ancillary)
 
     def spawn(self, request: Mapping[str, Any]) -> None:
         """Fork and exec; answers once exec has happened, or why it did not."""
@@ -182,20 +141,20 @@ class Broker:
         target = self.targets[self.serial] = SpawnedTarget(pid, stdin_write, out_read)
         self.poll.register(out_read, select.POLLIN)
         with hear:
-            failure, untraced, listener = self.hear_report(hear)
+            failure, untraced, listener = self.control.hear(hear)
         if failure is None:
             pidfd = os.pidfd_open(pid)
             refused = (untraced or self.set_clock(target)) if launch.clock else None
-            self.give([pidfd, os.dup(out_read), *listener])
+            self.control.give([pidfd, os.dup(out_read), *listener])
             told = {"serial": self.serial, "clock": refused, "number": self.activity.number}
-            self.reply(told, speak_for=pid)  # nothing was read of what it prints until now
+            self.control.reply(told, speak_for=pid)  # nothing was read of what it prints until now
         else:
             os.kill(pid, signal.SIGKILL)
             target.status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             self.drain(target)
             for descriptor in listener:
                 os.close(descriptor)
-            self.reply({"failure": failure})
+            self.control.reply({"failure": failure})
         self.forget_old()
 
     def fork(self) -> int:
@@ -221,38 +180,7 @@ class Broker:
         if not os.WIFSTOPPED(status):
             self.bury(pid, status)
             return None
-        try:
-            tracing.set_clock_ahead(pid)
-        except vdso.NoStub as missing:
-            return str(missing)
-        except OSError as error:
-            return f"ptrace: {error.strerror}"
-        finally:
-            with contextlib.suppress(OSError):  # killed meanwhile
-                tracing.ptrace(tracing.DETACH, pid)
-        return None
-
-    def hear_report(self, hear: socket.socket) -> tuple[dict[str, Any] | None, str | None, list[int]]:
-        """The child's failure, or None after the end of file of a successful exec; why it is not traced; its listener.
-
-        It may say first that it cannot be traced, then comes the listener, then the end.
-        """
-        listener: list[int] = []
-        untraced: str | None = None
-        poll = select.poll()
-        poll.register(hear, select.POLLIN)
-        poll.register(self.control, 0)  # 0: only its hang-up
-        while True:
-            if any(ready == self.control.fileno() for ready, _ in poll.poll()):
-                raise TesterGone
-            data, received, _, _ = socket.recv_fds(hear, 4096, 1, socket.MSG_CMSG_CLOEXEC)
-            listener += received
-            if not data:
-                return None, untraced, listener
-            message = json.loads(data)
-            untraced = message.get("clock", untraced)
-            if "stage" in message:
-                return message, untraced, listener
+        return tracing.released_ahead(pid)
 
     def drain(self, target: SpawnedTarget, rounds: int = 1) -> None:
         """Read a target's output; at its end, stop watching for more."""
@@ -326,16 +254,13 @@ class Broker:
 
     def list_all(self, most: int) -> list[int]:
         """The processes of this arena but this one, or the first of them when there are more than `most`."""
-        if self.root is None:
-            return self.below(most)
-        me = os.getpid()
-        return [pid for name in os.listdir("/proc") if name.isdigit() and (pid := int(name)) != me]
+        return self.below(most) if self.root is None else everybody_else()
 
     def tell_overrun(self, request: Mapping[str, Any]) -> None:
         """How many processes there were when they were ended for being too many; 0 when they never were."""
         target = self.targets.get(request["serial"])
         if target is None:
-            self.reply({"processes": 0, "hit": None})
+            self.control.reply({"processes": 0, "hit": None})
             return
         self.note_held()
         if (
@@ -344,10 +269,9 @@ class Broker:
             and self.serial == request["serial"]
             and self.root.is_full()
         ):
-            target.hit = target.hit or _hit(
-                "disk", self.limits["disk"], self.limits["disk"]
-            )  # it ended by itself of it
-        self.reply({"processes": target.overrun, "hit": target.hit})
+            given = self.limits["disk"]
+            target.hit = target.hit or _hit("disk", given, given)  # it ended by itself of it
+        self.control.reply({"processes": target.overrun, "hit": target.hit})
 
     def tell_status(self, request: Mapping[str, Any]) -> None:
         """Its exit status; the tester asks when the pidfd says that it is dead, so this hardly waits."""
@@ -356,9 +280,9 @@ class Broker:
             target = self.targets[serial]
             if target.status is None:
                 self.bury(*os.waitpid(target.pid, 0))
-            self.reply({"status": target.status})
+            self.control.reply({"status": target.status})
         else:
-            self.reply({"status": self.ended[serial]})
+            self.control.reply({"status": self.ended[serial]})
 
     def tell_output(self, request: Mapping[str, Any]) -> None:
         """Head and tail in a memory file: together they may exceed one message."""
@@ -369,8 +293,8 @@ class Broker:
         memory = os.memfd_create("output")
         os.write(memory, target.head)
         os.write(memory, target.tail)
-        self.give([memory])
-        self.reply({"head": len(target.head), "total": target.total, "number": self.activity.number})
+        self.control.give([memory])
+        self.control.reply({"head": len(target.head), "total": target.total, "number": self.activity.number})
 
     def forget_old(self) -> None:
         """Keep memory bounded when a tester starts thousands of targets; those with living children stay."""
@@ -392,24 +316,24 @@ class Broker:
             for one in made:
                 one.close()
             raise
-        self.give([one.detach() for one in made])
-        self.reply({})
+        self.control.give([one.detach() for one in made])
+        self.control.reply({})
 
     def write_sysctl(self, request: Mapping[str, Any]) -> None:
         """Set a parameter of this network namespace."""
         write_file(request["path"], request["value"])
-        self.reply({})
+        self.control.reply({})
 
     def clear(self, request: Mapping[str, Any]) -> None:
         """Empty the arena."""
         self.kill_all()
-        self.reply({})
+        self.control.reply({})
 
     def cover(self, request: Mapping[str, Any]) -> None:
         """From now on these folders are copies, each time new when nothing runs any more; tells which cannot be."""
         if not self.private:
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-        self.reply({"refused": self.overlays.cover(request["folders"], request["kept"])})
+        self.control.reply({"refused": self.overlays.cover(request["folders"], request["kept"])})
 
     def confine(self, request: Mapping[str, Any]) -> None:
         """Once, before anything runs: have these limits held, and see what is named and nothing else."""
@@ -427,22 +351,22 @@ class Broker:
                 self.group.limit(self.limits)
             except OSError:
                 self.give_group_up()
-        self.reply({})
+        self.control.reply({})
 
     def tell_written(self, request: Mapping[str, Any]) -> None:
         """Give what was written into a place; what ran is ended first, so that nothing of it changes any more."""
         if self.root is None:
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
         self.kill_all()
-        self.give([os.dup(self.root.above[request["place"]])])
-        self.reply({})
+        self.control.give([os.dup(self.root.above[request["place"]])])
+        self.control.reply({})
 
     def tell_shared(self, request: Mapping[str, Any]) -> None:
         """Give a place that the tester reads."""
         if self.root is None:
             raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-        self.give([self.root.shared(request["place"])])
-        self.reply({})
+        self.control.give([self.root.shared(request["place"])])
+        self.control.reply({})
 
     def kill_all(self) -> None:
         """Kill every process of the arena but this one, and wait until they are gone.
@@ -451,7 +375,7 @@ class Broker:
         that fork and end for ever could then outrun it.
         """
         while True:
-            self.kill_round()
+            kill_round(self.oldest, private=self.private, group=self.group)
             try:
                 self.bury(*os.waitpid(-1, 0))
             except ChildProcessError:
@@ -459,78 +383,10 @@ class Broker:
                 return
             self.reap()
 
-    def kill_round(self) -> None:
-        """SIGKILL everything below this process, newest first."""
-        if self.private:
-            # kill(2), pid -1: everything but pid 1 itself, under the lock that fork takes, so a fork bomb loses.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(-1, signal.SIGKILL)
-            return
-        if self.group is not None:
-            self.group.kill()
-        # Every target leads a session of its own, so that groups hold nobody else. A group is killed at once, under the
-        # lock that fork takes; one by one, or when all of them are looked for first, processes that fork outrun us.
-        for group in groups_of(self.below(most=AT_LEAST)) - {os.getpgrp()}:
-            with contextlib.suppress(OSError):
-                os.killpg(group, signal.SIGKILL)
-        for pid in reversed(self.below()):
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-
     def below(self, most: int | None = None) -> list[int]:
-        """Every process below this one, or the first of them when there are more than `most`.
-
-        Where /proc is masked: its children, who leave it theirs when they end.
-        """
-        if os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
-            return descendants(os.getpid(), most)
-        return children_by_asking(self.oldest) if self.oldest else []
+        """Every process below this one, or the first of them when there are more than `most`."""
+        return below(self.oldest, most)
 
 
 def _hit(limit: str, given: int, had: int) -> dict[str, Any]:
     return {"limit": limit, "given": given, "had": had}
-
-
-def type_lines(keyboard: int) -> None:
-    """Fill a pipe with empty lines: as many as it may hold, for each child reads a buffer full of them."""
-    try:
-        size = fcntl.fcntl(keyboard, fcntl.F_SETPIPE_SZ, TYPED_BYTES)
-    except OSError:  # this user has too many large pipes (pipe(7))
-        size = fcntl.fcntl(keyboard, fcntl.F_GETPIPE_SZ)
-    os.set_blocking(keyboard, False)
-    with contextlib.suppress(BlockingIOError):
-        os.write(keyboard, b"\n" * size)
-
-
-def terminal() -> tuple[int, int]:
-    """Both ends of a pseudo-terminal (pty(7)), like those of a pipe: what is written to it comes out unchanged."""
-    ours, theirs = os.openpty()
-    attributes = termios.tcgetattr(theirs)
-    attributes[1] &= ~termios.OPOST  # no carriage return before a newline
-    termios.tcsetattr(theirs, termios.TCSANOW, attributes)
-    return ours, theirs
-
-
-def run(kind: str, control: socket.socket) -> None:
-    """Enter an arena of this kind, and serve there until the tester is gone."""
-    os.chdir("/")
-    group = group_here() if kind == "confined" else None
-    try:
-        if kind != "loopback":
-            enter_namespaces(confined=kind == "confined", group=group)
-        else:
-            become_subreaper()
-    except OSError as error:
-        if group is not None:
-            group.remove()
-        control.sendmsg([json.dumps({"refused": f"{error.filename or 'socket'}: {error.strerror}"}).encode()])
-        return
-    soft_to_hard()
-    broker = Broker(control, private=kind != "loopback", group=group)
-    try:
-        broker.serve()
-    finally:
-        broker.kill_all()
-        if not broker.private:
-            broker.give_group_up()
-        os._exit(0)  # nothing to tidy: the interpreter's own ending would take milliseconds

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import socket
 import sys
 
-from gatecrash.sandbox import broker
+from gatecrash.sandbox.broker import Broker
+from gatecrash.sandbox.cgroups import group_here
+from gatecrash.sandbox.namespaces import become_subreaper, enter_namespaces, soft_to_hard
 
 MESSAGE_SIZE = 64
 
@@ -44,9 +47,34 @@ def become(kind: str, control: int) -> None:
     """In the forked child: the broker. Never returns."""
     try:
         os.setsid()  # the terminal's Ctrl-C is for the tester
-        broker.run(kind, socket.socket(fileno=control))
+        serve(kind, socket.socket(fileno=control))
     finally:
         os._exit(0)
+
+
+def serve(kind: str, control: socket.socket) -> None:
+    """Enter an arena of this kind, and serve there until the tester is gone."""
+    os.chdir("/")
+    group = group_here() if kind == "confined" else None
+    try:
+        if kind != "loopback":
+            enter_namespaces(confined=kind == "confined", group=group)
+        else:
+            become_subreaper()
+    except OSError as error:
+        if group is not None:
+            group.remove()
+        control.sendmsg([json.dumps({"refused": f"{error.filename or 'socket'}: {error.strerror}"}).encode()])
+        return
+    soft_to_hard()
+    broker = Broker(control, private=kind != "loopback", group=group)
+    try:
+        broker.serve()
+    finally:
+        broker.kill_all()
+        if not broker.private:
+            broker.give_group_up()
+        os._exit(0)  # nothing to tidy: the interpreter's own ending would take milliseconds
 
 
 def bury() -> None:

@@ -5,6 +5,7 @@ A task is seized, never attached to: no signal of ours reaches it. Imported by t
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import struct
@@ -133,6 +134,20 @@ def set_clock_ahead(pid: int, ahead_ns: int = 0) -> None:
     for offset, content in patches:
         _write(pid, base + offset, content)
     _write(pid, base + patches[0][0], vdso.totals(ahead_ns))
+
+
+def released_ahead(pid: int) -> str | None:
+    """Give a child that is traced and has stopped its clocks, and let it run; why that is refused."""
+    try:
+        set_clock_ahead(pid)
+    except vdso.NoStub as missing:
+        return str(missing)
+    except OSError as error:
+        return f"ptrace: {error.strerror}"
+    finally:
+        with contextlib.suppress(OSError):  # killed meanwhile
+            ptrace(DETACH, pid)
+    return None
 
 
 def _auxiliary(pid: int, stack: int, wanted: int) -> int:
