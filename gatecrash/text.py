@@ -66,8 +66,8 @@ def safe_text(text: str) -> str:
 
 
 def decoded(output: bytes) -> str:
-    """What a program has written, as text that is safe to print: what is no UTF-8 is replaced."""
-    return safe_text(output.decode("utf-8", "replace").replace("\r", "\\r"))
+    """What a program has written, as text that is safe to print: what is no UTF-8 is replaced, tabs are spaces."""
+    return safe_text(output.decode("utf-8", "replace").replace("\r", "\\r").expandtabs(4))
 
 
 def last_words(output: str, *, limit: int = 300) -> str:

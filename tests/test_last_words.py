@@ -37,3 +37,8 @@ def test_short_words_are_told_as_they_are() -> None:
 
 def test_the_carriage_returns_of_a_request_that_a_server_prints_look_as_they_do_in_a_source() -> None:
     assert decoded(b"GET / HTTP/1.1\r\nHost: x\r\n") == "GET / HTTP/1.1\\r\nHost: x\\r\n"
+
+
+def test_a_tab_of_a_stack_trace_is_spaces() -> None:
+    words = decoded(b"Exception in thread main\n\tat Echo.main(Echo.java:7)\n")
+    assert words == "Exception in thread main\n    at Echo.main(Echo.java:7)\n"
