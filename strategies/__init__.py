@@ -15,7 +15,7 @@ from strategies.crowds import interleavings
 from strategies.departures import KINDS, PHASES, departures
 from strategies.distinct import distinct_requests, mark_of
 from strategies.hogs import HOGS, hogs
-from strategies.names import client_names
+from strategies.names import client_names, one_more
 from strategies.payloads import datagrams, echo_payloads
 from strategies.requests import http_requests, large_requests, malformed_requests
 from strategies.segments import segmentations, segmented_requests
@@ -38,6 +38,7 @@ __all__ = [
     "large_requests",
     "malformed_requests",
     "mark_of",
+    "one_more",
     "pipelined_unread",
     "pipelines",
     "segmentations",

@@ -116,7 +116,12 @@ def departure_before_the_answer_costs_one_connection(case: Case) -> Ruling:
         return replace(unseen, unproven=not all(event.proven for event in held))
     if not any(_leaves_while_held(transcript, event) for event in held if event.reached):
         return NotExercised(stated("no client left while the server was held before it sent"))
-    expected = stated("a client is served after another has left before its answer was sent")
+    *others, _ = transcript.scenario.clients
+    expected = (
+        stated("a client is served after another has left before its answer was sent")
+        if len(others) == 1
+        else stated("a client is served after {count} have left before their answers were sent", count=len(others))
+    )
     return _served("LIFE-06", case, transcript.scenario.clients[-1], expected)
 
 

@@ -25,7 +25,7 @@ from gatecrash.model.scenario import (
     scenario,
 )
 from gatecrash.protocols import ask, plain_request, protocol_of
-from strategies import client_names, departures
+from strategies import client_names, departures, one_more
 from strategies.departures import departure
 from strategies.rude import odd_bytes, odd_words
 from strategies.visits import VISITS, repeated_visits, visit
@@ -34,6 +34,10 @@ _MANY, _FEW = 120, 6
 #: Mostly the whole crowd; the smaller ones are what a failure shrinks to.
 _CROWDS = (2, 3, 4, 6, 9, 11, 17, 21, 33, 51, 65, 101, *(_MANY,) * 90)
 _LEAVING = ("close", "reset", "half-close", "half-close-reset")
+#: Behind these the server's very next send fails, with ECONNRESET and with EPIPE.
+_FAILING = ("reset", "half-close-reset")
+#: Clients that a server has room for at once: who gives no place back where a send fails is full behind them.
+_PLACES = 128
 _LAST = "Z"
 
 
@@ -45,15 +49,18 @@ def test_it_goes_on_after_many_clients(trial: Trial) -> None:
 
 @pytest.mark.rule("LIFE-05", probe=lambda contract: _silent_and_broken_off(contract))
 def test_a_client_that_leaves_in_the_middle_does_not_end_it(trial: Trial) -> None:
-    crowd = st.sampled_from((1, 1, 2, (trial.contract.workers or 4) + 1))
-    trial.verify(st.builds(_leave_one_after_another, st.just(trial.contract), _leavings(trial.contract), crowd))
+    contract = trial.contract
+    crowd = st.sampled_from((1, 1, 2, (contract.workers or 4) + 1))
+    some = st.builds(_leave_one_after_another, st.just(contract), _leavings(contract), crowd)
+    many = [_leave_one_after_another(contract, steps, _PLACES + 2) for steps in _cut_off(contract)]
+    trial.verify(st.one_of(some, st.sampled_from(many)))
 
 
 @pytest.mark.rule("LIFE-06", probe=lambda contract: _finished_and_reset_before_its_answer(contract))
 def test_a_client_that_leaves_before_its_answer_does_not_end_it(trial: Trial) -> None:
-    crowd = st.sampled_from((1, 1, 2, (trial.contract.workers or 4) + 1))
-    leaving = st.tuples(st.sampled_from(_LEAVING), crowd)
-    trial.verify(leaving.map(lambda drawn: _gone_when_answered(trial.contract, *drawn)))
+    counts = (1, 2, (trial.contract.workers or 4) + 1)
+    leaving = [(kind, count) for kind in _LEAVING for count in counts] + [(kind, _PLACES + 2) for kind in _FAILING]
+    trial.verify(st.sampled_from(leaving).map(lambda drawn: _gone_when_answered(trial.contract, *drawn)))
 
 
 @pytest.mark.rule("LIFE-09", probe=lambda contract: _stopped(contract, 1, "nobody"))
@@ -106,6 +113,13 @@ def _leavings(contract: Contract) -> st.SearchStrategy[tuple[Step, ...]]:
     return st.one_of(departures(request, phases=("before", "mid-request"), kinds=_LEAVING), answered)
 
 
+def _cut_off(contract: Contract) -> tuple[tuple[Step, ...], ...]:
+    """Whom a reset cuts off: before a byte, and in the middle of its request, if that has a middle."""
+    request = plain_request(contract)
+    before = departure(request, "before", "reset", 0)
+    return (before, departure(request, "mid-request", "reset", len(request) // 2)) if len(request) > 1 else (before,)
+
+
 def _silent_and_broken_off(contract: Contract) -> Scenario:
     """A client that closes without a word, one that resets in the middle of its request, and a good one."""
     half = plain_request(contract)[:-1]
@@ -125,8 +139,12 @@ def _finished_and_reset_before_its_answer(contract: Contract) -> Scenario:
 
 def _leave_one_after_another(contract: Contract, leaving: tuple[Step, ...], count: int) -> Scenario:
     """The same departure `count` times: a pool that loses a worker each time is empty only at the end."""
-    leave = (*leaving, Settle(labels.LEFT), Close("A"))
-    return scenario(repeated_visits(leave, client_names(count)), ask(_LAST, contract), Close(_LAST))
+    return _behind_many(contract, (*leaving, Settle(labels.LEFT), Close("A")), count)
+
+
+def _behind_many(contract: Contract, leave: tuple[Step, ...], count: int) -> Scenario:
+    last = one_more(count)
+    return scenario(repeated_visits(leave, client_names(count)), ask(last, contract), Close(last))
 
 
 def _gone_when_answered(contract: Contract, kind: str, count: int) -> Scenario:
@@ -138,8 +156,7 @@ def _gone_when_answered(contract: Contract, kind: str, count: int) -> Scenario:
         ways: dict[str, tuple[Step, ...]] = {"reset": (Reset("A"),), "half-close-reset": (HalfClose("A"), Reset("A"))}
         goes = ways.get(kind, (Close("A"),))
         leave = (Hold("send"), Connect("A"), AwaitHeld(), *goes, Release())
-    leave = (*leave, Settle(labels.LEFT), Close("A"))
-    return scenario(repeated_visits(leave, client_names(count)), ask(_LAST, contract), Close(_LAST))
+    return _behind_many(contract, (*leave, Settle(labels.LEFT), Close("A")), count)
 
 
 def _stopped(contract: Contract, times: int, there: str) -> Scenario:

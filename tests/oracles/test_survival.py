@@ -173,6 +173,13 @@ def test_a_departure_before_the_answer_costs_one_connection(made: Transcript, ex
     assert word(ruled("LIFE-06", made)) == expected
 
 
+def test_how_many_have_left_is_told() -> None:
+    crowd = [part for name in ("A", "B") for part in (comes(name), sends(name, GET), closes(name))]
+    ruling = ruled("LIFE-06", played(*crowd, held_at_its_send(Reset("A")), asks("Z", b"")))
+    assert isinstance(ruling, Finding)
+    assert ruling.expected == "a client is served after 2 have left before their answers were sent"
+
+
 def stopped(before: Snapshot, *then: Part, ended: ServerEnded | None = None) -> Transcript:
     stop: tuple[Part, ...] = ((Freeze(), []), (Thaw(), []))
     return played(looks("running", before), *stop, looks("continued", look()), *then, ends=ended)

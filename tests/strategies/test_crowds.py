@@ -15,7 +15,7 @@ from gatecrash.model.scenario import (
     Send,
     Step,
 )
-from strategies import client_names, hogs, interleavings
+from strategies import client_names, hogs, interleavings, one_more
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 QUIET = settings(max_examples=100, database=None, deadline=None, derandomize=True)
@@ -38,6 +38,12 @@ def place(scenario: Scenario, kind: type[Step], client: str) -> int:
 def test_names_go_on_behind_z() -> None:
     assert client_names(28)[24:] == ("Y", "Z", "C27", "C28")
     assert len(set(client_names(100))) == 100
+
+
+@pytest.mark.parametrize("count", [0, 1, 25, 26, 27, 130])
+def test_who_comes_behind_a_crowd_is_none_of_it(count: int) -> None:
+    assert one_more(count) not in client_names(count)
+    assert (one_more(count) == "Z") == (count < 26)
 
 
 @settings(QUIET, max_examples=40)
