@@ -10,6 +10,7 @@ from strategies.conversations import (
     pipelined_unread,
     pipelines,
     slow_readers,
+    two_slow_readers,
 )
 from strategies.crowds import interleavings
 from strategies.departures import KINDS, PHASES, departures
@@ -44,4 +45,5 @@ __all__ = [
     "segmentations",
     "segmented_requests",
     "slow_readers",
+    "two_slow_readers",
 ]

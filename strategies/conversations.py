@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from gatecrash.model import labels
 from gatecrash.model.scenario import (
+    Close,
     Connect,
     Freeze,
     HalfClose,
@@ -16,6 +18,7 @@ from gatecrash.model.scenario import (
     Scenario,
     Send,
     SendDatagram,
+    Settle,
     SmallBuffers,
     Thaw,
     scenario,
@@ -84,3 +87,15 @@ def slow_readers(request: bytes, *, reads: int = 6, client: str = "A") -> Search
             Receive(client),
         )
     )
+
+
+def two_slow_readers(request: bytes) -> Scenario:
+    """Both ask for the same before one of them has it all; the second reads on when the first has left.
+
+    Who serves one client at a time comes to the second then.
+    """
+    asked = ((Connect(name, small_window=True), Send(name, request, until_read=False)) for name in ("A", "B"))
+    first, second = asked
+    bite = Receive("A", at_most=1)
+    reads = (Receive("A"), Close("A"), Receive("B", at_most=1), Receive("B"))
+    return scenario(SmallBuffers(), first, bite, second, Settle(labels.FULL), reads)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gatecrash.language import marked, stated
 from gatecrash.model import labels
 from gatecrash.model.facts import Facts
@@ -281,6 +283,9 @@ def slow_reader_gets_everything(case: Case) -> Ruling:
 
 def _read_slowly(case: Case, client: str) -> Ruling:
     ruling = _as_usual("RESP-28", case, client)
+    if isinstance(ruling, Finding) and len(case.transcript.scenario.clients) > 1:
+        whoever = stated("{expected}, although another one reads slowly, too", expected=ruling.expected)
+        return replace(ruling, expected=whoever)
     if not isinstance(ruling, Held):
         return ruling
     received = case.transcript.received(client)

@@ -158,12 +158,14 @@ def stop_and_continue_is_survived(case: Case) -> Ruling:
 def odd_bytes_end_nobody(case: Case) -> Ruling:
     """After clients have sent bytes that mean nothing, the server is there, and the last one, a good one, is served.
 
-    One that leaves with status 0 was told to, as far as anybody knows. A memory fault is another rule's affair.
+    One that leaves with status 0 was told to, as far as anybody knows; but not by an empty datagram, if that is all:
+    there is no word in it. A memory fault is another rule's affair.
     """
     transcript, end = case.transcript, case.transcript.server_ended
     if end is not None:
         return _SENDING if _died_of_sending(transcript) else _ended_by_odd_bytes(transcript, end)
-    if not any(isinstance(event, Sent) and event.data for event in transcript.events):
+    words = [event.data for event in transcript.events if isinstance(event, Sent)]
+    if not (words if protocol_of(case.contract).connectionless else any(words)):
         return NotExercised(stated("no client has sent anything and read"))
     look = transcript.look(labels.SAID)
     if look is None:
@@ -191,6 +193,9 @@ def _ended_by_odd_bytes(transcript: Transcript, end: ServerEnded) -> Ruling:
     fault = memory_fault(transcript)
     if fault is not None:
         return affair_of(fault.rule, fault.got)
+    words = [event.data for event in transcript.events if isinstance(event, Sent)]
+    if end.status == 0 and words and not any(words):
+        return Finding("LIFE-12", stated("the server goes on when a datagram comes with nothing in it"), end.line())
     if end.status == 0:
         return NotExercised(stated("it ended with status 0, as if it had been told to"))
     evidence = (stated("its last words: {output}", output=last_words(end.output)),) if end.output.strip() else ()

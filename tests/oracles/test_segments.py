@@ -233,6 +233,13 @@ def test_a_slow_reader_gets_everything(parts: list[Part], said: str) -> None:
     assert kind(ruling("RESP-28", *parts, plain={GET: LARGE})) == said
 
 
+def test_of_two_slow_readers_each_gets_everything() -> None:
+    second = [here("B"), says(GET, "B"), gets(LARGE[:9], client="B"), gets(FIN, client="B")]
+    said = ruling("RESP-28", *in_bites(LARGE[:9], LARGE[9:]), *second, plain={GET: LARGE})
+    assert isinstance(said, Finding)
+    assert said.expected.endswith("although another one reads slowly, too")
+
+
 def test_a_small_answer_says_nothing_of_slow_readers() -> None:
     assert ruling("RESP-28", *in_bites(OK[:9], OK[9:]), plain=PLAIN) == NotExercised(
         f"what A got is not large ({len(OK)} bytes)"

@@ -341,3 +341,12 @@ def test_who_has_finished_is_left_alone(made: Transcript, expected: Word) -> Non
 
 def test_who_only_reads_finishes_nothing() -> None:
     assert word(ruled("LIFE-13", played(comes("A"), (Receive("A"), [])))) == "not exercised"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"), [([b""], "broken"), ([b"", b"x"], "not exercised"), ([], "not exercised")]
+)
+def test_nobody_is_told_to_end_by_an_empty_datagram(said: list[bytes], expected: Word) -> None:
+    words = [(SendDatagram("A", data), [Sent(0, "A", data, None, None, port=9157)]) for data in said]
+    made = played(*words, looks("said", look(running=False)), ends=LEFT)
+    assert word(ruled("LIFE-12", made, "udp")) == expected

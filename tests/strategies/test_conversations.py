@@ -7,6 +7,7 @@ from hypothesis import find, given, settings
 
 from gatecrash.errors import UsageError
 from gatecrash.model.scenario import (
+    Close,
     Connect,
     Freeze,
     HalfClose,
@@ -19,7 +20,16 @@ from gatecrash.model.scenario import (
     Thaw,
     scenario,
 )
-from strategies import all_queued, answered_in_turn, datagrams, echo_payloads, echoed, pipelines, slow_readers
+from strategies import (
+    all_queued,
+    answered_in_turn,
+    datagrams,
+    echo_payloads,
+    echoed,
+    pipelines,
+    slow_readers,
+    two_slow_readers,
+)
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 QUIET = settings(max_examples=100, database=None, deadline=None, derandomize=True)
@@ -97,3 +107,10 @@ def test_a_slow_reader_takes_small_bites_and_then_the_rest(played: Scenario) -> 
     assert isinstance(send, Send)
     assert all(isinstance(bite, Receive) and bite.at_most is not None for bite in bites)
     assert 1 <= len(bites) <= 4
+
+
+def test_two_slow_readers_have_answers_under_way_at_once() -> None:
+    steps = list(two_slow_readers(REQUEST).steps)
+    asked = [steps.index(Send(name, REQUEST, until_read=False)) for name in ("A", "B")]
+    assert asked[0] < steps.index(Receive("A", at_most=1)) < asked[1] < steps.index(Receive("A"))
+    assert steps.index(Close("A")) < steps.index(Receive("B", at_most=1)) < steps.index(Receive("B"))
