@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from gatecrash.language import joined, marked, stated
+from gatecrash.language import stated
 from gatecrash.model import labels
-from gatecrash.model.complaints import exceptions
 from gatecrash.model.scenario import HalfClose, Send
-from gatecrash.model.transcript import ClientSide, Got, NotSent, Transcript
-from gatecrash.model.verdicts import Case, Difference, Evidence, Finding, Held, NotExercised, Ruling
+from gatecrash.model.transcript import ClientSide, NotSent, Transcript
+from gatecrash.model.verdicts import Case, Evidence, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
+from gatecrash.oracles.came_back import and_then, difference, got_since, not_whole, shown_at
 from gatecrash.oracles.seen import of_all, unfinished
-from gatecrash.oracles.service import askers, how_it_ended, its_words, while_it_waited
+from gatecrash.oracles.service import askers
 from gatecrash.oracles.unseen import (
     affair_of,
     never_looked,
@@ -27,10 +27,6 @@ from gatecrash.oracles.unseen import (
 from gatecrash.protocols import echo
 from gatecrash.text import size_of
 
-_LINES = marked(
-    "what is missing is a line that has not ended; if your course asks for an echo of lines, write "
-    'echo = "lines" under [contract] in gatecrash.toml'
-)
 _NO_COINCIDENCE = 3  # bytes: words of the server's own have one or two of anybody's
 _TELLING = 8  # bytes that, found again, are no coincidence
 _SEVERAL = 2  # clients: one alone has nobody to be mixed up with
@@ -44,8 +40,8 @@ def something_comes_back(case: Case) -> Ruling:
     def judged(client: str) -> Ruling:
         if transcript.received(client):
             return Held()
-        got = stated("not a byte came back to {client}{ended}", client=client, ended=_how_it_ended(transcript, client))
-        return _finding(case, client, "STREAM-01", stated("the bytes that were sent come back"), got)
+        got = stated("not a byte came back to {client}{ended}", client=client, ended=and_then(transcript, client))
+        return not_whole(case, client, "STREAM-01", stated("the bytes that were sent come back"), got)
 
     talkers = (c for c in askers(case) if transcript.connected(c) and transcript.scenario.sent_by(c))
     return of_all(map(judged, talkers), _nobody(case))
@@ -77,7 +73,7 @@ def pending_bytes_survive_half_close(case: Case) -> Ruling:
         if _refused_some(case.transcript, client):
             return not_all_sent(client)
         half_close = next((n for n, s in enumerate(case.transcript.scenario.steps) if s == HalfClose(client)), 0)
-        if client not in finished or not _got_since(case.transcript, client, half_close):
+        if client not in finished or not got_since(case.transcript, client, half_close):
             return NotExercised(stated("nothing was pending when {client} half-closed", client=client))
         return Held()
 
@@ -167,7 +163,7 @@ def short_message_stands_alone(case: Case) -> Ruling:
             got = stated(
                 "behind them {client} got {size} of an earlier message", client=client, size=size_of(different.got)
             )
-            return Finding("STREAM-08", expected, got, difference=_shown_at(case, client, different.offset))
+            return Finding("STREAM-08", expected, got, difference=shown_at(case, client, different.offset))
     return _nothing_of_an_earlier_one(case)
 
 
@@ -213,7 +209,7 @@ def clients_are_kept_apart(case: Case) -> Ruling:
                     others=others[0],
                 )
                 expected = stated("each client gets its own bytes and nobody else's")
-                return Finding("STREAM-09", expected, got, difference=_shown_at(case, client, offset))
+                return Finding("STREAM-09", expected, got, difference=shown_at(case, client, offset))
     return _several_got_their_own(transcript, _senders(case))
 
 
@@ -231,7 +227,7 @@ def everybody_gets_their_own(case: Case) -> Ruling:
             continue
         there.append(client)
     expected = stated("each of the clients gets its own bytes back")
-    findings = [f for name in there if (f := _difference(case, name, "STREAM-10", expected)) is not None]
+    findings = [f for name in there if (f := difference(case, name, "STREAM-10", expected)) is not None]
     return of_all(findings, nobody_came()) if findings else _several_got_their_own(transcript, there)
 
 
@@ -267,15 +263,15 @@ def echo_goes_on(case: Case) -> Ruling:
             return NotExercised(stated("{client} sent one message only", client=client))
         if not received:
             return _not_its_own(transcript, client)
-        if len(received) > before and _got_since(transcript, client, at):
+        if len(received) > before and got_since(transcript, client, at):
             return Held()
         messages = accumulate(len(step.data) for _, step in numbered)
         got = stated(
             "after {what} nothing more came back{ended}",
             what=_so_many(sum(size <= len(received) for size in messages)) or size_of(received),
-            ended=_how_it_ended(transcript, client),
+            ended=and_then(transcript, client),
         )
-        return _finding(case, client, "STREAM-11", stated("every message of a connection comes back"), got)
+        return not_whole(case, client, "STREAM-11", stated("every message of a connection comes back"), got)
 
     return _of_each(case, judged)
 
@@ -306,7 +302,7 @@ def _nobody(case: Case) -> NotExercised:
 
 
 def _exact(case: Case, client: str, rule: str, expected: str) -> Ruling:
-    return _difference(case, client, rule, expected) or _all_sent(case, client)
+    return difference(case, client, rule, expected) or _all_sent(case, client)
 
 
 def _exact_to_the_end(case: Case, client: str, rule: str, expected: str) -> Ruling:
@@ -316,7 +312,7 @@ def _exact_to_the_end(case: Case, client: str, rule: str, expected: str) -> Ruli
 
 
 def _missing(case: Case, client: str, rule: str, expected: str) -> Finding | None:
-    return None if _got_all(case.transcript, client) else _difference(case, client, rule, expected)
+    return None if _got_all(case.transcript, client) else difference(case, client, rule, expected)
 
 
 def _all_sent(case: Case, client: str) -> Held | NotExercised:
@@ -329,10 +325,6 @@ def _refused_some(transcript: Transcript, client: str) -> bool:
     return any(isinstance(event, NotSent) for event in transcript.of(client))
 
 
-def _got_since(transcript: Transcript, client: str, step: int) -> bool:
-    return any(isinstance(event, Got) and event.step >= step for event in transcript.of(client))
-
-
 def _not_its_own(transcript: Transcript, client: str) -> NotExercised:
     """What came back to this client is not what it sent, in a way of which another rule speaks."""
     if not transcript.received(client):
@@ -340,73 +332,6 @@ def _not_its_own(transcript: Transcript, client: str) -> NotExercised:
     if not _got_all(transcript, client):
         return affair_of("STREAM-03", stated("not everything came back to {client}", client=client))
     return affair_of("STREAM-02", stated("{client} got other bytes than it sent", client=client))
-
-
-def _difference(case: Case, client: str, rule: str, expected: str) -> Finding | None:
-    """How what `client` got differs from what it sent. Bytes still missing count only when no more can come."""
-    different = echo.difference(case.transcript.sent.get(client, b""), case.transcript.received(client))
-    if different is None:
-        return None
-    got = joined((client, different.line()), ": ")
-    if different.kind != "missing":
-        return Finding(rule, expected, got, difference=_shown_at(case, client, different.offset))
-    got = joined((got, _how_it_ended(case.transcript, client)), "")
-    finding = _finding(case, client, rule, expected, got, _shown_at(case, client, different.offset))
-    return (
-        replace(finding, evidence=(*finding.evidence, stated(_LINES))) if _waits_for_newline(case, client) else finding
-    )
-
-
-def _waits_for_newline(case: Case, client: str) -> bool:
-    """Whether all that is missing is a line that has not ended, on a connection that is open.
-
-    A server that has sent somebody an unfinished line back waits for no newline.
-    """
-    sent, received = case.transcript.sent[client], case.transcript.received(client)
-    over = case.transcript.end(client) is not None or case.transcript.server_ended is not None
-    over = over or bool(exceptions(case.transcript.output))  # who served it has died of something else
-    answers = [case.transcript.received(other) for other in case.transcript.scenario.clients]
-    by_lines = all(answer.endswith(b"\n") for answer in answers if answer)
-    rest = sent[len(received) :]  # strlen stops at a NUL, which may stand behind a newline
-    by_lines = by_lines and not rest.startswith(b"\0")
-    return case.contract.echo.unit == "bytes" and not over and by_lines and received == sent[: sent.rfind(b"\n") + 1]
-
-
-def _finding(
-    case: Case, client: str, rule: str, expected: str, got: str, difference: Difference | None = None
-) -> Finding:
-    """A finding that something is missing: a fact once the connection or the server ended, else when proven."""
-    transcript, silence = case.transcript, case.transcript.silence(client)
-    ended = transcript.end(client) is not None or transcript.server_ended is not None
-    proven = ended or (silence is not None and silence.proven)
-    return Finding(
-        rule, expected, got, (*while_it_waited(transcript, client), *its_words(transcript)), difference, proven
-    )
-
-
-def _shown_at(case: Case, client: str, offset: int) -> Difference:
-    return Difference(case.transcript.sent.get(client, b""), case.transcript.received(client), offset)
-
-
-def _how_it_ended(transcript: Transcript, client: str) -> str:
-    end = {
-        "FIN": stated(", then the connection was closed"),
-        "RST": stated(", then the connection was reset"),
-        None: "",
-    }
-    if transcript.end(client) == "FIN" and _finished_before_its_end(transcript, client):
-        end["FIN"] = stated(", and when {client} had half-closed the connection was closed", client=client)
-    gone = joined(("", how_it_ended(transcript.server_ended)), "; ") if transcript.server_ended is not None else ""
-    return joined((end[transcript.end(client)], gone), "")
-
-
-def _finished_before_its_end(transcript: Transcript, client: str) -> bool:
-    """Whether this client was seen to get nothing more, then half-closed, and the end was all that came of that."""
-    silence, ended_at = transcript.silence(client), transcript.ended_at(client)
-    half_close = next((n for n, s in enumerate(transcript.scenario.steps) if s == HalfClose(client)), None)
-    if silence is None or ended_at is None or half_close is None:
-        return False
-    return silence.step < half_close < ended_at and not _got_since(transcript, client, half_close)
 
 
 # -- the end of a connection ----------------------------------------------------------------------------------------
