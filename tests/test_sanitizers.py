@@ -96,6 +96,17 @@ def test_a_process_that_keeps_its_file_open_is_heard_twice(tmp_path: Path) -> No
             assert new_reports(environment, 0) == []
 
 
+def test_the_last_of_a_crowd_is_heard_when_the_first_have_long_been_read(tmp_path: Path) -> None:
+    environment = sanitizer_environment(tmp_path)
+    for number in range(100):
+        (tmp_path / f"report.{number:03}").write_text(SHIFT)
+    heard = [new_reports(environment, 0) for _ in range(3)]
+    assert sum(map(len, heard)) == 100
+    assert heard[-1] == []
+    (tmp_path / "report.999").write_text(OVERFLOW)
+    assert len(new_reports(environment, 0)) == 1
+
+
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     folder = tmp_path_factory.mktemp("sanitized")

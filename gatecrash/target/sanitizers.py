@@ -69,9 +69,26 @@ def new_reports(environment: Mapping[str, str], step: int) -> list[SanitizerRepo
     if folder is None:
         return []
     reports = []
-    for path in sorted(Path(folder).glob(f"{_PREFIX}.*"))[:_MOST_FILES]:
+    for path in _written(Path(folder))[:_MOST_FILES]:
         reports += [SanitizerReport(step, tool, part[:_LONGEST]) for tool, part in told_apart(_taken(path))]
     return reports
+
+
+def _written(folder: Path) -> list[Path]:
+    """The files that have something in them: those that were read are empty, and there may be hundreds of them."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(one.name for one in entries if one.name.startswith(f"{_PREFIX}.") and _has_more(one))
+    except OSError:
+        return []
+    return [folder / name for name in names]
+
+
+def _has_more(file: os.DirEntry[str]) -> bool:
+    try:
+        return file.stat(follow_symlinks=False).st_size > 0
+    except OSError:  # gone meanwhile
+        return False
 
 
 def _taken(path: Path) -> str:
