@@ -93,7 +93,12 @@ def departure_costs_one_connection(case: Case) -> Ruling:
         return _SENDING
     *others, last = transcript.scenario.clients or ("",)
     left = [name for name in others if leaves(transcript, name) is not None]
-    ruling = _served("LIFE-05", case, last, stated("a client is served after others have left in the middle"))
+    expected = (
+        stated("a client is served that came in the moment in which others left")
+        if any(isinstance(step, Freeze) for step in transcript.scenario.steps)
+        else stated("a client is served after others have left in the middle")
+    )
+    ruling = _served("LIFE-05", case, last, expected)
     known = any(accepted(transcript, name) for name in left)
     return ruling if known or (left and isinstance(ruling, Finding)) else nobody_left()
 

@@ -54,7 +54,8 @@ def test_a_client_that_leaves_in_the_middle_does_not_end_it(trial: Trial) -> Non
     crowd = st.sampled_from((1, 1, 2, (contract.workers or 4) + 1))
     some = st.builds(_leave_one_after_another, st.just(contract), _leavings(contract), crowd)
     many = [_leave_one_after_another(contract, steps, _PLACES + 2) for steps in _cut_off(contract)]
-    trial.verify(st.one_of(some, st.sampled_from(many)))
+    at_once = [_comes_as_others_leave(contract, leave, count) for leave in (Reset, Close) for count in (1, 2)]
+    trial.verify(st.one_of(some, st.sampled_from(many), st.sampled_from(at_once)))
 
 
 @pytest.mark.rule("LIFE-06", probe=lambda contract: _finished_and_reset_before_its_answer(contract))
@@ -121,6 +122,14 @@ def _cut_off(contract: Contract) -> tuple[tuple[Step, ...], ...]:
     request = plain_request(contract)
     before = departure(request, "before", "reset", 0)
     return (before, departure(request, "mid-request", "reset", len(request) // 2)) if len(request) > 1 else (before,)
+
+
+def _comes_as_others_leave(contract: Contract, leave: type[Reset] | type[Close], count: int) -> Scenario:
+    """The server finds both at once: who comes may be given the descriptor of one that has left."""
+    names, last = client_names(count), one_more(count)
+    here = (*map(Connect, names), Settle(labels.ACCEPTED), Freeze())
+    comes = (Connect(last), *protocol_of(contract).request(last))
+    return scenario(here, map(leave, names), comes, Thaw(), Receive(last), Settle(labels.LEFT), Close(last))
 
 
 def _silent_and_broken_off(contract: Contract) -> Scenario:

@@ -173,6 +173,13 @@ def test_a_departure_before_the_answer_costs_one_connection(made: Transcript, ex
     assert word(ruled("LIFE-06", made)) == expected
 
 
+def test_who_comes_in_the_moment_in_which_others_leave_is_served() -> None:
+    here: tuple[Part, ...] = (comes("A"), sends("A", b"GET"), looks("accepted", look()), (Freeze(), []), resets("A"))
+    ruling = ruled("LIFE-05", played(*here, comes("Z"), sends("Z", GET), (Thaw(), []), (Receive("Z"), [ends("Z")])))
+    assert isinstance(ruling, Finding)
+    assert ruling.expected == "a client is served that came in the moment in which others left"
+
+
 def test_how_many_have_left_is_told() -> None:
     crowd = [part for name in ("A", "B") for part in (comes(name), sends(name, GET), closes(name))]
     ruling = ruled("LIFE-06", played(*crowd, held_at_its_send(Reset("A")), asks("Z", b"")))
