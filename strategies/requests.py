@@ -141,6 +141,8 @@ MALFORMED = (
     b"GET / HTTP/1.1\r\nContent-Length:",
     b"POST / HTTP/1.1",
 )
+#: Bytes that are no UTF-8, in the target and in a field: who decodes a head strictly has an exception to catch.
+NO_TEXT = (b"GET /\xff HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nX: \xff\r\n\r\n")
 _LONG_SIZES = (100, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025, 2048, 4096, 8192, 16384)
 _LONG_PARTS = ("target", "method", "version", "name")
 

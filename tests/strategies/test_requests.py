@@ -9,7 +9,7 @@ from hypothesis import find, given, settings
 from gatecrash.errors import UsageError
 from gatecrash.protocols.http import request_ends, request_methods
 from strategies import http_requests, large_requests, malformed_requests
-from strategies.requests import METHODS, filled_request
+from strategies.requests import METHODS, NO_TEXT, filled_request
 
 QUIET = settings(max_examples=100, database=None, deadline=None, derandomize=True)
 
@@ -93,3 +93,10 @@ def test_a_long_target_shrinks_to_the_first_size_that_overflows() -> None:
 def test_options_that_mean_nothing_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         http_requests(**options)  # type: ignore[arg-type]  # the mistake is the point
+
+
+def test_what_is_no_text_cannot_be_decoded() -> None:
+    for request in NO_TEXT:
+        assert request.endswith(b"\r\n\r\n")
+        with pytest.raises(UnicodeDecodeError):
+            request.decode()
