@@ -136,9 +136,17 @@ class ObservedServer(Server):
         self.main_pid = self._main(self._holders())
         return True
 
+    def _own_pids(self) -> set[int]:
+        """Whoever is no stranger, nor a child of one: the other instance may fork meanwhile, and replace its workers."""
+        if self.strangers:
+            entries = self.census.processes()
+            while born := {one.pid for one in entries if one.parent in self.strangers} - self.strangers:
+                self.strangers |= born
+        return set(self.census.pids()) - self.strangers
+
     def _owned_inodes(self) -> set[int]:
         owned: set[int] = set()
-        for pid in set(self.census.pids()) - self.strangers:
+        for pid in self._own_pids():
             for name in self.census.descriptors(pid).values():
                 if name.startswith("socket:["):
                     owned.add(int(name[8:-1]))
@@ -348,14 +356,14 @@ class ObservedServer(Server):
 
     def lift_limit(self, old: tuple[int, int]) -> None:
         """Give the parent its limit of descriptors back, and those who inherited the lower one from it."""
-        for pid in {self.main_pid, *self.census.pids()} - self.strangers:
+        for pid in {self.main_pid} - self.strangers | self._own_pids():
             with contextlib.suppress(ProcessLookupError):
                 soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
                 resource.prlimit(pid, resource.RLIMIT_NOFILE, (max(soft, min(old[0], hard)), hard))
 
     def ended(self) -> bool:
         """Whether its first process has ended and left none behind (a daemon's first process ends at once)."""
-        return self.process.exit_status() is not None and not set(self.census.pids()) - self.strangers
+        return self.process.exit_status() is not None and not self._own_pids()
 
     def new_arena(self) -> Arena:
         return self.arena.another()
@@ -365,7 +373,7 @@ class ObservedServer(Server):
 
     def discard(self) -> None:
         """End this instance and spare another one in the same arena."""
-        self.signal_pids(tuple(set(self.census.pids()) - self.strangers), signal.SIGKILL)
+        self.signal_pids(tuple(self._own_pids()), signal.SIGKILL)
         self._let_go()
 
     def stop(self) -> None:
