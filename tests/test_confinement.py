@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -175,6 +176,17 @@ def test_a_limit_is_held_where_namespaces_are_refused_as_well(
     assert hit is not None
     assert hit.limit == limit
     assert hit.limit != "memory" or hit.had < 1024, "it was ended soon"
+
+
+def test_who_forks_without_end_is_said_to_do_that_whoever_counts_first(tmp_path: Path) -> None:
+    need("arena")
+    code = "import os, time\nwhile True:\n    if os.fork() == 0: time.sleep(60)"
+    for _ in range(3):
+        with Arena.open(kind="namespace", confined=Confined(Confinement())) as arena:
+            process = arena.spawn([sys.executable, "-I", "-S", "-c", code], cwd=Path("/tmp"), env=_ENVIRONMENT)
+            assert process.wait(60) == -signal.SIGKILL
+            assert process.overrun() > 1024
+            assert process.hit() is None
 
 
 def test_an_arena_without_confinement_is_as_it_was(tmp_path: Path) -> None:

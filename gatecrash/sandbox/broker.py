@@ -23,12 +23,10 @@ from gatecrash.sandbox.activity import Activity, new_file
 from gatecrash.sandbox.cgroups import Group, group_here
 from gatecrash.sandbox.control import Control
 from gatecrash.sandbox.killing import below, everybody_else, kill_round
-from gatecrash.sandbox.namespaces import (
-    write_file,
-)
+from gatecrash.sandbox.namespaces import write_file
 from gatecrash.sandbox.overlays import Overlays
 from gatecrash.sandbox.own_root import OwnRoot
-from gatecrash.sandbox.process_limit import ProcessLimit
+from gatecrash.sandbox.process_limit import AT_LEAST, ProcessLimit
 from gatecrash.sandbox.spawn import Spawn, SpawnedTarget
 from gatecrash.sandbox.terminals import terminal, type_lines
 from gatecrash.sandbox.usage import Usage
@@ -223,9 +221,16 @@ class Broker:
             return
         processes = len(self.below(most=self.process_limit.allowed))
         if processes > self.process_limit.allowed:
-            for serial, target in self.targets.items():
-                target.overrun = processes if serial >= self.oldest_serial else target.overrun
+            self.note_too_many(processes)
             self.kill_all()
+
+    def note_too_many(self, processes: int) -> None:
+        """They fork without end, whoever counts them first; or have more than they were given, where that was less."""
+        if self.limits is not None and self.limits["processes"] < AT_LEAST:
+            self.note_hit(("processes", self.limits["processes"], processes))
+            return
+        for serial, target in self.targets.items():
+            target.overrun = processes if serial >= self.oldest_serial else target.overrun
 
     def note_held(self) -> bool:
         """Note what the kernel has held against the targets, and maybe ended them for; whether there is something."""
@@ -245,7 +250,9 @@ class Broker:
         printed = max((target.total for target in self.targets.values() if target.pipe is not None), default=0)
         if hit is None and printed > limits["output"] << 20:
             hit = ("output", limits["output"], printed >> 20)
-        if hit is not None:
+        if hit is not None and hit[0] == "processes":
+            self.note_too_many(hit[2])
+        elif hit is not None:
             self.note_hit(hit)
         elif not self.note_held():
             return False

@@ -137,7 +137,7 @@ class ObservedServer(Server):
         return True
 
     def _own_pids(self) -> set[int]:
-        """Whoever is no stranger, nor a child of one: the other instance may fork meanwhile, and replace its workers."""
+        """Whoever is no stranger, nor a child of one: the other instance may fork meanwhile."""
         if self.strangers:
             entries = self.census.processes()
             while born := {one.pid for one in entries if one.parent in self.strangers} - self.strangers:
