@@ -9,7 +9,7 @@ from gatecrash.engine.comparing import believed
 from gatecrash.engine.session import Session
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Transcript
-from gatecrash.model.verdicts import NOT_THEIRS, Case, Finding, NotExercised, Ruling
+from gatecrash.model.verdicts import NOT_THEIRS, Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import Oracle, oracle_of
 from gatecrash.oracles.invariants import broken_invariants, with_cause
 from gatecrash.oracles.let_go import excused
@@ -79,6 +79,9 @@ def _ruled(
 ) -> Example:
     oracle = _excusing(oracle_of(rule.id), rule)
     ruling, changed = oracle(session.case(transcript)), False
+    # The rules of a stream judge what came by what was sent, whatever a lone client gets.
+    if not isinstance(ruling, Held) and rule.area not in ("stream", "memory") and session.plain.learn_short(transcript):
+        ruling = oracle(session.case(transcript))
     if isinstance(ruling, Finding) and play is not None:
         ruling, transcript, changed = _looked_into(session, oracle, transcript, play)
     return Example(_in_full(rule, session.case(transcript), ruling), transcript, others, changed)

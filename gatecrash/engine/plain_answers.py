@@ -71,6 +71,24 @@ class PlainAnswers:
                     self._known[sent] = self._ask(sent)
                     self._bytes += len(self._known[sent].received)
 
+    def learn_short(self, transcript: Transcript) -> bool:
+        """Learn the plain answer to what somebody has got a part of, on a fresh server; whether there was any to learn.
+
+        An echo needs no other yardstick than what was sent, until one falls short of it: for everybody, perhaps.
+        """
+        waiting = {step.client for step in transcript.scenario.steps if isinstance(step, Receive)}
+        short = dict.fromkeys(
+            sent
+            for client, sent in transcript.scenario.sent.items()
+            if client in waiting and self._target.protocol.falls_short(sent, transcript.received(client))
+        )
+        unknown = [sent for sent in short if sent not in self._known]
+        for sent in unknown:
+            self._target.fresh()  # what it met may be what harmed it
+            self._known[sent] = self._ask(sent)
+            self._bytes += len(self._known[sent].received)
+        return bool(unknown)
+
     def learn_anew(self, asked: Scenario) -> bool:
         """Ask everything once more, twice, in its order, on a fresh server; whether the answers are others by now.
 

@@ -312,7 +312,9 @@ class Session:
 
     def case(self, transcript: Transcript) -> Case:
         """What an oracle needs: the transcript and the plain answers to what its clients sent."""
-        return Case(self.protocol.owed(transcript), self.contract, self.plain.for_scenario(transcript.scenario))
+        plain = self.plain.for_scenario(transcript.scenario)
+        owed = {self.protocol.owed_for(sent): one for sent, one in plain.items()}
+        return Case(self.protocol.owed(transcript), self.contract, owed)
 
 
 def _spins(transcript: Transcript) -> bool:

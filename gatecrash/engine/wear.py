@@ -35,7 +35,10 @@ def stopped_serving(session: Session, transcript: Transcript) -> bool:
     if transcript.server_ended is not None or (session.running is not None and not session.running.serving()):
         return True
     visited = session.play_on_running(scenario(visit(_ONE_MORE, session.contract)))
-    missing = None if visited is None else unserved(session.case(visited), _ONE_MORE)
+    if visited is None:
+        return False
+    session.plain.learn_short(visited)
+    missing = unserved(session.case(visited), _ONE_MORE)
     return missing is not None and missing.proven
 
 

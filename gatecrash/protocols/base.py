@@ -134,6 +134,14 @@ class ApplicationProtocol(ABC):
         """What a client is answered for that could send only a part of what it wanted to, `whole`."""
         return sent
 
+    def falls_short(self, sent: bytes, received: bytes) -> bool:
+        """Whether some came of what `sent` asked for, so that it has to be known whether a lone client gets more."""
+        return False
+
+    def owed_for(self, sent: bytes) -> bytes:
+        """What `owed` makes of these bytes."""
+        return sent
+
     def served(self, sent: bytes, received: bytes, *, ended: bool, alone: Plain | None, unasked: Plain | None) -> bool:
         """Whether this is an answer of the kind a lone client gets (`alone`; `unasked`: one that sends nothing)."""
         return self.complete(sent, received)

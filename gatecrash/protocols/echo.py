@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from gatecrash.language import marked, stated
+from gatecrash.model.verdicts import Plain
 from gatecrash.protocols.base import ApplicationProtocol
 from gatecrash.text import shown, size_of
 
@@ -90,6 +91,20 @@ class StreamEcho(ApplicationProtocol):
 
     def complete(self, sent: bytes, received: bytes) -> bool:
         return complete(sent, received)
+
+    def falls_short(self, sent: bytes, received: bytes) -> bool:
+        return 0 < len(received) < len(sent)
+
+    def is_whole(self, sent: bytes, received: bytes, *, ended: bool) -> bool:
+        return complete(sent, received)
+
+    def served(self, sent: bytes, received: bytes, *, ended: bool, alone: Plain | None, unasked: Plain | None) -> bool:
+        """All came back, or all that a lone client gets back: what is missing of that, the rules of an echo judge."""
+        if complete(sent, received):
+            return True
+        if alone is None or not alone.received or alone.answered:
+            return False
+        return bool(received) if alone.body_changes else len(received) >= len(alone.received)
 
     def owes_nothing(self, sent: int, received: int) -> bool:
         return received >= sent

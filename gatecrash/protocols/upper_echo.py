@@ -17,6 +17,9 @@ class UpperEcho(LineEcho):
     def owed(self, transcript: Transcript) -> Transcript:
         return in_upper_case(transcript)
 
+    def owed_for(self, sent: bytes) -> bytes:
+        return sent.upper()
+
     @property
     def described(self) -> tuple[str, ...]:
         return (*super().described, stated(UPPER_CASE))
