@@ -172,6 +172,39 @@ def test_who_closes_behind_an_answer_is_told_from_a_timer(tmp_path: Path, second
     assert (contract.http.persistent, contract.http.closes) == (False, closes)
 
 
+FORKS = """
+import os, signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+forgotten = []
+while True:
+    client, _ = listener.accept()
+    if os.fork() == 0:
+        listener.close()
+        while client.recv(4096):
+            client.sendall(b"HTTP/{version}\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+            if not {again}: break
+        os._exit(0)
+    forgotten.append(client)
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "again", "kept"),
+    [
+        pytest.param("1.0 200 OK", False, False, id="a parent that forgot it"),
+        pytest.param("1.1 200 OK", False, False, id="the same, with an answer of HTTP/1.1"),
+        pytest.param("1.1 200 OK", True, True, id="a child that reads on"),
+        pytest.param("1.0 200 OK", True, True, id="the same, with answers of HTTP/1.0"),
+    ],
+)
+def test_what_a_parent_forgot_to_close_is_no_connection_that_is_kept(
+    tmp_path: Path, version: str, again: bool, kept: bool
+) -> None:
+    contract = discovered(tmp_path, FORKS.format(version=version, again=again)).contract
+    assert (contract.http.persistent, contract.http.closes) == (kept, False)
+
+
 CHAT = """
 def serve(client):
     while data := client.recv(4096):

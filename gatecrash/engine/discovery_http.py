@@ -81,16 +81,40 @@ def ask_http(session: Session, found: Discovery) -> None:
     _, again = _get(session, found, found.contract.http.path, extra=USUAL_FIELDS)
     if again is None:  # what did not come is no other body: RESP-01 is about that
         _, again = _get(session, found, found.contract.http.path)
-    kept = _kept(session, first, "after")
-    announced = (answer.field("connection") or b"").lower()
     learn(
         session,
         found,
-        persistent=kept and answer.complete and announced != b"close",
+        persistent=_kept(session, first, "after") and _persistent(session, found, answer),
         stable_body=again is None or again.body == answer.body,
         closes=not _kept(session, first, "soon"),
     )
     _larger_things(session, found)
+
+
+def _persistent(session: Session, found: Discovery, answer: http.Answer) -> bool:
+    """Whether a connection that is open behind this answer is kept for the next request.
+
+    It is where that is answered. Where it is not, the answer must not have announced the end (as one of HTTP/1.0 does
+    that says nothing), and whoever had the connection must still have it: what a parent forgot to close is kept by
+    nobody.
+    """
+    if not answer.complete or (answer.field("connection") or b"").lower() == b"close":
+        return False
+    once = (Send("A", get_request(found.contract.http.path), until_read=False), Receive("A"))
+    played = session.play(scenario(Connect("A"), Settle("there"), once, once, Settle("again")))
+    methods = http.request_methods(played.scenario.sent_by("A"))
+    answers = http.read_answers(played.received("A"), methods, ended=False).answers
+    if len(answers) > 1 and answers[1].complete:
+        return True
+    return not http.announces_close(answer) and not _left_open(played)
+
+
+def _left_open(played: Transcript) -> bool:
+    """Whether a process that had A's connection has let it go, while another one has it."""
+    looks = (played.look(label) for label in ("there", "again"))
+    sides = [look and look.connection("A") for look in looks]
+    before, after = ({pid for pid, _ in side.holders} if side else set[int]() for side in sides)
+    return bool(after) and bool(before - after)
 
 
 def _kept(session: Session, played: Transcript, label: str) -> bool:
