@@ -207,6 +207,48 @@ def test_nobody_is_blamed_for_a_time_limit_as_such(source: str, tmp_path: Path) 
     assert judged == (set() if source is NO_LIMIT else {"TIME-01", "TIME-04", "TIME-05"}), verdicts
 
 
+SLEEPS_AND_READS_ONCE = """
+import os, signal, socket, sys, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128)
+while True:
+    connection, _ = listener.accept()
+    if os.fork() == 0:
+        listener.close()
+        LIMIT
+        BEFORE
+        received = connection.recv(65536)
+        BEHIND
+        whole = received.endswith(b"\\r\\n\\r\\n") and received.startswith(b"GET")
+        status = b"200 OK" if whole else b"400 Bad Request"
+        connection.sendall(b"HTTP/1.1 " + status + b"\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nok")
+        os._exit(0)
+    connection.close()
+"""
+_SLEEP, _LIMIT = "time.sleep(5)", "connection.settimeout(20)"
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "limit", "seen"),
+    [
+        pytest.param(_SLEEP, "", "", [None, None], id="before it reads"),
+        pytest.param("", _SLEEP, "", [None, None], id="before it answers"),
+        pytest.param(_SLEEP, "", _LIMIT, [25, None], id="and has a limit for the first bytes"),
+    ],
+)
+def test_half_a_request_that_is_answered_when_a_sleep_is_over_shows_no_limit(
+    before: str, behind: str, limit: str, seen: list[float | None], tmp_path: Path
+) -> None:
+    need("clock")
+    source = SLEEPS_AND_READS_ONCE.replace("BEFORE", before).replace("BEHIND", behind).replace("LIMIT", limit)
+    (tmp_path / "server.py").write_text(source)
+    launch = Launch((sys.executable, str(tmp_path / "server.py"), "{port}"), tmp_path)
+    contract = discover(launch, Contract(), source).contract
+    assert contract.sleeps
+    assert [contract.silent_limit, contract.half_limit] == [time and pytest.approx(time, abs=2) for time in seen]
+    assert contract.lets_go == any(seen)
+
+
 @pytest.mark.parametrize(
     ("source", "seen", "said"),
     [

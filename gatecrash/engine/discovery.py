@@ -13,7 +13,7 @@ from gatecrash.engine.concurrency import model_of
 from gatecrash.engine.discovered import Discovery, learn
 from gatecrash.engine.discovery_http import ask_http
 from gatecrash.engine.discovery_protocol import ask_lines, ask_protocol
-from gatecrash.engine.limits import limits_of, sleeps
+from gatecrash.engine.limits import limits_of, sleep_of
 from gatecrash.engine.session import Session
 from gatecrash.errors import TooSlow
 from gatecrash.instruments import clock
@@ -72,7 +72,8 @@ def _all_else(session: Session, found: Discovery, source_text: str) -> None:
         _in_the_background(session, found)
         model, workers = model_of(session, found.contract)
         learn(session, found, concurrency=model, workers=workers, has_limits=session.saw_limits)
-        learn(session, found, sleeps=sleeps(session), **limits_of(session))
+        sleep = sleep_of(session)
+        learn(session, found, sleeps=sleep != 0.0, **limits_of(session, sleep))
         _time(session, found)
 
 

@@ -16,16 +16,20 @@ from gatecrash.oracles import oracle
 from gatecrash.oracles.children import unreaped
 from gatecrash.oracles.let_go import let_go
 from gatecrash.oracles.passing import no_limit_seen, time_was_real
-from gatecrash.oracles.service import as_ruling, unserved
-from gatecrash.oracles.unseen import nobody_came, server_gone, still
+from gatecrash.oracles.service import as_ruling, first_unserved, unserved
+from gatecrash.oracles.unseen import nobody_came, server_gone, still, unserved_elsewhere
 from gatecrash.text import duration
 
+_AS_LONG = 0.8  # of the time in which another one was let go: its own is over then, too
 _FEWEST = 4  # of a kind that stay behind: one or two may be a pool's own, or a log file
 
 
 @oracle("TIME-04")
 def limit_ends_one_connection(case: Case) -> Ruling:
-    """Who was there, and active, when the first client was let go is answered, and so is who came after that."""
+    """Who was there, and active, when the first client was let go is answered, and so is who came after that.
+
+    Whoever was let go by a limit of its own shows no harm, nor does one who fares no better alone.
+    """
     transcript = case.transcript
     first, others = _first_and_others(transcript)
     gone = let_go(transcript, case.contract)
@@ -35,12 +39,16 @@ def limit_ends_one_connection(case: Case) -> Ruling:
     if transcript.server_ended is not None and not isinstance(transcript.scenario.steps[moment], LetTimePass):
         return server_gone(transcript)  # of what somebody did: no time passed
     there = [name for name in others if _span(transcript, name)[0] < moment <= _span(transcript, name)[1]]
-    late = [name for name in others if _span(transcript, name)[0] > moment][:1]
+    late, alone = _behind(transcript, others, moment)
     if not there and not late:
         return nobody_came()
     expected = stated("a time limit ends the connection that it is for, and nobody else's")
     for name in (*there, *late):
+        if gone.get(name, 0.0) >= _AS_LONG * gone[first]:
+            return NotExercised(stated("the time of {client} was over, too", client=name))
         ruling = as_ruling("TIME-04", expected, unserved(case, name))
+        if isinstance(ruling, Finding) and name in there and not _alone_served(case, late, alone):
+            return unserved_elsewhere(name)
         if isinstance(ruling, Finding):
             return _told(ruling, first, gone[first], late=name in late)
         if isinstance(ruling, NotExercised):
@@ -60,6 +68,17 @@ def _span(transcript: Transcript, client: str) -> tuple[int, int]:
     own = [n for n, step in enumerate(transcript.scenario.steps) if getattr(step, "client", "") == client]
     reads = [n for n in own if isinstance(transcript.scenario.steps[n], Receive)]
     return own[0], reads[-1]
+
+
+def _behind(transcript: Transcript, others: tuple[str, ...], moment: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Who came next when the first client had gone, and who then did alone what those did who were there."""
+    came = tuple(name for name in others if _span(transcript, name)[0] > moment)
+    return came[:1], came[1:]
+
+
+def _alone_served(case: Case, late: tuple[str, ...], alone: tuple[str, ...]) -> bool:
+    """Whether the last ones were served, unless the server serves nobody by then: that is harm enough."""
+    return first_unserved(case, alone) is None or first_unserved(case, late) is not None
 
 
 def _told(finding: Finding, first: str, idle: float, *, late: bool) -> Finding:

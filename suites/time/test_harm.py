@@ -48,20 +48,25 @@ def test_a_limit_leaves_nothing_behind(trial: Trial) -> None:
 def _another_comes(contract: Contract, begun: bytes, part: float) -> Scenario:
     """One client waits for ever. Another one begins as it did, but late, and goes on when the first one is let go.
 
-    Its limit is the same, and was set later: so it is to be answered, and whoever comes then.
+    Its limit is the same, and was set later: so it is to be answered, and whoever comes then. The last one does that
+    alone: what it does not get, no limit of another's took.
     """
     if contract.concurrency not in CONCURRENT_MODELS:
         return scenario(_begins("A", begun), LetTimePass(LONG), visit("B", contract))
     limit = limit_of(contract, begun)
-    rest = optional_send("B", plain_request(contract)[len(begun) :], until_read=False)
     return scenario(
         _begins("A", begun),
         LetTimePass(part * limit),
-        _begins("B", begun),
-        LetTimePass(0.2 * limit),
-        (*rest, Receive("B"), Close("B")),
+        _asks_in_two("B", contract, begun, 0.2 * limit),
         visit("C", contract),
+        _asks_in_two("D", contract, begun, 0.2 * limit),
     )
+
+
+def _asks_in_two(name: str, contract: Contract, begun: bytes, pause: float) -> tuple[Step, ...]:
+    """A client that begins, and goes on after so many seconds."""
+    rest = optional_send(name, plain_request(contract)[len(begun) :], until_read=False)
+    return (*_begins(name, begun), LetTimePass(pause), *rest, Receive(name), Close(name))
 
 
 def _begins(name: str, begun: bytes) -> tuple[Step, ...]:

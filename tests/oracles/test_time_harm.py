@@ -32,6 +32,11 @@ def ended_by_another() -> Transcript:
     return played(comes("A"), passes(27), comes("B"), (Send("B", GET), [LET_GO]), CUT_OFF, ends=ServerEnded(0, -11))
 
 
+def alone(last: Part) -> list[Part]:
+    """C comes and is answered; D does what B did, while nobody else is there."""
+    return [*asks("C"), comes("D"), passes(6), sends("D", GET), last]
+
+
 LET_GO = Ended(0, "A", "FIN")
 SERVED, THEN = gets("B", OK), asks("C")
 
@@ -43,6 +48,15 @@ SERVED, THEN = gets("B", OK), asks("C")
         pytest.param(another(CUT_OFF, THEN, LET_GO), "broken", id="B is cut off"),
         pytest.param(another(SERVED, asks("C", b""), LET_GO), "broken", id="C gets nothing"),
         pytest.param(another(CUT_OFF, [comes("C")], LET_GO, end=ServerEnded(0, -14)), "broken", id="the server ends"),
+        pytest.param(another(CUT_OFF, alone(gets("D", OK)), LET_GO), "broken", id="B is cut off, D is not"),
+        pytest.param(
+            another(CUT_OFF, alone((Receive("D"), [ends("D")])), LET_GO), "not exercised", id="alone it is cut off, too"
+        ),
+        pytest.param(
+            played(comes("A"), passes(27, LET_GO), comes("B"), passes(27, ends("B")), sends("B", GET), CUT_OFF),
+            "not exercised",
+            id="the time of B is over, too",
+        ),
         pytest.param(ended_by_another(), "not exercised", id="what B says ends the server"),
         pytest.param(another(SERVED, THEN), "not exercised", id="nobody is let go"),
         pytest.param(another(CUT_OFF, THEN), "not exercised", id="nobody is let go, and B is not served"),
