@@ -8,7 +8,7 @@ from gatecrash.config.scheme import Scheme
 from gatecrash.model.contract import Contract
 from gatecrash.model.prepared import Prepared
 from gatecrash.model.scenario import Scenario
-from gatecrash.model.verdicts import Finding, Outcome, Verdict
+from gatecrash.model.verdicts import Finding, Outcome, Verdict, broken_here
 from gatecrash.results.record import JudgedRule, RunRecord
 from gatecrash.rulebook import load
 
@@ -36,10 +36,12 @@ def record(
     fault: str | None = None,
     interrupted: bool = False,
     missing: Mapping[str, str] | None = None,
+    behind: Mapping[str, str] | None = None,
 ) -> RunRecord:
-    """A run with these verdicts, in the rulebook's order."""
+    """A run with these verdicts, in the rulebook's order; `behind`: of rules not to be seen the one that hides them."""
+    hidden = {rule: broken_here(cause, None) for rule, cause in (behind or {}).items()}
     judged = tuple(
-        JudgedRule(rule, verdict(rule.id, outcomes[rule.id], "for a reason", said))
+        JudgedRule(rule, verdict(rule.id, outcomes[rule.id], hidden.get(rule.id, "for a reason"), said))
         for rule in load().rules
         if rule.id in outcomes
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -9,12 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from gatecrash.config.contract_file import read_contract, read_grading
 from gatecrash.config.grading_file import GradingTable
 from gatecrash.config.scheme import Scheme
 from gatecrash.errors import UsageError
 from gatecrash.model.verdicts import Outcome
+from gatecrash.reports import terminal
 from gatecrash.reports.marking import folded, rows
 from gatecrash.results.grading import Score, number, score, shown, whole_points
 from gatecrash.rulebook import applicable, load
@@ -245,12 +248,35 @@ def test_what_could_not_be_judged_is_nobodys_loss(outcome: Outcome) -> None:
 def test_what_a_broken_rule_hides_is_lost_with_it_unless_asked_otherwise() -> None:
     rule = next(rule for rule in load().rules if rule.after and rule.level == "MUST")
     outcomes = every("pass") | {rule.after[0]: "fail", rule.id: "not_observable"}
-    blocked = next(m for m in score(record(outcomes), Scheme()).marks if m.rule.id == rule.id)
+    run = record(outcomes, behind={rule.id: rule.after[0]})
+    blocked = next(m for m in score(run, Scheme()).marks if m.rule.id == rule.id)
     assert blocked.counted
     assert blocked.earned == 0
     assert blocked.why == f"cannot be seen while {rule.after[0]} is broken: earns nothing"
-    kind = score(record(outcomes), Scheme(blocked="exclude"))
+    kind = score(run, Scheme(blocked="exclude"))
     assert not next(m for m in kind.marks if m.rule.id == rule.id).counted
+
+
+@pytest.mark.parametrize("broken", ["RES-06", "RES-07", "RESP-01"])
+def test_what_was_not_seen_for_a_reason_of_its_own_is_no_loss_whatever_is_broken(broken: str) -> None:
+    outcomes = every("pass") | {broken: "fail", "ACC-08": "not_observable", "RESP-14": "not_observable"}
+    run = record(outcomes, behind={"ACC-08": broken})
+    marks = {mark.rule.id: mark for mark in score(run, Scheme()).marks}
+    assert marks["ACC-08"].why == f"cannot be seen while {broken} is broken: earns nothing"
+    assert marks["RESP-14"].why == "not observable here: not counted"
+    assert marks["RESP-14"].blames is None
+    console = Console(file=io.StringIO(), soft_wrap=True, highlight=False)
+    terminal.unjudged(console, run)
+    assert isinstance(console.file, io.StringIO)
+    told = console.file.getvalue()
+    assert f"What is broken hides others: {broken} (ACC-08)" in told
+    assert "RESP-14 not observable: for a reason" in told
+
+
+def test_a_rule_hides_no_other_where_it_is_not_broken_in_this_run() -> None:
+    outcomes = every("pass", ACC_08="not_observable", ACC_01="inconclusive")
+    found = score(record(outcomes, behind={"ACC-08": "ACC-01"}), Scheme())
+    assert not next(m for m in found.marks if m.rule.id == "ACC-08").counted
 
 
 def test_a_missing_instrument_is_not_the_broken_rule() -> None:
@@ -376,7 +402,7 @@ def test_the_rows_of_a_score_always_add_up(outcomes: list[Outcome], scheme: Sche
 
 def test_a_server_that_forks_without_end_has_a_score_and_loses_what_it_hides() -> None:
     outcomes: dict[str, Outcome] = {"ACC-01": "not_observable", "FORK-02": "not_observable", "RES-06": "fail"}
-    found = score(record(outcomes), Scheme())
+    found = score(record(outcomes, behind={"ACC-01": "RES-06", "FORK-02": "RES-06"}), Scheme())
     assert found.valid
     assert found.points == 0
     assert {mark.rule.id: mark.blames.id for mark in found.marks if mark.blames} == {

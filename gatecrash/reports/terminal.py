@@ -16,7 +16,6 @@ from rich.text import Text
 from gatecrash.language import Sentence, joined, marked, say, spoken
 from gatecrash.model.contract import Contract
 from gatecrash.model.prepared import Prepared
-from gatecrash.model.verdicts import hidden_by
 from gatecrash.reports import words
 from gatecrash.reports.differing import side_by_side
 from gatecrash.results import exit_codes
@@ -119,7 +118,7 @@ def unjudged(console: Console, record: RunRecord, *, full: bool = False) -> None
     reasons: dict[tuple[str, str], list[str]] = {}
     behind: dict[str, list[str]] = {}
     for judgement in record.judgements:
-        cause = None if full else hidden_by(judgement.verdict)
+        cause = None if full else record.hidden_behind(judgement)
         if cause is not None:
             behind.setdefault(cause, []).append(judgement.rule.id)
         elif judgement.verdict.outcome in ("inconclusive", "not_observable"):

@@ -103,7 +103,7 @@ def _why_none(record: RunRecord, scheme: Scheme, marks: tuple[GradedRule, ...]) 
 
 def _unseen(mark: GradedRule, record: RunRecord) -> bool:
     outcome = mark.judgement.verdict.outcome
-    return outcome == "inconclusive" or (outcome == "not_observable" and not _blockers(mark.judgement, record))
+    return outcome == "inconclusive" or (outcome == "not_observable" and record.hidden_behind(mark.judgement) is None)
 
 
 # -- marks ----------------------------------------------------------------------------------------------------------
@@ -167,11 +167,11 @@ def _draft(judgement: JudgedRule, record: RunRecord, scheme: Scheme) -> _Draft:
             extra,
             stated("holds") if outcome == "pass" else stated("broken"),
         )
-    blockers = _blockers(judgement, record)
-    fate: Unsure = scheme.blocked if blockers else getattr(scheme, outcome)
-    said = stated("cannot be seen while {rule} is broken", rule=blockers[0]) if blockers else stated(_SAID[outcome])
+    behind = record.hidden_behind(judgement)
+    fate: Unsure = scheme.blocked if behind else getattr(scheme, outcome)
+    said = stated("cannot be seen while {rule} is broken", rule=behind) if behind else stated(_SAID[outcome])
     why = joined((said, stated(_FATES[fate])), ": ")
-    blames = load().get(blockers[0]) if blockers else None
+    blames = load().get(behind) if behind else None
     return _Draft(judgement, weight, fate != "exclude", fate == "earn", extra, why, blames)
 
 
@@ -185,21 +185,6 @@ _FATES: Mapping[Unsure, str] = {
     "earn": marked("counted as holding"),
     "lose": marked("earns nothing"),
 }
-
-
-def _blockers(judgement: JudgedRule, record: RunRecord) -> list[str]:
-    """The broken rules that this one builds on, when they, and no missing instrument, kept it from being judged."""
-    if judgement.verdict.outcome != "not_observable" or set(judgement.rule.instruments) & set(record.missing):
-        return []
-    broken = {one.rule.id for one in record.broken}
-    found: dict[str, None] = {}
-    waiting = [*judgement.rule.after, load().overrun, load().limits]
-    while waiting:
-        id = waiting.pop(0)
-        if id not in found:
-            found[id] = None
-            waiting += load().get(id).after
-    return [id for id in found if id in broken]
 
 
 def _worth(drafts: list[_Draft], scheme: Scheme) -> dict[str, Fraction]:

@@ -9,7 +9,7 @@ from typing import Any
 from gatecrash import __version__
 from gatecrash.config.scheme import Scheme
 from gatecrash.model.prepared import Prepared
-from gatecrash.model.verdicts import Outcome, Verdict, is_broken, merge
+from gatecrash.model.verdicts import Outcome, Verdict, hidden_by, is_broken, merge
 from gatecrash.protocols import protocol_of
 from gatecrash.results.baseline import Baseline, KnownFailure, by_rule
 from gatecrash.rulebook import Rule, load
@@ -97,6 +97,11 @@ class RunRecord:
         """The broken rules: MUST first, then in the rulebook's order."""
         failed = [j for j in self.judgements if j.verdict.outcome == "fail"]
         return tuple(sorted(failed, key=lambda j: ("MUST", "SHOULD", "MAY").index(j.rule.level)))
+
+    def hidden_behind(self, judgement: JudgedRule) -> str | None:
+        """The rule, broken in this run, because of which this one cannot be seen; None where that is not why."""
+        cause = hidden_by(judgement.verdict)
+        return cause if any(one.rule.id == cause for one in self.broken) else None
 
     @property
     def excused(self) -> Mapping[str, KnownFailure]:
