@@ -10,7 +10,16 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.verdicts import Verdict
 from gatecrash.paths import tree_root
 from gatecrash.results.baseline import Baseline, KnownFailure
-from gatecrash.results.exit_codes import ExitCode, of_error, of_graded, of_points, of_record, of_replay, of_tests
+from gatecrash.results.exit_codes import (
+    ExitCode,
+    of_error,
+    of_files,
+    of_graded,
+    of_points,
+    of_record,
+    of_replay,
+    of_tests,
+)
 from gatecrash.results.record import RunRecord
 from tests.ci_records import failure, record_of
 
@@ -121,3 +130,9 @@ def test_the_readme_names_every_exit_code_and_no_other() -> None:
     readme = (tree_root() / "README.md").read_text(encoding="utf-8")
     sentence = readme[readme.index("Exit codes:") :].partition(". A broken MUST")[0]
     assert [int(number) for number in re.findall(r"(?:: |, )(\d) ", " ".join(sentence.split()))] == [*ExitCode]
+
+
+@pytest.mark.parametrize("code", list(ExitCode))
+def test_a_run_whose_files_could_not_be_written_is_no_success_and_else_what_it_is(code: ExitCode) -> None:
+    assert of_files(code, written=True) == code
+    assert of_files(code, written=False) == (ExitCode.USAGE if code == ExitCode.CONFORMS else code)

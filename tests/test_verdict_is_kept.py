@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from gatecrash import cli
+from gatecrash.engine.run import Run
 from gatecrash.errors import ArenaRefused
 from gatecrash.paths import tree_root
+from gatecrash.reports import formats
 from gatecrash.sandbox.arena import Arena
 from tests.test_pytest_side import run_pytest
 
 SERVER = tree_root() / "servers" / "faulty" / "echo_adds_newline.py"
+RIGHT = tree_root() / "servers" / "c" / "echo_fork.c"
 HOSTILE_SETTINGS = "[pytest]\naddopts = -k nothing\npython_files = x_*.py\ntestpaths = nowhere\n"
 REFUSED_HERE = """
 from gatecrash.errors import ArenaRefused
@@ -26,8 +29,10 @@ Arena._greet = refuse
 """
 
 
-def check(folder: Path, *arguments: str, stdout: int | str = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "gatecrash", "check", str(SERVER), "--only=STREAM-02", *arguments]
+def check(
+    folder: Path, *arguments: str, stdout: int | str = subprocess.PIPE, of: Path = SERVER
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "gatecrash", "check", str(of), "--only=STREAM-02", *arguments]
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder), "GATECRASH_LANG": "en"}
     with open(stdout if isinstance(stdout, str) else os.devnull, "w") as file:
         out = file if isinstance(stdout, str) else stdout
@@ -37,13 +42,52 @@ def check(folder: Path, *arguments: str, stdout: int | str = subprocess.PIPE) ->
 
 
 def test_reports_that_cannot_be_written_cost_a_sentence_each_and_the_others_are_written(tmp_path: Path) -> None:
-    places = [f"json={tmp_path}", "junit=/proc/x", "html=/dev/full", "tap=no/such/folder/x"]
+    places = ["json=/dev/full", "junit=/dev/full", "html=/dev/full"]
     done = check(tmp_path, *(f"--report={place}" for place in places), "--report=sarif=found.sarif")
     assert done.returncode == 1
     told = done.stderr.splitlines()
     assert len(told) == len(places)
-    assert all(sum(place.partition("=")[2] in line for line in told) == 1 for place in places)
+    assert told == ["gatecrash: the report /dev/full could not be written: No space left on device."] * len(places)
     assert "STREAM-02" in (tmp_path / "found.sarif").read_text()
+
+
+@pytest.mark.parametrize("kind", sorted(formats.FORMATS))
+def test_a_report_into_a_folder_that_is_not_there_is_a_mistake_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    monkeypatch.setattr(Run, "events", lambda _: pytest.fail("it ran"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    place, beside = tmp_path / "none" / "x", tmp_path / "beside.json"
+    asked = ["--report", f"{kind}={place}", "--report", f"json={tmp_path}", "--report", f"json={beside}"]
+    assert cli.main(["check", str(SERVER), *asked]) == 4
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2
+    assert f"there is no folder {place.parent}" in told[0]
+    assert f"{tmp_path} cannot be written: it is a folder" in told[1]
+    assert not beside.exists()
+
+
+def test_a_report_of_pytest_into_a_folder_that_is_not_there_is_a_mistake_before_anything_runs(tmp_path: Path) -> None:
+    place = tmp_path / "none" / "x"
+    done = run_pytest(tmp_path, f"--target={SERVER}", "--only=STREAM-02", f"--gatecrash-report=junit={place}")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert f"there is no folder {place.parent}" in done.stderr
+    assert "STREAM-02" not in done.stdout
+
+
+@pytest.mark.parametrize("asked", ["--report=junit=/dev/full", "--report=gradescope=/dev/full"])
+def test_a_run_that_would_be_a_success_is_none_without_its_report(tmp_path: Path, asked: str) -> None:
+    done = check(tmp_path, asked, of=RIGHT)
+    assert done.returncode == 4, done.stderr
+    assert "/dev/full could not be written" in done.stderr
+    assert check(tmp_path, of=RIGHT).returncode == 0
+
+
+def test_a_run_of_pytest_that_would_be_a_success_is_none_without_its_report(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, f"--target={RIGHT}", "--only=STREAM-02", "--gatecrash-report=junit=/dev/full")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "the report /dev/full could not be written" in done.stdout
+    assert "junit report:" not in done.stdout
 
 
 def test_a_standard_output_that_is_full_costs_a_sentence(tmp_path: Path) -> None:
@@ -55,9 +99,9 @@ def test_a_standard_output_that_is_full_costs_a_sentence(tmp_path: Path) -> None
 
 
 def test_a_report_that_pytest_cannot_write_costs_a_sentence(tmp_path: Path) -> None:
-    done = run_pytest(tmp_path, f"--target={SERVER}", "--only=STREAM-02", "--gatecrash-report=json=/proc/x")
+    done = run_pytest(tmp_path, f"--target={SERVER}", "--only=STREAM-02", "--gatecrash-report=json=/dev/full")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "the report /proc/x could not be written" in done.stdout
+    assert "the report /dev/full could not be written" in done.stdout
 
 
 def test_settings_of_a_folder_that_leave_no_test_are_named_and_check_never_reads_them(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ class _Shown:
 
 def run(options: argparse.Namespace) -> int:
     """Judge the target; returns the exit code."""
-    reports = formats.wanted(options.report, _tell)
+    reports = formats.wanted(options.report)
     links.use(options.docs)
     known = _known(options)
     request = _wishes(options, known)
@@ -190,23 +190,24 @@ def run(options: argparse.Namespace) -> int:
         record = _judge(judged, reports, console)
     except GatecrashError as error:
         record = judged.failed(error)
-        _write(reports, record)
+        all_written = _write(reports, record)
         code = grader.code(record, exit_codes.of_error(error))
         if code:
             raise
         print(f"gatecrash: {error}", file=sys.stderr)
         grader.tell(console, record)
-        return code
+        return exit_codes.of_files(code, written=all_written)
     finally:
         SessionPool.remove_folder(folder)
+    all_written = True
     if options.write_baseline is not None:
-        record = _renew(record, Path(options.write_baseline), console)
-    _write(reports, record)
+        record, all_written = _renew(record, Path(options.write_baseline), console)
+    all_written = _write(reports, record) and all_written
     last_run.save(record, request.target, request.contract)
     code = _show(record, options, console)
     grader.tell(console, record)
     console.file.flush()
-    return grader.code(record, code)
+    return exit_codes.of_files(grader.code(record, code), written=all_written)
 
 
 @dataclass(frozen=True)
@@ -251,20 +252,20 @@ def _known(options: argparse.Namespace) -> Baseline | None:
     return Baseline(tuple(dict.fromkeys((*(known or Baseline()).known, *before.known))))
 
 
-def _renew(record: RunRecord, path: Path, console: Console) -> RunRecord:
-    """Write the baseline after a run that came to its end; the run is then judged by it."""
+def _renew(record: RunRecord, path: Path, console: Console) -> tuple[RunRecord, bool]:
+    """Write the baseline after a run that came to its end; the run is then judged by it. And whether it could be."""
     if record.error is not None or record.fault is not None or record.interrupted:
         console.print(Text(say("The baseline is left as it was: this run did not judge every rule."), "yellow"))
-        return record
+        return record, True
     before = record.baseline or Baseline()
     renewed = before.renewed(judgement.verdict for judgement in record.judgements)
     try:
         path.write_text(written(renewed), encoding="utf-8")
     except OSError as error:
         _tell(say("the baseline {path} could not be written: {strerror}.", path=path, strerror=error.strerror))
-        return replace(record, baseline=renewed)
+        return replace(record, baseline=renewed), False
     console.print(terminal.plain(say("  baseline: {path} lists {count} known", path=path, count=len(renewed.known))))
-    return replace(record, baseline=renewed)
+    return replace(record, baseline=renewed), True
 
 
 def _wishes(options: argparse.Namespace, known: Baseline | None) -> RunRequest:
@@ -304,8 +305,8 @@ def _judge(judged: Run, reports: list[formats.Report], console: Console) -> RunR
         return listen(judged.events(), shown.hear, LiveReports(reports, judged.record).hear)
 
 
-def _write(reports: list[formats.Report], record: RunRecord) -> None:
-    formats.write_all(reports, record, _tell)
+def _write(reports: list[formats.Report], record: RunRecord) -> bool:
+    return len(formats.write_all(reports, record, _tell)) == len(reports)
 
 
 def _tell(sentence: str) -> None:

@@ -150,8 +150,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _gatherer(config: pytest.Config) -> Gatherer | None:
     """Who writes the reports of a run with a target. Raises UsageError for one that could not be written."""
     target = _asked(config, "--target")
-    complaints: list[str] = []
-    reports = tuple(formats.wanted(_asked(config, "--gatecrash-report"), complaints.append))
+    reports = tuple(formats.wanted(_asked(config, "--gatecrash-report")))
     if target is None:
         asked = [name for name in ("--gatecrash-report", "--baseline") if _asked(config, name)]
         if asked:
@@ -169,7 +168,7 @@ def _gatherer(config: pytest.Config) -> Gatherer | None:
         baseline=config.stash[_BASELINE] if _asked(config, "--baseline") else None,
     )
     _look_at(request)
-    return Gatherer(Run(request, SessionPool.new_folder()), reports, complaints)
+    return Gatherer(Run(request, SessionPool.new_folder()), reports)
 
 
 def _look_at(request: RunRequest) -> None:

@@ -35,10 +35,11 @@ class Gatherer:
     pytest decides which test runs where; what is told of a target, and made of it, is what `gatecrash check` tells.
     """
 
-    def __init__(self, run: Run, reports: tuple[Report, ...], complaints: list[str]) -> None:
+    def __init__(self, run: Run, reports: tuple[Report, ...]) -> None:
         self.run = run
         self.reports = reports
-        self._complaints = complaints
+        self._written: list[Report] = []
+        self._complaints: list[str] = []
         self._verdicts: list[Verdict] = []
         self._heard = False
         self._to_mend: tuple[ToMend, ...] = ()
@@ -75,8 +76,10 @@ class Gatherer:
             return
         record = self.record(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
         self._to_mend = to_mend(record)
-        formats.write_all(self.reports, record, self._complaints.append)
+        self._written = formats.write_all(self.reports, record, self._complaints.append)
         code = exit_codes.of_tests(exitstatus, record, strict=self.run.request.strict)
+        if code == pytest.ExitCode.OK and len(self._written) < len(self.reports):
+            code = pytest.ExitCode.USAGE_ERROR  # the same number as that of `exit_codes.of_files`
         if code != exitstatus:
             session.exitstatus = code
 
@@ -88,7 +91,7 @@ class Gatherer:
             terminalreporter.write_line(safe_text(complaint))
         for rule in self._fixed():
             terminalreporter.write_line(f"{rule} holds again: remove it from the baseline")
-        for report in self.reports if self._heard else ():
+        for report in self._written:
             terminalreporter.write_line(safe_text(f"{report.format} report: {report.path}"))
         for line in short.first_lines(self._to_mend, self.run.request.named, "check"):
             terminalreporter.write_line(line)

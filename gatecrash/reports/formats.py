@@ -44,7 +44,6 @@ class Report:
 
     format: str
     path: Path
-    writable: bool = True  # it was when it was asked for; one that was not is left out
 
     @property
     def module(self) -> ModuleType:
@@ -54,7 +53,7 @@ class Report:
     @property
     def live(self) -> bool:
         """Whether it is written anew after every rule; what is written to a pipe cannot be."""
-        return self.writable and bool(getattr(self.module, "LIVE", False)) and _is_ordinary(self.path)
+        return bool(getattr(self.module, "LIVE", False)) and _is_ordinary(self.path)
 
     @property
     def graded(self) -> bool:
@@ -106,27 +105,32 @@ def requested(text: str) -> Report:
     return Report(kind, path.absolute())
 
 
-def wanted(texts: Iterable[str], tell: Callable[[str], None]) -> list[Report]:
-    """The reports that are asked for. `tell` hears of one that cannot be written, and is left out."""
-    found = []
+def wanted(texts: Iterable[str]) -> list[Report]:
+    """The reports that are asked for. Raises Unwritable, a line for each that could not be written after the run."""
+    found, refused = [], []
     for text in texts:
         try:
             found.append(requested(text))
         except Unwritable as error:
-            tell(str(error))
-            kind, _, name = text.partition("=")
-            found.append(Report(kind, Path(name).absolute(), writable=False))
+            refused.append(str(error))
+    if refused:
+        raise Unwritable("\n".join(refused))
     return found
 
 
-def write_all(reports: Iterable[Report], record: RunRecord, tell: Callable[[str], None]) -> None:
-    """Write them. `tell` hears of one that could not be written: it costs neither the others nor the verdict."""
+def write_all(reports: Iterable[Report], record: RunRecord, tell: Callable[[str], None]) -> list[Report]:
+    """Write them; those that were written. `tell` hears of one that was not: it costs neither the others nor a verdict.
+
+    A run that would end with 0 does not, though (`exit_codes.of_files`).
+    """
+    written = []
     for report in reports:
         try:
-            if report.writable:
-                report.write(record)
+            report.write(record)
+            written.append(report)
         except Unwritable as error:
             tell(str(error))
+    return written
 
 
 def _take_away(path: Path) -> None:

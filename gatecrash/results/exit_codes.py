@@ -56,6 +56,14 @@ def of_graded(code: ExitCode, *, scored: bool) -> ExitCode:
     return ExitCode.OUR_FAULT if code in (ExitCode.CONFORMS, ExitCode.BROKEN) else code
 
 
+def of_files(code: ExitCode, *, written: bool) -> ExitCode:
+    """No success without the files that were asked for; what else there is to say of the target is said all the same.
+
+    `code` is the run's own, `written` whether all of them were.
+    """
+    return ExitCode.USAGE if code == ExitCode.CONFORMS and not written else code
+
+
 def of_points(*, scored: bool) -> ExitCode:
     """`gatecrash points`: whether the last run has a score."""
     return ExitCode.DONE if scored else ExitCode.OUR_FAULT
