@@ -8,8 +8,10 @@ import pytest
 
 from gatecrash.engine.discovery import discover
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import ReceiveDatagrams, Scenario, Send, SendDatagram, scenario
-from gatecrash.model.transcript import Got, Sent, Transcript
+from gatecrash.model.scenario import Connect, Receive, ReceiveDatagrams, Scenario, Send, SendDatagram, scenario
+from gatecrash.model.transcript import Connected, Ended, Got, Sent, Transcript
+from gatecrash.model.verdicts import Case
+from gatecrash.oracles.came_back import difference
 from gatecrash.protocols import protocol_of
 from tests.faulty import blamed, verdicts_on
 from tests.sessions import launch_of
@@ -69,6 +71,50 @@ def test_another_answer_than_an_echo_is_not_taken_for_one(tmp_path: Path, answer
     contract, notes = discovered(tmp_path, UDP.format(answer=answer))
     assert (contract.protocol, contract.echo.unit) == ("udp", "other")
     assert ('echo = "upper"' in notes) is hint
+
+
+LINES = """
+import socketserver, sys
+
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        {body}
+
+server = socketserver.ThreadingTCPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+server.serve_forever()
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "protocol"),
+    [
+        ("self.wfile.write(self.rfile.readline(10000).rstrip().upper())", "none"),
+        ("[self.wfile.write(line.strip().upper() + b'\\n') for line in self.rfile]", "none"),
+        ("[self.wfile.write(line.strip().swapcase() + b'\\n') for line in self.rfile]", "none"),
+        ("self.wfile.write(self.rfile.readline(10000).rstrip())", "echo"),
+        ("[self.wfile.write(line) for line in self.rfile]", "echo"),
+    ],
+    ids=["one upper line", "upper lines", "letters swapped", "one line", "lines"],
+)
+def test_lines_in_upper_case_are_no_echo(tmp_path: Path, body: str, protocol: str) -> None:
+    contract, notes = discovered(tmp_path, LINES.format(body=body))
+    assert contract.protocol == protocol
+    assert ('echo = "upper"' in notes) is ("upper" in body)
+
+
+@pytest.mark.parametrize(
+    ("sent", "received", "advised"),
+    [(b"Abc d\n", b"ABC D", True), (b"Abc\n", b"ABC\n", True), (b"Abc\n", b"XBC\n", False), (b"ABC\n", b"ABC", False)],
+)
+def test_who_makes_letters_large_is_told_what_to_write(sent: bytes, received: bytes, advised: bool) -> None:
+    seen = Transcript(
+        scenario(Connect("A"), Send("A", sent), Receive("A")),
+        (Connected(0, "A"), Sent(1, "A", sent, None, None), Got(2, "A", received), Ended(2, "A", "FIN")),
+        sent={"A": sent},
+    )
+    found = difference(Case(seen, Contract.of(protocol="echo")), "A", "STREAM-02", "the same")
+    assert found is not None
+    assert any('echo = "upper"' in str(line) for line in found.evidence) is advised
 
 
 @pytest.mark.parametrize("answer", ["data", "data[:9]", "data + b'\\n'", "data.replace(b'k', b'c')"])

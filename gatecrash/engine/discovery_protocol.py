@@ -27,6 +27,7 @@ from gatecrash.target.interface import Server
 from gatecrash.text import shown, size_of
 
 _LINE = b"gatecrash knocks\n"
+_MIXED = b"gateCrash Knocks\n"
 _BLOCK = b"gatecrash knocks " * 512
 
 
@@ -137,11 +138,23 @@ def _spoken(session: Session, scenario: Scenario, received: bytes, found: Discov
     if received.startswith(b"HTTP"):
         return "http"
     if _alike(sent, received):
-        return "echo"
+        return _in_what_case(session, received, found)
     # What the server always says before is its protocol; what it did not say to its first client is a mistake.
     if _behind_other_words(sent, received) and _alike(sent, session.play(scenario, fresh=True).received("A")):
         return "echo"
     found.notes.append(_said(sent, received, session.play(scenario, fresh=True).received("A")))
+    return "none"
+
+
+def _in_what_case(session: Session, received: bytes, found: Discovery) -> Protocol:
+    """An echo, or an echo in upper case: of the first line of a GET request both send back the same."""
+    if received != received.upper():
+        return "echo"
+    came = _echoed(session, _MIXED)
+    if not _in_another_case(_MIXED, came):
+        return "echo"
+    told = stated("To {asked} it said {received}.", asked=size_of(_MIXED), received=shown(came))
+    found.notes.append(joined((told, _hint(_MIXED, came)), ""))
     return "none"
 
 
@@ -179,7 +192,7 @@ def _reads_its_input(look: Snapshot) -> bool:
 
 def _hint(sent: bytes, received: bytes) -> str:
     """What to write where a course asks for an echo in upper case."""
-    if not _in_another_case(sent, received):
+    if received != received.upper() or not _in_another_case(sent, received):
         return ""
     return joined(
         (

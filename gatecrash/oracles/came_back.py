@@ -16,6 +16,10 @@ _LINES = marked(
     "what is missing is a line that has not ended; if your course asks for an echo of lines, write "
     'echo = "lines" under [contract] in gatecrash.toml'
 )
+_UPPER = marked(
+    "only the letters have become large; if your course asks for an echo in upper case, write "
+    'echo = "upper" under [contract] in gatecrash.toml'
+)
 
 
 def difference(case: Case, client: str, rule: str, expected: str) -> Finding | None:
@@ -25,12 +29,20 @@ def difference(case: Case, client: str, rule: str, expected: str) -> Finding | N
         return None
     got = joined((client, different.line()), ": ")
     if different.kind != "missing":
-        return Finding(rule, expected, got, difference=shown_at(case, client, different.offset))
+        advice = (stated(_UPPER),) if _large_on_purpose(case, client) else ()
+        return Finding(rule, expected, got, advice, shown_at(case, client, different.offset))
     got = joined((got, and_then(case.transcript, client)), "")
     finding = not_whole(case, client, rule, expected, got, shown_at(case, client, different.offset))
     return (
         replace(finding, evidence=(*finding.evidence, stated(_LINES))) if _waits_for_newline(case, client) else finding
     )
+
+
+def _large_on_purpose(case: Case, client: str) -> bool:
+    """Whether what came is what was sent, or its beginning, in large letters; blanks at its edges may be lost."""
+    sent, received = case.transcript.sent.get(client, b"").strip(), case.transcript.received(client).strip()
+    same = received[: len(sent)] == sent[: len(received)]
+    return case.contract.echo.unit != "upper" and not same and sent.upper().startswith(received)
 
 
 def _waits_for_newline(case: Case, client: str) -> bool:
@@ -41,8 +53,9 @@ def _waits_for_newline(case: Case, client: str) -> bool:
     sent, received = case.transcript.sent[client], case.transcript.received(client)
     over = case.transcript.end(client) is not None or case.transcript.server_ended is not None
     over = over or bool(exceptions(case.transcript.output))  # who served it has died of something else
-    answers = [case.transcript.received(other) for other in case.transcript.scenario.clients]
-    by_lines = all(answer.endswith(b"\n") for answer in answers if answer)
+    answers = {other: case.transcript.received(other) for other in case.transcript.scenario.clients}
+    by_lines = all(answer.endswith(b"\n") for answer in answers.values() if answer)
+    by_lines = by_lines and all(case.transcript.sent.get(c, b"").startswith(came) for c, came in answers.items())
     rest = sent[len(received) :]  # strlen stops at a NUL, which may stand behind a newline
     by_lines = by_lines and not rest.startswith(b"\0")
     return case.contract.echo.unit == "bytes" and not over and by_lines and received == sent[: sent.rfind(b"\n") + 1]
