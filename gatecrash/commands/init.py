@@ -17,7 +17,7 @@ from gatecrash.errors import UsageError
 from gatecrash.language import say
 from gatecrash.reports import terminal
 from gatecrash.shell import command
-from gatecrash.target.resolve import resolve
+from gatecrash.target.resolve import contract_beside, resolve
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -60,10 +60,16 @@ def run(options: argparse.Namespace) -> int:
         say(
             "wrote {output}; change what is not as it should be, then run {command}",
             output=output,
-            command=command("check", target=options.target),
+            command=command("check", target=options.target, options=_read_back(options.target, output)),
         )
     )
     return 0
+
+
+def _read_back(target: str, output: Path) -> tuple[str, ...]:
+    """The options with which a run of the target reads what was written, where it does not by itself."""
+    beside = contract_beside(str(absolute(target)))
+    return () if beside is not None and beside.samefile(output) else ("--contract", str(output))
 
 
 def _gradescope(folder: Path, *, force: bool) -> int:

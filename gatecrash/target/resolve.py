@@ -79,12 +79,21 @@ def resolve(text: str | None, contract_path: Path | None = None, *, foreign: boo
         raise UsageError(say("The target is empty. {usage}", usage=spoken(_USAGE)))
     else:
         target, place = _named(text)
-    own = place / FILE_NAME if place and not foreign and (place / FILE_NAME).is_file() else None
+    own = _beside(place) if not foreign else None
     found = contract_path or own
     contract, section = read_contract(found) if found else (Contract(), TargetSection())
     home = found.resolve().parent if found and not foreign else target.cwd
     target = _apply(target, section, home)
     return target, replace(contract, source=target.language)
+
+
+def contract_beside(text: str) -> Path | None:
+    """The contract that is read for this target where no other is named. Raises UsageError for what is no target."""
+    return _beside(_named(text)[1])
+
+
+def _beside(place: Path | None) -> Path | None:
+    return place / FILE_NAME if place and (place / FILE_NAME).is_file() else None
 
 
 def _can_start(contract_path: Path) -> bool:
