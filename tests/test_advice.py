@@ -6,11 +6,13 @@ import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from gatecrash.model.blocked import BlockedTask, Descriptor
 from gatecrash.model.complaints import assertion, complaints, errors, exceptions
+from gatecrash.model.confinement import LimitHit, LimitName
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Receive, ReceiveDatagrams, Scenario, SendDatagram
 from gatecrash.model.transcript import (
@@ -371,3 +373,12 @@ def test_an_echo_that_ends_is_told_by_its_messages_not_by_their_size() -> None:
     found = ruled("STREAM-11", played(*parts), "echo")
     assert isinstance(found, Finding)
     assert found.got == "after the first message nothing more came back, then the connection was closed"
+
+
+@pytest.mark.parametrize("limit", get_args(LimitName))
+def test_memory_that_is_never_given_back_is_the_advice_only_where_memory_was_the_limit(limit: LimitName) -> None:
+    got = f"{LimitHit(limit, 64, 65).said}: it was ended"
+    finding = Finding("RES-07", "it gets by with what it was given", got)
+    contract = Contract(source="c")
+    told = fitting(load().get("RES-07"), Verdict("RES-07", "fail", finding=finding), contract)
+    assert bool(told) is (limit == "memory")
