@@ -40,6 +40,20 @@ def lacks_room(error: OSError) -> bool:
     return error.errno in _NO_ROOM
 
 
+#: Bytes: less than a small file and its journal take.
+_ROOM = 64 << 10
+
+
+def has_room(folder: Path) -> bool:
+    """Whether a folder has space, and a place for one more file (statvfs(3)); yes where that is not told."""
+    try:
+        told = os.statvfs(folder)
+    except OSError:
+        return True
+    space = told.f_blocks == 0 or told.f_bavail * told.f_frsize >= _ROOM
+    return space and (told.f_files == 0 or told.f_favail > 0)
+
+
 def speaks_of_room(text: str) -> bool:
     """Whether a traceback says so."""
     return any(os.strerror(number) in text for number in _NO_ROOM)

@@ -9,11 +9,12 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
 
-from gatecrash.errors import Unwritable
+from gatecrash.errors import Unwritable, UsageError
 from gatecrash.grading import judge as judging_process
 from gatecrash.grading.class_run import scratch_of
 from gatecrash.grading.judges import JudgesGone, LocalJudges
@@ -78,6 +79,35 @@ def test_a_state_that_can_grow_no_more_is_said_in_a_sentence(tmp_path: Path) -> 
             state.set_meta("scheme", "x" * 100_000)
     path = tmp_path / "grade.sqlite"
     assert str(told.value) == f"{path} cannot be written: database or disk is full. {_GOES_ON}"
+
+
+@pytest.mark.parametrize(
+    ("left", "reason"),
+    [
+        ({}, "incomplete input"),
+        ({"f_bavail": 0}, "No space left on device"),
+        ({"f_favail": 0}, "No space left on device"),
+        ({"f_bavail": 0, "f_blocks": 0, "f_files": 0, "f_favail": 0}, "incomplete input"),
+    ],
+)
+def test_a_disk_that_is_full_at_the_start_is_called_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: dict[str, int], reason: str
+) -> None:
+    room = {"f_blocks": 1 << 20, "f_bavail": 1 << 20, "f_frsize": 4096, "f_files": 1 << 20, "f_favail": 1 << 20}
+    monkeypatch.setattr("gatecrash.grading.state._TABLES", "create table")
+    monkeypatch.setattr("gatecrash.paths.os.statvfs", lambda _: SimpleNamespace(**room | left))
+    with pytest.raises(UsageError) as told:
+        State(tmp_path)
+    assert str(told.value) == f"{tmp_path / 'grade.sqlite'} cannot be used: {reason}. Name another --output."
+
+
+def test_what_is_no_database_of_ours_is_called_that_on_a_full_disk_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "grade.sqlite").write_text("no database " * 100)
+    monkeypatch.setattr("gatecrash.grading.state.has_room", lambda _: False)
+    with pytest.raises(UsageError, match="file is not a database"):
+        State(tmp_path)
 
 
 @pytest.mark.parametrize("program", ["/bin/false", "/nowhere/python"])

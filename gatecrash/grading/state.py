@@ -6,6 +6,7 @@ judgement. One process at a time has a class open.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -22,6 +23,7 @@ from gatecrash.errors import Unwritable, UsageError
 from gatecrash.grading.submission import Person, Submission
 from gatecrash.grading.work import Judged
 from gatecrash.language import say
+from gatecrash.paths import has_room
 
 FILE_NAME = "grade.sqlite"
 _LAYOUT = "1"
@@ -49,9 +51,16 @@ def kept_or_told(folder: Path) -> Iterator[None]:
             say(
                 "{path} cannot be written: {reason}. What was judged so far is kept, and the same command goes on.",
                 path=folder / FILE_NAME,
-                reason=error,
+                reason=_why(error, folder),
             )
         ) from None
+
+
+def _why(error: sqlite3.DatabaseError, folder: Path) -> str:
+    """SQLite's word, but for a full disk: what it says of one is often "disk I/O error"."""
+    if isinstance(error, sqlite3.OperationalError) and not has_room(folder):
+        return os.strerror(errno.ENOSPC)
+    return str(error)
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,11 @@ class State:
         except sqlite3.DatabaseError as error:
             self.close()
             raise UsageError(
-                say("{path} cannot be used: {reason}. Name another --output.", path=folder / FILE_NAME, reason=error)
+                say(
+                    "{path} cannot be used: {reason}. Name another --output.",
+                    path=folder / FILE_NAME,
+                    reason=_why(error, folder),
+                )
             ) from None
         if self.meta("layout", _LAYOUT) != _LAYOUT:
             self.close()
