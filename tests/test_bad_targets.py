@@ -25,6 +25,12 @@ def gatecrash(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
             "import sys\nprint('no config')\nsys.exit(3)\n", 6, ["exited with status 3", "no config"], id="exits"
         ),
         pytest.param(
+            "port = int(input('Enter the port: '))\n",
+            6,
+            ["It waits for words on its standard input", "argv[1]", "Enter the port:"],
+            id="asks for its port",
+        ),
+        pytest.param(
             "import signal\nsignal.pause()\n",
             6,
             ["listens on no port (8 s at most were waited)", "listen()"],

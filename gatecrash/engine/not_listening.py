@@ -10,7 +10,7 @@ from pathlib import Path
 from gatecrash.language import say
 from gatecrash.model.launch import Launch
 from gatecrash.model.signals import signal_name, status_named
-from gatecrash.target.interface import PATIENCE_TO_LISTEN, Server
+from gatecrash.target.interface import PATIENCE_TO_LISTEN, Processes, Server
 
 #: What a program prints that was not called as it wants to be, and what it prints that reads an argument nobody gave.
 _USAGE = re.compile(r"\busage\b|\btoo few arguments|\bmissing (an )?(argument|operand)", re.IGNORECASE)
@@ -40,7 +40,13 @@ def why_not_listening(server: Server, *, again: bool = False) -> str:
     output = server.process.output()
     words = output.text.strip()[-600:]
     said = say("It printed nothing.") if not words else say("It printed:\n    ") + words.replace("\n", "\n    ")
-    if again:
+    given = any("{port}" in word for word in server.launch.argv)
+    if status is None and given and _waits_for_its_input(server.census):
+        advice = say(
+            "It waits for words on its standard input, and nobody types there. Its port is an argument: take it from "
+            "argv[1], or sys.argv[1] in Python."
+        )
+    elif again:
         advice = say("It did at its first start: look for what that run left behind, a lock, a file, a socket.")
     else:
         advice = _advice_on_arguments(server.launch, status, output.text)
@@ -57,6 +63,12 @@ def why_not_listening(server: Server, *, again: bool = False) -> str:
         else say("was ended by {signal}", signal=signal_name(-status))
     )
     return say("the target {how} before it listened on any port. {advice} {said}", how=how, advice=advice, said=said)
+
+
+def _waits_for_its_input(census: Processes) -> bool:
+    """Whether a task is blocked in read on descriptor 0 of a process whose standard input is the silent pipe it got."""
+    waiting = (task.pid for task in census.tasks() if task.call in ("read", "readv") and task.args[:1] == (0,))
+    return any(census.descriptors(pid).get(0, "").startswith("pipe:") for pid in waiting)
 
 
 def _advice_on_arguments(launch: Launch, status: int | None, printed: str) -> str:
