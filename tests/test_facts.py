@@ -22,7 +22,7 @@ REASONS = {
     "oracles/resources.py": "what /proc/PID/fd calls a descriptor: a path is a file's",
     "oracles/response.py": "the white space in a client's own field lines, in bytes",
     "oracles/segments.py": "a peer's answer, in bytes",
-    "oracles/stream.py": "whether a peer's bytes end with a line",
+    "oracles/came_back.py": "whether a peer's bytes end with a line",
     "diagrams/periods.py": "the keys of lanes, which are no sentences",
     "diagrams/rows.py": "what a server has printed, in bytes",
     "diagrams/shortening.py": "numbers of rows that are drawn, to see which are alike: nothing is learnt of them",
