@@ -175,6 +175,7 @@ def test_a_file_that_is_no_baseline_is_not_overwritten(tmp_path: Path) -> None:
         to_be_written(tmp_path / "no" / "known.toml")
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_baseline_obeys_it_and_refuses_a_bad_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

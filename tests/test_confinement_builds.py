@@ -136,6 +136,7 @@ def session_pool(tmp_path: Path) -> Iterator[SessionPool]:
         yield opened
 
 
+@pytest.mark.slow
 def test_a_memory_error_is_reported_out_of_a_confined_arena(session_pool: SessionPool, tmp_path: Path) -> None:
     folder = tmp_path / "with spaces, 'quotes' and 한글"
     folder.mkdir()

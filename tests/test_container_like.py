@@ -138,6 +138,7 @@ def test_a_rule_that_cannot_be_seen_there_is_not_said_to_hold(somebody: Somebody
     assert "RESP-11 not observable: borrowed sockets are not available here" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_doctor_names_what_is_refused(somebody: Somebody) -> None:
     done = somebody.run("-m", "gatecrash", "doctor")
     said = [line[6:28].rstrip() for line in done.stdout.splitlines() if line.split()[:1] == ["no"]]

@@ -74,6 +74,7 @@ def test_a_target_that_does_not_build_still_has_a_report(tmp_path: Path) -> None
     assert saved["verdicts"] == []
 
 
+@pytest.mark.slow
 def test_a_run_is_remembered_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tree_root() / "servers" / "faulty" / "echo_once.c"
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}

@@ -79,6 +79,7 @@ def test_the_filters_leave_whom_they_name(page: Any) -> None:
     assert len(names(page)) == 4
 
 
+@pytest.mark.slow
 def test_a_rule_leaves_those_who_break_it_and_marks_its_column(page: Any) -> None:
     click(page, '.pick[data-rule="RESP-02"]')
     assert names(page) == ["Bob"]

@@ -87,6 +87,7 @@ def test_a_file_that_is_named_later_is_judged_then_and_nothing_else(tmp_path: Pa
     assert ended.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -148,6 +149,7 @@ def test_a_submission_is_judged_alike_where_it_lies_and_as_bytes(tmp_path: Path)
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith("work-")] == []
 
 
+@pytest.mark.slow
 def test_a_rule_that_is_judged_anew_is_put_among_those_that_were_known(tmp_path: Path) -> None:
     source = _SERVERS / "faulty" / "never_reaps.c"
     judge = Judge(tmp_path)
@@ -168,6 +170,7 @@ def test_a_rule_that_is_judged_anew_is_put_among_those_that_were_known(tmp_path:
     ]
 
 
+@pytest.mark.slow
 def test_a_compiler_names_files_as_they_were_handed_in(tmp_path: Path) -> None:
     (tmp_path / "class" / "ada").mkdir(parents=True)
     (tmp_path / "class" / "ada" / "server.c").write_text("int main(void) { return\n")

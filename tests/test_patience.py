@@ -105,6 +105,7 @@ def test_a_scenario_in_which_the_server_sleeps_too_long_is_broken_off(tmp_path: 
         assert session.play(scenario(*visit[:1])).received("A") == b"ok\n"
 
 
+@pytest.mark.slow
 def test_a_flood_is_cut_off_and_told_and_others_are_still_heard(tmp_path: Path) -> None:
     finished = (Connect("A"), Send("A", b"hello\n"), Receive("A"), HalfClose("A"), Receive("A", "end"))
     with session_of(tmp_path, _TALKS_ON, _ANY) as session:

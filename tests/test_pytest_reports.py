@@ -42,6 +42,7 @@ def test_the_last_lines_name_what_to_mend_first(tmp_path: Path) -> None:
     assert said[2] == f"  gatecrash check {FAULTY} --only FORK-02"
 
 
+@pytest.mark.slow
 def test_a_target_that_does_not_build_is_an_error_in_the_report(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("def :\n")
     report = "--gatecrash-report=json=run.json"
@@ -83,6 +84,7 @@ def test_where_too_little_was_seen_pytest_says_so_too(tmp_path: Path) -> None:
     assert done.returncode == ExitCode.TOO_LITTLE_SEEN, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_baseline_that_cannot_be_is_refused_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "known.toml").write_text("[[known]]\nrule = 'FORK-2'\n")
     done = run_pytest(tmp_path, f"--target={SERVER}", "--baseline=known.toml", *COLLECT)

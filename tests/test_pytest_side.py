@@ -51,6 +51,7 @@ def test_a_target_is_judged_from_any_folder_and_nothing_of_the_folder_is_loaded(
     assert "1 passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_broken_rule_fails_the_run(tmp_path: Path) -> None:
     server = tree_root() / "servers" / "faulty" / "never_reaps.py"
     done = run_pytest(tmp_path, f"--target={server}", "--only=FORK-02", "-q", "--profile=glance")
@@ -88,6 +89,7 @@ def test_an_option_that_is_another_plugins_is_refused_by_name(tmp_path: Path) ->
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_with_a_target_the_tests_of_the_engine_are_not_even_looked_at() -> None:
     done = run_pytest(tree_root(), f"--target={SERVER}", *COLLECT)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -121,6 +123,7 @@ def test_such_a_patience_ends_the_command_and_pytest_with_a_sentence(tmp_path: P
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("argument", "words"),
     [("--profile=hasty", ["hasty", "quick"]), ("--only=ACC-999", ["ACC-999"]), ("--arena=moon", ["moon", "loopback"])],

@@ -121,6 +121,7 @@ def test_what_is_broken_on_the_wire_is_still_found(tmp_path: Path, refused: str)
     assert "fail" in {verdict for verdict, _ in verdicts.values()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refused", sorted(set(MACHINES) - {"proc", "clock", "borrowed sockets", "stub"}))
 def test_nothing_that_can_be_seen_is_no_conformance(tmp_path: Path, refused: str) -> None:
     done, _ = checked(tmp_path, refused, "python/http_iterative.py", "ACC-07")
@@ -128,6 +129,7 @@ def test_nothing_that_can_be_seen_is_no_conformance(tmp_path: Path, refused: str
     assert "was not judged" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("refused", "reason"),
     [("clock", "ptrace: Operation not permitted"), ("stub", "no stub for aarch64, only for x86_64")],

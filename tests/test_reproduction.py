@@ -300,6 +300,7 @@ def test_clients_that_do_the_same_are_a_loop_and_those_that_stay_are_kept() -> N
     assert 'for name in "ABCDEFGH":\n    clients[name] = ' in text
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_script_for_the_last_run(tmp_path: Path) -> None:
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
 

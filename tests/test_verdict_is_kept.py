@@ -104,6 +104,7 @@ def test_a_report_that_pytest_cannot_write_costs_a_sentence(tmp_path: Path) -> N
     assert "the report /dev/full could not be written" in done.stdout
 
 
+@pytest.mark.slow
 def test_settings_of_a_folder_that_leave_no_test_are_named_and_check_never_reads_them(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text(HOSTILE_SETTINGS)
     done = run_pytest(tmp_path, f"--target={SERVER}", "--only=STREAM-02")
@@ -116,6 +117,7 @@ def test_settings_of_a_folder_that_leave_no_test_are_named_and_check_never_reads
     assert check(tmp_path).returncode == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["nothing.c", "./no_program {port}", "127.0.0.1:99999"])
 def test_a_target_that_is_not_there_is_one_line_of_pytest(tmp_path: Path, target: str) -> None:
     done = run_pytest(tmp_path, f"--target={target}")

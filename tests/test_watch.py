@@ -94,6 +94,7 @@ def test_a_target_with_arguments_is_watched_where_it_is(
     assert watched(target).is_file()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_mended_is_judged_again(tmp_path: Path) -> None:
     servers = tree_root() / "servers"
     source = tmp_path / "server.py"
