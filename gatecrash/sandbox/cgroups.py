@@ -168,12 +168,9 @@ class Group:
         if self._takes_children is None:
             self._takes_children = self._try_child()
         if self._takes_children:
-            try:
+            # Those in here may have all tasks that there are: whoever comes from outside is not counted against that.
+            with contextlib.suppress(BlockingIOError):
                 return self._fork_inside()
-            except (
-                BlockingIOError
-            ):  # those in here have all tasks: whoever comes from outside is not counted against that
-                pass
         return self._fork_and_join()
 
     def _try_child(self) -> bool:
