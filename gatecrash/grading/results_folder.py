@@ -8,8 +8,9 @@ import io
 import os
 from pathlib import Path
 
-from gatecrash.errors import Unwritable, UsageError
+from gatecrash.errors import UsageError
 from gatecrash.grading import class_page
+from gatecrash.grading.state import unwritable
 from gatecrash.grading.summary import ClassRecord, Student
 from gatecrash.grading.work import Judged
 from gatecrash.language import say
@@ -53,7 +54,7 @@ class ResultsFolder:
             try:
                 (self.folder / name).unlink(missing_ok=True)
             except OSError as error:
-                raise _unwritable(self.folder / name, error) from None
+                raise unwritable(self.folder / name, error.strerror) from None
 
     def has_page(self, id: str) -> bool:
         """Whether the page of one is there."""
@@ -85,17 +86,7 @@ def put(path: Path, text: str) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)
-        raise _unwritable(path, error) from None
-
-
-def _unwritable(path: Path, error: OSError) -> Unwritable:
-    return Unwritable(
-        say(
-            "{path} cannot be written: {reason}. What was judged so far is kept, and the same command goes on.",
-            path=path,
-            reason=error.strerror,
-        )
-    )
+        raise unwritable(path, error.strerror) from None
 
 
 _COLUMNS = ("id", "name", "number", "email", "points", "of", "broken", "said", "seconds")

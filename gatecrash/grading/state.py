@@ -47,13 +47,18 @@ def kept_or_told(folder: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise Unwritable(
-            say(
-                "{path} cannot be written: {reason}. What was judged so far is kept, and the same command goes on.",
-                path=folder / FILE_NAME,
-                reason=_why(error, folder),
-            )
-        ) from None
+        raise unwritable(folder / FILE_NAME, _why(error, folder)) from None
+
+
+def unwritable(path: Path, reason: str | None) -> Unwritable:
+    """What is raised where a class cannot be written any more; nothing of it is lost."""
+    return Unwritable(
+        say(
+            "{path} cannot be written: {reason}. What was judged so far is kept, and the same command goes on.",
+            path=path,
+            reason=reason,
+        )
+    )
 
 
 def _why(error: sqlite3.DatabaseError, folder: Path) -> str:
