@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from gatecrash.errors import EngineFault
+from gatecrash.model.contract import Contract
 from gatecrash.paths import tree_root
+from tests.sessions import session_of
 
 
 def marked_processes(mark: str) -> list[int]:
@@ -57,3 +60,17 @@ def test_a_run_that_is_ended_leaves_no_process(tmp_path: Path, number: signal.Si
         if run.poll() is None:
             run.kill()
             run.wait()
+
+
+def test_a_session_whose_broker_died_gives_everything_back(tmp_path: Path) -> None:
+    with session_of(tmp_path, "main(socket.socket.close)", Contract(protocol="none")) as earlier:
+        earlier.fresh()  # the process that brokers are forked from stays
+    before = len(os.listdir("/proc/self/fd"))
+    with (
+        pytest.raises(EngineFault),
+        session_of(tmp_path, "main(socket.socket.close)", Contract(protocol="none")) as one,
+    ):
+        one.fresh()
+        one.arena.tcp().close()  # others are in store now
+        os.kill(one.arena.broker_pid, signal.SIGKILL)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -6,6 +6,7 @@ import math
 import random
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from types import TracebackType
 
@@ -115,10 +116,9 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """End the target and the arena."""
-        self.drop()
-        self.arena.close()
-        self.shelter.close()
+        """End the target and the arena, which ends with everything in it even where the target cannot be ended."""
+        with closing(self.shelter), closing(self.arena):
+            self.drop()
 
     # -- servers ------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ _CODE_64 = 0x33  # the code segment of a 64-bit program on x86_64
 _MOST_WORDS = 1 << 16
 _CALL_SIZE = 2  # bytes of the instruction that makes a call
 _NAP, _LONGEST_NAP = 0.00002, 0.001  # seconds
+_TO_LET_GO = 10.0  # seconds in which a task stops or ends on a loaded machine
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.restype = ctypes.c_long
@@ -107,11 +108,32 @@ def stopped(tid: int, *, within: float, group: int = 0) -> int | None:
 
 
 def let_go(tid: int, number: int = 0) -> None:
-    """A stopped task goes on, with this signal if there is one; one that is gone is gone."""
+    """A stopped task goes on, with this signal if there is one; one that is gone is gone.
+
+    One that runs is stopped for it. The end of one that was killed is waited for: its parent is not told of it before
+    its tracer is (ptrace(2)), and might wait for ever.
+    """
+    deadline = time.monotonic() + _TO_LET_GO
+    nap = _NAP
+    while not _detached(tid, number) and time.monotonic() < deadline:
+        with contextlib.suppress(ProcessLookupError):
+            ptrace(INTERRUPT, tid)
+        try:
+            found, status = os.waitpid(tid, WALL | os.WNOHANG)
+        except ChildProcessError:  # its end was told already
+            return
+        if found and not os.WIFSTOPPED(status & 0xFFFF):
+            return
+        time.sleep(nap)
+        nap = min(nap * 1.5, _LONGEST_NAP)
+
+
+def _detached(tid: int, number: int) -> bool:
     try:
         ptrace(DETACH, tid, 0, number)
     except ProcessLookupError:
-        return
+        return False
+    return True
 
 
 def event(status: int) -> int:

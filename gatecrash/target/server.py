@@ -380,8 +380,10 @@ class ObservedServer(Server):
         """End everything of it."""
         if self.gates is not None:
             self.gates.clear()
-        self.arena.clear()
-        self._let_go()
+        try:
+            self.arena.clear()
+        finally:
+            self._let_go()
 
     def _let_go(self) -> None:
         """Give the descriptors back, once its processes are dead: gates that go first let calls fail (ENOSYS)."""
