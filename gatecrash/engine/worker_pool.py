@@ -30,6 +30,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 
+from gatecrash.engine.drawn_constants import leave_ours_out
 from gatecrash.engine.events import RuleStarted
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import hidden_behind
@@ -61,6 +62,7 @@ def _home_of_hypothesis(folder: Path) -> Path:
 
 def warm_up(folder: Path) -> None:
     """What Hypothesis does once a process is done before the workers are forked. `folder`: the run's own."""
+    leave_ours_out()
 
     # They are read when the first constant is drawn: of one integer in twenty, but not in the first, simplest example.
     @settings(max_examples=2, derandomize=True, database=None, phases=(Phase.generate,))
