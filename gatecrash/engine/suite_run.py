@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from gatecrash.engine.drawn_constants import leave_ours_out
 from gatecrash.engine.masked import MaskedTrial, may_be_seen
 from gatecrash.engine.preparation import OpenTarget
 from gatecrash.engine.prerequisites import hidden_behind, verdict_without_trying
@@ -43,7 +42,6 @@ def trial_of(
     rule: Rule, opened: OpenTarget, build: str, profile: Profile, probe: Probe | None = None
 ) -> Trial | Verdict:
     """The trial of a rule, or the verdict of one that need not or cannot be tried."""
-    leave_ours_out()
     given = verdict_without_trying(rule, opened.session, opened.prerequisites, build)
     if given is None:
         return Trial(rule, opened.session, profile, build=build, probe=probe)

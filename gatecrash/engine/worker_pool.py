@@ -30,7 +30,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from gatecrash.engine.drawn_constants import leave_ours_out
+from gatecrash.engine.chance import draw_from_no_source
 from gatecrash.engine.events import RuleStarted
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import hidden_behind
@@ -48,7 +48,6 @@ _FORK = multiprocessing.get_context("fork")
 _SECONDS_TO_END = 5.0
 #: Workers that are started in the place of others: who loses more than that loses them all.
 _MOST_REPLACED = 8
-_ENOUGH_TO_DRAW = 300  # integers, of which some are constants
 _MOST_WORDS = 6000  # characters of a fault that are shown
 
 
@@ -62,11 +61,10 @@ def _home_of_hypothesis(folder: Path) -> Path:
 
 def warm_up(folder: Path) -> None:
     """What Hypothesis does once a process is done before the workers are forked. `folder`: the run's own."""
-    leave_ours_out()
+    draw_from_no_source()
 
-    # They are read when the first constant is drawn: of one integer in twenty, but not in the first, simplest example.
     @settings(max_examples=2, derandomize=True, database=None, phases=(Phase.generate,))
-    @given(st.lists(st.integers(), min_size=_ENOUGH_TO_DRAW, max_size=_ENOUGH_TO_DRAW))
+    @given(st.lists(st.integers()))
     def nothing(_: list[int]) -> None:
         pass
 
