@@ -69,7 +69,7 @@ def _told(verdicts: dict[str, Verdict], planted: Planted) -> str:
         if verdict is None:
             lines.append(f"  {rule} was never judged")
             continue
-        said = verdict.finding.got if verdict.finding is not None else verdict.reason
+        said = verdict.reason or (verdict.finding.got if verdict.finding is not None else "")
         lines.append(f"  {rule} {verdict.outcome}: {said}")
         lines.append(str(verdict.transcript or ""))
     return "\n".join(lines)

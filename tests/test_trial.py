@@ -15,9 +15,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.errors import FlakyFailure
 
+from gatecrash.engine.judge import Example
 from gatecrash.engine.profiles import Profile, profile
 from gatecrash.engine.session import Session
 from gatecrash.engine.trial import RuleBroken, Trial
+from gatecrash.errors import TargetError
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
 from gatecrash.model.scenario import (
@@ -33,7 +35,8 @@ from gatecrash.model.scenario import (
     played_by,
     scenario,
 )
-from gatecrash.model.verdicts import Verdict
+from gatecrash.model.transcript import Transcript
+from gatecrash.model.verdicts import Finding, Held, NotExercised, Ruling, Verdict
 from gatecrash.rulebook import load
 from tests.sessions import discovered_session_of, session_of
 
@@ -80,6 +83,34 @@ def test_a_failure_shrinks_to_the_smallest_scenario_and_is_replayed(tmp_path: Pa
     assert broken.value.scenario == echoes(b"\x00")
     assert trial.verdict is not None
     assert (trial.verdict.outcome, trial.verdict.confirmed) == ("fail", (3, 3))
+
+
+def test_a_replay_that_proves_nothing_is_made_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be looked at has not held."""
+    broken, suspected = Finding("STREAM-01", "all", "half"), Finding("STREAM-01", "all", "half", conclusive=False)
+    unseen = NotExercised("nobody came")
+    played = scenario(Connect("A"))
+
+    def shown(*rulings: Ruling | TargetError) -> tuple[int, int]:
+        """Of three replays, and how many there were."""
+        left = list(rulings)
+
+        def judged(*_: object, **__: object) -> Example:
+            ruling = left.pop(0)
+            if isinstance(ruling, TargetError):
+                raise ruling
+            return Example(ruling, Transcript(played, ()))
+
+        monkeypatch.setattr(trial, "_judge", judged)
+        return trial.replay(played, 3), len(rulings) - len(left)
+
+    with session_of(tmp_path, ECHO, Contract(protocol="echo")) as session:
+        trial = trial_on(session)
+        assert shown(broken, broken, broken) == (3, 3)
+        assert shown(broken, Held(), broken, broken) == (2, 3)
+        assert shown(unseen, broken, suspected, TargetError("no start"), broken, broken) == (3, 6)
+        assert shown(*(unseen,) * 7) == (0, 6)
+        assert shown(replace(broken, rule="ACC-01"), broken, broken) == (2, 3)
 
 
 def test_a_correct_server_passes_with_every_example_played(tmp_path: Path) -> None:
