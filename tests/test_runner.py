@@ -7,18 +7,21 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from gatecrash.engine import worker_pool as runner
+from gatecrash.engine.events import RuleStarted
 from gatecrash.engine.preparation import OpenTarget, SessionPool
 from gatecrash.engine.profiles import Profile, profile
 from gatecrash.engine.properties import Property, properties
 from gatecrash.engine.run import lost
-from gatecrash.engine.worker_pool import Result, WorkerPool, work_items
+from gatecrash.engine.worker_pool import Result, WorkerPool, _batches, work_items
 from gatecrash.model.verdicts import Verdict
 from gatecrash.paths import tree_root
+from gatecrash.rulebook import load
 
 FORKING = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 ECHO = str(tree_root() / "servers" / "python" / "echo_fork.py")
@@ -52,7 +55,7 @@ def test_each_order_has_one_result(tmp_path: Path, jobs: int) -> None:
 
 @FORKING
 def test_a_worker_that_dies_costs_its_order_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def dies(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
+    def dies(one: Property, opened: OpenTarget, build: str, tried: Profile, **_: bool) -> tuple[Verdict, ...]:
         if one.rule == "STREAM-01":
             print("last words", flush=True)
             os._exit(7)
@@ -70,7 +73,7 @@ def test_a_worker_that_dies_costs_its_order_and_no_other(tmp_path: Path, monkeyp
 
 @FORKING
 def test_another_worker_takes_the_place_of_one_that_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def dies(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
+    def dies(one: Property, opened: OpenTarget, build: str, tried: Profile, **_: bool) -> tuple[Verdict, ...]:
         os._exit(7)
 
     monkeypatch.setattr(runner, "try_property", dies)
@@ -83,7 +86,7 @@ def test_another_worker_takes_the_place_of_one_that_died(tmp_path: Path, monkeyp
 def test_when_all_workers_have_died_the_rest_is_said_to_be_untried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dies(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
+    def dies(one: Property, opened: OpenTarget, build: str, tried: Profile, **_: bool) -> tuple[Verdict, ...]:
         os._exit(7)
 
     monkeypatch.setattr(runner, "try_property", dies)
@@ -96,13 +99,84 @@ def test_when_all_workers_have_died_the_rest_is_said_to_be_untried(
 
 @FORKING
 def test_an_exception_of_ours_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
+    def fails(one: Property, opened: OpenTarget, build: str, tried: Profile, **_: bool) -> tuple[Verdict, ...]:
         raise ZeroDivisionError("a bug of ours")
 
     monkeypatch.setattr(runner, "try_property", fails)
     for result in results_of(tmp_path, 1):
         assert result.fault is not None
         assert "ZeroDivisionError: a bug of ours" in result.fault
+
+
+def served_to(monkeypatch: pytest.MonkeyPatch, log: Path, dies_at: str = "") -> None:
+    """Each rule that is tried writes a line: it, its build, its worker, and whether it has a server of its own."""
+
+    def notes(
+        one: Property, opened: OpenTarget, build: str, tried: Profile, *, own_server: bool
+    ) -> tuple[Verdict, ...]:
+        with log.open("a") as file:
+            file.write(f"{one.rule} {build} {os.getpid()} {own_server}\n")
+        if (one.rule, build) == (dies_at, "sanitized"):
+            os._exit(7)
+        return (Verdict(one.rule, "pass", build=build),)
+
+    monkeypatch.setattr(runner, "try_property", notes)
+    monkeypatch.setattr(SessionPool, "open", lambda pool, target, build: FakeTarget())
+
+
+class FakeTarget:
+    """Where nothing is tried in earnest."""
+
+    class prerequisites:
+        learn = staticmethod(lambda hidden: None)
+
+
+def tried_in(folder: Path, rules: Iterable[str]) -> tuple[list[str], list[list[str]]]:
+    """What a run of both builds says of each rule as it comes, and what the workers have noted."""
+    with WorkerPool(folder, lambda: SessionPool(folder), ECHO, profile("glance"), jobs=2) as workers:
+        said = [
+            f"{one.rule} {one.build} starts" if isinstance(one, RuleStarted) else f"{one.item.rule} {one.item.build}"
+            for one in workers.results(work_items(rules, ("plain", "sanitized")))
+        ]
+    return said, [line.split() for line in (folder / "log").read_text().splitlines()]
+
+
+@FORKING
+def test_where_only_the_sanitizers_speak_several_rules_share_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served_to(monkeypatch, tmp_path / "log")
+    rules = [one.rule for one in properties()]
+    said, noted = tried_in(tmp_path, rules)
+    wanted = [f"{rule} {build}" for build in ("plain", "sanitized") for rule in rules]
+    assert sorted(line for line in said if not line.endswith("starts")) == sorted(wanted)
+    assert sorted(line for line in said if line.endswith("starts")) == sorted(f"{line} starts" for line in wanted)
+    owners = {rule for rule, build, _, own in noted if build == "sanitized" and own == "True"}
+    assert {rule for rule in rules if load().get(rule).area == "memory"} < owners
+    assert len(owners) < len(rules) / 3
+    assert all(own == "True" for _, build, _, own in noted if build == "plain")
+    batches = _batches(work_items(reversed(rules), ("plain", "sanitized"), first=("STREAM-02",)))
+    assert {batch[0].rule for batch in batches if batch[0].build == "sanitized"} == owners  # whoever is tried first
+
+
+@FORKING
+def test_who_dies_in_the_middle_costs_its_own_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_a_stretch = next(b for b in _batches(work_items([p.rule for p in properties()], ["sanitized"])) if len(b) > 3)
+    rules = [item.rule for item in at_a_stretch]
+    served_to(monkeypatch, tmp_path / "log", dies_at=rules[1])
+    said, noted = tried_in(tmp_path, rules)
+    assert sorted(said) == sorted(
+        f"{rule} {build}{end}" for rule in rules for build in ("plain", "sanitized") for end in ("", " starts")
+    )
+    of_sanitized = [(rule, worker, own) for rule, build, worker, own in noted if build == "sanitized"]
+    first, second = of_sanitized[0][1], of_sanitized[-1][1]
+    assert first != second
+    assert of_sanitized == [
+        (rules[0], first, "True"),
+        (rules[1], first, "False"),
+        (rules[2], second, "True"),
+        *((rule, second, "False") for rule in rules[3:]),
+    ]
 
 
 @pytest.mark.slow

@@ -112,7 +112,7 @@ def test_what_a_busy_machine_took_is_added_to_the_time_of_a_run(
     monkeypatch.setattr(WorkerPool, "_kept_waiting", lambda workers: 600.0)
     monkeypatch.setattr(worker_pool, "MOST_STRETCHED", 10_000)
 
-    def sleeps(*_: object) -> tuple[Verdict, ...]:
+    def sleeps(*_: object, **__: object) -> tuple[Verdict, ...]:
         time.sleep(0.2)
         return ()
 

@@ -56,7 +56,7 @@ def results(folder: Path, jobs: int, until: float = float("inf"), *, stretched: 
 def test_a_rule_is_tried_when_those_it_builds_on_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "log"
 
-    def notes(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
+    def notes(one: Property, opened: OpenTarget, build: str, tried: Profile, **_: bool) -> tuple[Verdict, ...]:
         with log.open("a") as out:
             out.write(f"{one.rule}\n")
         return (Verdict(one.rule, "pass"),)
@@ -74,7 +74,7 @@ def test_a_rule_is_tried_when_those_it_builds_on_were(tmp_path: Path, monkeypatc
 def test_when_the_time_is_over_everybody_is_stopped_and_the_rest_is_late(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def hangs(one: Property, opened: OpenTarget, build: str, tried: Profile) -> tuple[Verdict, ...]:
+    def hangs(one: Property, opened: OpenTarget, build: str, tried: Profile, **_: bool) -> tuple[Verdict, ...]:
         time.sleep(600)
         raise AssertionError
 

@@ -16,7 +16,7 @@ import os
 import signal
 import time
 import traceback
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -48,6 +48,7 @@ _FORK = multiprocessing.get_context("fork")
 _SECONDS_TO_END = 5.0
 #: Workers that are started in the place of others: who loses more than that loses them all.
 _MOST_REPLACED = 8
+_AT_A_STRETCH = 10  # properties of the catalogue that share a server
 _MOST_WORDS = 6000  # characters of a fault that are shown
 
 
@@ -88,6 +89,10 @@ class WorkItem:
         return properties()[self.index].rule
 
 
+#: What a worker does at a stretch.
+Batch = tuple[WorkItem, ...]
+
+
 @dataclass(frozen=True)
 class Result:
     """What came of an item: its verdicts, or why it has none (a fault of ours).
@@ -116,6 +121,23 @@ def work_items(rules: Iterable[str], builds: Iterable[str], *, first: Iterable[s
     return [WorkItem(index, build) for build in builds for index in chosen]
 
 
+def _batches(work: Iterable[WorkItem]) -> list[Batch]:
+    """What one worker does at a stretch: an item, or where only the sanitizers have something to say, several.
+
+    Of these only the first has a server of its own, and the others go on with it: to start one takes as long as an
+    example. Which they are is a matter of the rulebook, and not of who was free.
+    """
+    batches: dict[tuple[str, int, bool], list[WorkItem]] = {}
+    for item in work:
+        shares = item.build != "plain" and load().get(item.rule).area != "memory"
+        batches.setdefault((item.build, item.index // _AT_A_STRETCH if shares else item.index, shares), []).append(item)
+    return [tuple(sorted(batch, key=lambda item: item.index)) for batch in batches.values()]
+
+
+def _each(batches: Iterable[Batch]) -> Iterator[WorkItem]:
+    return (item for batch in batches for item in batch)
+
+
 def _rank(rule: str, ahead: set[str]) -> tuple[bool, int, int]:
     return rule not in ahead, -_built_upon()[rule], -len(load().get(rule).faulty)
 
@@ -135,7 +157,8 @@ class _Worker:
     process: ForkProcess
     line: Connection
     log: Path
-    item: WorkItem | None = None
+    #: What it was given and has not answered yet: it is at the first of them.
+    items: deque[WorkItem] = field(default_factory=deque)
     #: The rules of which this worker was told what is hidden behind them.
     told: set[str] = field(default_factory=set)
 
@@ -178,7 +201,7 @@ class WorkerPool:
     ) -> None:
         for worker in self._workers:
             worker.line.close()  # one that waits for an item sees the end and leaves
-            if worker.item is not None or kind is not None:
+            if worker.items or kind is not None:
                 worker.process.terminate()
         for worker in self._workers:
             worker.process.join(_SECONDS_TO_END)
@@ -197,10 +220,10 @@ class WorkerPool:
         `until`: when it has to be over (time.monotonic). `stretched`: later by as much as the workers wanted a
         processor and had none, until four times as much has passed.
         """
-        began, waiting = time.monotonic(), list(work)
-        self._untried = Counter(item.rule for item in waiting if item.build == "plain")
+        began, waiting = time.monotonic(), _batches(work)
+        self._untried = Counter(item.rule for batch in waiting for item in batch if item.build == "plain")
         yield from self._hand_out(waiting)
-        while busy := {worker.line: worker for worker in self._workers if worker.item is not None}:
+        while busy := {worker.line: worker for worker in self._workers if worker.items}:
             left = until - time.monotonic()
             if left <= 0 and stretched:
                 left += min(self._kept_waiting(), (MOST_STRETCHED - 1) * (until - began))
@@ -211,14 +234,17 @@ class WorkerPool:
             for line in heard:
                 worker = busy[line]  # type: ignore[index]
                 result = self._hear(worker)
-                worker.item = None
                 self._learn(result)
+                if result.lost and worker.items:
+                    waiting.insert(0, tuple(worker.items))
+                    worker.items.clear()
                 if result.lost and self._started < self._jobs + _MOST_REPLACED:
                     self._start()
-                started = self._hand_out(waiting)  # first of all, so that nobody is idle while the result is heard
+                started = [RuleStarted(item.rule, item.build) for item in list(worker.items)[:1]]
+                started += self._hand_out(waiting)  # first of all, so that nobody is idle while the result is heard
                 yield result
                 yield from started
-        for item in waiting:
+        for item in _each(waiting):
             yield Result(item, fault="there was no worker left to try it")
 
     def _kept_waiting(self) -> float:
@@ -226,13 +252,14 @@ class WorkerPool:
         delays = [procfs.seconds_delayed(worker.process.pid or 0) for worker in self._workers]
         return sum(delays) / len(delays) if delays else 0.0
 
-    def _give_up(self, waiting: list[WorkItem]) -> Iterator[Result]:
+    def _give_up(self, waiting: list[Batch]) -> Iterator[Result]:
         """The time is over: whoever is still at work is ended with what it had started."""
         for worker in self._workers:
-            if worker.item is not None:
+            if worker.items:
                 worker.process.terminate()
-                yield Result(worker.item, late=True, begun=True)
-        for item in waiting:
+            for number, item in enumerate(worker.items):
+                yield Result(item, late=True, begun=number == 0)
+        for item in _each(waiting):
             yield Result(item, late=True)
 
     def _learn(self, result: Result) -> None:
@@ -240,32 +267,32 @@ class WorkerPool:
             self._untried[result.item.rule] -= 1
             self._hidden |= hidden_behind(result.verdicts)
 
-    def _hand_out(self, waiting: list[WorkItem]) -> list[RuleStarted]:
-        """An item to each free worker, as long as there is one whose rule can be tried now."""
+    def _hand_out(self, waiting: list[Batch]) -> list[RuleStarted]:
+        """A batch to each free worker, as long as there is one whose rules can be tried now."""
         started: list[RuleStarted] = []
         for worker in self._workers:
-            if worker.item is None and not worker.line.closed:
-                item = next((one for one in waiting if self._may_be_tried(one.rule)), None)
-                if item is None:
+            if not worker.items and not worker.line.closed:
+                batch = next((one for one in waiting if all(self._may_be_tried(item.rule) for item in one)), None)
+                if batch is None:
                     break
-                waiting.remove(item)
-                self._send(worker, item)
-                started.append(RuleStarted(item.rule, item.build))
+                waiting.remove(batch)
+                self._send(worker, batch)
+                started.append(RuleStarted(batch[0].rule, batch[0].build))
         return started
 
     def _may_be_tried(self, rule: str) -> bool:
         """Whether all that it builds on has been tried; rules that this run leaves out are probed by the workers."""
         return not any(self._untried[below] > 0 for below in load().get(rule).after)
 
-    def _send(self, worker: _Worker, item: WorkItem) -> None:
-        worker.item = item
+    def _send(self, worker: _Worker, batch: Batch) -> None:
+        worker.items.extend(batch)
         news = {rule: reason for rule, reason in self._hidden.items() if rule not in worker.told}
         worker.told |= set(news)
         with suppress(BrokenPipeError):  # it has ended: its end is heard next
-            worker.line.send((item, news))
+            worker.line.send((batch, news))
 
     def _hear(self, worker: _Worker) -> Result:
-        assert worker.item is not None
+        item = worker.items.popleft()
         try:
             result = worker.line.recv()
             assert isinstance(result, Result)
@@ -273,8 +300,8 @@ class WorkerPool:
             worker.process.join(_SECONDS_TO_END)
             worker.line.close()
             code = worker.process.exitcode or 0
-            how = f"a worker ended ({end_named(code)}) while it tried {worker.item.rule}"
-            return Result(worker.item, lost="; ".join((how, *last_line(worker.log))))
+            how = f"a worker ended ({end_named(code)}) while it tried {item.rule}"
+            return Result(item, lost="; ".join((how, *last_line(worker.log))))
         return result
 
     # -- a worker's side ----------------------------------------------------------------------------------------
@@ -299,18 +326,20 @@ class WorkerPool:
     def _serve(self, line: Connection, session_pool: SessionPool) -> None:
         while True:
             try:
-                item, hidden = line.recv()
+                batch, hidden = line.recv()
             except (EOFError, OSError):
                 return
-            line.send(self._try(session_pool, item, hidden))
+            for number, item in enumerate(batch):
+                line.send(self._try(session_pool, item, hidden, own_server=number == 0))
 
-    def _try(self, session_pool: SessionPool, item: WorkItem, hidden: dict[str, str]) -> Result:
+    def _try(self, session_pool: SessionPool, item: WorkItem, hidden: dict[str, str], *, own_server: bool) -> Result:
         try:
             opened = session_pool.open(self._target, item.build)
             if opened is None:
                 return Result(item)
             opened.prerequisites.learn(hidden)
-            return Result(item, try_property(properties()[item.index], opened, item.build, self._profile))
+            tried, build = properties()[item.index], item.build
+            return Result(item, try_property(tried, opened, build, self._profile, own_server=own_server))
         except Exception:  # noqa: BLE001 - whatever fails in one item is told, and the others go on
             return Result(item, fault=traceback.format_exc()[-_MOST_WORDS:])
 
