@@ -19,6 +19,14 @@ from tests.needs import need
 
 Run = Callable[..., Process]
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+#: What the kernel refuses it tries again: on a busy machine it comes so far before anybody counts.
+_FORKS_ON = """
+import os, time
+while True:
+    try:
+        if os.fork() == 0: time.sleep(60)
+    except BlockingIOError: time.sleep(0.001)
+"""
 
 
 @pytest.fixture

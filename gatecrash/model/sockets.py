@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from gatecrash.model.address import Address
 
@@ -66,3 +67,11 @@ class DatagramSocket:
     unread: int
     peer: Address | None
     drops: int | None
+
+
+def as_one(listeners: Sequence[Listener]) -> Listener | None:
+    """Several accept queues of one address: all who wait, and the smallest backlog."""
+    if not listeners:
+        return None
+    depth, backlog = sum(s.depth for s in listeners), min(s.backlog for s in listeners)
+    return replace(listeners[0], depth=depth, backlog=backlog)

@@ -12,8 +12,7 @@ import resource
 import select
 import signal
 import time
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Hashable, Iterable
 
 from gatecrash.instruments import borrowing, clock, gates, procfs, quiescence
 from gatecrash.instruments.blocked import waits_on
@@ -27,7 +26,7 @@ from gatecrash.model.address import Address
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.launch import Launch
 from gatecrash.model.processes import Task
-from gatecrash.model.sockets import Connection, DatagramSocket, Listener
+from gatecrash.model.sockets import Connection, DatagramSocket, Listener, as_one
 from gatecrash.sandbox.arena import Arena
 from gatecrash.sandbox.process import Process
 from gatecrash.target.interface import PATIENCE_TO_LISTEN, PATIENCE_TO_LISTEN_BY_ITS_CLOCK, Footprint, Server, Sockets
@@ -190,7 +189,7 @@ class ObservedServer(Server):
         if not self.sockets.listeners:
             return None
         if self.own_queues:
-            return _as_one(self._together(self.queues.listeners()))
+            return as_one(self._together(self.queues.listeners()))
         host, port = self.address
         found = self.queues.listener(host, port)
         return found if found is not None and found.inode else None
@@ -395,11 +394,3 @@ class ObservedServer(Server):
             self.gates.close()
             self.gates = None
         self.queues.close()
-
-
-def _as_one(listeners: Sequence[Listener]) -> Listener | None:
-    """Several accept queues of one address: all who wait, and the smallest backlog."""
-    if not listeners:
-        return None
-    depth, backlog = sum(s.depth for s in listeners), min(s.backlog for s in listeners)
-    return replace(listeners[0], depth=depth, backlog=backlog)
