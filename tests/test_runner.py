@@ -181,7 +181,7 @@ def test_who_dies_in_the_middle_costs_its_own_rule(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.slow
 def test_an_interrupted_run_says_what_is_known(tmp_path: Path) -> None:
-    target = tree_root() / "servers" / "faulty" / "lecture_fork_hello.c"
+    target = tree_root() / "servers" / "faulty" / "answers_before_reading.c"
     report = tmp_path / "report.json"
     command = [sys.executable, "-P", "-m", "gatecrash", "check", str(target), "--profile=default", "--jobs=1"]
     run = subprocess.Popen(
