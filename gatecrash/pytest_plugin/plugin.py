@@ -46,6 +46,7 @@ from gatecrash.text import safe_text
 _RUN_FOLDER = pytest.StashKey[Path]()
 _TAKEN = pytest.StashKey[list[str]]()
 _BASELINE = pytest.StashKey[Baseline]()
+_UNOPENED = pytest.StashKey[set[str]]()  # targets of which this worker has said why they cannot be tried
 
 
 #: What each option is called, and how pytest is told of it. Their values are kept under names of our own (`_asked`),
@@ -278,6 +279,10 @@ def trial(request: pytest.FixtureRequest, judged: Judged, session_pool: SessionP
     try:
         opened = session_pool.open(judged.target, judged.build)
     except GatecrashError as error:
+        unopened = request.config.stash.setdefault(_UNOPENED, set())
+        if judged.target in unopened:  # a compiler's words, a hundred times over, hide what else there is to read
+            pytest.skip(f"not tried: {judged.target} does not build or start, as an error of this run says")
+        unopened.add(judged.target)
         pytest.fail(str(error), pytrace=False)
     if opened is None:
         pytest.skip("there is no sanitized build of this target")
