@@ -376,9 +376,14 @@ def test_an_echo_that_ends_is_told_by_its_messages_not_by_their_size() -> None:
 
 
 @pytest.mark.parametrize("limit", get_args(LimitName))
-def test_memory_that_is_never_given_back_is_the_advice_only_where_memory_was_the_limit(limit: LimitName) -> None:
+def test_what_is_advised_fits_the_limit_that_was_hit(limit: LimitName) -> None:
     got = f"{LimitHit(limit, 64, 65).said}: it was ended"
     finding = Finding("RES-07", "it gets by with what it was given", got)
-    contract = Contract(source="c")
-    told = fitting(load().get("RES-07"), Verdict("RES-07", "fail", finding=finding), contract)
-    assert bool(told) is (limit == "memory")
+    told = fitting(load().get("RES-07"), Verdict("RES-07", "fail", finding=finding), Contract(source="c"))
+    words = {
+        "memory": "Memory is taken for each client",
+        "output": "prints each time round",
+        "cpu": "asks again at once",
+        "cpu_together": "asks again at once",
+    }
+    assert [words[limit] in one.text for one in told] == ([True] if limit in words else [])
