@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from gatecrash.instruments import procfs
 from gatecrash.instruments.census import Census
 from gatecrash.instruments.locks import futex_of
-from gatecrash.instruments.syscalls import ON_A_DESCRIPTOR
+from gatecrash.instruments.syscalls import BETWEEN_DESCRIPTORS, ON_A_DESCRIPTOR
 from gatecrash.model.blocked import BlockedTask, Descriptor
 from gatecrash.model.processes import Task
 
@@ -46,6 +46,8 @@ def blocked_where(task: Task, census: Census) -> BlockedTask:
 
 def waits_on(task: Task) -> tuple[int, ...]:
     """The numbers of the descriptors a task is on, or watches."""
+    if task.call in BETWEEN_DESCRIPTORS and task.args:
+        return tuple(task.args[at] & 0xFFFFFFFF for at in BETWEEN_DESCRIPTORS[task.call])
     if task.call in ON_A_DESCRIPTOR and task.call not in _EPOLL and task.args:
         return (task.args[0] & 0xFFFFFFFF,)
     return _watched(task) or ()

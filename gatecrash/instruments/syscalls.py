@@ -160,8 +160,11 @@ ON_A_DESCRIPTOR = frozenset(
             "fsync",
         ),
         *("fdatasync", "getdents64", "close", "shutdown", "bind", "listen", "connect", "setsockopt"),
-        *("accept", "accept4", "recvfrom", "recvmsg", "recvmmsg", "sendto", "sendmsg", "sendmmsg"),
+        *("accept", "accept4", "recvfrom", "recvmsg", "recvmmsg", "sendto", "sendmsg", "sendmmsg", "sendfile"),
         *("epoll_wait", "epoll_pwait", "epoll_pwait2", "io_uring_enter"),
     }
 )
-"""Calls whose first argument is a descriptor (sendfile and splice name two)."""
+"""Calls that may wait on the descriptor which is their first argument (of the two of sendfile(2), the one it fills)."""
+
+BETWEEN_DESCRIPTORS: dict[str, tuple[int, int]] = {"splice": (0, 2), "tee": (0, 1)}
+"""Calls that may wait on either of two descriptors: which arguments these are (splice(2), tee(2))."""
