@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import dropwhile, pairwise
 
 from gatecrash.language import joined, marked, stated
 from gatecrash.model import labels
-from gatecrash.model.blocked import as_called
+from gatecrash.model.blocked import Descriptor, as_called
 from gatecrash.model.facts import Facts
 from gatecrash.model.scenario import Scenario, StartOnTerminal
 from gatecrash.model.transcript import ClientSide, Printed, Snapshot, Started, Transcript
@@ -32,6 +32,7 @@ from gatecrash.text import shown
 #: Which argument of a wait call has the options (wait4(2), waitid(2)).
 _OPTIONS = {"wait4": 2, "waitid": 3}
 _READS = frozenset({"recvfrom", "recvmsg", "read", "readv"})
+_TAKES_CLIENTS = frozenset({"accept", "accept4"})
 _WAITS_FOR_CLIENT = _READS | {"poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2"}
 _STILL = frozenset({"quiet", "spinning"})
 
@@ -51,6 +52,14 @@ def one_child_serves_one_connection(case: Case) -> Ruling:
     shared = [side for side in serving.connections if len({pid for pid, _ in side.holders} - {serving.main}) > 1]
     if len(more) <= clients or not shared:
         return _one_each(serving, shared)
+    if not any(len(_waiting_for(serving, side)) > 1 for side in shared):
+        return NotExercised(
+            stated(
+                "{client}'s connection is held by {processes}, but no two of them wait for what it says",
+                client=shared[0].client,
+                processes=_processes(shared[0].holders),
+            )
+        )
     got = stated(
         "{clients} idle client{s}, and {count} processes more than before",
         clients=clients,
@@ -62,6 +71,26 @@ def one_child_serves_one_connection(case: Case) -> Ruling:
         for s in shared
     )
     return Finding("FORK-01", stated("one child for each connection"), got, (*evidence, *serving.where))
+
+
+def _waiting_for(look: Snapshot, side: ClientSide) -> set[int]:
+    """The processes that wait for bytes of this client, or for the next client: a child's own helper does neither."""
+    watched = {where.tid: where.watched for where in look.where}
+    return {pid for pid, number in side.holders if pid != look.main and _waits(look, pid, number, watched)}
+
+
+def _waits(look: Snapshot, pid: int, number: int, watched: Mapping[int, tuple[Descriptor, ...] | None]) -> bool:
+    for task in look.tasks:
+        if task.pid != pid:
+            continue
+        if task.call in _TAKES_CLIENTS:
+            return True
+        if task.call in _READS and (not task.args or task.args[0] & 0xFFFFFFFF == number):
+            return True
+        if task.call in _WAITS_FOR_CLIENT - _READS:
+            known = watched.get(task.tid)
+            return known is None or number in {one.number for one in known}
+    return False
 
 
 def _one_each(look: Snapshot, shared: Sequence[ClientSide]) -> Ruling:

@@ -29,6 +29,7 @@ from gatecrash.text import size_of
 
 _NO_COINCIDENCE = 3  # bytes: words of the server's own have one or two of anybody's
 _TELLING = 8  # bytes that, found again, are no coincidence
+_OF_ITS_OWN = 8  # bytes of what came, by which it is told from an echo
 _SEVERAL = 2  # clients: one alone has nobody to be mixed up with
 
 
@@ -215,20 +216,26 @@ def clients_are_kept_apart(case: Case) -> Ruling:
 
 @oracle("STREAM-10")
 def everybody_gets_their_own(case: Case) -> Ruling:
-    """One of many clients neither got its bytes back nor was turned away before it got any.
+    """One of many clients neither got its bytes back nor was turned away, without a word or with words nobody sent.
 
     That its connection ended is no refusal where a process of the server has crashed, or all of it has ended.
     """
     transcript, there = case.transcript, []
     refuses = transcript.server_ended is None and not transcript.crashes
     for client in askers(case):
-        turned_away = transcript.end(client) is not None and not transcript.received(client)
+        turned_away = transcript.end(client) is not None and _is_no_echo(transcript, client)
         if not transcript.connected(client) or (turned_away and refuses):
             continue
         there.append(client)
     expected = stated("each of the clients gets its own bytes back")
     findings = [f for name in there if (f := difference(case, name, "STREAM-10", expected)) is not None]
     return of_all(findings, nobody_came()) if findings else _several_got_their_own(transcript, there)
+
+
+def _is_no_echo(transcript: Transcript, client: str) -> bool:
+    """Whether what a client got is nothing, or words of the server's own ("busy"): nobody has sent them."""
+    received = transcript.received(client)
+    return not received or not any(received[:_OF_ITS_OWN] in sent for sent in transcript.sent.values())
 
 
 def _not_of(sent: bytes, received: bytes) -> Iterator[int]:

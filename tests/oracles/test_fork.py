@@ -9,6 +9,7 @@ from itertools import accumulate
 import pytest
 
 from gatecrash.model import calls as fates
+from gatecrash.model.blocked import BlockedTask, Descriptor
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Close, Fail, ReadOutput, StartOnTerminal
 from gatecrash.model.transcript import CallTrace, Ended, Event, Got, Printed, ServerEnded, Snapshot, Started, TracedCall
@@ -32,6 +33,8 @@ def test_clients_that_connect_and_are_not_looked_at_say_nothing(rule: str) -> No
 # -- one child for a connection -------------------------------------------------------------------------------------
 
 ONE = look(children=(9,), connections=(side("A", 9),))
+TWO = look(children=(9, 10), connections=(side("A", 9, 10),))
+POLLS_A_PIPE = BlockedTask(9, 9, "server", "blocked", "poll", watched=(Descriptor(7, "pipe"),))
 NOBODY = look(connections=(side("A", 7),))
 
 
@@ -44,7 +47,15 @@ def serving(seen: Snapshot, start: Snapshot | None = None) -> list[Part]:
     [
         pytest.param(ONE, "held", id="one child"),
         pytest.param(look(children=(9, 10), connections=(side("A", 9),)), "held", id="a child, and a helper of its"),
-        pytest.param(look(children=(9, 10), connections=(side("A", 9, 10),)), "broken", id="two children"),
+        pytest.param(doing(TWO, (9, "read", None), (10, "recvfrom", None)), "broken", id="two children"),
+        pytest.param(doing(TWO, (9, "poll", None), (10, "read", None)), "broken", id="one polls, on what nobody knows"),
+        pytest.param(doing(TWO, (9, "read", None), (10, "accept", None)), "broken", id="one takes the next client"),
+        pytest.param(doing(TWO, (9, "wait4", None), (10, "read", None)), "not exercised", id="a child, and its helper"),
+        pytest.param(
+            replace(doing(TWO, (9, "poll", None), (10, "read", None)), where=(POLLS_A_PIPE,)),
+            "not exercised",
+            id="its helper waits for the child",
+        ),
         pytest.param(look(children=(9,), connections=(side("A", 9, 10),)), "not exercised", id="a copy left open"),
         pytest.param(NOBODY, "not exercised", id="no child"),
         pytest.param(look(), "not exercised", id="no connection"),

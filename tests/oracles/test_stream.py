@@ -270,6 +270,11 @@ def two(first: bytes, second: bytes, *then: Event, trouble: ServerEnded | None =
         ),
         pytest.param(two(b"aaaa", b"", ends("B")), "not exercised", "not exercised", id="one of two is turned away"),
         pytest.param(
+            two(b"aaaa", b"server is full\n", ends("B")), "not exercised", "not exercised", id="it is told why"
+        ),
+        pytest.param(two(b"aaaa", b"busy\n", silence("B")), "not exercised", "broken", id="it is told, and kept"),
+        pytest.param(two(b"aaaa", b"bb", ends("B")), "not exercised", "broken", id="its echo is cut short"),
+        pytest.param(
             two(b"aaaa", b"", ends("B"), CrashedProcess(0, 8, 11)), "not exercised", "broken", id="its child dies"
         ),
         pytest.param(two(b"aaaa", b"", ends("B"), trouble=DIED), "not exercised", "broken", id="the server dies of it"),
