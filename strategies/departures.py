@@ -54,6 +54,19 @@ def departures(
     return st.one_of(by_phase).map(lambda drawn: departure(request, *drawn, client=client, gates=gates))
 
 
+def departures_in_body(request: bytes, *, kinds: Collection[str] = KINDS) -> SearchStrategy[tuple[Step, ...]]:
+    """The steps of one client, A, that leaves in its body: before the first byte, in the middle, before the last byte.
+
+    Nothing at all where the request has no body (RFC 9112 6). Raises UsageError for an unknown kind.
+    """
+    start = request.find(b"\r\n\r\n") + 4
+    offsets = sorted({start, (start + len(request)) // 2, len(request) - 1}) if start < len(request) else []
+    chosen = [(kind, sent) for kind in known("kinds", kinds, KINDS) for sent in offsets]
+    return (
+        st.sampled_from(chosen).map(lambda drawn: departure(request, "mid-request", *drawn)) if chosen else st.nothing()
+    )
+
+
 def departure(
     request: bytes, phase: str, kind: str, sent: int, *, client: str = "A", gates: bool = True
 ) -> tuple[Step, ...]:

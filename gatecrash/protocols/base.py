@@ -50,6 +50,11 @@ class ApplicationProtocol(ABC):
         """The bytes of one plain request; b"" where the server speaks first."""
 
     @property
+    def request_with_body(self) -> bytes:
+        """A request that is longer than its head; b"" where there is none."""
+        return b""
+
+    @property
     def last_request(self) -> bytes:
         """A plain request behind whose answer the server is to close the connection, where one can say so."""
         return self.plain_request

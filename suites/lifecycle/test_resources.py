@@ -23,6 +23,7 @@ from gatecrash.model.scenario import (
 )
 from gatecrash.protocols import ask, plain_request, protocol_of
 from strategies import client_names, departures
+from strategies.departures import departures_in_body
 from strategies.rude import nonsense
 from strategies.visits import VISITS, repeated_visits, visit
 
@@ -92,7 +93,8 @@ def _rude_visits(contract: Contract) -> st.SearchStrategy[tuple[Step, ...]]:
     kinds = ("close", "reset", "half-close-reset")
     leaving = departures(request, phases=("before", "mid-request", "after-request"), kinds=kinds)
     bad = nonsense(protocol_of(contract))
-    return st.one_of(leaving, bad.map(lambda said: (Connect("A"), Send("A", said), Receive("A"), Close("A"))))
+    in_body = departures_in_body(protocol_of(contract).request_with_body, kinds=kinds)
+    return st.one_of(leaving, in_body, bad.map(lambda said: (Connect("A"), Send("A", said), Receive("A"), Close("A"))))
 
 
 def _no_thread(contract: Contract, times: int) -> Scenario:

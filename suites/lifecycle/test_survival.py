@@ -27,7 +27,7 @@ from gatecrash.model.scenario import (
 )
 from gatecrash.protocols import ask, plain_request, protocol_of
 from strategies import client_names, departures, one_more
-from strategies.departures import departure
+from strategies.departures import departure, departures_in_body
 from strategies.rude import odd_bytes, odd_words
 from strategies.visits import VISITS, repeated_visits, visit
 
@@ -54,7 +54,9 @@ def test_a_client_that_leaves_in_the_middle_does_not_end_it(trial: Trial) -> Non
     crowd = st.sampled_from((1, 1, 2, (contract.workers or 4) + 1))
     some = st.builds(_leave_one_after_another, st.just(contract), _leavings(contract), crowd)
     at_once = [_comes_as_others_leave(contract, leave, count) for leave in (Reset, Close) for count in (1, 2)]
-    trial.verify(st.one_of(some, st.just(_many_cut_off(contract)), st.sampled_from(at_once)))
+    in_body = departures_in_body(protocol_of(contract).request_with_body, kinds=_LEAVING)
+    bodies = st.builds(_leave_one_after_another, st.just(contract), in_body, crowd)
+    trial.verify(st.one_of(some, bodies, st.just(_many_cut_off(contract)), st.sampled_from(at_once)))
 
 
 @pytest.mark.rule("LIFE-06", probe=lambda contract: _finished_and_reset_before_its_answer(contract))

@@ -35,6 +35,11 @@ class Http(ApplicationProtocol):
         return get_request(self.contract.http.path)
 
     @property
+    def request_with_body(self) -> bytes:
+        path = self.contract.http.post_path
+        return b"" if path is None else post_request(path)
+
+    @property
     def last_request(self) -> bytes:
         return get_request(self.contract.http.path, extra=LAST)
 
