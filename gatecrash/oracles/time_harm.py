@@ -92,8 +92,9 @@ def _told(finding: Finding, first: str, idle: float, *, late: bool) -> Finding:
 def limit_leaves_nothing_behind(case: Case) -> Ruling:
     """After as many clients again were let go no more is open, started or unreaped than after the first ones."""
     transcript = case.transcript
-    crowd = _second_crowd(transcript)
     gone = let_go(transcript, case.contract)
+    # Whoever was turned away before any time had passed was never let go, and took no place.
+    crowd = tuple(one for one in _second_crowd(transcript) if one in gone or transcript.end(one) is None)
     if not any(name in gone for name in crowd):
         return time_was_real(transcript) or no_limit_seen(transcript)
     left = next((name for name in crowd if name not in gone), None)

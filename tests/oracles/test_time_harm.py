@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from gatecrash.model import labels
-from gatecrash.model.scenario import LetTimePass, Receive, Send
+from gatecrash.model.scenario import Connect, LetTimePass, Receive, Send
 from gatecrash.model.snapshot import Snapshot
-from gatecrash.model.transcript import Ended, Event, ServerEnded, TimePassed, Transcript
+from gatecrash.model.transcript import Connected, Ended, Event, ServerEnded, TimePassed, Transcript
 from gatecrash.model.verdicts import Finding
 from tests.oracles.played import GET, OK, Word, asks, closes, comes, ends, gets, looks, played, ruled, sends, word
 from tests.sequences import Part, look, nothing
@@ -85,9 +85,13 @@ def crowd(names: Sequence[str], *, gone: Sequence[str] | None = None) -> list[Pa
     return [*map(comes, names), passes(600, *ended), *map(closes, names)]
 
 
-def twice(first: Snapshot, second: Snapshot, *, gone: Sequence[str] | None = None) -> Transcript:
+def twice(
+    first: Snapshot, second: Snapshot, *, gone: Sequence[str] | None = None, refused: Sequence[str] = ""
+) -> Transcript:
+    """`refused`: who comes with the second crowd, and is turned away at once."""
     before, after = looks(labels.FIRST_CROWD, first), looks(labels.SECOND_CROWD, second)
-    return played(crowd("ABCD"), before, crowd("EFGH", gone=gone), after)
+    away: list[Part] = [(Connect(name), [Connected(0, name), ends(name)]) for name in refused]
+    return played(crowd("ABCD"), before, away, crowd("EFGH", gone=gone), after)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +105,8 @@ def twice(first: Snapshot, second: Snapshot, *, gone: Sequence[str] | None = Non
         pytest.param(twice(look(), look(children=(21, 22, 23, 24))), "broken", id="four children are left"),
         pytest.param(twice(look(), look(descriptors=8), gone=""), "not exercised", id="nobody is let go"),
         pytest.param(twice(look(), look(descriptors=8), gone="EF"), "not exercised", id="some are still there"),
+        pytest.param(twice(look(), look(), refused="XY"), "held", id="two more were turned away at once"),
+        pytest.param(twice(look(), look(descriptors=8), refused="XY"), "broken", id="those who were let go count"),
         pytest.param(twice(look(), look(still="restless", descriptors=8)), "not proven", id="it is never still"),
         pytest.param(twice(look(), look(running=False)), "not exercised", id="it has gone"),
         pytest.param(nothing(), "not exercised", id="nothing happens"),
