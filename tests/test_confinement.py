@@ -164,7 +164,7 @@ for kind in ("shm", "sem", "msg"):
             "        os._exit(0)\n    os.wait()",
             "cpu_together",
         ),
-        ("import os, time\nwhile True:\n    if os.fork() == 0: time.sleep(60)", "processes"),
+        (_FORKS_ON, "processes"),
     ],
 )
 @pytest.mark.parametrize("kind", ["namespace", "loopback"])
