@@ -21,6 +21,8 @@ _SERVERS = faulty_servers()
 #: others of the machine may have; a mistake that shows when buffers are full, which are small only where tcp_wmem is
 #: ours to set.
 _PRIVATE = frozenset({"lecture_iterative.c", "port_without_htons.c", "echo_sends_rest_once.py"})
+#: What a mistake shows may be a matter of luck, on a busy machine: missed once, it is tried again. Blame never is.
+_TRIES = 2
 
 
 @pytest.fixture(scope="session")
@@ -51,13 +53,18 @@ def test_a_faulty_server_is_blamed_for_exactly_its_mistake(
         broken = [verdicts[rule] for rule in sorted(blamed(verdicts) & planted.breaks) if in_full]
         wrong.extend(wrong_scripts(broken, prepared, correct, tmp_path))
 
-    verdicts = verdicts_on(
-        *(planted.path, planted.breaks),
-        others="glance" if in_full else "",
-        contract=planted.contract,
-        limits=planted.limits,
-        then=run_scripts,
-    )
+    verdicts: dict[str, Verdict] = {}
+    for _ in range(_TRIES):
+        wrong.clear()
+        verdicts = verdicts_on(
+            *(planted.path, planted.breaks),
+            others="glance" if in_full else "",
+            contract=planted.contract,
+            limits=planted.limits,
+            then=run_scripts,
+        )
+        if not blamed(verdicts) < seen:
+            break
     assert blamed(verdicts) == seen, _told(verdicts, planted)
     assert not wrong, "\n".join(wrong)
 

@@ -39,7 +39,7 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile("glance", examples=2, seconds=2.0, shrink_seconds=0.5, run_seconds=60.0, replays=1),
-        Profile("matrix", examples=16, seconds=6.0, shrink_seconds=0.5, run_seconds=600.0, replays=1),
+        Profile("matrix", examples=16, seconds=6.0, shrink_seconds=0.5, run_seconds=600.0),
         Profile("quick", examples=20, seconds=3.0, shrink_seconds=2.0, run_seconds=100.0),
         Profile("default", examples=100, seconds=15.0, shrink_seconds=6.0, run_seconds=900.0, scenario_seconds=30.0),
         Profile(
