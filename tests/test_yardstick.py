@@ -6,18 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from gatecrash.engine.plain_answers import PlainAnswers
 from gatecrash.engine.preparation import OpenTarget
 from gatecrash.engine.profiles import profile
 from gatecrash.engine.properties import properties
 from gatecrash.engine.suite_run import try_property
 from gatecrash.model.contract import Contract
 from gatecrash.model.prepared import Prepared
-from gatecrash.model.scenario import Close, Connect, Receive, Scenario, Send, Settle, scenario
-from gatecrash.model.transcript import Connected, Ended, Got, Transcript
+from gatecrash.model.scenario import Connect, Receive, Send, scenario
+from gatecrash.model.transcript import Transcript
 from gatecrash.model.verdicts import Case, Plain, Verdict
 from gatecrash.oracles.yardstick import unmeasured
-from gatecrash.protocols import ApplicationProtocol, protocol_of
 from gatecrash.protocols.http import get_request, post_request
 from gatecrash.rulebook import load
 from tests.needs import need
@@ -170,75 +168,3 @@ def test_a_server_that_says_something_to_everybody_holds_all_three(tmp_path: Pat
     body = ANSWERS.format(version=version, status=status)
     said = verdicts(tmp_path, body, Contract(), "RESP-01", "RESP-30", "RESP-31")
     assert {rule: one.outcome for rule, one in said.items()} == dict.fromkeys(("RESP-01", "RESP-30", "RESP-31"), "pass")
-
-
-class Asked:
-    """A server that answers a page, and `silent` times nothing; notes what it was asked, and where it was started."""
-
-    protocol: ApplicationProtocol = protocol_of(Contract(protocol="http"))
-    met = 0
-
-    def __init__(self, silent: int = 0) -> None:
-        self.log: list[str] = []
-        self.silent = silent
-
-    def fresh(self) -> object:
-        self.log.append("started")
-        return self
-
-    def play(self, scenario: Scenario, *, fresh: bool = False) -> Transcript:
-        self.log.append(scenario.sent_by("A").split()[1].decode())
-        self.silent -= 1
-        got = ANSWER if self.silent < 0 else b""
-        return Transcript(scenario, (Connected(0, "A"), Got(2, "A", got), Ended(2, "A", "FIN")))
-
-
-CALM = (Connect("A"), Send("A", PAGE))
-ALONE = [
-    scenario(*CALM, Receive("A")),
-    scenario(*CALM, Receive("A", until="announced"), Settle("answered")),
-    scenario(Connect("A"), Send("A", PAGE, until_read=False), Receive("A"), Close("A"), Settle()),
-]
-NOT_ALONE = [
-    scenario(*CALM, Receive("A", until="end")),
-    scenario(*CALM, Receive("A", at_most=1)),
-    scenario(*CALM, Close("A")),
-    scenario(*CALM),
-    scenario(Connect("A", small_window=True), Send("A", PAGE), Receive("A")),
-    scenario(Connect("A"), Send("A", PAGE[:9]), Send("A", PAGE[9:]), Receive("A")),
-    scenario(*CALM, Receive("A"), Connect("B"), Send("B", PAGE), Receive("B")),
-    scenario(Settle(), *CALM, Receive("A")),
-]
-
-
-@pytest.mark.parametrize("played", ALONE)
-def test_what_a_scenario_asks_alone_is_taken_from_it(played: Scenario) -> None:
-    target = Asked()
-    answers = PlainAnswers(target)
-    answers.learn(played)
-    assert target.log == []
-    answers.take(target.play(played))
-    assert target.log == ["/"]
-    assert answers.for_scenario(played) == {PAGE: Plain(ANSWER, "FIN", answered=True)}
-
-
-@pytest.mark.parametrize("played", NOT_ALONE)
-def test_any_other_is_measured_by_what_was_asked_before(played: Scenario) -> None:
-    target = Asked()
-    answers = PlainAnswers(target)
-    answers.learn(played)
-    assert target.log == ["/"]
-    answers.take(target.play(played))
-    assert target.log == ["/", "/"]
-    assert answers.for_scenario(played) == {PAGE: Plain(ANSWER, "FIN", answered=True)}
-
-
-def test_who_was_not_answered_measures_nobody() -> None:
-    target = Asked(silent=1)
-    answers = PlainAnswers(target)
-    answers.learn(ALONE[0])
-    answers.take(target.play(ALONE[0]))
-    assert target.log == ["/", "started", "/"]
-    assert answers.for_scenario(ALONE[0]) == {PAGE: Plain(ANSWER, "FIN", answered=True)}
-    answers.take(target.play(ALONE[0]))
-    assert target.log == ["/", "started", "/", "/"]  # it is known by now

@@ -52,16 +52,13 @@ def judge(
     before it is believed. `real`: see Session.play. Raises TargetError when no server starts.
     """
     # What is answered does not matter to the sanitizers, and the memory suite's rude bytes may get no answer.
-    compared = build == "plain" and rule.area != "memory"
-    if compared:
+    if build == "plain" and rule.area != "memory":
         session.plain.learn(scenario)
 
     def play() -> Transcript:
         return session.play(scenario, build=build, fresh=True, sure=True)
 
     transcript = session.play(scenario, build=build, fresh=fresh, hasty=hasty, sure=sure, real=real)
-    if compared:
-        session.plain.take(transcript)
     others = tuple(broken_invariants(session.case(transcript)))
     if build != "plain" and rule.area != "memory":
         return Example(_said_by_sanitizers(rule, others), transcript, others)

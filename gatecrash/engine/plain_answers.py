@@ -6,23 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from gatecrash.model.scenario import (
-    Close,
-    Connect,
-    LetTimePass,
-    Receive,
-    Scenario,
-    Send,
-    Settle,
-    Step,
-    optional_send,
-    scenario,
-)
+from gatecrash.model.scenario import Connect, LetTimePass, Receive, Scenario, optional_send, scenario
 from gatecrash.model.transcript import Transcript
 from gatecrash.model.verdicts import Aspect, Plain
 from gatecrash.protocols import ApplicationProtocol
 
-_TO_THE_END = Receive("A", until="announced")
 #: Bytes of plain answers that are remembered; beyond them all is learnt anew.
 _MOST = 32 << 20
 
@@ -70,35 +58,18 @@ class PlainAnswers:
         return plain
 
     def learn(self, scenario: Scenario) -> None:
-        """Make sure the plain answer to everything the clients of this scenario send is known, or is about to be.
+        """Make sure the plain answer to everything the clients of this scenario send is known.
 
-        The plain request is asked first: another one may be what harms the server. What the scenario itself asks as a
-        lone client does is not asked before, but taken from it: see `take`.
+        The plain request is asked first: another one may be what harms the server.
         """
         if self._target.protocol.has_yardstick:
             if self._bytes > _MOST:
                 self.forget()
             plain = self._target.protocol.plain_request
             for sent in sorted(self._asked_in(scenario), key=lambda sent: sent != plain):
-                if sent not in self._known and not _asks_alone(scenario, sent):
-                    self._keep(sent, self._ask(sent))
-
-    def take(self, transcript: Transcript) -> None:
-        """Know what a lone client got in a scenario that was played; who got no answer there asks a fresh server."""
-        protocol, asked = self._target.protocol, transcript.scenario
-        if not protocol.has_yardstick:
-            return
-        for sent in self._asked_in(asked):
-            if sent not in self._known and _asks_alone(asked, sent):
-                plain = self._plain(sent, transcript)
-                if not plain.answered:
-                    self._target.fresh()
-                    plain = self._ask(sent)
-                self._keep(sent, plain)
-
-    def _keep(self, sent: bytes, plain: Plain) -> None:
-        self._known[sent] = plain
-        self._bytes += len(plain.received)
+                if sent not in self._known:
+                    self._known[sent] = self._ask(sent)
+                    self._bytes += len(self._known[sent].received)
 
     def learn_short(self, transcript: Transcript) -> bool:
         """Learn the plain answer to what somebody has got a part of, on a fresh server; whether there was any to learn.
@@ -114,7 +85,8 @@ class PlainAnswers:
         unknown = [sent for sent in short if sent not in self._known]
         for sent in unknown:
             self._target.fresh()  # what it met may be what harmed it
-            self._keep(sent, self._ask(sent))
+            self._known[sent] = self._ask(sent)
+            self._bytes += len(self._known[sent].received)
         return bool(unknown)
 
     def learn_anew(self, asked: Scenario) -> bool:
@@ -151,39 +123,16 @@ class PlainAnswers:
         return tuple(dict.fromkeys([*single, *streams]))
 
     def _ask(self, sent: bytes) -> Plain:
-        steps = _lone(sent)
+        steps = scenario(Connect("A"), optional_send("A", sent), Receive("A"))
         transcript = self._target.play(steps)
         if self._target.met > 1 and not transcript.received("A") and _met_no_server(transcript):
             transcript = self._target.play(steps, fresh=True)  # it was about to end of what others had done
-        return self._plain(sent, transcript)
-
-    def _plain(self, sent: bytes, transcript: Transcript) -> Plain:
         received, end = transcript.trimmed().received("A"), transcript.end("A")
         return Plain(
             received,
             end,
             answered=bool(received) and self._target.protocol.is_whole(sent, received, ended=end is not None),
         )
-
-
-def _lone(sent: bytes) -> Scenario:
-    return scenario(Connect("A"), optional_send("A", sent), Receive("A"))
-
-
-def _asks_alone(asked: Scenario, sent: bytes) -> bool:
-    """Whether a scenario is what a lone client does who sends this, and then only looks, or leaves."""
-    lone = _lone(sent).steps
-    first, after = asked.steps[: len(lone)], asked.steps[len(lone) :]
-    if not all(isinstance(step, Settle | Close) for step in after):
-        return False
-    return len(first) == len(lone) and all(map(_alike, first, lone))
-
-
-def _alike(step: Step, of_lone: Step) -> bool:
-    """Nobody waits for a segment to be read who waits for the answer next; and who is told of the end may wait, too."""
-    if isinstance(step, Send):
-        step = replace(step, until_read=True)
-    return step in (of_lone, _TO_THE_END) if isinstance(of_lone, Receive) else step == of_lone
 
 
 def _met_no_server(transcript: Transcript) -> bool:
