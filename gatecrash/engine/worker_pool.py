@@ -21,6 +21,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -134,10 +135,6 @@ def _batches(work: Iterable[WorkItem]) -> list[Batch]:
     return [tuple(sorted(batch, key=lambda item: item.index)) for batch in batches.values()]
 
 
-def _each(batches: Iterable[Batch]) -> Iterator[WorkItem]:
-    return (item for batch in batches for item in batch)
-
-
 def _rank(rule: str, ahead: set[str]) -> tuple[bool, int, int]:
     return rule not in ahead, -_built_upon()[rule], -len(load().get(rule).faulty)
 
@@ -244,7 +241,7 @@ class WorkerPool:
                 started += self._hand_out(waiting)  # first of all, so that nobody is idle while the result is heard
                 yield result
                 yield from started
-        for item in _each(waiting):
+        for item in chain.from_iterable(waiting):
             yield Result(item, fault="there was no worker left to try it")
 
     def _kept_waiting(self) -> float:
@@ -259,7 +256,7 @@ class WorkerPool:
                 worker.process.terminate()
             for number, item in enumerate(worker.items):
                 yield Result(item, late=True, begun=number == 0)
-        for item in _each(waiting):
+        for item in chain.from_iterable(waiting):
             yield Result(item, late=True)
 
     def _learn(self, result: Result) -> None:
