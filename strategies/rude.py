@@ -13,7 +13,7 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Scenario, SendDatagram, Settle, scenario
 from gatecrash.protocols import ApplicationProtocol, protocol_of
 from gatecrash.protocols.datagram import DatagramEcho
-from gatecrash.protocols.http import Http
+from gatecrash.protocols.http import MISSING, Http, get_request, post_request
 from strategies.names import client_names
 from strategies.payloads import echo_payloads
 from strategies.requests import MALFORMED, large_requests, malformed_requests
@@ -69,6 +69,24 @@ def known_nonsense(protocol: ApplicationProtocol) -> tuple[bytes, ...]:
 @known_nonsense.register
 def _known_http(protocol: Http) -> tuple[bytes, ...]:
     return tuple(start + b"\r\n\r\n" for start in MALFORMED)
+
+
+@singledispatch
+def refusable(protocol: ApplicationProtocol) -> tuple[bytes, ...]:
+    """Whole requests that a server may refuse, each on a way of its own; none where any bytes are answered alike."""
+    return ()
+
+
+@refusable.register
+def _refusable_http(protocol: Http) -> tuple[bytes, ...]:
+    """RFC 9110 15.5: not there, no such method, no length, too large, a target too long; RFC 9112 3.2: no Host."""
+    path = protocol.contract.http.path
+    methods = (get_request(path).replace(b"GET", method, 1) for method in (b"DELETE", b"GATECRASH"))
+    return (
+        *(get_request(MISSING), *methods, post_request(MISSING), post_request(path)),
+        *(_claiming(path, length, b"") for length in ("99999999999", "-1", "x")),
+        *(get_request("/" + "a" * 9000), f"GET {path} HTTP/1.1\r\n\r\n".encode()),
+    )
 
 
 def rude_requests(*, path: str = "/") -> SearchStrategy[bytes]:

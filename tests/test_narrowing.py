@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from gatecrash.engine.shrinking import fewer_segments, smaller
-from gatecrash.model.scenario import Close, Connect, Freeze, HalfClose, Reset, Send, SendDatagram, Settle, scenario
+from gatecrash.model.scenario import (
+    Close,
+    Connect,
+    Freeze,
+    HalfClose,
+    Reset,
+    Send,
+    SendDatagram,
+    Settle,
+    Step,
+    scenario,
+)
 
 
 def test_each_client_is_tried_alone_with_the_looks_it_needs() -> None:
@@ -54,3 +65,13 @@ def test_a_reset_is_tried_without_the_half_close_before_it() -> None:
     resets = scenario(Connect("A"), HalfClose("A"), Reset("A"))
     assert list(fewer_segments(resets)) == [scenario(Connect("A"), Reset("A"))]
     assert list(fewer_segments(scenario(Connect("A"), HalfClose("A"), Settle("here"), Reset("A")))) == []
+
+
+def test_of_a_crowd_of_several_kinds_one_is_tried() -> None:
+    def kind(said: bytes, names: str) -> list[Step]:
+        return [step for name in names for step in (Connect(name), Send(name, said), Close(name))]
+
+    crowd = scenario(*kind(b"x", "ABCDEFGH"), *kind(b"y", "IJKLMNOP"), Settle("left"))
+    of_one_kind = [scenario(*kind(b"x", "ABCDEFGH"), Settle("left")), scenario(*kind(b"y", "IJKLMNOP"), Settle("left"))]
+    assert list(fewer_segments(crowd)) == of_one_kind
+    assert list(fewer_segments(of_one_kind[0])) == []

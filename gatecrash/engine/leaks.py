@@ -30,6 +30,7 @@ from gatecrash.model.scenario import (
 from gatecrash.model.transcript import Transcript
 from gatecrash.model.verdicts import Case, Finding
 from gatecrash.oracles.service import askers, first_unserved
+from gatecrash.protocols import protocol_of
 from gatecrash.rulebook import Rule, load
 
 _ROUNDS = 4
@@ -79,9 +80,12 @@ def _one_of(played: Scenario) -> Iterator[Scenario]:
 
 
 def _polite(case: Case) -> bool:
-    """Whether every client asked, waited for its answer, got it, and left in an orderly way."""
-    played = case.transcript.scenario
+    """Whether every client asked for what it was given, waited for its answer, got it, and left in an orderly way."""
+    transcript, protocol = case.transcript, protocol_of(case.contract)
+    played = transcript.scenario
     if any(isinstance(step, Reset) for step in played.steps) or set(askers(case)) != set(played.clients):
+        return False
+    if any(protocol.refuses(transcript.sent.get(name, b""), transcript.received(name)) for name in played.clients):
         return False
     return first_unserved(case, played.clients) is None
 

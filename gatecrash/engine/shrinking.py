@@ -24,16 +24,33 @@ from gatecrash.model.scenario import (
 )
 
 _SHORT, _TWO = 8, 2  # bytes: less is not worth a play; segments
+_CROWD = 16  # clients
 
 
 def fewer_segments(scenario: Scenario) -> Iterator[Scenario]:
-    """Without what may be needless; then, where a client sends three segments or more in a row, the same in two."""
+    """Of a crowd of several kinds, one; without what may be needless; then, of many segments in a row, the same in two.
+
+    Many are three or more of one client.
+    """
+    yield from _of_one_kind(scenario)
     yield from _without_needless(scenario)
     for first, last in _runs(scenario.steps):
         run = [step for step in scenario.steps[first:last] if isinstance(step, Send)]
         for cut in dict.fromkeys((1, len(run) - 1, len(run) // 2)):
             two = (_as_one(run[:cut]), _as_one(run[cut:]))
             yield replace(scenario, steps=(*scenario.steps[:first], *two, *scenario.steps[last:]))
+
+
+def _of_one_kind(scenario: Scenario) -> Iterator[Scenario]:
+    """The clients of one kind of a crowd that has several of each kind."""
+    kinds: dict[tuple[Step, ...], set[str]] = {}
+    for client in scenario.clients if len(scenario.clients) >= _CROWD else ():
+        own = tuple(played_by("A", step) for step in scenario.steps if getattr(step, "client", None) == client)
+        kinds.setdefault(own, set()).add(client)
+    if len(kinds) > 1 and min(map(len, kinds.values())) > 1:
+        for chosen in kinds.values():
+            steps = (step for step in scenario.steps if getattr(step, "client", None) in {None, *chosen})
+            yield replace(scenario, steps=tuple(steps))
 
 
 def _without_needless(scenario: Scenario) -> Iterator[Scenario]:

@@ -151,6 +151,10 @@ class ApplicationProtocol(ABC):
         """Whether this is an answer of the kind a lone client gets (`alone`; `unasked`: one that sends nothing)."""
         return self.complete(sent, received)
 
+    def refuses(self, sent: bytes, received: bytes) -> bool:
+        """Whether one of these answers says that what was asked is not done."""
+        return False
+
     def strange(self, client: str, sent: bytes, received: bytes, alone: Plain | None) -> str | None:
         """What a complete answer says that it does not say to a lone client, as a sentence."""
         return None

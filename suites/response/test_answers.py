@@ -20,7 +20,7 @@ from gatecrash.model.scenario import (
     scenario,
 )
 from gatecrash.protocols import ask, protocol_of
-from gatecrash.protocols.http import USUAL_FIELDS, get_request, post_request
+from gatecrash.protocols.http import MISSING, USUAL_FIELDS, get_request, post_request
 from strategies import client_names, http_requests, malformed_requests
 from strategies.requests import NO_TEXT
 
@@ -65,7 +65,7 @@ def test_the_same_request_gets_the_same_answer_again(trial: Trial) -> None:
     trial.verify(between.map(lambda others: _again(trial.contract, others)), examples=8, fresh=True)
 
 
-@pytest.mark.rule("RESP-25", probe=lambda contract: _asked_in_vain(contract, ["/gatecrash-not-there"]))
+@pytest.mark.rule("RESP-25", probe=lambda contract: _asked_in_vain(contract, [MISSING]))
 def test_a_request_for_something_that_is_not_there_harms_nothing(trial: Trial) -> None:
     names = st.lists(_missing_names(), min_size=1, max_size=2)
     trial.verify(names.map(lambda chosen: _asked_in_vain(trial.contract, chosen)))
@@ -121,7 +121,7 @@ def _others(contract: Contract) -> tuple[bytes, ...]:
     """What other clients may ask for between two that ask for the same."""
     path = contract.http.path
     head = get_request(path).replace(b"GET", b"HEAD", 1)
-    return (get_request(path), head, get_request("/gatecrash-not-there"), get_request(path, extra=b"X-A: b\r\n" * 3))
+    return (get_request(path), head, get_request(MISSING), get_request(path, extra=b"X-A: b\r\n" * 3))
 
 
 def _again(contract: Contract, others: list[bytes]) -> Scenario:

@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 from gatecrash.engine.trial import Trial
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Close, Connect, Receive, Scenario, Send, scenario
-from gatecrash.protocols.http import get_request
+from gatecrash.protocols.http import MISSING, get_request
 from strategies import mark_of
 
 _LOOKS_LIKE = ("GET", "HEAD", "DELETE", "POST")
 _BODY = b"a=1&b=2"
-_MISSING = "/gatecrash-not-there"
 _SPELLINGS = (str.lower, str.upper, str.swapcase, str.capitalize)
 
 
@@ -22,7 +21,7 @@ _SPELLINGS = (str.lower, str.upper, str.swapcase, str.capitalize)
 )
 def test_a_body_is_not_taken_for_a_request(trial: Trial) -> None:
     promised = trial.contract.http
-    paths = tuple(dict.fromkeys((promised.path, promised.post_path or promised.path, _MISSING)))
+    paths = tuple(dict.fromkeys((promised.path, promised.post_path or promised.path, MISSING)))
     drawn = st.builds(
         _smuggled,
         st.just(trial.contract),

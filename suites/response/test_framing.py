@@ -13,7 +13,7 @@ from gatecrash.engine.trial import Trial
 from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Receive, Scenario, Send, Settle, Step, scenario
-from gatecrash.protocols.http import get_request
+from gatecrash.protocols.http import MISSING, get_request
 
 #: Seconds: what a server sends behind its answer comes at once; one that looks round now and then is not waited for.
 _MOMENT = 0.1
@@ -83,7 +83,7 @@ def _asked(contract: Contract, methods: Sequence[str] = _METHODS) -> SearchStrat
 
 def _paths(contract: Contract) -> tuple[str, ...]:
     named = (contract.http.path, contract.http.large_path)
-    return (*(path for path in named if path is not None), "/gatecrash-not-there")
+    return (*(path for path in named if path is not None), MISSING)
 
 
 def _visit(client: str, request: bytes) -> tuple[Step, ...]:

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatecrash.model.contract import Contract
 from gatecrash.protocols.http import (
     Answer,
+    Http,
     Reading,
     announces_close,
     can_persist,
@@ -217,3 +219,12 @@ def test_a_client_has_its_whole_answer_when_every_request_has(sent: bytes, recei
 def test_an_answer_tells_whether_the_connection_stays(received: bytes, closes: bool, persists: bool) -> None:
     answer = only_answer(received)
     assert (announces_close(answer), can_persist(answer)) == (closes, persists)
+
+
+@pytest.mark.parametrize(
+    ("status", "refused"), [("204 No Content", False), ("304 Not Modified", False), ("405 No", True)]
+)
+def test_an_answer_that_says_error_refuses(status: str, refused: bool) -> None:
+    answer = f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()
+    assert Http(Contract(protocol="http")).refuses(GET, answer) is refused
+    assert not Http(Contract(protocol="http")).refuses(GET, b"")

@@ -89,6 +89,10 @@ class Http(ApplicationProtocol):
         reading = read_answers(received, request_methods(sent), ended=True)
         return len(reading.answers) > 0 and all(answer.complete for answer in reading.answers)
 
+    def refuses(self, sent: bytes, received: bytes) -> bool:
+        """RFC 9110 15.5, 15.6."""
+        return any(one.status >= 400 for one in read_answers(received, request_methods(sent), ended=True).answers)
+
     def strange(self, client: str, sent: bytes, received: bytes, alone: Plain | None) -> str | None:
         if alone is None or not alone.answered or "status" in alone.varies | alone.moves:
             return None

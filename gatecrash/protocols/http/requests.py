@@ -6,6 +6,8 @@ from __future__ import annotations
 USUAL_FIELDS = b"User-Agent: gatecrash\r\nAccept: */*\r\n"
 #: Says that the connection is to end behind the answer (RFC 9112 9.6).
 LAST = b"Connection: close\r\n"
+#: A target that no server has.
+MISSING = "/gatecrash-not-there"
 
 
 def get_request(path: str, *, version: str = "1.1", extra: bytes = b"") -> bytes:
