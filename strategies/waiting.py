@@ -17,6 +17,12 @@ def halves(contract: Contract) -> tuple[bytes, ...]:
     return tuple(half for half in begun if not protocol.may_expect(half))
 
 
+def half_body(contract: Contract) -> bytes:
+    """A request whose body has begun; b"" where requests have none."""
+    request = protocol_of(contract).request_with_body
+    return request[: request.find(b"\r\n\r\n") + 5]
+
+
 def beginnings(contract: Contract) -> tuple[bytes, ...]:
     """What clients may say, and then no more, so that they are let go; b"" is one of them where nothing else is."""
     silent = (b"",) if contract.silent_limit is not None else ()

@@ -23,10 +23,12 @@ from gatecrash.oracles.unseen import nobody_came, server_gone
 from gatecrash.protocols import protocol_of
 from gatecrash.text import duration
 
-Kind = Literal["silent", "half", "answered"]
+Kind = Literal["silent", "half", "body", "answered"]
+_HALVES: tuple[Kind, ...] = ("half", "body")
 _DID = {
     "silent": marked("said nothing"),
     "half": marked("said half a request"),
+    "body": marked("said a request but for the end of its body"),
     "answered": marked("was answered, and said nothing more"),
 }
 
@@ -49,7 +51,7 @@ class _Waiting:
     @property
     def over(self) -> bool:
         """Whether it knows that nobody waits for it any more."""
-        return self.after is not None or (self.told and self.kind == "half")
+        return self.after is not None or (self.told and self.kind in _HALVES)
 
 
 @oracle("TIME-01")
@@ -63,7 +65,7 @@ def silent_client_is_let_go(case: Case) -> Ruling:
 def half_a_request_is_not_waited_for(case: Case) -> Ruling:
     """A client that said half a request gets 408 or the end, as others who say nothing do."""
     expected = stated("408, or the end, for a client that says half a request, as others are let go")
-    return _ruled("TIME-02", case, ("half",), expected)
+    return _ruled("TIME-02", case, _HALVES, expected)
 
 
 def _ruled(rule: str, case: Case, kinds: tuple[Kind, ...], expected: str) -> Ruling:
@@ -173,8 +175,9 @@ def _waiting(case: Case, client: str, gone: dict[str, float]) -> _Waiting | None
         return None
     sent = b"".join(e.data for e in transcript.of(client) if isinstance(e, Sent) and e.step < waits)
     got = b"".join(e.data for e in transcript.of(client) if isinstance(e, Got) and e.step < waits)
-    kind: Kind = "half" if sent and not protocol.may_expect(sent) else "answered" if got else "silent"
-    if kind != "half" and sent and not protocol.complete(sent, got):
+    half: Kind = "body" if protocol.lacks_body(sent) else "half"
+    kind: Kind = half if sent and not protocol.may_expect(sent) else "answered" if got else "silent"
+    if kind not in _HALVES and sent and not protocol.complete(sent, got):
         return None
     told = any(isinstance(event, Got) and event.step >= waits for event in transcript.of(client))
     look = transcript.look(labels.had_its_time(client))

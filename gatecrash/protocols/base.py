@@ -135,6 +135,10 @@ class ApplicationProtocol(ABC):
         """Whether a client that has sent this, and waits, is owed an answer."""
         return True
 
+    def lacks_body(self, sent: bytes) -> bool:
+        """Whether a request, of which not all was sent, is whole but for its body."""
+        return False
+
     def meant(self, sent: bytes, whole: bytes) -> bytes:
         """What a client is answered for that could send only a part of what it wanted to, `whole`."""
         return sent

@@ -11,9 +11,7 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Close, Connect, LetTimePass, Scenario, Send, Settle, Step, scenario
 from gatecrash.protocols import ask
 from strategies import client_names
-from strategies.waiting import LONG, halves, stays_answered
-
-_KINDS = ("silent", "half", "answered")
+from strategies.waiting import LONG, half_body, halves, stays_answered
 
 
 @pytest.mark.rule("TIME-01")
@@ -43,13 +41,15 @@ _SLACK = 1.0
 
 def _orders(contract: Contract, seconds: float = LONG) -> st.SearchStrategy[Scenario]:
     """Clients of each kind, in any order, with half a request cut anywhere."""
-    known = [kind for kind in _KINDS if kind == "silent" or _possible(contract, kind)]
+    possible = {
+        "silent": True,
+        "half": bool(halves(contract)),
+        "half a body": bool(half_body(contract)),
+        "answered": stays_answered(contract),
+    }
+    known = [kind for kind, may_be in possible.items() if may_be]
     drawn = st.tuples(st.permutations(known), st.sampled_from(halves(contract) or (b"",)))
     return drawn.map(lambda facts: _one_by_one(contract, *facts, seconds))
-
-
-def _possible(contract: Contract, kind: str) -> bool:
-    return bool(halves(contract)) if kind == "half" else stays_answered(contract)
 
 
 def _one_by_one(contract: Contract, kinds: Sequence[str], half: bytes, seconds: float) -> Scenario:
@@ -59,6 +59,7 @@ def _one_by_one(contract: Contract, kinds: Sequence[str], half: bytes, seconds: 
         begins = {
             "silent": (Connect(name),),
             "half": (Connect(name), Send(name, half)),
+            "half a body": (Connect(name), Send(name, half_body(contract))),
             "answered": ask(name, contract),
         }
         steps += [*begins[kind], LetTimePass(seconds), Settle(labels.had_its_time(name)), Close(name)]

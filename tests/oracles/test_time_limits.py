@@ -10,12 +10,14 @@ from gatecrash.model import labels
 from gatecrash.model.scenario import LetTimePass
 from gatecrash.model.transcript import Ended, Event, Got, ServerEnded, Still, TimePassed, Transcript
 from gatecrash.model.verdicts import Finding, NotExercised
+from gatecrash.protocols.http import post_request
 from tests.oracles.played import GET, OK, Word, closes, comes, gets, looks, played, ruled, sends, word
 from tests.sequences import CHILD, Part, look, nothing
 
 RULES = ("TIME-01", "TIME-02", "TIME-06", "TIME-13")
 TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
-Kind = Literal["silent", "half", "answered"]
+Kind = Literal["silent", "half", "body", "answered"]
+POST = post_request("/echo")
 
 
 def waits(
@@ -32,8 +34,8 @@ def waits(
 ) -> list[Part]:
     """A client of this kind, for whom 600 s pass, and that is let go `after` some of them (None: it is not)."""
     said: list[Part] = []
-    if kind == "half":
-        said = [sends(client, GET[:9], read=read)]
+    if kind in ("half", "body"):
+        said = [sends(client, GET[:9] if kind == "half" else POST[:-1], read=read)]
     if kind == "answered":
         said = [sends(client, GET), gets(client, OK)]
     passed: list[Event] = [TimePassed(0, after or 600, skipped, late=late)]
@@ -66,6 +68,8 @@ def test_where_nothing_happened_nothing_held(rule: str) -> None:
         pytest.param(
             played(waits("A"), waits("B", "half", after=None, told=TIMEOUT)), "held", "held", id="408, and it stays"
         ),
+        pytest.param(played(waits("A"), waits("B", "body")), "held", "held", id="half a body"),
+        pytest.param(played(waits("A"), waits("B", "body", after=None)), "held", "broken", id="half a body stays"),
         pytest.param(played(waits("A")), "held", "not exercised", id="nobody says half a request"),
         pytest.param(
             played(waits("A", after=None, still="resting"), waits("B", "half")),
@@ -98,6 +102,12 @@ def test_both_clients_are_told_of() -> None:
         "B said half a request, and is still waited for after 10 minutes; A said nothing, and was let go after 30 s"
     )
     assert ruling.evidence == (CHILD,)
+
+
+def test_half_a_body_is_told_from_half_a_head() -> None:
+    ruling = ruled("TIME-02", played(waits("A"), waits("B", "body", after=None)))
+    assert isinstance(ruling, Finding)
+    assert ruling.got.startswith("B said a request but for the end of its body, and is still waited for after 10 min")
 
 
 def test_that_nobody_was_let_go_is_said() -> None:

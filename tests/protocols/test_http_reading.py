@@ -228,3 +228,10 @@ def test_an_answer_that_says_error_refuses(status: str, refused: bool) -> None:
     answer = f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()
     assert Http(Contract(protocol="http")).refuses(GET, answer) is refused
     assert not Http(Contract(protocol="http")).refuses(GET, b"")
+
+
+@pytest.mark.parametrize(
+    ("sent", "lacks"), [(b"", False), (POST[:20], False), (POST[:-1], True), (b"\r\n" + POST[:-3], True), (POST, False)]
+)
+def test_a_request_may_lack_its_body_alone(sent: bytes, lacks: bool) -> None:
+    assert Http(Contract(protocol="http")).lacks_body(sent) is lacks

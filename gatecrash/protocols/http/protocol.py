@@ -80,6 +80,10 @@ class Http(ApplicationProtocol):
     def may_expect(self, sent: bytes) -> bool:
         return bool(sent) and b"".join(split_requests(sent)) == sent
 
+    def lacks_body(self, sent: bytes) -> bool:
+        """RFC 9112 2.1: the head ends with an empty line."""
+        return not self.may_expect(sent) and b"\r\n\r\n" in sent.lstrip(b"\r\n")
+
     def served(self, sent: bytes, received: bytes, *, ended: bool, alone: Plain | None, unasked: Plain | None) -> bool:
         if alone is not None and alone.received and not alone.answered:
             # Nobody gets a whole answer: the rules of framing say why.
