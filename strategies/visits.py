@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import Close, HalfClose, Receive, Step, played_by
+from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Send, Step, played_by
 from gatecrash.protocols import ask, protocol_of
 
 VISITS = ("close", "half-close", "end")
@@ -19,6 +19,11 @@ def visit(client: str, contract: Contract, way: str = "close") -> tuple[Step, ..
         protocol = protocol_of(contract)
         return (*protocol.come(client), *protocol.request(client), Receive(client, "end"), Close(client))
     return (*ask(client, contract), Close(client))
+
+
+def saying(said: bytes) -> tuple[Step, ...]:
+    """A client that says this in one piece, waits for whatever it is answered, and leaves."""
+    return (Connect("A"), Send("A", said, until_read=False), Receive("A"), Close("A"))
 
 
 def repeated_visits(steps: Iterable[Step], names: Iterable[str]) -> tuple[Step, ...]:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
+from gatecrash.instruments import gates
 from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
@@ -18,11 +19,15 @@ from gatecrash.model.scenario import (
     Step,
     scenario,
 )
-from gatecrash.protocols import ask, plain_request
+from gatecrash.protocols import ask, plain_request, protocol_of
 from strategies import client_names, departures
 from strategies.children import held_connection, served_twice_as_many, twice_as_many
+from strategies.departures import departures_in_body
+from strategies.rude import refusable
+from strategies.visits import saying
 
 _GARBAGE = (b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"\r\n" * 8, b": : :\r\n\r\n")
+_PHASES = ("before", "mid-request", "after-request", "mid-response")
 
 
 @pytest.mark.rule("FORK-01", probe=lambda contract: _started_before(contract, 1))
@@ -43,9 +48,13 @@ def test_the_child_leaves_when_its_connection_is_over(trial: Trial) -> None:
 @pytest.mark.rule("FORK-12")
 def test_the_child_of_a_rude_client_leaves(trial: Trial) -> None:
     request = plain_request(trial.contract) or b"hello\n"
-    leaving = departures(request, phases=("before", "mid-request", "after-request"), kinds=("close", "reset"))
+    protocol, kinds = protocol_of(trial.contract), ("close", "reset")
+    leaving = departures(request, phases=_PHASES, kinds=kinds, gates=gates.available() is None)
+    in_body = departures_in_body(protocol.request_with_body, kinds=kinds)
     garbage = st.builds(_talks_nonsense, st.sampled_from(_GARBAGE), st.sampled_from((Close, Reset)))
-    trial.verify(st.tuples(st.one_of(leaving, garbage), st.integers(1, 3)).map(lambda drawn: _rude(*drawn)))
+    refused = [st.sampled_from(asked).map(saying)] if (asked := refusable(protocol)) else []
+    rude = st.one_of(leaving, in_body, garbage, *refused)
+    trial.verify(st.tuples(rude, st.integers(1, 3)).map(lambda drawn: _rude(*drawn)))
 
 
 @pytest.mark.rule("FORK-14")

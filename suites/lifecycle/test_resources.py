@@ -16,10 +16,8 @@ from gatecrash.model.scenario import (
     HalfClose,
     LiftLimit,
     LimitDescriptors,
-    Receive,
     Reset,
     Scenario,
-    Send,
     Settle,
     Step,
     scenario,
@@ -28,7 +26,7 @@ from gatecrash.protocols import ask, plain_request, protocol_of
 from strategies import client_names, departures
 from strategies.departures import departures_in_body
 from strategies.rude import nonsense, refusable
-from strategies.visits import VISITS, repeated_visits, visit
+from strategies.visits import VISITS, repeated_visits, saying, visit
 
 _FEW = 4
 _CLIENTS = st.integers(_FEW, 8)
@@ -49,7 +47,7 @@ def test_descriptors_come_back(trial: Trial) -> None:
 @pytest.mark.rule("RES-02")
 def test_rude_clients_leak_no_descriptors(trial: Trial) -> None:
     one_kind = st.builds(_twice, _CLIENTS, _rude_visits(trial.contract))
-    refused = [_takes_its_answer(said) for said in refusable(protocol_of(trial.contract))]
+    refused = [saying(said) for said in refusable(protocol_of(trial.contract))]
     trial.verify(one_kind | st.just(_twice(_FEW, *refused)) if refused else one_kind, examples=15)
 
 
@@ -110,12 +108,7 @@ def _rude_visits(contract: Contract) -> st.SearchStrategy[tuple[Step, ...]]:
     kinds = ("close", "reset", "half-close-reset")
     leaving = departures(request, phases=_PHASES, kinds=kinds, gates=gates.available() is None)
     in_body = departures_in_body(protocol_of(contract).request_with_body, kinds=kinds)
-    return st.one_of(leaving, in_body, nonsense(protocol_of(contract)).map(_takes_its_answer))
-
-
-def _takes_its_answer(said: bytes) -> tuple[Step, ...]:
-    """A client that says this in one piece."""
-    return (Connect("A"), Send("A", said, until_read=False), Receive("A"), Close("A"))
+    return st.one_of(leaving, in_body, nonsense(protocol_of(contract)).map(saying))
 
 
 def _no_thread(contract: Contract, times: int) -> Scenario:
