@@ -6,7 +6,18 @@ from collections.abc import Callable
 
 from gatecrash.model import labels
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import Connect, LetTimePass, Scenario, Send, Settle, SmallBuffers, Step, scenario
+from gatecrash.model.scenario import (
+    Close,
+    Connect,
+    HalfClose,
+    LetTimePass,
+    Scenario,
+    Send,
+    Settle,
+    SmallBuffers,
+    Step,
+    scenario,
+)
 from gatecrash.protocols import ask, protocol_of
 from strategies.friendly import printable
 from strategies.names import client_names
@@ -15,6 +26,9 @@ from strategies.payloads import repeated
 #: Bytes that no buffer holds: a small one of our making, or what Linux grows a connection's buffers to.
 FLOOD, FLOOD_OF_LARGE_BUFFERS = 1 << 19, 1 << 24
 _SEGMENT = 1 << 16
+#: Bytes for an echo: about what small buffers of the kernel's hold, and a little more for the server's own, so that it
+#: reads all of them.
+A_BUFFER_FULL = (1 << 13, 3 << 12, 1 << 14, 3 << 13, 1 << 15, 3 << 14, 1 << 16)
 
 
 def hogs_borne(contract: Contract) -> int:
@@ -30,6 +44,13 @@ def unread(contract: Contract, count: int, flood: int = FLOOD, *, wait: float | 
     return scenario(SmallBuffers(), *asked, Settle(labels.FULL), passes, ask(good, contract))
 
 
+def finishes_unread(contract: Contract, flood: int) -> Scenario:
+    """A client that asks for much and finishes, reads nothing while the server has all of that to send, and leaves."""
+    finishes = (HalfClose("A"), Settle(labels.has_finished("A")))
+    asked = (*_asks_for_much(contract, "A", flood), Settle(labels.FULL))
+    return scenario(SmallBuffers(), asked, finishes, Close("A"), Settle(labels.has_left("A")))
+
+
 def stuffs(client: str, size: int, fill: Callable[[int], bytes] = printable) -> tuple[Step, ...]:
     """A client sends an echo so many bytes, until nothing moves any more, and has read nothing of what comes back.
 
@@ -43,5 +64,6 @@ def _asks_for_much(contract: Contract, name: str, flood: int) -> tuple[Step, ...
     request = protocol_of(contract).large_request
     if request is not None:
         return (connect, Send(name, request, until_read=False))
-    segment = repeated(b"gatecrash floods\n", _SEGMENT)
-    return (connect, *(Send(name, segment, until_read=False, read_meanwhile=False) for _ in range(flood // _SEGMENT)))
+    segment = repeated(b"gatecrash floods\n", min(flood, _SEGMENT))
+    times = flood // len(segment)
+    return (connect, *(Send(name, segment, until_read=False, read_meanwhile=False) for _ in range(times)))

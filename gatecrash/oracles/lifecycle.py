@@ -9,7 +9,7 @@ from signal import Signals
 from gatecrash.language import joined, marked, stated
 from gatecrash.model import labels
 from gatecrash.model.facts import Facts
-from gatecrash.model.scenario import Close, HalfClose, Reset, Signal
+from gatecrash.model.scenario import Close, Connect, HalfClose, Reset, Scenario, Signal
 from gatecrash.model.signals import MEMORY_FAULTS
 from gatecrash.model.transcript import Looked, Snapshot, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
@@ -144,7 +144,7 @@ def idle_server_sleeps(case: Case) -> Ruling:
 
 @oracle("LIFE-08")
 def client_that_left_is_forgotten(case: Case) -> Ruling:
-    """After a client has left, or said that it has finished, the server comes to rest.
+    """After a client has left, or said that it has finished, or while it reads nothing, the server comes to rest.
 
     One that spins while the client is there, and says nothing, has the mistake of LIFE-07.
     """
@@ -160,7 +160,17 @@ def client_that_left_is_forgotten(case: Case) -> Ruling:
     if since is None and not spins:
         return nobody_left()
     after = looks if spins or since is None else tuple(look for look in looks if look.step > since)
+    first = next((look for look in looks if look.snapshot.still == "spinning"), None)
+    if first is not None and _reads_nothing(transcript.scenario, first.step):
+        return _rests("LIFE-08", case, after, stated("the server comes to rest while a client reads nothing"))
     return _rests("LIFE-08", case, after, stated("the server comes to rest after a client has left"))
+
+
+def _reads_nothing(scenario: Scenario, at: int) -> bool:
+    """Whether a client is connected then that has room for little, and takes nothing of what it asked for."""
+    there = (step for step in scenario.steps[:at] if isinstance(step, Connect) and step.small_window)
+    gone = {step.client for step in scenario.steps[:at] if isinstance(step, Close | Reset)}
+    return any(step.client not in gone for step in there)
 
 
 def _spins_before_anybody_leaves(transcript: Transcript) -> bool:

@@ -10,6 +10,7 @@ from gatecrash.model.scenario import Close, Connect, HalfClose, Scenario, Settle
 from gatecrash.protocols import ask, plain_request, protocol_of
 from strategies import client_names, departures
 from strategies.departures import departures_in_body
+from strategies.unread import A_BUFFER_FULL, FLOOD, FLOOD_OF_LARGE_BUFFERS, finishes_unread
 
 _LEAVING = ("close", "half-close", "reset", "half-close-reset")
 
@@ -25,7 +26,10 @@ def test_a_client_that_left_does_not_make_it_spin(trial: Trial) -> None:
     request = plain_request(trial.contract) or b"\r\n"
     leaving = departures(request, phases=("before", "mid-request", "after-request"), kinds=_LEAVING)
     in_body = departures_in_body(protocol_of(trial.contract).request_with_body, kinds=_LEAVING)
-    trial.verify(st.one_of(leaving, in_body).map(lambda steps: scenario(steps, Settle(labels.has_left("A")))))
+    left = st.one_of(leaving, in_body).map(lambda steps: scenario(steps, Settle(labels.has_left("A"))))
+    flood = FLOOD if trial.session.arena.kind == "namespace" else FLOOD_OF_LARGE_BUFFERS
+    unread = st.sampled_from(A_BUFFER_FULL).map(lambda amount: finishes_unread(trial.contract, amount))
+    trial.verify(st.one_of(left, unread, st.just(finishes_unread(trial.contract, flood))))
 
 
 def _finishes_at_once() -> Scenario:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from gatecrash.model.processes import ProcessEntry
-from gatecrash.model.scenario import Freeze, Settle, Signal, StartOnTakenPort
-from gatecrash.model.transcript import ClientSide, ServerEnded, Snapshot, Started, Transcript
+from gatecrash.model.scenario import Connect, Freeze, Settle, Signal, StartOnTakenPort
+from gatecrash.model.transcript import ClientSide, Connected, ServerEnded, Snapshot, Started, Transcript
 from gatecrash.model.verdicts import Finding, NotExercised
-from tests.oracles.played import Word, asks, closes, comes, ends, finishes, looks, played, ruled, sends, word
+from tests.oracles.played import GET, Word, asks, closes, comes, ends, finishes, looks, played, ruled, sends, word
 from tests.sequences import Part, look, nothing
 
 RULES = ("LIFE-01", "LIFE-02", "LIFE-03", "LIFE-07", "LIFE-08")
@@ -169,3 +169,16 @@ def leaving(there: Snapshot, after: Snapshot, *said: Part, dies: ServerEnded | N
 )
 def test_a_client_that_left_is_forgotten(made: Transcript, expected: Word) -> None:
     assert word(ruled("LIFE-08", made)) == expected
+
+
+def test_who_spins_while_output_waits_is_told_so() -> None:
+    """A client that has room for little, and reads nothing of it; it may have finished."""
+    comes_small = (Connect("A", small_window=True), [Connected(0, "A")])
+    full = played(comes_small, sends("A", GET), looks("full", SPINS), closes("A"), looks("A has left", look()))
+    ruling = ruled("LIFE-08", full)
+    assert isinstance(ruling, Finding)
+    assert ruling.expected == "the server comes to rest while a client reads nothing"
+    gone = played(comes_small, sends("A", GET), looks("full", look()), closes("A"), looks("A has left", SPINS))
+    ruling = ruled("LIFE-08", gone)
+    assert isinstance(ruling, Finding)
+    assert ruling.expected == "the server comes to rest after a client has left"
