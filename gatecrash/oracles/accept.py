@@ -303,7 +303,10 @@ def _not_interrupted(before: Snapshot, name: str) -> NotExercised | None:
     """Why the signal would interrupt no wait for a client."""
     if before.still == "restless":
         return never_still(before)
-    if not any(task.tid == before.main and task.call in _WAITING for task in before.tasks):
+    waiting = {task.tid for task in before.tasks if task.call in _WAITING}
+    if before.main not in waiting and waiting:
+        return NotExercised(stated("the process that gets {name} leaves clients to its workers", name=name))
+    if before.main not in waiting:
         return NotExercised(stated("the server was not waiting for a client when {name} came", name=name))
     if not _handles(before, name):
         return NotExercised(stated("the server does not handle {name}, or blocks it", name=name))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from signal import SIGCHLD
 
 import pytest
 
 from gatecrash.model import calls as fates
 from gatecrash.model.contract import Contract
+from gatecrash.model.processes import Task
 from gatecrash.model.scenario import (
     Connect,
     Fail,
@@ -30,7 +32,8 @@ from gatecrash.model.transcript import (
     TimePassed,
     TracedCall,
 )
-from gatecrash.model.verdicts import Case
+from gatecrash.model.verdicts import Case, NotExercised
+from gatecrash.oracles import oracle_of
 from tests.oracles.visits import (
     SILENT,
     WORD,
@@ -235,8 +238,10 @@ def interrupted(
     switches: int = 6,
     after: Part | None = None,
     gone: bool = False,
+    others: tuple[Task, ...] = (),
 ) -> Case:
-    waits = seen("waiting", processes=(process(caught=caught, blocked=blocked),), tasks=(task(call),), still=still)
+    main = process(caught=caught, blocked=blocked)
+    waits = seen("waiting", processes=(main,), tasks=(task(call), *others), still=still)
     told: Part = (Signal("parent", "SIGCHLD"), [])
     handled = seen("handled", tasks=(task(call, switches=switches),))
     more = [ServerEnded(99, 1)] if gone else []
@@ -244,6 +249,7 @@ def interrupted(
 
 
 STAYS = visit("B", leaves=False)
+WORKER = replace(task("accept"), pid=2, tid=2)
 IN_QUEUE = seen("after", connections=(side("B", accepted=False),))
 ACC_10: Cases = {
     "a client is accepted after the handler": ("held", interrupted(STAYS)),
@@ -256,6 +262,7 @@ ACC_10: Cases = {
     "the server does not handle the signal": ("not exercised", interrupted(STAYS, caught=0)),
     "the server blocks the signal": ("not exercised", interrupted(STAYS, blocked=HANDLES)),
     "the server was not waiting for a client": ("not exercised", interrupted(STAYS, call="recvfrom")),
+    "it has workers that wait for clients": ("not exercised", interrupted(STAYS, call="wait4", others=(WORKER,))),
     "the handler was not seen to run": ("not exercised", interrupted(STAYS, switches=5)),
     "the server was never still": ("unproven", interrupted(STAYS, still="restless")),
     "the client never came": ("not exercised", interrupted(visit("B", "never"), after=seen("after"))),
@@ -349,3 +356,9 @@ def test_who_is_idle_behind_an_answer_holds_its_end_of_the_connection(end: End, 
     held = side("I", state=state, accepted=False)
     idle: list[Part] = [*visit("I", leaves=False)[:-1], (Receive("I"), [Got(0, "I", WORD), Ended(0, "I", end)])]
     assert ruling("ACC-16", case(idle, visit("B"), seen("end", connections=(held,)))) == said
+
+
+def test_who_has_workers_that_wait_for_clients_is_not_said_to_have_been_busy() -> None:
+    judged = oracle_of("ACC-10")(interrupted(STAYS, call="wait4", others=(WORKER,)))
+    assert isinstance(judged, NotExercised)
+    assert judged.why == "the process that gets SIGCHLD leaves clients to its workers"
