@@ -67,7 +67,8 @@ def _request(
     fields.insert(host_place, ("Host", host))
     if method in _WITH_BODY:
         fields.append(("Content-Length", str(len(body))))
-    lines = [f"{method} {path} HTTP/1.1", *(f"{case(name)}:{space}{value}" for name, value in fields)]
+    behind = space[1:]  # as much may be behind a value
+    lines = [f"{method} {path} HTTP/1.1", *(f"{case(name)}:{space}{value}{behind}" for name, value in fields)]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 

@@ -17,8 +17,9 @@ from hypothesis.errors import FlakyFailure
 
 from gatecrash.engine.judge import Example
 from gatecrash.engine.profiles import Profile, profile
+from gatecrash.engine.rule_broken import RuleBroken
 from gatecrash.engine.session import Session
-from gatecrash.engine.trial import RuleBroken, Trial
+from gatecrash.engine.trial import Trial
 from gatecrash.errors import TargetError
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
@@ -83,6 +84,25 @@ def test_a_failure_shrinks_to_the_smallest_scenario_and_is_replayed(tmp_path: Pa
     assert broken.value.scenario == echoes(b"\x00")
     assert trial.verdict is not None
     assert (trial.verdict.outcome, trial.verdict.confirmed) == ("fail", (3, 3))
+
+
+def test_what_is_to_be_played_surely_is_played_first_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    always, seen = [echoes(b"always"), echoes(b"and this")], list[Scenario]()
+
+    def judged(scenario: Scenario, **_: object) -> Example:
+        seen.append(scenario)
+        return Example(Held(), Transcript(scenario, ()))
+
+    def examples_of(limit: int) -> list[Scenario]:
+        seen.clear()
+        trial = trial_on(session)
+        monkeypatch.setattr(trial, "_judge", judged)
+        trial.verify(st.sampled_from([*always, echoes(b"by chance")]), examples=limit, surely=always)
+        return list(seen)
+
+    with session_of(tmp_path, ECHO, Contract(protocol="echo")) as session:
+        assert examples_of(9) == [*always, echoes(b"by chance")]
+        assert len(examples_of(2)) == 2  # no room beside them: all is left to chance
 
 
 def test_a_replay_that_proves_nothing_is_made_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

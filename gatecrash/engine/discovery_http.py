@@ -14,7 +14,7 @@ from gatecrash.model.scenario import (
 )
 from gatecrash.model.transcript import Transcript
 from gatecrash.protocols import http
-from gatecrash.protocols.http import USUAL_FIELDS, get_request, post_request
+from gatecrash.protocols.http import ECHO, LARGE, USUAL_FIELDS, get_request, post_request
 from gatecrash.text import request_line, size_of
 
 _PATHS = ("/", "/index.html", "/hello", "/index.htm")
@@ -128,11 +128,11 @@ def _kept(session: Session, played: Transcript, label: str) -> bool:
 
 def _larger_things(session: Session, found: Discovery) -> None:
     if found.contract.http.large_path is None:
-        _, answer = _get(session, found, "/large")
+        _, answer = _get(session, found, LARGE)
         if answer is not None and answer.status == 200 and _promised(answer) > _LARGE:
-            learn(session, found, large_path="/large")
+            learn(session, found, large_path=LARGE)
     if found.contract.http.post_path is None:
-        for path in ("/echo", found.contract.http.path):
+        for path in (ECHO, found.contract.http.path):
             if _takes_post(session, found, path):
                 learn(session, found, post_path=path)
                 break

@@ -13,8 +13,9 @@ from __future__ import annotations
 from gatecrash.engine.judge import Example, judge
 from gatecrash.engine.profiles import Profile
 from gatecrash.engine.properties import Probe
+from gatecrash.engine.rule_broken import RuleBroken
 from gatecrash.engine.session import Session
-from gatecrash.engine.trial import RuleBroken, Trial
+from gatecrash.engine.trial import Trial
 from gatecrash.engine.wear import MANY
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Scenario

@@ -10,7 +10,8 @@ from gatecrash.engine.preparation import OpenTarget
 from gatecrash.engine.prerequisites import hidden_behind, verdict_without_trying
 from gatecrash.engine.profiles import Profile
 from gatecrash.engine.properties import Probe, Property, properties
-from gatecrash.engine.trial import RuleBroken, Trial
+from gatecrash.engine.rule_broken import RuleBroken
+from gatecrash.engine.trial import Trial
 from gatecrash.model.verdicts import Verdict
 from gatecrash.rulebook import Rule, load
 

@@ -7,11 +7,12 @@ there too: what others did before is never blamed on this scenario. Shrinking ha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
+from zlib import crc32
 
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
@@ -20,6 +21,7 @@ from gatecrash.engine.judge import Example, judge
 from gatecrash.engine.leaks import leaks_of
 from gatecrash.engine.profiles import Profile
 from gatecrash.engine.properties import Probe
+from gatecrash.engine.rule_broken import RuleBroken, size_of, weight
 from gatecrash.engine.seen import Seen, unbroken
 from gatecrash.engine.session import Session
 from gatecrash.engine.shrinking import fewer_segments, smaller
@@ -28,7 +30,7 @@ from gatecrash.errors import TargetError, TooSlow
 from gatecrash.language import stated
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Scenario
-from gatecrash.model.transcript import Got, Transcript
+from gatecrash.model.transcript import Transcript
 from gatecrash.model.verdicts import Finding, Held, NotExercised, Outcome, Verdict, broken_here, unproven_here
 from gatecrash.protocols import plain_request, protocol_of
 from gatecrash.rulebook import Rule, load
@@ -43,26 +45,6 @@ _MOST_KEPT = 32 << 20
 #: Seconds of the server's own time: what rests on more of them being skipped is not played in real time.
 _SKIPPED_AT_MOST = 15.0
 _REAL_TRIES = 2  # what depends on luck, too, has a second chance to show
-
-
-class RuleBroken(AssertionError):
-    """A rule is broken by the target; carries the finding, the scenario and its transcript."""
-
-    def __init__(self, finding: Finding, scenario: Scenario, transcript: Transcript) -> None:
-        super().__init__(f"{finding.rule}: expected {finding.expected}; {finding.got}")
-        self.finding = finding
-        self.scenario = scenario
-        self.transcript = transcript
-
-
-def _size(broken: RuleBroken) -> tuple[int, int]:
-    """Steps and bytes: the fewer, the easier to read."""
-    return len(broken.scenario.steps), sum(len(data) for data in broken.scenario.sent.values())
-
-
-def _weight(broken: RuleBroken) -> int:
-    """Bytes that its transcript has of what clients got."""
-    return sum(len(event.data) for event in broken.transcript.events if isinstance(event, Got))
 
 
 class Trial:
@@ -98,31 +80,43 @@ class Trial:
         """A plain request of this target's protocol."""
         return plain_request(self.contract)
 
-    def verify(self, scenarios: SearchStrategy[Scenario], *, examples: int | None = None, fresh: bool = False) -> None:
+    def verify(
+        self,
+        scenarios: SearchStrategy[Scenario],
+        *,
+        examples: int | None = None,
+        fresh: bool = False,
+        surely: Sequence[Scenario] = (),
+    ) -> None:
         """Play up to `examples` scenarios (at most the profile's number), the rule's probe before all, and judge each.
 
-        Raises RuleBroken with the smallest scenario found. `fresh`: each gets a newly started server.
+        Raises RuleBroken with the smallest scenario found. `fresh`: each gets a newly started server. `surely`: small
+        ones that are not left to chance, where there is room for others beside them.
         """
         self._fresh = fresh
         most = self.profile.examples_on(self.build, self.rule.area)
         limit = min(most, examples or most)
         probe = None if self.probe is None else self._fitted(self.probe(self.contract))
         by_probe = None if probe is None else self._probed(probe)
+        first = [one for one in map(self._fitted, surely) if one != probe] if len(surely) < limit else []
+        played = {probe, *first}
 
         def example(scenario: Scenario) -> None:
-            if scenario != probe:  # it was played
+            if scenario not in played:
                 self._example(scenario)
 
-        left = limit - (probe is not None)
+        left = limit - (probe is not None) - len(first)
         try:
-            if left:
-                self._settings(left)(given(scenarios.map(self._fitted))(example))()
+            for scenario in first:
+                self._example(scenario)
+            if left > 0:
+                self._sown(self._settings(left)(given(scenarios.map(self._fitted))(example)))()
         except RuleBroken as broken:
-            self._conclude(min((self._narrowed(broken), *((by_probe,) if by_probe else ())), key=_size))
+            self._conclude(min((self._narrowed(broken), *((by_probe,) if by_probe else ())), key=size_of))
         except Flaky:  # what depends on luck held once, and was broken when Hypothesis played it again
             if not self._broken:
                 raise
-            self._conclude(min(self._broken.values(), key=_size))
+            self._conclude(min(self._broken.values(), key=size_of))
         else:
             if by_probe is not None:
                 self._conclude(self._narrowed(by_probe))
@@ -160,6 +154,11 @@ class Trial:
         self.verdict = self._failed(broken)
         if self.verdict.outcome == "fail":
             raise self._broken[broken.scenario] from None
+
+    def _sown(self, test: Callable[[], None]) -> Callable[[], None]:
+        """Where several rules hear of all that the sanitizers say, each draws scenarios of its own, always the same."""
+        shared = self.build != "plain" or self.rule.area == "memory"
+        return seed(crc32(self.rule.id.encode()))(test) if shared and self.profile.derandomize else test
 
     def _settings(self, limit: int) -> Callable[[Any], Any]:
         draw_from_no_source()
@@ -201,10 +200,10 @@ class Trial:
     def _remember(self, scenario: Scenario, broken: RuleBroken) -> None:
         """Keep it, and the smallest; of the others only as many as there is room for: they can be played again."""
         self._broken[scenario] = broken
-        while len(self._broken) > 2 and sum(map(_weight, self._broken.values())) > _MOST_KEPT:
-            smallest = min(self._broken.values(), key=_size)
+        while len(self._broken) > 2 and sum(map(weight, self._broken.values())) > _MOST_KEPT:
+            smallest = min(self._broken.values(), key=size_of)
             others = [key for key, one in self._broken.items() if one not in (broken, smallest)]
-            del self._broken[max(others, key=lambda key: _weight(self._broken[key]))]
+            del self._broken[max(others, key=lambda key: weight(self._broken[key]))]
 
     def _out_of_time(self) -> bool:
         if self._shrink_until is not None:

@@ -53,7 +53,13 @@ def body_is_no_request(case: Case) -> Ruling:
     else:
         return _body_was_left_alone(case, client, reading, last)
     body = stated("the body of the first request is {body}", body=shown(first.partition(_END_OF_HEAD)[2]))
-    return Finding("RESP-21", stated("one answer to each request, and none to a body"), got, (body,), facts=facts)
+    return Finding("RESP-21", _expected(first), got, (body,), facts=facts)
+
+
+def _expected(first: bytes) -> str:
+    if b"\r\ntransfer-encoding: chunked\r\n" in first.lower():
+        return stated("one answer to each request, and none to a body in chunks")
+    return stated("one answer to each request, and none to a body")
 
 
 def _body_was_left_alone(case: Case, client: str, reading: http.Reading, last: bytes) -> Ruling:

@@ -23,10 +23,11 @@ from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import hidden_behind
 from gatecrash.engine.profiles import Profile, profile, seconds
 from gatecrash.engine.references import Judged, judged_targets
+from gatecrash.engine.rule_broken import RuleBroken
 from gatecrash.engine.run import Run
 from gatecrash.engine.run_request import RunRequest
 from gatecrash.engine.suite_run import trial_of
-from gatecrash.engine.trial import RuleBroken, Trial
+from gatecrash.engine.trial import Trial
 from gatecrash.errors import GatecrashError, UsageError
 from gatecrash.language import say, spoken
 from gatecrash.model.verdicts import Verdict

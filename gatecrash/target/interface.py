@@ -96,7 +96,7 @@ class Sockets:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What the main process has: open descriptors, and children, zombies included."""
+    """Open descriptors of those that serve from the start, and children of the main process, zombies included."""
 
     descriptors: int
     children: int
@@ -300,7 +300,7 @@ class Server(ABC):
 
     @abstractmethod
     def footprint(self) -> Footprint | None:
-        """What its main process has; None where that is not seen."""
+        """What its main process has, and those that had its socket before any client; None where that is not seen."""
 
     def processor_seconds(self) -> float:
         """What its living tasks have used of processors until now: the cost of a start, when it has just started."""

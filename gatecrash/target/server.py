@@ -245,12 +245,11 @@ class ObservedServer(Server):
         return {table.get(number) for number in waits_on(task)}
 
     def footprint(self) -> Footprint:
-        pid = self.main_pid
-        try:
-            descriptors = len(os.listdir(f"/proc/{pid}/fd"))
-        except OSError:  # it has gone
-            return Footprint(0, 0)
-        return Footprint(descriptors, len(procfs.read(f"/proc/{pid}/task/{pid}/children").split()))
+        main, descriptors = self.main_pid, 0
+        for pid in {main, *self._from_the_start}:
+            with contextlib.suppress(OSError):  # it has gone
+                descriptors += len(os.listdir(f"/proc/{pid}/fd"))
+        return Footprint(descriptors, len(procfs.read(f"/proc/{main}/task/{main}/children").split()))
 
     def exit_status(self, within: float) -> int | None:
         status = self.process.exit_status()

@@ -16,13 +16,17 @@ from gatecrash.model.scenario import (
     HalfClose,
     LiftLimit,
     LimitDescriptors,
+    Receive,
     Reset,
     Scenario,
+    Send,
     Settle,
+    SmallBuffers,
     Step,
     scenario,
 )
 from gatecrash.protocols import ask, plain_request, protocol_of
+from gatecrash.protocols.http import get_request
 from strategies import client_names, departures
 from strategies.departures import departures_in_body
 from strategies.rude import nonsense, refusable
@@ -48,7 +52,10 @@ def test_descriptors_come_back(trial: Trial) -> None:
 def test_rude_clients_leak_no_descriptors(trial: Trial) -> None:
     one_kind = st.builds(_twice, _CLIENTS, _rude_visits(trial.contract))
     refused = [saying(said) for said in refusable(protocol_of(trial.contract))]
-    trial.verify(one_kind | st.just(_twice(_FEW, *refused)) if refused else one_kind, examples=15)
+    surely = [_twice(_FEW, *refused)] if refused else []
+    if trial.contract.http.large_path is not None:
+        surely.append(scenario(SmallBuffers(), _twice(_FEW, _leaves_amid_much(trial.contract)).steps))
+    trial.verify(one_kind, examples=15, surely=surely)
 
 
 @pytest.mark.rule("RES-03")
@@ -109,6 +116,12 @@ def _rude_visits(contract: Contract) -> st.SearchStrategy[tuple[Step, ...]]:
     leaving = departures(request, phases=_PHASES, kinds=kinds, gates=gates.available() is None)
     in_body = departures_in_body(protocol_of(contract).request_with_body, kinds=kinds)
     return st.one_of(leaving, in_body, nonsense(protocol_of(contract)).map(saying))
+
+
+def _leaves_amid_much(contract: Contract) -> tuple[Step, ...]:
+    """A client that resets when it has a part of a large answer, of which more waits to be sent to it."""
+    asks = Send("A", get_request(contract.http.large_path or contract.http.path), until_read=False)
+    return (Connect("A", small_window=True), asks, Receive("A", at_most=1), Reset("A"))
 
 
 def _no_thread(contract: Contract, times: int) -> Scenario:

@@ -20,15 +20,18 @@ from gatecrash.model.scenario import (
     scenario,
 )
 from gatecrash.protocols import ask, protocol_of
-from gatecrash.protocols.http import MISSING, USUAL_FIELDS, get_request, post_request
+from gatecrash.protocols.http import ECHO, LARGE, MISSING, USUAL_FIELDS, get_request, post_request
 from strategies import client_names, http_requests, malformed_requests
 from strategies.requests import NO_TEXT
+from strategies.rude import refusable
 
 #: Seconds: a server that looks round now and then is not waited for, what is wrong shows at once.
 _MOMENT = 0.1
 #: Methods a server need not support, but that it must say something to.
 _METHODS = ("POST", "HEAD", "OPTIONS", "DELETE", "GATECRASH")
 _LONG_TARGETS = st.sampled_from((100, 256, 300, 512, 600, 1024, 1100, 2048, 4096, 8000, 15000)).map("a".__mul__)
+#: What costs most often a worker of a pool: there is no second word, no word at all, no text.
+_FATAL = (b"GET\r\n\r\n", b" \r\n\r\n", NO_TEXT[0])
 #: Not st.text: it makes a table of all of Unicode first, in each worker.
 _NAMES = st.lists(st.sampled_from("abcdefghijklmnopqrstuvwxyz0123456789-_/."), min_size=1, max_size=40).map("".join)
 
@@ -55,8 +58,14 @@ def test_a_method_is_refused_with_an_answer(trial: Trial) -> None:
 def test_a_malformed_request_harms_nothing(trial: Trial) -> None:
     long = _LONG_TARGETS.map(lambda target: get_request("/" + target))
     requests = st.one_of(malformed_requests(), st.sampled_from(NO_TEXT), long)
-    times = st.sampled_from((1, 1, 1 + (trial.contract.workers or 0)))  # each may cost a worker
-    trial.verify(st.tuples(requests, times).map(lambda drawn: _watched(trial.contract, *drawn)))
+    workers = trial.contract.workers or 0
+    times = st.sampled_from((1, 1, 1 + workers))  # each may cost a worker
+    refused = [_watched(trial.contract, request, 1) for request in refusable(protocol_of(trial.contract))]
+    crowds = [
+        _watched(trial.contract, request, 1 + workers) for request in _FATAL if (workers := trial.contract.workers)
+    ]
+    drawn = st.tuples(requests, times).map(lambda drawn: _watched(trial.contract, *drawn))
+    trial.verify(drawn, surely=[*crowds, *refused])
 
 
 @pytest.mark.rule("RESP-24", probe=lambda contract: _again(contract, [get_request(contract.http.path)]))
@@ -95,7 +104,7 @@ def _unpromised(contract: Contract) -> tuple[bytes, ...]:
     asked = [_with_method(contract.http.path, method) for method in _METHODS]
     dressed = (get_request(contract.http.path, extra=USUAL_FIELDS), get_request(contract.http.path, version="1.0"))
     promised = protocol_of(contract).promised_requests.values()
-    everything = (*dressed, *asked, post_request("/echo"), get_request("/large"))
+    everything = (*dressed, *asked, post_request(ECHO), get_request(LARGE))
     return tuple(request for request in everything if request not in promised)
 
 

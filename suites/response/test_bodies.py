@@ -29,6 +29,7 @@ def test_a_body_is_not_taken_for_a_request(trial: Trial) -> None:
         st.lists(st.sampled_from(_LOOKS_LIKE), min_size=1, max_size=2),
         cut=st.booleans(),
         path=st.sampled_from(paths),
+        chunked=st.booleans(),
     )
     trial.verify(drawn)
 
@@ -39,13 +40,17 @@ def test_field_names_are_read_in_any_case(trial: Trial) -> None:
     trial.verify(spellings.map(lambda chosen: _respelt(trial.contract, chosen)))
 
 
-def _smuggled(contract: Contract, method: str, looks_like: list[str], *, cut: bool, path: str) -> Scenario:
+def _smuggled(
+    contract: Contract, method: str, looks_like: list[str], *, cut: bool, path: str, chunked: bool = False
+) -> Scenario:
     """A body of requests, with or without a pause in front of it; then another request, and all that comes.
 
-    Who refuses the first one has to pass over its body, too, or to close the connection.
+    Who refuses the first one, or knows no chunks, has to pass over its body, too, or to close the connection.
     """
     body = b"".join(_hidden_request(hidden) for hidden in looks_like)
-    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    field = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n".encode()
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if chunked else body
     sends = (Send("A", head), Send("A", body, until_read=False)) if cut else (Send("A", head + body, until_read=False),)
     next_request = (Send("A", get_request(contract.http.path), until_read=False), Receive("A", "silence"))
     return scenario(Connect("A"), sends, Receive("A"), *next_request)

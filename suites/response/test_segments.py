@@ -65,10 +65,13 @@ def test_the_answer_is_not_lost_by_a_reset(trial: Trial) -> None:
     trial.verify(st.one_of(requests.map(lambda request: (request,)), cut_in_two).map(_read_to_the_end))
 
 
-@pytest.mark.rule("RESP-28")
+@pytest.mark.rule("RESP-28", probe=lambda contract: two_slow_readers(_large(contract)))
 def test_a_slow_reader_gets_everything(trial: Trial) -> None:
-    request = get_request(trial.contract.http.large_path or trial.contract.http.path)
-    trial.verify(st.one_of(slow_readers(request), st.just(two_slow_readers(request))))
+    trial.verify(slow_readers(_large(trial.contract)))
+
+
+def _large(contract: Contract) -> bytes:
+    return get_request(contract.http.large_path or contract.http.path)
 
 
 def _requests(contract: Contract) -> SearchStrategy[bytes]:

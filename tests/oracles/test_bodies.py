@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from gatecrash.model.transcript import ServerEnded
-from gatecrash.model.verdicts import Plain
+from gatecrash.model.verdicts import Finding, Plain
 from gatecrash.protocols.http import get_request, post_request
 from tests.oracles.answering import (
     CONTRACT,
@@ -112,3 +112,12 @@ def test_a_body_that_is_not_compared_does_not_show_whether_it_was_read() -> None
     assert kind(ruling("RESP-26", *respelt([ECHOED], ECHOED), plain={USUAL: CHANGES})) == "unseen"
     unstable = CONTRACT.with_promises({"stable_body": False})
     assert kind(ruling("RESP-26", *respelt([ECHOED], ECHOED), contract=unstable)) == "unseen"
+
+
+def test_a_body_in_chunks_is_told_from_one_that_is_counted() -> None:
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunked = head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(GET), GET)
+    phantom = [here(), says(chunked), gets(OK), says(GET), gets(OK, OK, SILENCE)]
+    finding = ruling("RESP-21", *phantom, plain={GET: OK, chunked: OK})
+    assert isinstance(finding, Finding)
+    assert finding.expected == "one answer to each request, and none to a body in chunks"

@@ -13,9 +13,11 @@ from gatecrash.protocols.http.reading import (
     request_methods,
     split_requests,
 )
-from gatecrash.protocols.http.requests import MISSING, USUAL_FIELDS, get_request, post_request
+from gatecrash.protocols.http.requests import ECHO, LARGE, MISSING, USUAL_FIELDS, get_request, post_request
 
 __all__ = [
+    "ECHO",
+    "LARGE",
     "MISSING",
     "USUAL_FIELDS",
     "Answer",

@@ -8,6 +8,8 @@ USUAL_FIELDS = b"User-Agent: gatecrash\r\nAccept: */*\r\n"
 LAST = b"Connection: close\r\n"
 #: A target that no server has.
 MISSING = "/gatecrash-not-there"
+#: Where a large answer, and one to a body, are looked for when nobody says where they are (docs/contract.md).
+LARGE, ECHO = "/large", "/echo"
 
 
 def get_request(path: str, *, version: str = "1.1", extra: bytes = b"") -> bytes:
