@@ -65,22 +65,38 @@ def _between(transcript: Transcript) -> bool:
 
 
 def _misread(case: Case, client: str) -> str | None:
-    """Whether a request that was sent whole, behind a part of another client's, was taken for a wrong one."""
+    """Whether a whole request was taken for a wrong one, behind a part of another client's, or with another's in it."""
     transcript, answers = case.transcript, read(case, client).answers
     before, asked = _sent_before(transcript, client)
-    own = alone(case, asked)
-    other = next((name for name in before if before[name] != transcript.scenario.sent_by(name)), None)
-    if other is None or own is None or own.status >= 400 or not answers or not answers[0].complete:
+    whole = transcript.scenario.sent_by(client)
+    own = alone(case, whole)
+    if own is None or "status" in changes(case, whole) or not answers or not answers[0].complete:
         return None
-    if asked != transcript.scenario.sent_by(client) or answers[0].status not in _TAKEN_FOR_WRONG:
+    if transcript.sent.get(client) != whole or answers[0].status not in {*_TAKEN_FOR_WRONG} - {own.status}:
+        return None
+    begun = next((name for name in before if before[name] != transcript.scenario.sent_by(name)), None)
+    between = _sent_between(transcript, client)
+    if begun is not None and asked == whole:
+        when = stated("when {other} had sent a part of its request", other=begun)
+    elif between is not None:
+        when = stated("when {other} had asked between two parts of its request", other=between)
+    else:
         return None
     return stated(
-        "{client} got {described}, when {other} had sent a part of its request; alone it gets {alone}",
+        "{client} got {described}, {when}; alone it gets {alone}",
         client=client,
         described=described(answers[0]),
-        other=other,
+        when=when,
         alone=described(own),
     )
+
+
+def _sent_between(transcript: Transcript, client: str) -> str | None:
+    """Who sent a whole request between the first and the last part of this client's."""
+    senders = [event.client for event in transcript.events if isinstance(event, Sent)]
+    own = [at for at, name in enumerate(senders) if name == client]
+    others = senders[own[0] : own[-1]] if own else []
+    return next((name for name in others if name != client), None)
 
 
 def _sent_before(transcript: Transcript, client: str) -> tuple[dict[str, bytes], bytes]:

@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from gatecrash.language import stated
 from gatecrash.model import labels
-from gatecrash.model.scenario import Close, Freeze, HalfClose, Release, Reset
+from gatecrash.model.scenario import Close, Freeze, HalfClose, Receive, Release, Reset
 from gatecrash.model.transcript import (
     Connected,
     DatagramsDropped,
@@ -91,7 +91,10 @@ def departure_costs_one_connection(case: Case) -> Ruling:
     transcript = case.transcript
     if _died_of_sending(transcript):
         return _SENDING
-    *others, last = transcript.scenario.clients or ("",)
+    clients = transcript.scenario.clients or ("",)
+    asks = (step.client for step in reversed(transcript.scenario.steps) if isinstance(step, Receive))
+    last = next(asks, clients[-1])
+    others = [name for name in clients if name != last]
     left = [name for name in others if leaves(transcript, name) is not None]
     expected = (
         stated("a client is served that came in the moment in which others left")

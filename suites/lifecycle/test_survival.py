@@ -1,5 +1,7 @@
 """A long life among rude clients: each costs its own connection, and no more."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import strategies as st
 
@@ -31,7 +33,7 @@ from strategies.departures import departure, departures_in_body
 from strategies.rude import odd_bytes, odd_words
 from strategies.visits import VISITS, repeated_visits, visit
 
-_MANY, _FEW = 120, 6
+_MANY, _AT_ONCE, _FEW = 120, 20, 6
 #: Mostly the whole crowd; the smaller ones are what a failure shrinks to.
 _CROWDS = (2, 3, 4, 6, 9, 11, 17, 21, 33, 51, 65, 101, *(_MANY,) * 90)
 _LEAVING = ("close", "reset", "half-close", "half-close-reset")
@@ -45,7 +47,8 @@ _LAST = "Z"
 @pytest.mark.rule("LIFE-04")
 def test_it_goes_on_after_many_clients(trial: Trial) -> None:
     crowds = st.tuples(st.sampled_from(_CROWDS), st.sampled_from(VISITS))
-    trial.verify(crowds.map(lambda drawn: _many(trial.contract, *drawn)), examples=3)
+    together = [_leave_together(trial.contract)] if trial.contract.concurrency == "fork" else []
+    trial.verify(crowds.map(lambda drawn: _many(trial.contract, *drawn)), examples=3, surely=together)
 
 
 @pytest.mark.rule("LIFE-05", probe=lambda contract: _silent_and_broken_off(contract))
@@ -56,7 +59,8 @@ def test_a_client_that_leaves_in_the_middle_does_not_end_it(trial: Trial) -> Non
     at_once = [_comes_as_others_leave(contract, leave, count) for leave in (Reset, Close) for count in (1, 2)]
     in_body = departures_in_body(protocol_of(contract).request_with_body, kinds=_LEAVING)
     bodies = st.builds(_leave_one_after_another, st.just(contract), in_body, crowd)
-    trial.verify(st.one_of(some, bodies, st.just(_many_cut_off(contract)), st.sampled_from(at_once)))
+    drawn = st.one_of(some, bodies, st.just(_many_cut_off(contract)), st.sampled_from(at_once))
+    trial.verify(drawn, surely=[_newest_leaves(contract)])
 
 
 @pytest.mark.rule("LIFE-06", probe=lambda contract: _finished_and_reset_before_its_answer(contract))
@@ -106,6 +110,18 @@ def _many(contract: Contract, count: int, way: str) -> Scenario:
     return scenario(*(visit(name, contract, way) for name in client_names(count)))
 
 
+def _leave_together(contract: Contract) -> Scenario:
+    """Crowds whose children end while the parent is stopped: one signal may tell of all of them (signal(7))."""
+    names = client_names(_MANY)
+    crowds = (_crowd_that_leaves(contract, names[at : at + _AT_ONCE]) for at in range(0, _MANY, _AT_ONCE))
+    return scenario(*crowds)
+
+
+def _crowd_that_leaves(contract: Contract, names: Sequence[str]) -> tuple[Step, ...]:
+    asked = (step for name in names for step in ask(name, contract))
+    return (*asked, Freeze("parent"), *map(Close, names), Settle(labels.LEFT), Thaw(), Settle(labels.GONE))
+
+
 def _leavings(contract: Contract) -> st.SearchStrategy[tuple[Step, ...]]:
     """One client, A, that leaves before a byte, in the middle of its request, or when it was answered.
 
@@ -124,6 +140,13 @@ def _many_cut_off(contract: Contract) -> Scenario:
     phase, sent = ("mid-request", len(request) // 2) if len(request) > 1 else ("before", 0)
     gone = repeated_visits(departure(request, phase, "reset", sent), client_names(_PLACES + 2))
     return scenario(gone, Settle(labels.LEFT), ask(last, contract), Close(last))
+
+
+def _newest_leaves(contract: Contract) -> Scenario:
+    """The last that came leaves; then one that was there before it asks, and nobody new comes."""
+    older, newest = (*protocol_of(contract).come("A"), Settle(labels.HERE)), (Connect("B"), Settle(labels.ACCEPTED))
+    asks = (*protocol_of(contract).request("A"), Receive("A"), Close("A"))
+    return scenario(older, newest, Close("B"), Settle(labels.LEFT), asks)
 
 
 def _comes_as_others_leave(contract: Contract, leave: type[Reset] | type[Close], count: int) -> Scenario:

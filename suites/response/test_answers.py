@@ -61,9 +61,7 @@ def test_a_malformed_request_harms_nothing(trial: Trial) -> None:
     workers = trial.contract.workers or 0
     times = st.sampled_from((1, 1, 1 + workers))  # each may cost a worker
     refused = [_watched(trial.contract, request, 1) for request in refusable(protocol_of(trial.contract))]
-    crowds = [
-        _watched(trial.contract, request, 1 + workers) for request in _FATAL if (workers := trial.contract.workers)
-    ]
+    crowds = [_watched(trial.contract, request, 1 + workers) for request in _FATAL] if workers else []
     drawn = st.tuples(requests, times).map(lambda drawn: _watched(trial.contract, *drawn))
     trial.verify(drawn, surely=[*crowds, *refused])
 
