@@ -28,7 +28,7 @@ from gatecrash.model.scenario import (
 from gatecrash.protocols import ask, plain_request, protocol_of
 from gatecrash.protocols.http import get_request
 from strategies import client_names, departures
-from strategies.departures import departures_in_body
+from strategies.departures import departure, departures_in_body
 from strategies.rude import nonsense, refusable
 from strategies.visits import VISITS, repeated_visits, saying, visit
 
@@ -52,7 +52,7 @@ def test_descriptors_come_back(trial: Trial) -> None:
 def test_rude_clients_leak_no_descriptors(trial: Trial) -> None:
     one_kind = st.builds(_twice, _CLIENTS, _rude_visits(trial.contract))
     refused = [saying(said) for said in refusable(protocol_of(trial.contract))]
-    surely = [_twice(_FEW, *refused)] if refused else []
+    surely = [_twice(_FEW, _resets_before_its_answer(trial.contract)), *([_twice(_FEW, *refused)] if refused else [])]
     if trial.contract.http.large_path is not None:
         surely.append(scenario(SmallBuffers(), _twice(_FEW, _leaves_amid_much(trial.contract)).steps))
     trial.verify(one_kind, examples=15, surely=surely)
@@ -116,6 +116,12 @@ def _rude_visits(contract: Contract) -> st.SearchStrategy[tuple[Step, ...]]:
     leaving = departures(request, phases=_PHASES, kinds=kinds, gates=gates.available() is None)
     in_body = departures_in_body(protocol_of(contract).request_with_body, kinds=kinds)
     return st.one_of(leaving, in_body, nonsense(protocol_of(contract)).map(saying))
+
+
+def _resets_before_its_answer(contract: Contract) -> tuple[Step, ...]:
+    """A client whose answer can no longer be sent: the server is held in front of it, where it can be."""
+    request = plain_request(contract)
+    return departure(request, "mid-response", "reset", len(request), gates=gates.available() is None)
 
 
 def _leaves_amid_much(contract: Contract) -> tuple[Step, ...]:
