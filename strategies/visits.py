@@ -12,7 +12,12 @@ VISITS = ("close", "half-close", "end")
 
 
 def visit(client: str, contract: Contract, way: str = "close") -> tuple[Step, ...]:
-    """One polite client. It closes first, half-closes and waits for the end, or lets the server end it ("end")."""
+    """One polite client. It closes first, half-closes and waits for the end, or lets the server end it ("end").
+
+    Without connections there is nothing to end.
+    """
+    if protocol_of(contract).connectionless:
+        return ask(client, contract)
     if way == "half-close":
         return (*ask(client, contract), HalfClose(client), Receive(client, "end"), Close(client))
     if way == "end" and protocol_of(contract).closes_behind_its_answer:
