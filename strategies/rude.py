@@ -16,7 +16,7 @@ from gatecrash.protocols.datagram import DatagramEcho
 from gatecrash.protocols.http import MISSING, Http, get_request, post_request
 from strategies.names import client_names
 from strategies.payloads import echo_payloads
-from strategies.requests import MALFORMED, large_requests, malformed_requests
+from strategies.requests import MALFORMED, SIZES, filled_request, large_requests, malformed_requests
 
 _METHODS = ("POST", "PUT", "GET", "DELETE", "OPTIONS", "FOO")
 #: What a number in a header may claim: limits of int, long and size_t, with their neighbours, and no numbers.
@@ -31,6 +31,9 @@ _SIZES = (15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511,
 _HUGE = (8191, 8192, 8193, 16385, 20000)
 _FILLINGS = ("a", "%s", "../", "%41", "/", "?", "&a=", "\xff", "\x00", " ", ":", "\t")
 _MOST_FIELDS = 300
+_LARGEST_HEAD = 16385  # bytes
+#: Fields that servers look at, and copy.
+_READ = ("Connection", "Content-Type", "Cookie", "Expect", "If-None-Match", "Range", "User-Agent")
 
 
 @singledispatch
@@ -69,6 +72,26 @@ def known_nonsense(protocol: ApplicationProtocol) -> tuple[bytes, ...]:
 @known_nonsense.register
 def _known_http(protocol: Http) -> tuple[bytes, ...]:
     return tuple(start + b"\r\n\r\n" for start in MALFORMED)
+
+
+@singledispatch
+def known_sizes(protocol: ApplicationProtocol) -> tuple[bytes, ...]:
+    """What is as long as buffers often are, or says that it is: little enough to try all of it."""
+    return tuple(b"a" * size for size in (*_SIZES, *_HUGE, 65536))
+
+
+@known_sizes.register
+def _sizes_of_http(protocol: Http) -> tuple[bytes, ...]:
+    path = protocol.contract.http.path
+    heads = (filled_request(path, "localhost", size, "field") for size in SIZES if size <= _LARGEST_HEAD)
+    values = (get_request(path, extra=f"{name}: {'a' * size}\r\n".encode()) for name in _READ for size in (300, 9000))
+    bodies = (_claiming(path, length, _BODIES[3]) for length in _LENGTHS)
+    return (*heads, *values, *bodies)
+
+
+@known_sizes.register
+def _sizes_of_datagrams(protocol: DatagramEcho) -> tuple[bytes, ...]:
+    return tuple(b"a" * size for size in (*_SIZES, *_HUGE) if size <= protocol.contract.datagram.max)
 
 
 @singledispatch
