@@ -85,8 +85,9 @@ def _sizes_of_http(protocol: Http) -> tuple[bytes, ...]:
     path = protocol.contract.http.path
     heads = (filled_request(path, "localhost", size, "field") for size in SIZES if size <= _LARGEST_HEAD)
     values = (get_request(path, extra=f"{name}: {'a' * size}\r\n".encode()) for name in _READ for size in (300, 9000))
+    targets = (get_request("/" + "a" * size) for size in (*_SIZES[10:], *_HUGE[-1:]))
     bodies = (_claiming(path, length, _BODIES[3]) for length in _LENGTHS)
-    return (*heads, *values, *bodies)
+    return (*heads, *values, *targets, *bodies)
 
 
 @known_sizes.register
