@@ -47,8 +47,9 @@ _LAST = "Z"
 @pytest.mark.rule("LIFE-04")
 def test_it_goes_on_after_many_clients(trial: Trial) -> None:
     crowds = st.tuples(st.sampled_from(_CROWDS), st.sampled_from(VISITS))
-    together = [_leave_together(trial.contract)] if trial.contract.concurrency == "fork" else []
-    trial.verify(crowds.map(lambda drawn: _many(trial.contract, *drawn)), examples=3, surely=together)
+    plainly, together = _many(trial.contract, _MANY, "close"), _leave_together(trial.contract)
+    surely = [plainly, together] if trial.contract.concurrency == "fork" else [plainly]
+    trial.verify(crowds.map(lambda drawn: _many(trial.contract, *drawn)), examples=3, surely=surely)
 
 
 @pytest.mark.rule("LIFE-05", probe=lambda contract: _silent_and_broken_off(contract))
