@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from types import SimpleNamespace
@@ -57,7 +58,16 @@ class _Collector:
     def request(self) -> bytes:
         return plain_request(self.contract)
 
-    def verify(self, scenarios: SearchStrategy[Scenario], *, examples: int | None = None, fresh: bool = False) -> None:
+    def verify(
+        self,
+        scenarios: SearchStrategy[Scenario],
+        *,
+        examples: int | None = None,
+        fresh: bool = False,
+        surely: Sequence[Scenario] = (),
+    ) -> None:
+        self.found += surely
+
         @_FEW
         @given(scenarios)
         def keep(played: Scenario) -> None:

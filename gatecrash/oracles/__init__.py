@@ -11,9 +11,9 @@ from gatecrash.model.verdicts import Case, Ruling
 Oracle = Callable[[Case], Ruling]
 _ORACLES: dict[str, Oracle] = {}
 _AREAS = (
-    "accept", "queue", "startup", "fork", "children", "response", "framing", "segments", "persistence", "bodies",
-    "many_clients", "library", "promises", "stream", "datagram", "lifecycle", "survival", "resources", "time_at_rest",
-    "time_limits", "time_slow", "time_harm",
+    "accept", "queue", "startup", "fork", "children", "printing", "response", "framing", "segments", "persistence",
+    "bodies", "many_clients", "library", "promises", "stream", "datagram", "lifecycle", "survival", "resources",
+    "time_at_rest", "time_limits", "time_slow", "time_harm",
     "time_in_pieces", "time_kept", "time_unread", "time_asleep", "time_awake",
     "memory",
 )  # fmt: skip
