@@ -66,8 +66,9 @@ def test_head_is_answered_without_a_body(trial: Trial) -> None:
 @pytest.mark.rule("RESP-14", probe=lambda contract: scenario(_visit("A", _to_close(get_request(contract.http.path)))))
 def test_an_announced_close_is_kept(trial: Trial) -> None:
     """Half of the clients ask for the end (RFC 9112 9.6); a server may announce it to others, too."""
-    asked_to_close = _requests(trial.contract, _METHODS).map(lambda request: scenario(_visit("A", _to_close(request))))
-    trial.verify(asked_to_close | _asked(trial.contract), surely=_always(trial.contract))
+    asked_to_close = _requests(trial.contract, _METHODS).map(lambda request: _asked_for(_to_close(request)))
+    always = [_asked_for(_to_close(request)) for request in _of_each_kind(trial.contract)]
+    trial.verify(asked_to_close | _asked(trial.contract), surely=always)
 
 
 @pytest.mark.rule("RESP-23", probe=lambda contract: _asked_plainly(contract))
@@ -86,9 +87,12 @@ def _asked(contract: Contract, methods: Sequence[str] = _METHODS) -> SearchStrat
 
 
 def _always(contract: Contract) -> list[Scenario]:
-    """An answer of each kind that is likely to be written by other lines of a server's code."""
-    pages = map(get_request, _paths(contract))
-    return [_asked_for(request) for request in (*pages, *_bodies(contract), *_malformed(contract))]
+    return list(map(_asked_for, _of_each_kind(contract)))
+
+
+def _of_each_kind(contract: Contract) -> tuple[bytes, ...]:
+    """Requests whose answers are likely to be written by lines of their own in a server's code."""
+    return (*map(get_request, _paths(contract)), *_bodies(contract), *_malformed(contract))
 
 
 def _asked_for(request: bytes) -> Scenario:
