@@ -43,12 +43,23 @@ def wait_for(*, mark: str, gone: bool, seconds: float = 30.0) -> bool:
 @pytest.mark.parametrize("arena", ["auto", "loopback"])
 def test_a_run_that_is_ended_leaves_no_process(tmp_path: Path, number: signal.Signals, arena: str) -> None:
     mark = f"GATECRASH_TEST_MARK={tmp_path.name}-{number.name}-{arena}-{os.getpid()}"
-    (tmp_path / "gatecrash.toml").write_text(f'[target]\nenv = {{ "{mark.split("=")[0]}" = "{mark.split("=")[1]}" }}\n')
-    server = tmp_path / "server.py"
+    folder, temporary = (
+        tmp_path / "target",
+        tmp_path / "temporary",
+    )  # who is killed cannot tidy up: it goes with the test
+    folder.mkdir()
+    temporary.mkdir()
+    (folder / "gatecrash.toml").write_text(f'[target]\nenv = {{ "{mark.split("=")[0]}" = "{mark.split("=")[1]}" }}\n')
+    server = folder / "server.py"
     server.write_text((tree_root() / "servers" / "python" / "http_fork.py").read_text())
     command = [sys.executable, "-P", "-m", "gatecrash", "check", str(server), f"--arena={arena}", "--profile=default"]
     run = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        command,
+        cwd=folder,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
     try:
         assert wait_for(mark=mark, gone=False), "the target never ran"
