@@ -9,6 +9,9 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
+from gatecrash.sandbox import cgroups
 from gatecrash.sandbox.arena import Arena
 
 
@@ -79,3 +82,11 @@ print(open(f"/proc/self/task/{os.getpid()}/children").read())
     assert said.stderr == ""
     (pid,) = map(int, said.stdout.split())
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_child_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy of a process with threads may wait for one of them for ever."""
+    monkeypatch.setattr(cgroups, "_CHILD_MS", 20)
+    stuck = subprocess.Popen([sys.executable, "-S", "-c", "import signal; signal.pause()"])
+    cgroups._end_unless_ended(stuck.pid)
+    assert stuck.wait(timeout=10) == -signal.SIGKILL

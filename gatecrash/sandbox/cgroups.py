@@ -15,6 +15,7 @@ import errno
 import fcntl
 import os
 import re
+import select
 import signal
 import struct
 from collections.abc import Mapping
@@ -39,6 +40,7 @@ _PAIR = re.compile(r"^(\w+) (\d+)$", re.MULTILINE)
 # clone(2)
 _SYS_CLONE3 = 435
 _CLONE_INTO_CGROUP = 0x200000000
+_CHILD_MS = 5000  # milliseconds in which a child that has only to end has ended, on a loaded machine even
 
 #: The interpreter's lock stays ours across a call: the child has it, too.
 _libc = ctypes.PyDLL(None, use_errno=True)
@@ -185,6 +187,7 @@ class Group:
             return False
         if pid == 0:
             os._exit(0)
+        _end_unless_ended(pid)
         return os.waitpid(pid, 0)[1] == 0
 
     def _fork_inside(self) -> int:
@@ -312,3 +315,15 @@ def write(path: str, text: str, folder: int | None = None) -> None:
         os.write(descriptor, text.encode())
     finally:
         os.close(descriptor)
+
+
+def _end_unless_ended(pid: int) -> None:
+    """Give a child a moment: the copy of a process that has threads may wait for one of them for ever (fork(2))."""
+    ending = os.pidfd_open(pid)
+    try:
+        waits = select.poll()
+        waits.register(ending, select.POLLIN)
+        if not waits.poll(_CHILD_MS):
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        os.close(ending)
