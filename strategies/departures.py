@@ -25,6 +25,8 @@ from strategies.options import at_least, known
 from strategies.segments import telling_offsets
 
 PHASES = ("queue", "before", "mid-request", "after-request", "mid-response")
+#: Those of a client that was accepted.
+ACCEPTED = PHASES[1:]
 KINDS = ("close", "reset", "half-close", "half-close-reset", "vanish")
 
 

@@ -22,12 +22,11 @@ from gatecrash.model.scenario import (
 from gatecrash.protocols import ask, plain_request, protocol_of
 from strategies import client_names, departures
 from strategies.children import held_connection, served_twice_as_many, twice_as_many
-from strategies.departures import departures_in_body
+from strategies.departures import ACCEPTED, departures_in_body
 from strategies.rude import refusable
 from strategies.visits import saying
 
 _GARBAGE = (b"\x00\xff\r\n\r\n", b"GET\r\n\r\n", b"\r\n" * 8, b": : :\r\n\r\n")
-_PHASES = ("before", "mid-request", "after-request", "mid-response")
 
 
 @pytest.mark.rule("FORK-01", probe=lambda contract: _started_before(contract, 1))
@@ -49,7 +48,7 @@ def test_the_child_leaves_when_its_connection_is_over(trial: Trial) -> None:
 def test_the_child_of_a_rude_client_leaves(trial: Trial) -> None:
     request = plain_request(trial.contract) or b"hello\n"
     protocol, kinds = protocol_of(trial.contract), ("close", "reset")
-    leaving = departures(request, phases=_PHASES, kinds=kinds, gates=gates.available() is None)
+    leaving = departures(request, phases=ACCEPTED, kinds=kinds, gates=gates.available() is None)
     in_body = departures_in_body(protocol.request_with_body, kinds=kinds)
     garbage = st.builds(_talks_nonsense, st.sampled_from(_GARBAGE), st.sampled_from((Close, Reset)))
     refused = [st.sampled_from(asked).map(saying)] if (asked := refusable(protocol)) else []

@@ -28,7 +28,7 @@ from gatecrash.model.scenario import (
 from gatecrash.protocols import ask, plain_request, protocol_of
 from gatecrash.protocols.http import get_request
 from strategies import client_names, departures
-from strategies.departures import departure, departures_in_body
+from strategies.departures import ACCEPTED, departure, departures_in_body
 from strategies.rude import nonsense, refusable
 from strategies.visits import VISITS, repeated_visits, saying, visit
 
@@ -36,7 +36,6 @@ _FEW = 4
 _CLIENTS = st.integers(_FEW, 8)
 #: More than the usual pools have threads: one that is filled on demand grows until then, and rightly so.
 _MORE_THAN_A_POOL = st.integers(36, 40)
-_PHASES = ("before", "mid-request", "after-request", "mid-response")
 
 #: Seconds in which a server that forks without end has made more processes than it may, on a loaded machine even.
 _UNTIL_ENDED = 2.0
@@ -113,7 +112,7 @@ def _rude_visits(contract: Contract) -> st.SearchStrategy[tuple[Step, ...]]:
     if len(request) < 2:
         return st.just((Connect("A"), Reset("A")))
     kinds = ("close", "reset", "half-close-reset")
-    leaving = departures(request, phases=_PHASES, kinds=kinds, gates=gates.available() is None)
+    leaving = departures(request, phases=ACCEPTED, kinds=kinds, gates=gates.available() is None)
     in_body = departures_in_body(protocol_of(contract).request_with_body, kinds=kinds)
     return st.one_of(leaving, in_body, nonsense(protocol_of(contract)).map(saying))
 
