@@ -26,11 +26,13 @@ def hidden(rule: str, behind: str = "STREAM-11", build: str = "plain") -> Verdic
     return Verdict(rule, "not_observable", broken_here(behind, FINDING), build=build)
 
 
-def tried(folder: Path, body: str, payloads: st.SearchStrategy[bytes], first: bytes | None = None) -> Verdict:
-    """What comes of STREAM-01 behind STREAM-11; `first` is what its probe sends."""
+def tried(
+    folder: Path, body: str, payloads: st.SearchStrategy[bytes], first: bytes | None = None, rule: str = "STREAM-03"
+) -> Verdict:
+    """What comes of a rule behind STREAM-11; `first` is what its probe sends."""
     with discovered_session_of(folder, body, ECHO_CONTRACT) as session:
         probe = None if first is None else lambda contract: echoes(first)
-        trial = MaskedTrial(load().get("STREAM-01"), session, FEW, hidden("STREAM-01"), probe=probe)
+        trial = MaskedTrial(load().get(rule), session, FEW, hidden(rule), probe=probe)
         trial.verify(payloads.map(echoes))
     assert trial.verdict is not None
     return trial.verdict
@@ -53,7 +55,12 @@ def test_what_looks_broken_once_is_not_blamed_and_tried_no_more(tmp_path: Path) 
 def test_what_builds_on_a_rule_that_looks_broken_is_hidden_behind_the_same_one(tmp_path: Path) -> None:
     verdict = tried(tmp_path, CUTS_AT_NUL, st.just(b"one"), b"\0b")
     assert (verdict.outcome, verdict.examples) == ("not_observable", 1)
-    assert verdict.hides == hidden("STREAM-01").reason
+    assert verdict.hides == hidden("STREAM-03").reason
+
+
+def test_what_builds_on_a_basic_rule_is_hidden_though_that_held(tmp_path: Path) -> None:
+    verdict = tried(tmp_path, CUTS_AT_NUL, st.just(b"two"), b"one", rule="STREAM-01")
+    assert (verdict.outcome, verdict.hides) == ("pass", hidden("STREAM-01").reason)
 
 
 @pytest.mark.parametrize(("unproven", "examples"), [(False, 20), (True, 1)])
