@@ -152,6 +152,64 @@ def test_threads_that_serve_nobody_make_no_pool_of_an_event_loop(tmp_path: Path)
     assert discovered(tmp_path, IDLE_HELPERS).contract.concurrency == "event_loop"
 
 
+RUNS_A_PROGRAM = """
+import selectors, subprocess
+selector = selectors.DefaultSelector()
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+selector.register(listener, selectors.EVENT_READ)
+while True:
+    for key, _ in selector.select():
+        if key.fileobj is listener:
+            selector.register(listener.accept()[0], selectors.EVENT_READ)
+        elif data := key.fileobj.recv(4096):
+            {run}
+            key.fileobj.sendall(data)
+        else:
+            selector.unregister(key.fileobj)
+            key.fileobj.close()
+"""
+RUNS = ("subprocess.run(['/bin/true'])", "os.waitpid(os.fork() or os.execv('/bin/true', ['true']), 0)")
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_program_that_is_run_for_a_request_serves_no_connection(tmp_path: Path, run: str) -> None:
+    contract = discovered(tmp_path, RUNS_A_PROGRAM.format(run=run)).contract
+    assert (contract.concurrency, contract.starts_children) == ("event_loop", True)
+
+
+LOGS_BY_A_PROGRAM = """
+import subprocess, threading
+log = []
+def serve(client):
+    log.append(subprocess.Popen("cat >/dev/null", shell=True, stdin=subprocess.PIPE, close_fds=False))
+    while data := client.recv(4096): client.sendall(data)
+    client.close()
+main(lambda client: threading.Thread(target=serve, args=(client,)).start())
+"""
+
+
+def test_a_thread_that_starts_a_program_is_a_thread(tmp_path: Path) -> None:
+    contract = discovered(tmp_path, LOGS_BY_A_PROGRAM).contract
+    assert (contract.concurrency, contract.starts_children) == ("thread", True)
+
+
+ANSWERS_BY_A_CHILD = """
+def serve(client):
+    data = client.recv(4096)
+    if os.fork() == 0:
+        client.sendall(data)
+        os._exit(0)
+    client.close()
+    os.wait()
+main(serve)
+"""
+
+
+def test_a_child_that_is_started_once_the_request_is_read_serves_its_connection(tmp_path: Path) -> None:
+    contract = discovered(tmp_path, ANSWERS_BY_A_CHILD).contract
+    assert (contract.concurrency, contract.starts_children) == ("fork", True)
+
+
 LEAVES_LATER = """
 def serve(client):
     client.settimeout({seconds})
@@ -287,6 +345,26 @@ def test_a_worker_is_who_waits_at_the_listener(tmp_path: Path, waits: str) -> No
     body = MASTER.replace("range(2)", "range(1)").format(waits=waits)
     contract = discovered(tmp_path, body).contract
     assert (contract.concurrency, contract.workers) == ("prefork", 2 if "listener" in waits else 1)
+
+
+IN_TURN = """
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+turn, free = os.pipe()
+os.write(free, b"x")
+for _ in range(3):
+    if os.fork() == 0:
+        while os.read(turn, 1):
+            client, _ = listener.accept()
+            os.write(free, b"x")
+            while data := client.recv(4096): client.sendall(data)
+            client.close()
+os.wait()
+"""
+
+
+def test_workers_may_wait_for_their_turn_in_any_way(tmp_path: Path) -> None:
+    contract = discovered(tmp_path, IN_TURN).contract
+    assert (contract.concurrency, contract.workers) == ("prefork", 3)
 
 
 ONCE = """

@@ -185,18 +185,25 @@ def test_a_name_no_rule_answers_to_is_refused_with_the_areas() -> None:
         ("RESP-01", Contract(protocol="http"), None),
         ("RESP-01", Contract(protocol="echo"), "it is a rule for HTTP, and this server speaks TCP echo"),
         (
-            "FORK-02",
+            "FORK-07",
             Contract(protocol="http", concurrency="event_loop"),
             "it is a rule for fork per connection servers, and this one is event loop",
         ),
         (
-            "FORK-02",
+            "FORK-07",
             Contract(protocol="http"),
             (
                 "it is a rule for fork per connection servers, and this one's model is unknown; "
                 "write concurrency in gatecrash.toml"
             ),
         ),
+        (
+            "FORK-02",
+            Contract(protocol="http", concurrency="event_loop"),
+            "it was not seen to start a process for a client",
+        ),
+        ("FORK-02", Contract(protocol="http", concurrency="event_loop", starts_children=True), None),
+        ("FORK-02", Contract(protocol="http", concurrency="fork"), None),
         ("RESP-16", Contract(protocol="http"), "it closes the connection after an answer, which HTTP allows"),
         ("RESP-16", Contract.of(protocol="http", persistent=True), None),
         ("ACC-16", Contract(protocol="http", concurrency="prefork", workers=2), None),

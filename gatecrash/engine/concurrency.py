@@ -1,10 +1,13 @@
 """How a server handles several clients: what is seen of its processes, threads and calls when one comes.
 
 A model is causal evidence, never a guess from the number of threads: a fork or a thread *because* a client came, one
-more client served, or not, beside idle ones.
+more client served, or not, beside idle ones. A child is one for the connection when it has it, or answers: an event
+loop may run a program for each request, and a thread may start one that keeps a log.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from gatecrash.engine.session import Session
 from gatecrash.errors import Unavailable
@@ -20,45 +23,85 @@ _SMALL_POOL = 4
 _LARGE_POOL = 40
 
 
-def model_of(session: Session, contract: Contract) -> tuple[Concurrency, int | None]:
-    """The model, and the number of workers where it has a fixed one."""
-    return (
-        (_model_of_datagrams(session, contract), None)
-        if protocol_of(contract).connectionless
-        else _model(session, contract)
+@dataclass(frozen=True)
+class Model:
+    """The model, the number of workers where it has a fixed one, and whether processes are started for clients."""
+
+    concurrency: Concurrency
+    workers: int | None = None
+    starts_children: bool = False
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Which of fork and clone a client that is answered brought about, and whether those sent that were there before.
+
+    `by_others`: nobody who was there before has sent anything, or nobody was seen to send.
+    """
+
+    calls: frozenset[str] = frozenset()
+    by_others: bool = True
+
+    @property
+    def child_answers(self) -> bool:
+        """Whether a process was started for the client, and none of those before answered it."""
+        return "fork" in self.calls and self.by_others
+
+
+def model_of(session: Session, contract: Contract) -> Model:
+    """How it handles clients."""
+    made = _made_for_a_client(session, contract)
+    model, workers = (
+        (_model_of_datagrams(made), None) if protocol_of(contract).connectionless else _model(session, contract, made)
     )
+    return Model(model, workers, starts_children=model == "fork" or "fork" in made.calls)
 
 
-def _model_of_datagrams(session: Session, contract: Contract) -> Concurrency:
+def _model_of_datagrams(made: _Made) -> Concurrency:
     """A UDP server has no connections: it forks, or starts a thread, for a datagram, or answers it itself."""
-    made = _calls_for_a_client(session, contract)
-    return "fork" if "fork" in made else "thread" if "thread" in made else "iterative"
+    return "thread" if "thread" in made.calls else "fork" if made.child_answers else "iterative"
 
 
-def _model(session: Session, contract: Contract) -> tuple[Concurrency, int | None]:
+def _model(session: Session, contract: Contract, made: _Made) -> tuple[Concurrency, int | None]:
     idle = scenario(Settle("before"), Connect("A"), Settle("with A"))
     transcript = session.play(idle, fresh=True)
     before, with_a = transcript.look("before"), transcript.look("with A")
     if before is None or with_a is None:
         return "unknown", None
-    made = _calls_for_a_client(session, contract)
-    if "fork" in made or len(with_a.live) > len(before.live):
+    if _has_a_child(before, with_a):
         return "fork", None
-    if "thread" in made or len(_tasks(with_a)) > len(_tasks(before)):
-        return "thread", _started_pool(session, contract, len(_tasks(before)))
+    if "thread" in made.calls or len(_tasks(with_a, of=before)) > len(_tasks(before, of=before)):
+        return "thread", _started_pool(session, contract, len(_tasks(before, of=before)))
+    if made.child_answers:
+        return "fork", None
     holders = len(before.listener_holders)
     if holders > 1 or (len(before.live) > 1 and before.main not in before.listener_holders):
         return "prefork", _acceptors(session)
     if not _serves_beside_an_idle_client(session, contract):
         return "iterative", None  # whatever else its threads are there for
-    threads = len(_tasks(before))
+    threads = len(_tasks(before, of=before))
     if threads > 1 and not _serves_beside_idle_clients(session, contract, threads):
         return "thread", _pool(session, contract, threads)
     return "event_loop", None
 
 
-def _tasks(look: Snapshot) -> tuple[int, ...]:
-    return tuple(task.tid for task in look.tasks)
+def _has_a_child(before: Snapshot, with_a: Snapshot) -> bool:
+    """Whether a process was started that has A's connection: the server's own, or another that has it alone.
+
+    A program that is run for something else has a copy of the connection where nobody closes it.
+    """
+    new = {process.pid: process.name for process in with_a.processes if process.pid in {*with_a.live} - {*before.live}}
+    side = with_a.connection("A")
+    if side is None or not side.holders:
+        return bool(new)
+    names = {process.name for process in before.processes}
+    with_it = {pid for pid, _ in side.holders}
+    return any(pid in with_it and (name in names or with_it <= new.keys()) for pid, name in new.items())
+
+
+def _tasks(look: Snapshot, *, of: Snapshot) -> tuple[int, ...]:
+    """The tasks of those processes that are in `of`."""
+    return tuple(task.tid for task in look.tasks if task.pid in of.live)
 
 
 #: What a worker waits in for its turn at the listener, or whose end it is cannot be told; "running" is on its way.
@@ -68,7 +111,8 @@ _FOR_ITS_TURN = frozenset(("futex", "flock", "fcntl", "semop", "semtimedop", "ru
 def _acceptors(session: Session) -> int | None:
     """Workers are the holders of the listener that wait at it, or for their turn: not a parent that only holds it.
 
-    Idle threads of a parent wait in futex as well, so that it is no worker by that.
+    Idle threads of a parent wait in futex as well, so that it is no worker by that. Whoever waits for its turn in
+    another way (for a byte in a pipe) is one when it has a client.
     """
     look = session.play(scenario(Settle("started")), fresh=True).look("started")
     if look is None or session.running is None:
@@ -76,7 +120,18 @@ def _acceptors(session: Session) -> int | None:
     waiting = session.running.at_the_listener()
     if waiting:
         waiting |= {task.pid for task in look.tasks if task.call in _FOR_ITS_TURN} - {look.main or 0}
-    return len(waiting & set(look.listener_holders)) or len(look.listener_holders)
+    workers = len(waiting & set(look.listener_holders))
+    others = len({*look.listener_holders} - waiting - {look.main})
+    return max(workers, _with_a_client(session, workers + others) if workers and others else 0) or len(
+        look.listener_holders
+    )
+
+
+def _with_a_client(session: Session, clients: int) -> int:
+    """How many processes have a client when so many are there and say nothing."""
+    idle = (Connect(f"A{number}") for number in range(min(clients, _LARGE_POOL)))
+    look = session.play(scenario(idle, Settle("with all")), fresh=True).look("with all")
+    return 0 if look is None else len({pid for side in look.connections for pid, _ in side.holders})
 
 
 def _pool(session: Session, contract: Contract, threads: int) -> int:
@@ -97,24 +152,28 @@ def _started_pool(session: Session, contract: Contract, before: int) -> int | No
     look, silence = transcript.look("with all"), transcript.silence("B")
     if look is None or silence is None or not silence.proven or _served_beside(transcript):
         return None
-    started = len(_tasks(look)) - before
+    started = len(look.tasks) - before
     return started if 0 < started < _LARGE_POOL else None
 
 
-def _calls_for_a_client(session: Session, contract: Contract) -> set[str]:
-    """Which of fork and clone the server calls because a client came: a fact, when the gates work here."""
+def _made_for_a_client(session: Session, contract: Contract) -> _Made:
+    """What the server starts because a client came, and who sends: a fact, when the gates work here."""
     if gates.available() is not None:
-        return set()
-    traps = frozenset({"fork", "thread"})
+        return _Made()
+    traps = frozenset({"fork", "thread", "send"})
     try:
         server = session.fresh(traps=traps)
     except Unavailable:
-        return set()
+        return _Made()
     # What it starts before the first client comes (a prefork server's workers) is over once it is quiet.
-    session.play_on(server, scenario(Settle("started")))
+    look = session.play_on(server, scenario(Settle("started"))).look("started")
     transcript = session.play_on(server, Scenario(ask("A", contract)))
     session.drop()
-    return {call.family for call in transcript.calls}
+    senders = {call.tid for call in transcript.calls if call.family == "send"}
+    there = set() if look is None else {task.tid for task in look.tasks}
+    return _Made(
+        frozenset(call.family for call in transcript.calls) - {"send"}, by_others=not senders or not senders <= there
+    )
 
 
 def _serves_beside_idle_clients(session: Session, contract: Contract, count: int) -> bool:

@@ -70,8 +70,9 @@ def _all_else(session: Session, found: Discovery, source_text: str) -> None:
         measure(session, found)
     if not session.remote:
         _in_the_background(session, found)
-        model, workers = model_of(session, found.contract)
-        learn(session, found, concurrency=model, workers=workers, has_limits=session.saw_limits)
+        model = model_of(session, found.contract)
+        learn(session, found, concurrency=model.concurrency, workers=model.workers, has_limits=session.saw_limits)
+        learn(session, found, starts_children=model.starts_children)
         sleep = sleep_of(session)
         learn(session, found, sleeps=sleep != 0.0, **limits_of(session, sleep))
         _time(session, found)

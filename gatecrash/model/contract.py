@@ -108,6 +108,7 @@ class Contract:
     background: Background = "no"
     one_shot: bool = False  # it is meant to serve one client and leave
     child_closes_listener: bool = True
+    starts_children: bool = False  # processes, for its clients: to serve them, or for something else
     has_limits: bool = True  # it sleeps, or waits with a time limit
     #: Seconds after which a client was seen to be let go that said nothing, half a request, or nothing more.
     silent_limit: float | None = None

@@ -105,6 +105,10 @@ NEEDS: Final[Mapping[str, Need]] = {
     "handles_signals": Need(
         lambda c: c.handles_signals, marked("it installs no signal handler, so nothing can interrupt a call")
     ),
+    "children": Need(
+        lambda c: c.concurrency == "fork" or c.starts_children,
+        marked("it was not seen to start a process for a client"),
+    ),
     "sleeps": Need(lambda c: c.sleeps, marked("its answers take no time of their own: it does not sleep")),
     "confined": Need(
         lambda c: c.confined, marked("it was given no limits to keep within, as a class's submissions are")
