@@ -92,7 +92,8 @@ def _always(contract: Contract) -> list[Scenario]:
 
 def _of_each_kind(contract: Contract) -> tuple[bytes, ...]:
     """Requests whose answers are likely to be written by lines of their own in a server's code."""
-    return (*map(get_request, _paths(contract)), *_bodies(contract), *_malformed(contract))
+    unknown = _request("GATECRASH", contract.http.path, "1.1", ())
+    return (*map(get_request, _paths(contract)), unknown, *_bodies(contract), *_malformed(contract))
 
 
 def _asked_for(request: bytes) -> Scenario:
@@ -105,12 +106,15 @@ def _paths(contract: Contract) -> tuple[str, ...]:
 
 def _bodies(contract: Contract) -> tuple[bytes, ...]:
     """No empty line is in them: who takes a body for a request has another rule's mistake, and waits for more here."""
-    paths = dict.fromkeys((contract.http.post_path or ECHO, contract.http.path, MISSING))
-    return tuple(post_request(path, body) for path in paths for body in (b"knock=1", b"\x00\xff" * 8))
+    takes, *others = dict.fromkeys((contract.http.post_path or ECHO, contract.http.path, MISSING))
+    return (post_request(takes, b"\x00\xff" * 8), *(post_request(path, b"knock=1") for path in (takes, *others)))
 
 
 def _malformed(contract: Contract) -> tuple[bytes, ...]:
-    return tuple(f"GET {contract.http.path} HTTP/1.1\r\n".encode() + fields + b"\r\n" for fields in _MALFORMED)
+    """The last has four words in its request line (RFC 9112 3)."""
+    asked = f"GET {contract.http.path}"
+    line, wrong = (f"{words} HTTP/1.1\r\n".encode() for words in (asked, f"{asked} {contract.http.path}"))
+    return (*(line + fields + b"\r\n" for fields in _MALFORMED), wrong + b"Host: localhost\r\n\r\n")
 
 
 def _visit(client: str, request: bytes) -> tuple[Step, ...]:
