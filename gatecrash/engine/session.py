@@ -282,6 +282,7 @@ class Session:
             ticks=ticks,
             own=self.own,
             most=self.scenario_seconds + 2 * longer,
+            real=longer > 0,
         )
         try:
             transcript = player.play(scenario)

@@ -13,6 +13,7 @@ from gatecrash.model.transcript import Silent
 from gatecrash.model.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import crashed, difference, headed, judged_by, more_may_come, no_answer, of_each, settled
+from gatecrash.oracles.service import passed_before_end
 from gatecrash.oracles.unseen import unproven_silence
 from gatecrash.protocols import http
 from gatecrash.protocols.http import Answer, Problem, Reading
@@ -247,7 +248,8 @@ def _no_answer_to_head(case: Case, client: str) -> NotExercised:
     transcript = case.transcript
     if transcript.received(client):
         return no_answer(case, client)
-    if transcript.end(client) is not None and transcript.server_ended is None:
+    ended = transcript.end(client) is not None and transcript.server_ended is None
+    if ended and not passed_before_end(transcript, client):
         return judged_by("RESP-31")
     silence = transcript.silence(client)
     gone = transcript.end(client) is not None or (silence is not None and silence.proven)

@@ -27,7 +27,15 @@ from gatecrash.oracles.answers import (
     whole_answer,
 )
 from gatecrash.oracles.invariants import memory_fault
-from gatecrash.oracles.service import as_ruling, askers, how_much_was_read, its_words, unserved, what_came
+from gatecrash.oracles.service import (
+    as_ruling,
+    askers,
+    how_much_was_read,
+    its_words,
+    passed_before_end,
+    unserved,
+    what_came,
+)
 from gatecrash.oracles.unseen import never_looked, never_still, nobody_came
 from gatecrash.protocols import http
 from gatecrash.protocols.http import get_request
@@ -65,10 +73,14 @@ def _refused(case: Case, client: str) -> Ruling:
 
 
 def _dropped(transcript: Transcript, client: str) -> bool:
-    """Whether a server that runs on ended this connection without a byte, and the request was no GET."""
+    """Whether a server that runs on ended this connection at once without a byte, and the request was no GET.
+
+    Where a time limit of the server's had to end it, it kept its client waiting.
+    """
     asked = http.request_methods(transcript.scenario.sent_by(client))
     ended = transcript.end(client) is not None and transcript.server_ended is None
-    return ended and asked[:1] not in ((), ("GET",)) and not transcript.received(client)
+    at_once = ended and not passed_before_end(transcript, client)
+    return at_once and asked[:1] not in ((), ("GET",)) and not transcript.received(client)
 
 
 def _answered(rule: str, case: Case, client: str) -> Ruling:
@@ -87,10 +99,14 @@ def _answered(rule: str, case: Case, client: str) -> Ruling:
 def _told(rule: str, case: Case, client: str, ruling: Ruling) -> Ruling:
     """A finding with what was asked where it was not the plain GET of all clients."""
     request = case.transcript.scenario.sent_by(client)
-    if not isinstance(ruling, Finding) or rule == "RESP-25" or request == get_request(case.contract.http.path):
+    if not isinstance(ruling, Finding) or rule == "RESP-25":
         return ruling
+    read = how_much_was_read(case.transcript, client)
+    if request == get_request(case.contract.http.path):
+        waited = passed_before_end(case.transcript, client) > 0
+        return replace(ruling, evidence=(*read, *ruling.evidence)) if waited else ruling
     got = joined((request_line(request), ruling.got), ": ")
-    return replace(ruling, got=got, evidence=(*how_much_was_read(case.transcript, client), *ruling.evidence))
+    return replace(ruling, got=got, evidence=(*read, *ruling.evidence))
 
 
 @oracle("RESP-22")

@@ -8,12 +8,23 @@ from gatecrash.language import joined, stated
 from gatecrash.model.complaints import complaints
 from gatecrash.model.facts import NO_FACTS, Facts
 from gatecrash.model.scenario import Connect, Receive
-from gatecrash.model.transcript import WHY_NOT, NotConnected, NotSent, Sent, ServerEnded, Silent, Transcript
+from gatecrash.model.transcript import (
+    WHY_NOT,
+    Ended,
+    Got,
+    NotConnected,
+    NotSent,
+    Sent,
+    ServerEnded,
+    Silent,
+    TimePassed,
+    Transcript,
+)
 from gatecrash.model.verdicts import Case, Difference, Evidence, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles.unseen import nobody_came
 from gatecrash.protocols import protocol_of
 from gatecrash.protocols import speaks as speaks
-from gatecrash.text import last_words, shown, size_of
+from gatecrash.text import duration, last_words, shown, size_of
 
 _MOST_COMPLAINTS = 3
 
@@ -127,13 +138,38 @@ def _what_came(transcript: Transcript, client: str, received: bytes) -> str:
     how, gone = transcript.end(client), _gone(transcript)
     if not received and how is None:
         return stated("{client} got not a byte{gone}", client=client, gone=gone)
-    end = {
-        "FIN": stated("then the connection was closed"),
-        "RST": stated("then the connection was reset"),
-        None: stated("and nothing more"),
-    }
     came = joined((size_of(received), shown(received)), ": ") if received else stated("not a byte")
-    return stated("{client} got {came}, {end}{gone}", client=client, came=came, end=end[how], gone=gone)
+    end = _end(how, passed_before_end(transcript, client))
+    return stated("{client} got {came}, {end}{gone}", client=client, came=came, end=end, gone=gone)
+
+
+def _end(how: str | None, passed: float) -> str:
+    """How a connection ended, or did not, for a reader; after a while, if the server let one pass."""
+    if how is None:
+        return stated("and nothing more")
+    if not passed:
+        return stated("then the connection was closed") if how == "FIN" else stated("then the connection was reset")
+    after = duration(passed)
+    if how == "FIN":
+        return stated("and {after} later, by the server's own clock, the connection was closed", after=after)
+    return stated("and {after} later, by the server's own clock, the connection was reset", after=after)
+
+
+def passed_before_end(transcript: Transcript, client: str) -> float:
+    """Seconds of the server's own time between what `client` did or got last and the end of its connection.
+
+    0: it ended at once, or did not end.
+    """
+    passed = 0.0
+    for event in transcript.events:
+        match event:
+            case Sent() | Got() if event.client == client:
+                passed = 0.0
+            case TimePassed():
+                passed += event.seconds
+            case Ended() if event.client == client:
+                return passed
+    return 0.0
 
 
 def how_much_was_read(transcript: Transcript, client: str) -> tuple[str, ...]:

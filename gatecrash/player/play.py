@@ -31,20 +31,30 @@ class Player:
         ticks: Ticks | None = None,
         own: OwnTime | None = None,
         most: float = math.inf,
+        real: bool = False,
     ) -> None:
-        """`own`, `most`: what the server takes of its own accord, in seconds, and when that is too much (TooSlow)."""
+        """`own`, `most`: what the server takes of its own accord, in seconds, and when that is too much (TooSlow).
+
+        `real`: what it takes is written down, for it is what is skipped elsewhere.
+        """
         self.server = server
         self.contract = contract
         self.patience = patience
         self.ticks = ticks
         self.own = own
         self.most = most
+        self.real = real
         self.spoiled = False
 
     def play(self, scenario: Scenario) -> Transcript:
         """Play every step in order, then let go of everything; the server is left running. Raises TooSlow."""
         stage = Stage(
-            self.server, self.contract, patience=self.patience, ticks=self.ticks, own=self.own, most=self.most
+            *(self.server, self.contract),
+            patience=self.patience,
+            ticks=self.ticks,
+            own=self.own,
+            most=self.most,
+            real=self.real,
         )
         observer = stage.observer
         if self.server.gates is not None:

@@ -83,8 +83,12 @@ class Stage:
         ticks: Ticks | None = None,
         own: OwnTime | None = None,
         most: float = math.inf,
+        real: bool = False,
     ) -> None:
-        """`own` is told what the server takes of its own accord; beyond `most` seconds of it no more is played."""
+        """`own` is told what the server takes of its own accord; beyond `most` seconds of it no more is played.
+
+        `real`: a time limit of its own is waited out, and that time is written down as what is skipped is elsewhere.
+        """
         self.server = server
         self.contract = contract
         self.protocol = protocol_of(contract)
@@ -105,6 +109,7 @@ class Stage:
         known = replace(ticks or Ticks(), situation=self.situation, early=False)
         self.own = own or OwnTime()
         self._most, self._own_before = most, self.own.seconds
+        self._real, self._own_told = real, self.own.seconds
         self.waiter = Waiter(
             *(server, self.connections),
             patience=patience,
@@ -138,6 +143,7 @@ class Stage:
         """Write down what was skipped of the server's time since the last event; less than counts waits for more."""
         clock = self.server.clock
         if clock is None:
+            self._note_real_time()
             return
         if clock.skipped < self._skipped:  # another server has taken its place
             self._skipped = 0.0
@@ -147,6 +153,12 @@ class Stage:
         self._skipped = clock.skipped
         self.skipped += passed
         self.pass_time(TimePassed(self.index, passed, wakes=wakes, late=late))
+
+    def _note_real_time(self) -> None:
+        passed = self.own.seconds - self._own_told
+        if self._real and passed >= _A_MOMENT:
+            self._own_told = self.own.seconds
+            self.pass_time(TimePassed(self.index, passed, skipped=False))
 
     def skipped_in_all(self) -> float:
         """Seconds of the server's time that were skipped in this scenario, those included that no event tells of."""

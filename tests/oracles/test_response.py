@@ -17,6 +17,7 @@ from gatecrash.model.transcript import (
     NotSent,
     ServerEnded,
     Still,
+    TimePassed,
 )
 from gatecrash.model.verdicts import Case, Finding, NotExercised, Plain
 from gatecrash.oracles import oracle_of
@@ -48,6 +49,7 @@ from tests.sequences import Part, look
 POST = post_request("/echo")
 NO_SUCH = get_request("/gatecrash-not-there")
 MISSING = answer(b"none", status="404 Not Found")
+WAITED = TimePassed(0, 10.0)
 DIES, SEGFAULT = ServerEnded(0, 1), ServerEnded(0, -11)
 
 
@@ -64,6 +66,7 @@ DIES, SEGFAULT = ServerEnded(0, 1), ServerEnded(0, -11)
         pytest.param(POST, [SILENCE], "broken", "unseen", id="a POST gets silence"),
         pytest.param(POST, [FIN], "unseen", "broken", id="a POST is dropped"),
         pytest.param(POST, [RST], "unseen", "broken", id="a POST is reset"),
+        pytest.param(POST, [WAITED, FIN], "broken", "unseen", id="a time limit lets a POST go"),
         pytest.param(POST, [FIN, DIES], "broken", "unseen", id="a POST ends the server"),
         pytest.param(POST, [], "unseen", "unseen", id="nobody waits for the answer to a POST"),
         pytest.param(GET[:-1], [SILENCE], "unseen", "unseen", id="half a request"),
@@ -72,6 +75,13 @@ DIES, SEGFAULT = ServerEnded(0, 1), ServerEnded(0, -11)
 def test_a_request_is_answered_or_refused(request_: bytes, came: Sequence[Came], first: str, refused: str) -> None:
     parts = [here(), says(request_), gets(*came)]
     assert (kind(ruling("RESP-01", *parts)), kind(ruling("RESP-31", *parts))) == (first, refused)
+
+
+@pytest.mark.parametrize(("end", "how"), [(FIN, "closed"), (RST, "reset")])
+def test_that_a_time_limit_had_to_end_the_connection_is_said(end: Came, how: str) -> None:
+    found = ruling("RESP-01", here(), says(GET), gets(WAITED, end))
+    assert isinstance(found, Finding)
+    assert found.got == f"A got not a byte, and 10 s later, by the server's own clock, the connection was {how}"
 
 
 @pytest.mark.parametrize("rule", ["RESP-01", "RESP-22", "RESP-24", "RESP-25", "RESP-27", "RESP-31"])
