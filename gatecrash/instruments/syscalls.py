@@ -82,6 +82,8 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "pipe2": (293, 59),
     "recvmmsg": (299, 243),
     "sendmmsg": (307, 269),
+    "preadv2": (327, 286),
+    "pwritev2": (328, 287),
     "io_uring_enter": (426, 426),
     "clone3": (435, 435),
     "io_pgetevents": (333, 292),
@@ -140,7 +142,7 @@ ARGUMENTS = {
     "pause": 0,
     **dict.fromkeys(("nanosleep", "rt_sigsuspend"), 2),
     **dict.fromkeys(("poll", "read", "readv", "write", "writev", "accept", "recvmsg", "sendmsg", "connect"), 3),
-    **dict.fromkeys(("epoll_wait", "accept4", "clock_nanosleep", "rt_sigtimedwait", "wait4"), 4),
+    **dict.fromkeys(("epoll_wait", "accept4", "clock_nanosleep", "rt_sigtimedwait", "wait4", "sendmmsg", "sendfile"), 4),
     **dict.fromkeys(("select", "ppoll", "waitid", "io_getevents", "recvmmsg", "mq_timedsend", "mq_timedreceive"), 5),
 }
 
@@ -161,6 +163,7 @@ ON_A_DESCRIPTOR = frozenset(
         ),
         *("fdatasync", "getdents64", "close", "shutdown", "bind", "listen", "connect", "setsockopt"),
         *("accept", "accept4", "recvfrom", "recvmsg", "recvmmsg", "sendto", "sendmsg", "sendmmsg", "sendfile"),
+        *("preadv2", "pwritev2"),
         *("epoll_wait", "epoll_pwait", "epoll_pwait2", "io_uring_enter"),
     }
 )

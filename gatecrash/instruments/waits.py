@@ -25,8 +25,9 @@ _WATCHING_CALLS = frozenset(
     {"poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2"},
 )
 _SOCKET_LIMITS = {
-    **dict.fromkeys(("accept", "accept4", "read", "readv", "recvfrom", "recvmsg", "recvmmsg"), "SO_RCVTIMEO"),
-    **dict.fromkeys(("write", "writev", "sendto", "sendmsg", "connect"), "SO_SNDTIMEO"),
+    **dict.fromkeys(("accept", "accept4", "read", "readv", "preadv2", "recvfrom", "recvmsg", "recvmmsg"), "SO_RCVTIMEO"),
+    **dict.fromkeys(("write", "writev", "pwritev2", "sendto", "sendmsg", "sendmmsg", "connect"), "SO_SNDTIMEO"),
+    "sendfile": "SO_SNDTIMEO",  # of the descriptor that it fills
 }
 _FUTEX_LOCK_PI, _FUTEX_CLOCK_REALTIME = 6, 256
 _CLOCK_AT = {"clock_nanosleep": 0, "futex_waitv": 4, "futex_wait": 5}  # which argument names the clock
@@ -55,6 +56,9 @@ def own_limit(pid: int, call: str, args: tuple[int, ...], known: KnownLimit | No
         return None
     if call in _SOCKET_LIMITS:
         return _socket_limit(pid, args[0] & 0xFFFFFFFF, _SOCKET_LIMITS[call], known)
+    if call == "splice":
+        into = _socket_limit(pid, args[2] & 0xFFFFFFFF, "SO_SNDTIMEO", known)
+        return sooner(_socket_limit(pid, args[0] & 0xFFFFFFFF, "SO_RCVTIMEO", known), into)
     if call == "futex":
         return _futex_limit(pid, args)
     if call == "clock_nanosleep":

@@ -149,7 +149,7 @@ def _end(how: str | None, passed: float) -> str:
         return stated("and nothing more")
     if not passed:
         return stated("then the connection was closed") if how == "FIN" else stated("then the connection was reset")
-    after = duration(passed)
+    after = duration(round(passed, 1))
     if how == "FIN":
         return stated("and {after} later, by the server's own clock, the connection was closed", after=after)
     return stated("and {after} later, by the server's own clock, the connection was reset", after=after)

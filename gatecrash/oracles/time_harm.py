@@ -47,7 +47,8 @@ def limit_ends_one_connection(case: Case) -> Ruling:
         if gone.get(name, 0.0) >= _AS_LONG * gone[first]:
             return NotExercised(stated("the time of {client} was over, too", client=name))
         ruling = as_ruling("TIME-04", expected, unserved(case, name))
-        if isinstance(ruling, Finding) and name in there and not _alone_served(case, late, alone):
+        elsewhere = _asks_in_vain(case, name) or (name in there and not _alone_served(case, late, alone))
+        if isinstance(ruling, Finding) and elsewhere:
             return unserved_elsewhere(name)
         if isinstance(ruling, Finding):
             return _told(ruling, first, gone[first], late=name in late)
@@ -74,6 +75,12 @@ def _behind(transcript: Transcript, others: tuple[str, ...], moment: int) -> tup
     """Who came next when the first client had gone, and who then did alone what those did who were there."""
     came = tuple(name for name in others if _span(transcript, name)[0] > moment)
     return came[:1], came[1:]
+
+
+def _asks_in_vain(case: Case, client: str) -> bool:
+    """Whether a lone client gets nothing by what this one sent."""
+    plain = case.plain.get(case.transcript.scenario.sent_by(client))
+    return plain is not None and not plain.received
 
 
 def _alone_served(case: Case, late: tuple[str, ...], alone: tuple[str, ...]) -> bool:

@@ -23,6 +23,8 @@ PREAMBLE = r"""
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/select.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
@@ -54,6 +56,17 @@ static mqd_t queue(void) {
     if (opened == (mqd_t)-1) perror("mq_open");
     mq_unlink(name);
     return opened;
+}
+static int file(void) {
+    int opened = memfd_create("page", 0);
+    if (ftruncate(opened, 1 << 20)) perror("ftruncate");
+    return opened;
+}
+static int pipe_with(size_t bytes) {
+    static char zeros[4096];
+    int ends[2];
+    if (pipe(ends) || write(ends[1], zeros, bytes) < 0) perror("pipe");
+    return ends[bytes == 0];
 }
 static void fill(void) { char b[4096]; while (send(pair[0], b, sizeof b, MSG_DONTWAIT) > 0); }
 """
@@ -122,6 +135,31 @@ CALLS = {
     "accept4": ("(listener(), limit(SO_RCVTIMEO), accept4(pair[0], NULL, NULL, SOCK_CLOEXEC))", "-1 EAGAIN"),
     "readv": ("(limit(SO_RCVTIMEO), readv(pair[0], &(struct iovec){buffer, 9}, 1))", "-1 EAGAIN"),
     "writev": ("(limit(SO_SNDTIMEO), fill(), writev(pair[0], &(struct iovec){buffer, sizeof buffer}, 1))", "-1 EAGAIN"),
+    "preadv2": ("(limit(SO_RCVTIMEO), preadv2(pair[0], &(struct iovec){buffer, 9}, 1, -1, 0))", "-1 EAGAIN"),
+    "pwritev2": (
+        "(limit(SO_SNDTIMEO), fill(), pwritev2(pair[0], &(struct iovec){buffer, sizeof buffer}, 1, -1, 0))",
+        "-1 EAGAIN",
+    ),
+    "sendmsg": (
+        "(limit(SO_SNDTIMEO), fill(), sendmsg(pair[0], &(struct msghdr){.msg_iovlen = 1,"
+        ".msg_iov = &(struct iovec){buffer, sizeof buffer}}, 0))",
+        "-1 EAGAIN",
+    ),
+    "sendmmsg": (
+        "(limit(SO_SNDTIMEO), fill(), sendmmsg(pair[0], &(struct mmsghdr){.msg_hdr = {.msg_iovlen = 1,"
+        ".msg_iov = &(struct iovec){buffer, sizeof buffer}}}, 1, 0))",
+        "-1 EAGAIN",
+    ),
+    "sendfile": ("(limit(SO_SNDTIMEO), fill(), sendfile(pair[0], file(), NULL, 1 << 20))", "-1 EAGAIN"),
+    "sendfile a part": ("(limit(SO_SNDTIMEO), sendfile(pair[0], file(), NULL, 1 << 20) > 4096)", "1 -"),
+    "splice to a socket": (
+        "(limit(SO_SNDTIMEO), fill(), splice(pipe_with(99), NULL, pair[0], NULL, 99, 0))",
+        "-1 EAGAIN",
+    ),
+    "splice from a socket": (
+        "(limit(SO_RCVTIMEO), splice(pair[0], NULL, pipe_with(0), NULL, 99, 0))",
+        "-1 EAGAIN",
+    ),
     "recvmmsg": ("(limit(SO_RCVTIMEO), recvmmsg(pair[0], (struct mmsghdr[2]){0}, 2, 0, NULL))", "-1 EAGAIN"),
     "mq_timedreceive": (
         "mq_timedreceive(queue(), buffer, 8, NULL, &(struct timespec[]){later(CLOCK_REALTIME)}[0])",

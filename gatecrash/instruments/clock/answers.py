@@ -9,8 +9,8 @@ _SLEPT = ("nanosleep", "clock_nanosleep", "io_getevents", "io_pgetevents")
 _TIMED_OUT = ("futex", "futex_wait", "futex_waitv", "mq_timedsend", "mq_timedreceive")
 _NOTHING_CAME = (
     *("rt_sigtimedwait", "semtimedop"),
-    *("read", "readv", "recvfrom", "recvmsg", "recvmmsg", "accept", "accept4"),
-    *("write", "writev", "sendto", "sendmsg"),
+    *("read", "readv", "preadv2", "recvfrom", "recvmsg", "recvmmsg", "accept", "accept4"),
+    *("write", "writev", "pwritev2", "sendto", "sendmsg", "sendmmsg", "sendfile", "splice"),
 )
 
 #: The value in the register: 0, or the negated errno.
@@ -34,7 +34,7 @@ def emptied(call: str, args: tuple[int, ...]) -> list[tuple[int, int]]:
     return found
 
 
-_SENDS = frozenset({"write", "writev", "sendto", "sendmsg"})
+_SENDS = frozenset({"write", "writev", "pwritev2", "sendto", "sendmsg", "sendmmsg", "sendfile", "splice"})
 _COUNTED = frozenset({"write", "sendto"})  # whose third argument is how many bytes are offered
 _FLAGS_AT = {"recvfrom": 3, "recvmsg": 2}
 _MSG_WAITALL = 0x100

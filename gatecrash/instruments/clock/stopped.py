@@ -14,7 +14,10 @@ from gatecrash.instruments.syscalls import NAMES
 from gatecrash.sandbox import tracing
 
 _ON_SOCKETS = frozenset(
-    ("accept", "accept4", "read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg", "connect")
+    {
+        *("accept", "accept4", "read", "readv", "preadv2", "recvfrom", "recvmsg", "splice"),
+        *("write", "writev", "pwritev2", "sendto", "sendmsg", "sendmmsg", "sendfile", "connect"),
+    }
 )
 _WITHIN = 1.0  # seconds in which a task that is stopped already says so
 
