@@ -142,7 +142,9 @@ ARGUMENTS = {
     "pause": 0,
     **dict.fromkeys(("nanosleep", "rt_sigsuspend"), 2),
     **dict.fromkeys(("poll", "read", "readv", "write", "writev", "accept", "recvmsg", "sendmsg", "connect"), 3),
-    **dict.fromkeys(("epoll_wait", "accept4", "clock_nanosleep", "rt_sigtimedwait", "wait4", "sendmmsg", "sendfile"), 4),
+    **dict.fromkeys(
+        ("epoll_wait", "accept4", "clock_nanosleep", "rt_sigtimedwait", "wait4", "sendmmsg", "sendfile"), 4
+    ),
     **dict.fromkeys(("select", "ppoll", "waitid", "io_getevents", "recvmmsg", "mq_timedsend", "mq_timedreceive"), 5),
 }
 

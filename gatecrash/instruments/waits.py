@@ -25,7 +25,9 @@ _WATCHING_CALLS = frozenset(
     {"poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2"},
 )
 _SOCKET_LIMITS = {
-    **dict.fromkeys(("accept", "accept4", "read", "readv", "preadv2", "recvfrom", "recvmsg", "recvmmsg"), "SO_RCVTIMEO"),
+    **dict.fromkeys(
+        ("accept", "accept4", "read", "readv", "preadv2", "recvfrom", "recvmsg", "recvmmsg"), "SO_RCVTIMEO"
+    ),
     **dict.fromkeys(("write", "writev", "pwritev2", "sendto", "sendmsg", "sendmmsg", "connect"), "SO_SNDTIMEO"),
     "sendfile": "SO_SNDTIMEO",  # of the descriptor that it fills
 }

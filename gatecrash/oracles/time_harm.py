@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from gatecrash.language import marked, stated
@@ -10,7 +10,7 @@ from gatecrash.model import labels
 from gatecrash.model.facts import About, Facts
 from gatecrash.model.scenario import LetTimePass, Receive
 from gatecrash.model.snapshot import Snapshot
-from gatecrash.model.transcript import Connected, Ended, Transcript
+from gatecrash.model.transcript import Connected, Ended, TimePassed, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.children import unreaped
@@ -21,6 +21,7 @@ from gatecrash.oracles.unseen import nobody_came, server_gone, still, unserved_e
 from gatecrash.text import duration
 
 _AS_LONG = 0.8  # of the time in which another one was let go: its own is over then, too
+_EARLY = 0.5  # of the time for which the first one is there: who is let go so soon is so by no limit of its own
 _FEWEST = 4  # of a kind that stay behind: one or two may be a pool's own, or a log file
 
 
@@ -33,6 +34,9 @@ def limit_ends_one_connection(case: Case) -> Ruling:
     transcript = case.transcript
     first, others = _first_and_others(transcript)
     gone = let_go(transcript, case.contract)
+    in_its_place = _ended_in_its_place(case, first, others, gone)
+    if in_its_place is not None:
+        return in_its_place
     if first not in gone:
         return time_was_real(transcript) or no_limit_seen(transcript)
     moment = next(event.step for event in transcript.of(first) if isinstance(event, Ended))
@@ -75,6 +79,41 @@ def _behind(transcript: Transcript, others: tuple[str, ...], moment: int) -> tup
     """Who came next when the first client had gone, and who then did alone what those did who were there."""
     came = tuple(name for name in others if _span(transcript, name)[0] > moment)
     return came[:1], came[1:]
+
+
+def _ended_in_its_place(case: Case, first: str, others: tuple[str, ...], gone: Mapping[str, float]) -> Finding | None:
+    """Another one was let go long before its time, which was the first one's, and the first one was still there.
+
+    Only where the last client did the same alone, and was served: then no limit of its own ends who does that.
+    """
+    transcript = case.transcript
+    early = next((name for name in others[:-1] if name in gone and first not in _ended_before(transcript, name)), None)
+    if early is None or unserved(case, others[-1]) is not None:
+        return None
+    whole = _passed(transcript, first, until=early)
+    if gone[early] > _EARLY * whole:
+        return None
+    got = stated(
+        "{client} was let go after {time}, when {whole} of {first} were over; {first} was still there",
+        client=early,
+        time=duration(round(gone[early], 1)),
+        whole=duration(round(whole, 1)),
+        first=first,
+    )
+    return Finding("TIME-04", stated("a time limit ends the connection that it is for, and nobody else's"), got)
+
+
+def _ended_before(transcript: Transcript, client: str) -> set[str]:
+    """Those whose connections had ended by the time this one's did."""
+    ends = [event.client for event in transcript.events if isinstance(event, Ended)]
+    return set(ends[: ends.index(client)])
+
+
+def _passed(transcript: Transcript, client: str, *, until: str) -> float:
+    """Seconds that passed between the coming of `client` and the end of another one's connection."""
+    began = next((n for n, e in enumerate(transcript.events) if isinstance(e, Connected) and e.client == client), 0)
+    ended = next(n for n, e in enumerate(transcript.events) if isinstance(e, Ended) and e.client == until)
+    return sum(event.seconds for event in transcript.events[began:ended] if isinstance(event, TimePassed))
 
 
 def _asks_in_vain(case: Case, client: str) -> bool:

@@ -57,6 +57,13 @@ SERVED, THEN = gets("B", OK), asks("C")
             "not exercised",
             id="the time of B is over, too",
         ),
+        pytest.param(another(CUT_OFF, alone(gets("D", OK)), ends("B")), "broken", id="B is let go in the place of A"),
+        pytest.param(
+            another(CUT_OFF, alone(gets("D", OK)), LET_GO, ends("B")), "broken", id="B is let go with A, and D is not"
+        ),
+        pytest.param(
+            another(CUT_OFF, alone((Receive("D"), [ends("D")])), ends("B")), "not exercised", id="B and D are let go"
+        ),
         pytest.param(ended_by_another(), "not exercised", id="what B says ends the server"),
         pytest.param(another(SERVED, THEN), "not exercised", id="nobody is let go"),
         pytest.param(another(CUT_OFF, THEN), "not exercised", id="nobody is let go, and B is not served"),
