@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gatecrash.language import joined, stated
 from gatecrash.model.complaints import complaints
 from gatecrash.model.facts import NO_FACTS, Facts
-from gatecrash.model.scenario import Connect, Receive
+from gatecrash.model.scenario import Connect, Freeze, Receive, Thaw
 from gatecrash.model.transcript import (
     WHY_NOT,
     Ended,
@@ -46,6 +46,11 @@ def unserved(case: Case, client: str) -> Unserved | None:
     """None when `client` got a complete answer of the kind a lone client gets; else what it got instead."""
     transcript = case.transcript
     refused = next((e for e in transcript.of(client) if isinstance(e, NotConnected)), None)
+    if refused is not None and refused.why == "queue full" and _stopped_at(transcript, refused.step):
+        kept_out = NotExercised(
+            stated("{client} found the accept queue full while the server was stopped by us", client=client)
+        )
+        return Unserved(client, kept_out.why, proven=False, unseen=kept_out)
     if refused is not None:
         why, gone = stated(WHY_NOT[refused.why]), _gone(transcript)
         got = stated("{client} could not connect ({why}){gone}", client=client, why=why, gone=gone)
@@ -62,6 +67,12 @@ def unserved(case: Case, client: str) -> Unserved | None:
         return what_came(transcript, client)
     strange = protocol.strange(client, sent, received, alone)
     return None if strange is None else Unserved(client, strange, facts=Facts("answer"))
+
+
+def _stopped_at(transcript: Transcript, step: int) -> bool:
+    """Whether the tester had stopped the server by then: nobody takes from the queue meanwhile, however short it is."""
+    turns = [one for one in transcript.scenario.steps[:step] if isinstance(one, Freeze | Thaw)]
+    return bool(turns) and isinstance(turns[-1], Freeze)
 
 
 def _was_to_connect(transcript: Transcript, client: str) -> bool:

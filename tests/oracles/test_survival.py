@@ -109,6 +109,7 @@ def test_a_late_client_is_served_like_the_first(made: Transcript, expected: Word
 LEAVES = (comes("A"), sends("A", b"GET"), resets("A"), looks("left", look()))
 UNHEARD = (comes("A"), sends("A", b"GET", read=False), resets("A"), looks("left", look()))
 UNSENT = (REFUSED, (Send("Z", GET), [NotSent(0, "Z", GET, "ENOTCONN")]), gets("Z", b""))
+KEPT_OUT = ((Connect("Z"), [NotConnected(0, "Z", "queue full")]), *UNSENT[1:])
 CUT_OFF = (comes("Z"), (Send("Z", GET), [ends("Z", "RST"), NotSent(0, "Z", GET, "ECONNRESET")]), gets("Z", b""))
 
 
@@ -127,6 +128,10 @@ CUT_OFF = (comes("Z"), (Send("Z", GET), [ends("Z", "RST"), NotSent(0, "Z", GET, 
         ),
         pytest.param(played(comes("A"), sends("A", b"GET"), asks("Z")), "not exercised", id="nobody left"),
         pytest.param(played(*LEAVES, (Connect("Z"), [])), "not exercised", id="nobody came after it"),
+        pytest.param(
+            played((Freeze(), []), *LEAVES, *KEPT_OUT), "not exercised", id="the queue is full while it stands"
+        ),
+        pytest.param(played(*LEAVES, *KEPT_OUT), "broken", id="the queue is full while it runs"),
     ],
 )
 def test_a_departure_costs_one_connection(made: Transcript, expected: Word) -> None:
