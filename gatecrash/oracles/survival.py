@@ -25,6 +25,7 @@ from gatecrash.model.transcript import (
 )
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
+from gatecrash.oracles.answers import judged_by
 from gatecrash.oracles.invariants import memory_fault
 from gatecrash.oracles.seen import accepted, leaves, of_all, unfinished
 from gatecrash.oracles.service import Unserved, as_ruling, askers, speaks, unserved, what_came
@@ -98,12 +99,19 @@ def departure_costs_one_connection(case: Case) -> Ruling:
     left = [name for name in others if leaves(transcript, name) is not None]
     expected = (
         stated("a client is served that came in the moment in which others left")
-        if any(isinstance(step, Freeze) for step in transcript.scenario.steps)
+        if _stopped(transcript)
         else stated("a client is served after others have left in the middle")
     )
     ruling = _served("LIFE-05", case, last, expected)
+    queued = next((name for name in left if not accepted(transcript, name)), None)
+    if isinstance(ruling, Finding) and queued is not None and _stopped(transcript):
+        return judged_by("ACC-05")  # it was in the queue when it left
     known = any(accepted(transcript, name) for name in left)
     return ruling if known or (left and isinstance(ruling, Finding)) else nobody_left()
+
+
+def _stopped(transcript: Transcript) -> bool:
+    return any(isinstance(step, Freeze) for step in transcript.scenario.steps)
 
 
 def _died_of_sending(transcript: Transcript) -> bool:
@@ -159,7 +167,17 @@ def stop_and_continue_is_survived(case: Case) -> Ruling:
     last = next(reversed(transcript.scenario.clients), "")
     expected = stated("a client is served after the server was stopped and went on")
     ruling = _served("LIFE-09", case, last, expected)
+    if isinstance(ruling, Finding) and _lived_until_somebody_left(transcript):
+        return judged_by("LIFE-05")
     return never_still(before) if isinstance(ruling, Held) and before.still == "restless" else ruling
+
+
+def _lived_until_somebody_left(transcript: Transcript) -> bool:
+    """Whether the server was seen to go on, and ended only when a client that was there had left."""
+    after = transcript.look(labels.CONTINUED)
+    if transcript.server_ended is None or after is None or not after.running:
+        return False
+    return any(leaves(transcript, name) is not None for name in transcript.scenario.clients[:-1])
 
 
 @oracle("LIFE-12")
