@@ -156,3 +156,11 @@ def test_a_forgotten_client_is_named() -> None:
     said = judged("RESP-19", crowd([OK], [SILENCE]))
     assert isinstance(said, Finding)
     assert said.got.startswith("B was accepted and gets no answer")
+
+
+@pytest.mark.parametrize("rule", ["RESP-18", "RESP-19"])
+def test_an_answer_in_chunks_that_is_the_same_for_both_is_nobody_elses(rule: str) -> None:
+    """Its body does not stand in what came as it is: the sizes of the chunks lie between its parts."""
+    page = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"
+    plain = {ASKED[name][PAGE]: page for name in NAMES}
+    assert not isinstance(judged(rule, interleaved(PAGE, PAGE, page, page), plain), Finding)
