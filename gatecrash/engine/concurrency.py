@@ -54,7 +54,7 @@ def model_of(session: Session, contract: Contract) -> Model:
     model, workers = (
         (_model_of_datagrams(made), None) if protocol_of(contract).connectionless else _model(session, contract, made)
     )
-    return Model(model, workers, starts_children=model == "fork" or "fork" in made.calls)
+    return Model(model, workers, starts_children="fork" in made.calls)
 
 
 def _model_of_datagrams(made: _Made) -> Concurrency:

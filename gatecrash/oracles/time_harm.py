@@ -46,7 +46,7 @@ def limit_ends_one_connection(case: Case) -> Ruling:
     late, alone = _behind(transcript, others, moment)
     if not there and not late:
         return nobody_came()
-    expected = stated("a time limit ends the connection that it is for, and nobody else's")
+    expected = _expected()
     for name in (*there, *late):
         if gone.get(name, 0.0) >= _AS_LONG * gone[first]:
             return NotExercised(stated("the time of {client} was over, too", client=name))
@@ -81,6 +81,10 @@ def _behind(transcript: Transcript, others: tuple[str, ...], moment: int) -> tup
     return came[:1], came[1:]
 
 
+def _expected() -> str:
+    return stated("a time limit ends the connection that it is for, and nobody else's")
+
+
 def _ended_in_its_place(case: Case, first: str, others: tuple[str, ...], gone: Mapping[str, float]) -> Finding | None:
     """Another one was let go long before its time, which was the first one's, and the first one was still there.
 
@@ -100,7 +104,7 @@ def _ended_in_its_place(case: Case, first: str, others: tuple[str, ...], gone: M
         whole=duration(round(whole, 1)),
         first=first,
     )
-    return Finding("TIME-04", stated("a time limit ends the connection that it is for, and nobody else's"), got)
+    return Finding("TIME-04", _expected(), got)
 
 
 def _ended_before(transcript: Transcript, client: str) -> set[str]:
