@@ -42,7 +42,10 @@ _SECONDS_TO_SET_UP = 0.5
 _PAUSES = (signal.SIGSTOP, signal.SIGCONT)
 #: Where a process is that waits for its next client.
 _TAKES_CLIENTS = frozenset(
-    ("accept", "accept4", "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "recvfrom", "recvmsg")
+    (
+        *("accept", "accept4", "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "recvfrom"),
+        *("recvmsg", "io_uring_enter"),
+    )
 )
 
 
@@ -137,11 +140,12 @@ class ObservedServer(Server):
 
     def _own_pids(self) -> set[int]:
         """Whoever is no stranger, nor a child of one: the other instance may fork meanwhile."""
-        if self.strangers:
-            entries = self.census.processes()
-            while born := {one.pid for one in entries if one.parent in self.strangers} - self.strangers:
-                self.strangers |= born
-        return set(self.census.pids()) - self.strangers
+        if not self.strangers:
+            return set(self.census.pids())
+        entries = self.census.processes()
+        while born := {one.pid for one in entries if one.parent in self.strangers} - self.strangers:
+            self.strangers |= born
+        return {one.pid for one in entries} - self.strangers  # of one look: of who came later no parent is known
 
     def _owned_inodes(self) -> set[int]:
         owned: set[int] = set()
@@ -200,6 +204,10 @@ class ObservedServer(Server):
 
     def listeners_on(self, port: int) -> tuple[Listener, ...]:
         return tuple(listener for listener in self.queues.listeners() if listener.port == port)
+
+    def is_taken(self, port: int) -> bool:
+        bound = self.queues.datagram_sockets() if self.datagram else self.queues.listeners()
+        return any(one.port == port for one in bound)
 
     def connection(self, client: Address) -> Connection | None:
         return self.queues.connection(self.address, client)
