@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import subprocess
 import sys
 from functools import cache
@@ -11,6 +13,7 @@ import pytest
 
 from gatecrash.paths import tree_root
 
+_IO_URING_SETUP = 425
 _ASK = """
 import json
 from gatecrash.instruments.capabilities import capabilities
@@ -23,6 +26,14 @@ def need(name: str) -> None:
     reason = refused()[name]
     if reason is not None:
         pytest.skip(f"needs {name}, which this machine refuses: {reason}")
+
+
+def need_io_uring() -> None:
+    """Skip this test where io_uring_setup(2) is refused: by kernel.io_uring_disabled, or a container's filter."""
+    descriptor = ctypes.CDLL(None, use_errno=True).syscall(_IO_URING_SETUP, 1, ctypes.create_string_buffer(120))
+    if descriptor < 0:
+        pytest.skip(f"needs io_uring, which this machine refuses: {os.strerror(ctypes.get_errno())}")
+    os.close(descriptor)
 
 
 @cache

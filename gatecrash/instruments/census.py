@@ -5,6 +5,7 @@ Processes vanish at any time: they are then simply not in the answer. Nothing he
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from gatecrash.instruments import procfs, syscalls, waits
 from gatecrash.instruments.housekeeping import Housekeepers
 from gatecrash.instruments.open_files import OpenFiles
 from gatecrash.instruments.procfs import ProcessStatus, field
+from gatecrash.instruments.rings import CALL, Rings
 from gatecrash.model.processes import ProcessEntry, Task
 
 #: Seconds until a wait ends by the clock a task lives by: process, task, call, arguments, what schedstat said.
@@ -41,6 +43,7 @@ class Census:
         #: it changes, and it has none itself; a server that never waits would be looked at ever longer.
         self.dead: set[int] = set()
         self._housekeepers = Housekeepers()
+        self.rings = Rings()
         #: Our number of each process that was looked at, by its own: of those that are gone nobody else can tell.
         self.numbers: dict[int, int] = {}
 
@@ -150,6 +153,8 @@ class Census:
         return name, args
 
     def _limit(self, pid: int, tid: int, name: str, args: tuple[int, ...], times: bytes) -> float | None:
+        if name == CALL and self.rings.unseen(pid, args) is not None:
+            return math.inf
         if self._left is not None:
             return self._left(pid, tid, name, args, times)
         if times.startswith(_UNCOUNTED):

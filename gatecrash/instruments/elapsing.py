@@ -7,6 +7,7 @@ where it was is at rest; the limit of a client who is there is spared where noth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -73,6 +74,8 @@ class Elapsing:
         steps = count = made_up = 0
         while not self.span.enough():
             held = self.clock.held(rest.tasks)
+            if any(task.timed == math.inf for task in rest.tasks):  # it may be woken by what nobody knows of
+                return rest.resting()
             if not held or passed + held[0].left > self.span.horizon or steps > self.span.most:
                 break
             steps += 1

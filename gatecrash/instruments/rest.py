@@ -12,7 +12,7 @@ was asleep, and only a task, a time limit or the tester could have woken one. Wi
 happen any more: silence is then a fact, not a timeout.
 
 Blind spots: alarm(2), setitimer(2) and timer_create(2), invisible in /proc, where no clock (instruments/clock) knows of
-them; and a time limit given to io_uring.
+them; and a time limit given to an io_uring that no task sleeps in (rings.py).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from gatecrash.instruments import borrowing, procfs
 from gatecrash.instruments.memory import Gone
@@ -22,8 +23,10 @@ _FUTEX_DEADLINES = frozenset({6, 9, 11, 13})  # LOCK_PI, WAIT_BITSET, WAIT_REQUE
 _TIMER_ABSTIME = 1
 _IT_VALUE = re.compile(rb"it_value: \((\d+), (\d+)\)")
 _WATCHING_CALLS = frozenset(
-    {"poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2"},
+    {"poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2", "io_uring_enter"},
 )
+_RING_TAKES, _RING_UNTIL = 0x08, 0x20  # IORING_ENTER_EXT_ARG, IORING_ENTER_ABS_TIMER
+_RING_ARGUMENT = struct.Struct("=QIIQ")  # struct io_uring_getevents_arg; the last is the address of the time
 _SOCKET_LIMITS = {
     **dict.fromkeys(
         ("accept", "accept4", "read", "readv", "preadv2", "recvfrom", "recvmsg", "recvmmsg"), "SO_RCVTIMEO"
@@ -63,6 +66,8 @@ def own_limit(pid: int, call: str, args: tuple[int, ...], known: KnownLimit | No
         return sooner(_socket_limit(pid, args[0] & 0xFFFFFFFF, "SO_RCVTIMEO", known), into)
     if call == "futex":
         return _futex_limit(pid, args)
+    if call == "io_uring_enter":
+        return _ring_limit(pid, args)
     if call == "clock_nanosleep":
         form = TimeLimit(2, "deadline" if args[1] & _TIMER_ABSTIME else "timespec")
         return _limit(pid, form, args, _clock_of(call, args))
@@ -86,6 +91,8 @@ def until_a_deadline(call: str, args: tuple[int, ...]) -> bool:
         return args[1] & _FUTEX_COMMAND in _FUTEX_DEADLINES
     if call == "clock_nanosleep":
         return bool(args[1] & _TIMER_ABSTIME)
+    if call == "io_uring_enter":
+        return bool(args[3] & _RING_UNTIL)
     form = TIME_LIMITS.get(call)
     return form is not None and form.form == "deadline"
 
@@ -160,3 +167,15 @@ def _futex_limit(pid: int, args: tuple[int, ...]) -> float | None:
     if command in _FUTEX_DEADLINES:
         return _limit(pid, TimeLimit(3, "deadline"), args, _clock_of("futex", args))
     return None
+
+
+def _ring_limit(pid: int, args: tuple[int, ...]) -> float | None:
+    """Of the call itself, io_uring_enter(2): what operations were given one is not in it (rings.py)."""
+    if not args[3] & _RING_TAKES:
+        return None
+    given = procfs.memory(pid, args[4], _RING_ARGUMENT.size)
+    if given is None or args[5] != _RING_ARGUMENT.size:
+        return math.inf
+    form: Literal["deadline", "timespec"] = "deadline" if args[3] & _RING_UNTIL else "timespec"
+    address = int(_RING_ARGUMENT.unpack(given)[3])
+    return _limit(pid, TimeLimit(4, form), (*args[:4], address))

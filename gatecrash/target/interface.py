@@ -238,6 +238,10 @@ class Server(ABC):
         """All sockets that listen on a port, whosever they are."""
 
     @abstractmethod
+    def is_taken(self, port: int) -> bool:
+        """Whether any socket that its protocol is spoken on waits for clients on a port, whosever it is."""
+
+    @abstractmethod
     def connection(self, client: Address) -> Connection | None:
         """The server's end of a client's connection; None once the kernel has forgotten it, and where none is seen."""
 

@@ -14,6 +14,7 @@ from gatecrash.language import stated
 from gatecrash.model.transcript import Started
 from gatecrash.sandbox.arena import Arena
 from gatecrash.target.interface import Server
+from gatecrash.target.releasing import await_release
 
 What = Literal["restart", "second", "taken", "terminal"]
 _A_LOOK = 0.1  # seconds to prove a starting server quiet before it is looked for again
@@ -39,6 +40,7 @@ class Lifecycle:
         if old.running():
             old.signal_pids((old.main_pid,), signal.SIGKILL)
             self._settle()
+        await_release(old, old.address[1])
         return self._start(step, "restart")
 
     def second(self, step: int) -> Started:
@@ -49,6 +51,7 @@ class Lifecycle:
         """End this one, listen on its port ourselves, and start it anew."""
         _, port = self.server.address
         self.server.arena.clear()
+        await_release(self.server, port)
         occupant = self.server.arena.udp() if self.server.datagram else self.server.arena.tcp()
         with occupant:
             occupant.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0 if self.server.datagram else 1)

@@ -164,6 +164,9 @@ class WireOnlyServer(Server):
     def datagram_socket(self) -> DatagramSocket | None:
         return next(iter(self.sockets.datagrams), None)
 
+    def is_taken(self, port: int) -> bool:
+        return False
+
     def listeners_on(self, port: int) -> tuple[Listener, ...]:
         return ()
 

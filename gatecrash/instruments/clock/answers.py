@@ -19,6 +19,7 @@ ANSWERS: dict[str, int] = {
     **dict.fromkeys(_TIMED_OUT, -errno.ETIMEDOUT),
     **dict.fromkeys(_NOTHING_CAME, -errno.EAGAIN),
     "connect": -errno.EINPROGRESS,
+    "io_uring_enter": -errno.ETIME,
 }
 
 _TIME_AT = {"select": 4, "pselect6": 4, "ppoll": 2}  # where the kernel writes the time that is left
@@ -44,6 +45,6 @@ def cut_short(call: str, args: tuple[int, ...], result: int) -> bool:
     """Whether a call has moved a part of its bytes: it returns how many, interrupted or when its time is up."""
     if call in _SENDS:
         return result > 0 and (call not in _COUNTED or result < args[2])
-    if call == "recvmmsg":
+    if call == "recvmmsg" or (call == "io_uring_enter" and args[1]):  # how many it has taken, whatever it waited for
         return result > 0
     return call in _FLAGS_AT and result > 0 and bool(args[_FLAGS_AT[call]] & _MSG_WAITALL)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from gatecrash.instruments import procfs
+from gatecrash.instruments import procfs, rings
 from gatecrash.instruments.census import Census
 from gatecrash.instruments.clock.answers import ANSWERS
 from gatecrash.instruments.clock.calls import clock_read, executed
@@ -27,7 +27,6 @@ from gatecrash.model.processes import Task
 from gatecrash.sandbox.process import Process
 from gatecrash.sandbox.seccomp import CLOCK_FAMILIES
 
-_RING = "io_uring_enter"
 _WATCHES = frozenset({"poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2"})
 _STOPPED = "T"  # whoever is stopped wakes for nothing: its time may come meanwhile, and it finds that later
 _CATCH_UP = 0.02  # seconds between two looks for limits that have passed while nobody skipped anything
@@ -135,6 +134,8 @@ class Clock:
     def _timed(self, tasks: Iterable[Task] | None) -> list[tuple[float, Task]]:
         found: list[tuple[float, Task]] = []
         for task in self._census.tasks() if tasks is None else tasks:
+            if task.call == rings.CALL and task.timed == math.inf:
+                self.real_because = self.real_because or self._census.rings.unseen(task.pid, task.args)
             if task.timed is None or task.call not in ANSWERS or task.state == _STOPPED:
                 continue
             left = self._left(task)
@@ -154,13 +155,6 @@ class Clock:
         tasks = self._census.tasks() if tasks is None else tuple(tasks)
         coming = self._coming(tasks)
         if self.real_because is not None or not coming:
-            return None
-        if ring := next((task for task in tasks if task.call == _RING), None):
-            self.real_because = stated(
-                "{program} (process {pid}) waits with io_uring, whose time limits cannot be seen",
-                program=procfs.name_of(ring.pid),
-                pid=ring.pid,
-            )
             return None
         return self._expire(*coming[0])
 
