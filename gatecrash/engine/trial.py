@@ -17,6 +17,8 @@ from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
 from gatecrash.engine.chance import draw_from_no_source
+from gatecrash.engine.confirming import replayed, shows_in_real_time
+from gatecrash.engine.control import other_cause
 from gatecrash.engine.judge import Example, judge
 from gatecrash.engine.leaks import leaks_of
 from gatecrash.engine.profiles import Profile
@@ -44,7 +46,6 @@ _FEW_EXAMPLES, _FAR_TOO_LONG = 3, 5
 _MOST_KEPT = 32 << 20
 #: Seconds of the server's own time: what rests on more of them being skipped is not played in real time.
 _SKIPPED_AT_MOST = 15.0
-_REAL_TRIES = 2  # what depends on luck, too, has a second chance to show
 
 
 class Trial:
@@ -320,6 +321,8 @@ class Trial:
     # -- what came of it ----------------------------------------------------------------------------------------
 
     def _failed(self, broken: RuleBroken) -> Verdict:
+        if (not_theirs := self._of_another_cause(broken.scenario)) is not None:
+            return not_theirs
         skipped = broken.transcript.skipped
         # What measures what is skipped, as the rules about time do: in real time there is nothing to hold it to.
         measured = self.rule.area == "time" or broken.finding.facts.about == "time limit"
@@ -327,7 +330,7 @@ class Trial:
         in_real_time = may_be_real and 0 < skipped <= _SKIPPED_AT_MOST
         shown = self.replay(broken.scenario, self.profile.replays - in_real_time)
         if in_real_time and shown:
-            if not self._shows_in_real_time(broken.scenario, skipped):
+            if not shows_in_real_time(self.session, self.rule, broken.scenario, self.build, skipped):
                 return self._only_skipped(broken)
             shown += 1
         never = shown == 0
@@ -349,15 +352,6 @@ class Trial:
             in_real_time=in_real_time,
         )
 
-    def _shows_in_real_time(self, scenario: Scenario, skipped: float) -> bool:
-        """Whether the rule is broken, as far as patience can tell, when nothing of the server's time is skipped."""
-        for _ in range(_REAL_TRIES):
-            with suppress(TargetError, TooSlow):
-                played = judge(self.session, self.rule, scenario, build=self.build, fresh=True, sure=True, real=skipped)
-                if played.finding is not None and played.finding.rule == self.rule.id:
-                    return True
-        return False
-
     def _only_skipped(self, broken: RuleBroken) -> Verdict:
         """What shows only where time is skipped may be the skipping's fault: nobody is blamed for it, or hidden."""
         self.hides = None
@@ -374,15 +368,18 @@ class Trial:
         )
 
     def replay(self, scenario: Scenario, times: int) -> int:
-        """Play a scenario on `times` fresh servers; how often the rule was broken. What proves nothing is repeated."""
-        shown = told = tried = 0
-        while told < times and (tried := tried + 1) <= 2 * times:
-            with suppress(TargetError, TooSlow):
-                ruling = self._judge(scenario, fresh=True, sure=True).ruling
-                proof = ruling if isinstance(ruling, Finding) and ruling.conclusive else None
-                told += proof is not None or isinstance(ruling, Held)
-                shown += proof is not None and proof.rule == self.rule.id
-        return shown
+        """Play a scenario on `times` fresh servers; how often the rule was broken."""
+        return replayed(lambda: self._judge(scenario, fresh=True, sure=True), self.rule.id, times)
+
+    def _of_another_cause(self, scenario: Scenario) -> Verdict | None:
+        """What shows with polite clients, too, is not this rule's, which is about others."""
+        found = other_cause(self.session, scenario) if self.rule.control else None
+        if found is None:
+            return None
+        if found.broken is not None:
+            self._note_other(*found.broken)
+        self.hides = found.reason
+        return self._verdict("not_observable", reason=found.reason)
 
     def _unbroken(self) -> Verdict:
         if "c_source" in self.rule.applies.needs:  # it holds as far as the sanitizers could speak

@@ -49,11 +49,12 @@ def worn_by_clients(session: Session, met: int) -> Worn | None:
     """
     if session.worn is None and session.wear_patience:
         session.wear_patience -= 1
-        session.worn = _visited(session, min(max(2 * met, MANY), _MOST))
+        session.worn = worn_by(session, min(max(2 * met, MANY), _MOST))
     return session.worn
 
 
-def _visited(session: Session, count: int) -> Worn | None:
+def worn_by(session: Session, count: int) -> Worn | None:
+    """As `worn_by_clients`, of so many clients exactly."""
     rule = load().get(load().endurance)
     if verdict_without_trying(rule, session, Prerequisites(session)) is not None:
         return None

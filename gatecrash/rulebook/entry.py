@@ -22,7 +22,18 @@ WHOSE, ANSWER = ("first", "last", "each", "some"), ("whole", "begun")
 #: Clients who ask, wait for their answers and leave in an orderly way, and all others.
 CLIENTS = ("polite", "rude")
 _OPTIONAL = frozenset(
-    {"mistakes", "script", "careful", "overrun", "limits", "endurance", "measure", "leaks_after", "past_files"}
+    {
+        "mistakes",
+        "script",
+        "careful",
+        "overrun",
+        "limits",
+        "endurance",
+        "control",
+        "measure",
+        "leaks_after",
+        "past_files",
+    }
 )
 PREFIXES = {
     "accept": ("ACC",),
@@ -73,6 +84,7 @@ class Rule:
     `overrun`: who breaks it has so many processes that it is ended at once, so that nothing else can be seen of it.
     `limits`: who breaks it was ended for having more than it was given, and what was tried just then cannot be seen.
     `endurance`: it is broken by a server that serves nobody any more when it has met many clients.
+    `control`: before it is said to be broken, polite clients are tried (engine/control.py).
     `measure`: by what lone clients get it is measured; None where it compares with nothing.
     `leaks_after`: after which of CLIENTS, whatever rule they were there for, it is broken by what piles up.
     `past_files`: it asks whether connections end, and can be seen though the server leaves files open.
@@ -96,6 +108,7 @@ class Rule:
     overrun: bool = False
     limits: bool = False
     endurance: bool = False
+    control: bool = False
     measure: Measure | None = None
     leaks_after: tuple[str, ...] = ()
     past_files: bool = False
@@ -178,6 +191,7 @@ def _rule(row: dict[str, Any], area: str, file: str) -> Rule:
         overrun=_flag(row, "overrun", where),
         limits=_flag(row, "limits", where),
         endurance=_flag(row, "endurance", where),
+        control=_flag(row, "control", where),
         measure=_measure(row["measure"], where) if "measure" in row else None,
         leaks_after=_words(row, "leaks_after", where, CLIENTS),
         past_files=_flag(row, "past_files", where),

@@ -4,7 +4,7 @@
  * Planted mistake: A malformed request is refused with the lock of the counters in hand, and nobody gives it back.
  * Model: thread
  * Protocol: http
- * Breaks: RESP-22
+ * Breaks: RESP-22, RES-02, RES-03
  * Fix: pthread_mutex_unlock() before the return, too
  *
  * Try it:
