@@ -358,6 +358,33 @@ def test_a_program_that_counts_time_by_its_processor_is_found_and_its_time_is_re
     assert isinstance(target.settle(), Resting)
 
 
+COUNTING_BY_A_SLEEP = r"""
+#include <poll.h>
+#include <unistd.h>
+#include <x86intrin.h>
+int main(void) {
+    unsigned long long before = __rdtsc(), rate;
+    sleep(1);
+    rate = __rdtsc() - before;
+    for (;;) {
+        unsigned long long zero = __rdtsc();
+        for (double left = 30; left > 0; left = 30 - (double)(__rdtsc() - zero) / rate)
+            poll(NULL, 0, left * 1000);
+    }
+}
+"""
+
+
+def test_a_program_that_has_measured_its_counter_by_a_sleep_is_found_too(start: Start) -> None:
+    target = start(c=COUNTING_BY_A_SLEEP)
+    for _ in range(400):
+        if target.clock.real_because is not None:
+            break
+        target.skip()
+    assert target.clock.real_because is not None
+    assert "asks again for the wait that it was just given" in target.clock.real_because
+
+
 @pytest.mark.parametrize(
     "loop",
     [

@@ -168,6 +168,8 @@ class Clock:
 
     def _of_task(self, task: Task) -> _Ending:
         def end(go_on: Callable[[], None]) -> bool:
+            if hold := self._disbelief.hold(task.tid):
+                time.sleep(hold)
             if not self._expiry.expire(task, go_on):
                 return False
             self._note(task)
