@@ -6,6 +6,7 @@ from itertools import accumulate
 
 from gatecrash.language import marked, stated
 
+_NO_FRACTION = 999.5  # seconds; three digits are enough of what is less
 _LONGEST_LINE = 60  # bytes of a request line that are shown
 _TRACEBACK = "Traceback (most recent call last):"
 _LEFT_OUT = len('" … 99 bytes … "')  # characters
@@ -57,7 +58,9 @@ def duration(seconds: float) -> str:
     ):
         if seconds >= 2 * size and seconds % size == 0:
             return stated(unit, count=seconds / size)
-    return stated("{count:.3g} s", count=seconds)
+    if seconds < _NO_FRACTION:
+        return stated("{count:.3g} s", count=seconds)
+    return stated("{count:.0f} s", count=seconds)
 
 
 def safe_text(text: str) -> str:

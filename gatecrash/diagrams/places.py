@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from gatecrash.language import marked, say, spoken
 from gatecrash.model.blocked import BlockedTask, Descriptor, as_called
+from gatecrash.text import duration
 
 _STATES = {"blocked": marked("blocked"), "stopped": marked("stopped"), "running": marked("running")}
 _UNSEEN = marked("a call the kernel does not let us see")
@@ -38,7 +39,7 @@ def _more(task: BlockedTask, descriptors: Mapping[tuple[int, int], str]) -> str:
         return more
     if task.limit == float("inf"):
         return more + say(", for a time we cannot read")
-    return more + say(", for at most {seconds:g} s", seconds=task.limit)
+    return more + say(", for at most {time}", time=duration(task.limit))
 
 
 def _watched(task: BlockedTask, watched: Sequence[Descriptor], descriptors: Mapping[tuple[int, int], str]) -> str:

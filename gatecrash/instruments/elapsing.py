@@ -93,7 +93,7 @@ class Elapsing:
                 self.span.expired(None)
                 self.clock.advance(ahead)
                 passed, made_up, one = passed + ahead, 0, None
-            elif (one := self.clock.expire(rest.tasks)) is not None:
+            elif (one := self._next(rest, held[0])) is not None:
                 self.span.expired(one)
                 passed, count, made_up = passed + one.left, count + 1, made_up + 1
             elif self.clock.real_because is not None or self.watch.patience.over:  # it ends by itself, again and again
@@ -108,6 +108,13 @@ class Elapsing:
             rest = later
             self.span.after()
         return Quiet(rest.tasks, rest.queues)
+
+    def _next(self, rest: Rest, soonest: Limit) -> Limit | None:
+        """Let the soonest expire; None where it is waited for no more."""
+        for task in rest.timed() if soonest.timer is None else ():
+            if task.tid == soonest.tid:
+                self.span.expiring(task)
+        return self.clock.expire(rest.tasks)
 
     def _exact(self, passed: float) -> int:
         """So many limits expire in their time before one may be late."""

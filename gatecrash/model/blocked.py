@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gatecrash.language import joined, marked, stated
+from gatecrash.text import duration
 
 #: What is said of what /proc/PID/fd calls "socket:[4711]", "pipe:[4712]" and "anon_inode:[eventpoll]".
 _KINDS = {"socket": marked("a socket"), "pipe": marked("a pipe"), "anon_inode": marked("a kernel object")}
@@ -142,7 +143,7 @@ class BlockedTask:
         if self.limit is None:
             return ""
         if self.limit < float("inf"):
-            return stated(", for at most {seconds:g} s", seconds=self.limit)
+            return stated(", for at most {time}", time=duration(self.limit))
         return stated(", for a time we cannot read")
 
     def _on(self) -> str:

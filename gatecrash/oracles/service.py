@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatecrash.language import joined, stated
+from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.complaints import complaints
 from gatecrash.model.facts import NO_FACTS, Facts
 from gatecrash.model.scenario import Connect, Freeze, Receive, Thaw
@@ -209,12 +210,26 @@ def while_it_waited(transcript: Transcript, client: str) -> tuple[Evidence, ...]
     """Where the server was while the client waited; that this was before the connection ended is said."""
     silence, ended_at = transcript.silence(client), transcript.ended_at(client)
     if silence is None or not silence.where:
-        return ()
+        return _until_its_end(transcript, client)
     before = ended_at is not None and silence.step < ended_at
     return (
         *([stated("while {client} waited, and its connection was open:", client=client)] if before else []),
         *silence.where,
     )
+
+
+def _until_its_end(transcript: Transcript, client: str) -> tuple[Evidence, ...]:
+    """Where the server was when its own limit ended the connection of a client that waited."""
+    where: tuple[BlockedTask, ...] = ()
+    for event in transcript.events:
+        match event:
+            case Sent() | Got() if event.client == client:
+                where = ()
+            case TimePassed():
+                where = event.where or where
+            case Ended() if event.client == client:
+                return (stated("until its own time limit came:"), *where) if where else ()
+    return ()
 
 
 def its_words(transcript: Transcript) -> tuple[str, ...]:

@@ -152,7 +152,9 @@ class Stage:
             return
         self._skipped = clock.skipped
         self.skipped += passed
-        self.pass_time(TimePassed(self.index, passed, wakes=wakes, late=late))
+        waited, self.waiter.ended_wait = self.waiter.ended_wait, None
+        where = () if waited is None else (waited,)
+        self.pass_time(TimePassed(self.index, passed, wakes=wakes, late=late, where=where))
 
     def _note_real_time(self) -> None:
         passed = self.own.seconds - self._own_told
@@ -171,7 +173,8 @@ class Stage:
         last = self.events[-1] if self.events else None
         if isinstance(last, TimePassed) and (last.step, last.skipped) == (event.step, event.skipped):
             wakes, late = max(last.wakes, event.wakes), last.late or event.late
-            self.events[-1] = replace(last, seconds=last.seconds + event.seconds, wakes=wakes, late=late)
+            seconds, where = last.seconds + event.seconds, event.where or last.where
+            self.events[-1] = replace(last, seconds=seconds, wakes=wakes, late=late, where=where)
         else:
             self.events.append(event)
 

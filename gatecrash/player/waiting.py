@@ -14,6 +14,7 @@ from gatecrash.instruments import quiescence
 from gatecrash.instruments.patience import OwnTime, Patience
 from gatecrash.instruments.quiescence import Quiet, Resting, Span, Spinning, Stillness
 from gatecrash.instruments.real_time import LINGER
+from gatecrash.instruments.rest import Wait, wait_of
 from gatecrash.instruments.spinning import SPIN_WINDOW
 from gatecrash.instruments.ticks import Ticks
 from gatecrash.model.blocked import BlockedTask
@@ -98,6 +99,9 @@ class Waiter:
         self.spare = spare
         self.ticks = ticks or Ticks()
         self.own = own or OwnTime()
+        #: Where the task was whose limit was let expire last, while something was owed to a client.
+        self.ended_wait: BlockedTask | None = None
+        self._places: dict[Wait, BlockedTask] = {}
         #: Limits of the server's own that have come one by one while time was let pass.
         self.ticked = 0
 
@@ -183,6 +187,9 @@ class Waiter:
         owed: bool,
     ) -> Waited:
         span = replace(self._long_span() if owed else self._short_span(), enough=ready, after=self.after)
+        if owed:
+            self._places.clear()
+            span = replace(span, expiring=self._note_place)
         for _ in range(eager):
             self.server.pump()
             if ready():
@@ -245,6 +252,13 @@ class Waiter:
             poller.register(self.server.gates.fileno(), select.POLLIN)
         poller.poll(milliseconds)
         self.server.pump()
+
+    def _note_place(self, task: Task) -> None:
+        """Looked up once for each wait: a loop that ticks comes back to the same one."""
+        wait = wait_of(task)
+        if wait not in self._places:
+            self._places[wait] = self.server.where(task)
+        self.ended_wait = self._places[wait]
 
     def _where(self, still: Stillness) -> tuple[BlockedTask, ...]:
         tasks = (still.task,) if isinstance(still, Spinning) else still.tasks

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from gatecrash.model.blocked import BlockedTask, Descriptor
 from gatecrash.model.scenario import Connect, Send, Settle
 from gatecrash.model.transcript import (
     ClientSide,
@@ -82,6 +83,13 @@ def test_that_a_time_limit_had_to_end_the_connection_is_said(end: Came, how: str
     found = ruling("RESP-01", here(), says(GET), gets(WAITED, end))
     assert isinstance(found, Finding)
     assert found.got == f"A got not a byte, and 10 s later, by the server's own clock, the connection was {how}"
+
+
+def test_where_the_server_waited_until_its_limit_came_is_told() -> None:
+    place = BlockedTask(7, 7, "server", "blocked", "recvfrom", Descriptor(4, "socket"), limit=10.0)
+    found = ruling("RESP-01", here(), says(GET), gets(replace(WAITED, where=(place,)), FIN))
+    assert isinstance(found, Finding)
+    assert found.evidence == ("until its own time limit came:", place)
 
 
 @pytest.mark.parametrize("rule", ["RESP-01", "RESP-22", "RESP-24", "RESP-25", "RESP-27", "RESP-31"])
