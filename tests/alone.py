@@ -16,16 +16,20 @@ from gatecrash.model.prepared import Prepared
 from gatecrash.model.scenario import Close, Connect, Reset, Scenario
 from gatecrash.model.verdicts import Verdict
 from gatecrash.reproduction import script, why_not_alone
+from gatecrash.reproduction.script import passes
 from gatecrash.rulebook import load
 
 #: Seconds after which a script takes silence for silence: a faulty server's, and one's that may be slow, not silent.
 _SHORT_WAIT, _WAIT = "0.3", "0.7"
+_LONGEST = 10.0  # seconds that a script may let pass
 _STUCK = 60  # seconds after which a script is stuck
 
 
 def written(verdict: Verdict, contract: Contract, folder: Path) -> Path | None:
-    """The script of a broken rule; None where none can show it."""
+    """The script of a broken rule; None where none can show it, or it would wait for long."""
     if why_not_alone(verdict, contract) is not None:
+        return None
+    if verdict.scenario is not None and passes(verdict.scenario) > _LONGEST:
         return None
     path = folder / f"{verdict.rule}.py"
     path.write_text(script(verdict, load().get(verdict.rule), contract))

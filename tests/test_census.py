@@ -66,8 +66,9 @@ def test_a_name_of_which_the_kernel_keeps_the_beginning_is_told_whole(tmp_path: 
     program = tmp_path / "parent_keeps_connection"
     program.symlink_to("/bin/sleep")
     with subprocess.Popen([str(program), "60"]) as running:
-        until(lambda: procfs.read(f"/proc/{running.pid}/comm") == b"parent_keeps_co\n", "it is executed")
-        assert procfs.name_of(running.pid) == "parent_keeps_connection"
+        # The kernel names a program first, and has its arguments a moment later.
+        until(lambda: procfs.name_of(running.pid) == "parent_keeps_connection", "it is executed, and told whole")
+        assert procfs.read(f"/proc/{running.pid}/comm") == b"parent_keeps_co\n"
         assert procfs.whole_name(running.pid, b"another program") == "another program"
         running.kill()
 

@@ -33,7 +33,7 @@ from gatecrash.model.scenario import (
     Thaw,
     scenario,
 )
-from gatecrash.model.transcript import Got, Transcript
+from gatecrash.model.transcript import Ended, Got, TimePassed, Transcript
 from gatecrash.model.verdicts import Finding, Verdict
 from gatecrash.paths import tree_root
 from gatecrash.reproduction import NotAlone, pieces, script, why_not_alone
@@ -80,6 +80,8 @@ def test_words_of_a_hostile_server_stay_inside_the_docstring(words: str) -> None
         (failing("MEM-01", build="sanitized"), "sanitizers"),
         (failing("STREAM-02", scenario(Connect("A"), Send("A", bytes(3_000_000)), Receive("A"))), "more than a script"),
         (failing("STREAM-02", scenario(Connect("A"), Send("A", b"x"), Reset("A"))), "no client"),
+        (failing("TIME-04", scenario(LetTimePass(600.0), *PLAYED.steps)), "it lets 10 minutes pass"),
+        (failing("TIME-10"), "measured by the server's own clock"),
     ],
 )
 def test_what_no_script_can_show_is_refused_with_the_command_that_can(verdict: Verdict, words: str) -> None:
@@ -125,6 +127,40 @@ def test_a_script_lets_time_pass_for_real_and_says_how_long(tmp_path: Path) -> N
         found, said = status(path, session, times=1)
     assert found == 0, said
     assert "waiting 0.2 seconds" in said
+    assert "\nIt waits for 0.2 s in between.\n" in path.read_text()
+
+
+def test_a_script_waits_for_as_long_as_a_time_limit_took_that_ended_the_waiting() -> None:
+    served = Transcript(PLAYED, (Got(0, "A", b"x"), TimePassed(1, 9.7), Ended(1, "A", "FIN")))
+    text = script(replace(failing("STREAM-02"), transcript=served), load().get("STREAM-02"), ECHO)
+    assert "\nWAIT = 12 " in text
+    let_pass = scenario(*PLAYED.steps, LetTimePass(9.7))
+    text = script(replace(failing("STREAM-02", let_pass), transcript=served), load().get("STREAM-02"), ECHO)
+    assert "\nWAIT = 3 " in text
+
+
+ANSWERS_WHEN_IT_HAS_READ = """
+def serve(client):
+    data = client.recv(99)
+    while {more}:
+        data += client.recv(99)
+    client.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nok")
+    client.close()
+main(serve)
+"""
+
+
+@pytest.mark.parametrize(("more", "code"), [("False", 1), ("data[-4:] != b'\\r\\n\\r\\n'", 0)], ids=["once", "all"])
+def test_a_script_sees_an_answer_that_comes_in_a_pause(tmp_path: Path, more: str, code: int) -> None:
+    halves = (Send("A", b"GET / HTTP/1.0\r\n"), LetTimePass(0.3), Send("A", b"\r\n"))
+    verdict = failing("TIME-11", scenario(Connect("A"), *halves, Receive("A")))
+    contract = Contract.of(protocol="http")
+    path = written(verdict, contract, tmp_path)
+    assert path is not None
+    with session_of(tmp_path, ANSWERS_WHEN_IT_HAS_READ.format(more=more), contract, arena="loopback") as session:
+        found, said = status(path, session, times=1)
+    assert found == code, said
+    assert ("gets nothing before it has sent all of its request" in said) is (code == 1)
 
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

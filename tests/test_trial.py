@@ -26,6 +26,7 @@ from gatecrash.model.launch import Launch
 from gatecrash.model.scenario import (
     Close,
     Connect,
+    LetTimePass,
     LiftLimit,
     LimitDescriptors,
     Receive,
@@ -39,6 +40,7 @@ from gatecrash.model.scenario import (
 from gatecrash.model.transcript import Transcript
 from gatecrash.model.verdicts import Finding, Held, NotExercised, Ruling, Verdict
 from gatecrash.rulebook import load
+from tests.needs import need
 from tests.sessions import discovered_session_of, session_of
 
 FEW = Profile("few", examples=40, seconds=20.0, shrink_seconds=5.0)
@@ -374,3 +376,30 @@ def test_a_trial_without_a_probe_says_nothing_of_what_is_hidden_behind_it(tmp_pa
         trial.verify(st.just(echoes(b"hello")))
     assert trial.verdict is not None
     assert trial.verdict.hides is None
+
+
+ANSWERS_IN_A_PAUSE = r"""
+def serve(client):
+    client.settimeout(2)
+    data = b""
+    try:
+        while b"\r\n\r\n" not in data:
+            data += client.recv(4096)
+    except TimeoutError:
+        pass
+    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+    client.close()
+main(serve)
+"""
+
+
+def test_what_a_client_alone_sees_of_a_pause_is_seen_in_real_time_too(tmp_path: Path) -> None:
+    need("clock")
+    halves = (Send("A", b"GET / HTTP/1.1\r\n"), LetTimePass(3.0), Send("A", b"Host: a\r\n\r\n"))
+    contract = Contract.of(protocol="http", written=frozenset({"protocol"}))
+    with discovered_session_of(tmp_path, ANSWERS_IN_A_PAUSE, contract) as session:
+        trial = Trial(load().get("TIME-11"), session, FEW)
+        with pytest.raises(RuleBroken):
+            trial.verify(st.just(scenario(Connect("A"), *halves, Receive("A", "announced"))))
+    assert trial.verdict is not None
+    assert (trial.verdict.confirmed, trial.verdict.in_real_time) == ((3, 3), True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from gatecrash.instruments.elapsing import COUNTED, name_of
@@ -32,14 +32,17 @@ class Passed:
     late: bool = False
 
 
-def let_pass(waiter: Waiter, seconds: float, counted: float = 0.0) -> Passed:
+def let_pass(
+    waiter: Waiter, seconds: float, counted: float = 0.0, *, really: Callable[[float], object] = lambda passed: None
+) -> Passed:
     """Let so many seconds pass for the server; returns how many did: where time is real, no more than patience.
 
-    `counted`: in so many of them it may count its ticks up to a limit.
+    `counted`: in so many of them it may count its ticks up to a limit. `really` is told, where time is real, how much
+    more of it has passed, before what the server did meanwhile is taken.
     """
     clock = waiter.server.clock
     if clock is None or clock.real_because is not None:
-        return Passed(_for_real(waiter, seconds))
+        return Passed(_for_real(waiter, seconds, really))
     return _Passing(waiter, clock, seconds, counted).passed()
 
 
@@ -102,9 +105,14 @@ class _Passing:
         self._waiter.after()
 
 
-def _for_real(waiter: Waiter, seconds: float) -> float:
-    began, until = time.monotonic(), time.monotonic() + min(seconds, waiter.patience)
-    while (now := time.monotonic()) < until:
-        waiter.nap(None, 0, max(1, min(50, int((until - now) * 1000))))
-    waiter.own.add(now - began)
-    return now - began
+def _for_real(waiter: Waiter, seconds: float, really: Callable[[float], object]) -> float:
+    began = last = time.monotonic()
+    until = began + min(seconds, waiter.patience)
+    while last < until:
+        waiter.nap(None, 0, max(1, min(50, int((until - last) * 1000))))
+        now = time.monotonic()
+        waiter.own.add(now - last)
+        really(now - last)
+        waiter.after()
+        last = now
+    return last - began

@@ -162,6 +162,11 @@ class Stage:
             self._own_told = self.own.seconds
             self.pass_time(TimePassed(self.index, passed, skipped=False))
 
+    def really_passed(self, seconds: float) -> None:
+        """Write down that a step has waited for so long, of which `own` was told."""
+        self._own_told += seconds
+        self.pass_time(TimePassed(self.index, seconds, skipped=False))
+
     def skipped_in_all(self) -> float:
         """Seconds of the server's time that were skipped in this scenario, those included that no event tells of."""
         clock = self.server.clock

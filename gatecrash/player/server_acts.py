@@ -29,7 +29,7 @@ from gatecrash.model.scenario import (
     Watch,
     Who,
 )
-from gatecrash.model.transcript import Event, HeldAt, Looked, Printed, TimePassed
+from gatecrash.model.transcript import Event, HeldAt, Looked, Printed
 from gatecrash.player.passing import let_pass
 from gatecrash.player.playback import Stage, act
 from gatecrash.player.waiting import errno_number
@@ -140,11 +140,7 @@ def _settle(step: Settle, stage: Stage) -> None:
 
 @act.register
 def _let_time_pass(step: LetTimePass, stage: Stage) -> None:
-    clock = stage.server.clock
-    skipping = clock is not None and clock.real_because is None
-    passed = let_pass(stage.waiter, step.seconds, _counted(stage.contract))
-    if not skipping:
-        stage.pass_time(TimePassed(stage.index, passed.seconds, skipped=False))
+    passed = let_pass(stage.waiter, step.seconds, _counted(stage.contract), really=stage.really_passed)
     stage.note_time(all_of_it=True, wakes=passed.wakes, late=passed.late)
 
 

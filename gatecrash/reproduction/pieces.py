@@ -112,6 +112,19 @@ def received_some(client, most):
     return got, "nobody waited for more"
 
 
+def peeked(client):
+    """What has come so far, which stays; b"" where the server has closed, None where nothing has come."""
+    client.settimeout(0)
+    try:
+        return client.recv(65536, socket.MSG_PEEK)
+    except BlockingIOError:
+        return None
+    except OSError as error:
+        return str(error)
+    finally:
+        client.settimeout(WAIT)
+
+
 def fail(expected, got):
     """Say what was expected and what was got, and end with status 1."""
     print("expected ", expected[:500])

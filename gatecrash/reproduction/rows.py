@@ -40,6 +40,14 @@ _LARGE = 65536
 _CHOSEN = {"all": "processes()", "parent": "processes()[:1]", "child": "processes()[1:]", "accepting": "accepting()"}
 
 
+#: Whether something came for a client that has said a part of its request.
+_EARLY = (
+    f"early = peeked({CLIENT})",
+    "if early is not None:",
+    f'    fail(f"{WHO} gets nothing before it has sent all of its request", f"{{early}}")',
+)
+
+
 @dataclass(frozen=True)
 class Row:
     """Lines of code that belong together, in which CLIENT, GOT and WHO stand for their client ("": nobody's)."""
@@ -66,9 +74,15 @@ class Waits:
 
 
 class Writer:
-    """Writes the rows of a scenario's steps. `kept`: the clients of whom all is kept that came for them."""
+    """Writes the rows of a scenario's steps. `kept`: the clients of whom all is kept that came for them.
 
-    def __init__(self, played: Scenario, contract: Contract, payloads: Payloads, kept: frozenset[str]) -> None:
+    `peeks`: who has paused in its request looks whether something came before it says the rest.
+    """
+
+    def __init__(
+        self, played: Scenario, contract: Contract, payloads: Payloads, kept: frozenset[str], *, peeks: bool = False
+    ) -> None:
+        self._peeks = peeks
         self.steps, self._protocol, self._payloads, self._kept = played.steps, protocol_of(contract), payloads, kept
         self._workers = contract.concurrency == "prefork"
         self.waits = Waits(played.steps)
@@ -148,7 +162,9 @@ class Writer:
         follows = self.steps[number + 1] if number + 1 < len(self.steps) else None
         waits = isinstance(follows, Settle) or (isinstance(follows, Receive) and follows.client == step.client)
         reads = step.until_read and not self._frozen and follows is not None and not waits
-        return (sent, f"time.sleep({_READ})  # the server reads it") if reads else (sent,)
+        peeks = self._peeks and number > 0 and isinstance(self.steps[number - 1], LetTimePass)
+        looks = _EARLY if peeks else ()
+        return (*looks, sent, f"time.sleep({_READ})  # the server reads it") if reads else (*looks, sent)
 
     def _receive(self, number: int, step: Receive) -> tuple[str, ...]:
         call = self.call(step)

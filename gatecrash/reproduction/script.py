@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 
@@ -25,6 +26,7 @@ from gatecrash.model.scenario import (
     Signal,
     Thaw,
 )
+from gatecrash.model.transcript import TimePassed
 from gatecrash.model.verdicts import Verdict
 from gatecrash.protocols import ApplicationProtocol, protocol_of
 from gatecrash.reproduction.checks import LOOKS, Check
@@ -34,7 +36,7 @@ from gatecrash.reproduction.rows import CLIENT, GOT, Row, Writer
 from gatecrash.reproduction.selection import imports_of, with_pieces
 from gatecrash.rulebook import Rule, load
 from gatecrash.shell import command
-from gatecrash.text import safe_text
+from gatecrash.text import duration, safe_text
 
 #: What a plain client, /proc and signals can do. All other steps need the gates, or a server started for the purpose.
 PLAYABLE = (
@@ -42,6 +44,7 @@ PLAYABLE = (
     LimitDescriptors, LiftLimit, LetTimePass,
 )  # fmt: skip
 _MOST_BYTES = 2 * 1024 * 1024
+_LONGEST = 120.0  # seconds that a script waits for time to pass, in all
 
 
 class NotAlone(UsageError):
@@ -58,13 +61,18 @@ def why_not_alone(verdict: Verdict, contract: Contract) -> str | None:
     foreign = next((step for step in scenario.steps if not isinstance(step, PLAYABLE)), None)
     if foreign is not None:
         return f'a plain client cannot do this step: "{foreign.line()}"'
-    check = load().get(verdict.rule).script
+    if (seconds := passes(scenario)) > _LONGEST:
+        return f"it lets {duration(seconds)} pass, and a script would have to wait for them"
+    rule = load().get(verdict.rule)
+    check = rule.script
     unseen = check in LOOKS and not any(isinstance(step, Settle) for step in scenario.steps)
+    if not check and rule.area == "time":
+        return "what breaks the rule is measured by the server's own clock, which Gatecrash has in its hand"
     if not check or unseen:
         return "what breaks the rule is seen with Gatecrash's instruments alone"
     if sum(len(data) for data in scenario.sent.values()) > _MOST_BYTES:
         return "its clients send more than a script should carry"
-    if check in ("answers", "last", "form") and not _judged(scenario, protocol_of(contract)):
+    if check in ("answers", "last", "pauses", "form") and not _judged(scenario, protocol_of(contract)):
         return "no client of the scenario waits for an answer"
     if check == "last" and verdict.transcript is not None and verdict.transcript.received(scenario.clients[-1]):
         return "its last client is answered, and what breaks the rule is seen with Gatecrash's instruments alone"
@@ -79,17 +87,19 @@ def script(verdict: Verdict, rule: Rule, contract: Contract, target: str = "", a
         again = command("replay", rule.id, target=target)
         raise NotAlone(f"{rule.id} cannot be shown by a script alone: {reason}. `{again}` replays it exactly.")
     judged = _judged(scenario, protocol_of(contract))
-    by, judged = ("answers", judged[-1:]) if rule.script == "last" else (rule.script, judged)
+    by = "answers" if rule.script in ("last", "pauses") else rule.script
+    judged = judged[-1:] if rule.script == "last" else judged
     check = Check(verdict, scenario, contract, by, judged)
     sent = [step.data for step in scenario.steps if isinstance(step, Send | SendDatagram)]
     payloads = Payloads(_name(protocol_of(contract), scenario), sent, check.named)
     host = _host(address)
-    rows = _rows(Writer(scenario, contract, payloads, frozenset(check.judged)), check, payloads)
+    writer = Writer(scenario, contract, payloads, frozenset(check.judged), peeks=rule.script == "pauses")
+    rows = _rows(writer, check, payloads)
     functions, body = with_pieces(laid_out(rows), _changed(contract, host), frozenset({"fail"} if check.wordy else ()))
     top = [
         *("if len(sys.argv) != 2:", "    print(__doc__)", "    sys.exit(2)"),
         f'SERVER = ("{host}", int(sys.argv[1]))',
-        f"WAIT = {_PATIENT if contract.sleeps else _WAIT}  # seconds after which silence is taken for one",
+        f"WAIT = {_patience(verdict, contract)}  # seconds after which silence is taken for one",
         *payloads.definitions,
     ]
     body.append(f'print("{rule.id} was not broken this time.")')
@@ -98,8 +108,26 @@ def script(verdict: Verdict, rule: Rule, contract: Contract, target: str = "", a
     return f"{_head(verdict, rule, target)}\n\n{imports}\n\n{code}\n"
 
 
-#: Seconds after which silence is taken for one; where the server takes its time for answers.
-_WAIT, _PATIENT = 1, 3
+def _waits(verdict: Verdict) -> float:
+    return 0.0 if verdict.scenario is None else passes(verdict.scenario)
+
+
+def passes(scenario: Scenario) -> float:
+    """Seconds that a script lets pass in all, besides those in which it waits for answers."""
+    return sum(step.seconds for step in scenario.steps if isinstance(step, LetTimePass))
+
+
+#: Seconds after which silence is taken for one; where the server takes its time for answers; and more than it took.
+_WAIT, _PATIENT, _LONGER = 1, 3, 2
+
+
+def _patience(verdict: Verdict, contract: Contract) -> int:
+    """Where a limit of the server's own ended the waiting, a script waits for that as well."""
+    events = () if verdict.transcript is None else verdict.transcript.events
+    passed = sum(event.seconds for event in events if isinstance(event, TimePassed))
+    waited = passed - (0.0 if verdict.scenario is None else passes(verdict.scenario))
+    own = math.ceil(waited) + _LONGER if 0.5 < waited <= _LONGEST else 0
+    return max(_PATIENT if contract.sleeps else _WAIT, own)
 
 
 def _name(protocol: ApplicationProtocol, scenario: Scenario) -> str:
@@ -153,6 +181,7 @@ def _head(verdict: Verdict, rule: Rule, target: str) -> str:
         *([""] if said else []),
         "Start the server, then: python3 THIS_FILE PORT. Exit status 1: the fault shows; 0: it does not.",
         *(["It does not show every time: run this again."] if seen < of else []),
+        *([f"It waits for {duration(waits)} in between."] if (waits := _waits(verdict)) else []),
         _quoted(f"Gatecrash proves it: {command('replay', rule.id, target=target)}"),
     ]
     title = f'"""{rule.id} ({rule.level}): {_quoted(rule.title)}'

@@ -16,7 +16,7 @@ Level = Literal["MUST", "SHOULD", "MAY"]
 TEXTS = ("title", "statement", "why", "how")
 INSTRUMENTS = ("gates", "queues", "census", "quiescence", "arena", "borrowed sockets", "clock")
 #: By what a stand-alone script shows that a rule is broken (reproduction/checks.py).
-SCRIPTS = ("answers", "last", "form", "zombies", "processes", "descriptors", "end")
+SCRIPTS = ("answers", "last", "pauses", "form", "zombies", "processes", "descriptors", "end")
 #: Whose requests a lone client must get an answer to, and how much of it: see Measure.
 WHOSE, ANSWER = ("first", "last", "each", "some"), ("whole", "begun")
 #: Clients who ask, wait for their answers and leave in an orderly way, and all others.
