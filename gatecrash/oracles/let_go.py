@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from gatecrash.language import stated, values_of
 from gatecrash.model.contract import Contract
+from gatecrash.model.scenario import Send
 from gatecrash.model.transcript import Connected, Ended, Got, NotSent, Sent, TimePassed, Transcript
 from gatecrash.model.verdicts import Finding, NotExercised, Ruling
 from gatecrash.protocols import ApplicationProtocol, protocol_of
@@ -40,8 +41,9 @@ def let_go(transcript: Transcript, contract: Contract) -> dict[str, float]:
             case Connected():
                 lines[event.client] = _Line()
             case TimePassed():
-                for line in lines.values():
-                    line.idle += event.seconds
+                busy = _unread(transcript, event)
+                for name, line in lines.items():
+                    line.idle = 0.0 if name == busy else line.idle + event.seconds
             case Sent() | NotSent() if event.client in lines and event.client not in gone:
                 line = lines[event.client]
                 line.sent += event.data if isinstance(event, Sent) else b""
@@ -55,6 +57,23 @@ def let_go(transcript: Transcript, contract: Contract) -> dict[str, float]:
                 if line.idle > 0 and not line.owed(protocol):
                     gone[event.client] = line.idle
     return gone
+
+
+def _unread(transcript: Transcript, passed: TimePassed) -> str:
+    """Who had just sent something that the server did not read before this time had passed: it waited for nobody.
+
+    Such a client waits until it is read; that it has sent is told when it was. "": nobody.
+    """
+    for step in transcript.scenario.steps[passed.step : passed.step + 1]:
+        if isinstance(step, Send) and step.until_read and not _told(transcript, passed):
+            return step.client
+    return ""
+
+
+def _told(transcript: Transcript, passed: TimePassed) -> bool:
+    """Whether the event of the step in which this time passed comes before it."""
+    before = transcript.events[: transcript.events.index(passed)]
+    return any(isinstance(event, Sent | NotSent) and event.step == passed.step for event in before)
 
 
 def answered_after_a_limit(transcript: Transcript, idle: Collection[str]) -> tuple[str, float] | None:

@@ -131,7 +131,8 @@ class Stage:
 
     def record(self, event: Event) -> None:
         """Write one event down. What a client gets piece by piece, while nothing else happens, is one event."""
-        self.note_time(all_of_it=isinstance(event, Ended))  # how long it had been there is what is told of an end
+        # What a server slept through before it answered is not what passed between the answer and the end.
+        self.note_time(all_of_it=isinstance(event, Got | Ended))
         last = self.events[-1] if self.events else None
         if isinstance(event, Got) and event.source_port is None and isinstance(last, Got) and _joins(last, event):
             self._pieces.append(event.data)

@@ -118,9 +118,10 @@ def _watched(contract: Contract, request: bytes, times: int) -> Scenario:
     first, *rude, last = client_names(times + 1)
     behind = contract.concurrency in ("fork", "prefork")
     freeze, thaw = ((Settle(labels.TAKEN, within=_MOMENT), Freeze("parent")), (Thaw(),)) if behind else ((), ())
-    asked = (Send(first, request, until_read=False), Settle(labels.ASKED, within=_MOMENT))
-    watched = (Connect(first), *freeze, *asked, *thaw, Close(first), Settle(labels.AFTER, within=_MOMENT))
-    others = ((Connect(n), Send(n, request, until_read=False), Settle(within=_MOMENT), Close(n)) for n in rude)
+    moment = None if contract.sleeps else _MOMENT  # one that sleeps first has read nothing by then
+    asked = (Send(first, request, until_read=False), Settle(labels.ASKED, within=moment))
+    watched = (Connect(first), *freeze, *asked, *thaw, Close(first), Settle(labels.AFTER, within=moment))
+    others = ((Connect(n), Send(n, request, until_read=False), Settle(within=moment), Close(n)) for n in rude)
     return scenario(watched, *others, _visit(last, get_request(contract.http.path)))
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from gatecrash.language import stated
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import Connect, Receive, Send
+from gatecrash.model.scenario import Connect, Receive, Scenario, Send
 from gatecrash.model.transcript import Connected, Ended, Event, Got, NotSent, Sent, TimePassed, Transcript
 from gatecrash.model.verdicts import Finding, Held, NotExercised
 from gatecrash.oracles.let_go import excused, let_go
@@ -48,6 +52,15 @@ def test_whoever_waits_for_an_answer_is_not_let_go_but_left_without_one() -> Non
 
 def test_an_answer_that_slept_before_it_came_is_an_answer() -> None:
     assert let_go(heard(CAME, said(GET), WAITED, Got(0, "A", OK), ENDED), HTTP) == {}
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["read after it had slept", "read before"])
+def test_who_has_just_sent_what_the_server_reads_after_a_sleep_was_not_let_go(told: bool) -> None:
+    sent, slept = replace(said(GET[:9]), step=1), TimePassed(1, 10.0)
+    refused, ended = Got(1, "A", b"HTTP/1.1 400 Bad Request\r\n\r\n"), replace(ENDED, step=1)
+    events = [sent, slept, refused, ended] if told else [slept, refused, ended, sent]
+    played = Scenario((Connect("A"), Send("A", GET[:9]), Receive("A")))
+    assert let_go(Transcript(played, (CAME, *events)), HTTP) == ({"A": 10.0} if told else {})
 
 
 def test_where_no_time_passed_nobody_was_let_go() -> None:
