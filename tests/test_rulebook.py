@@ -243,7 +243,7 @@ def test_a_rule_that_does_not_apply_says_why(id: str, contract: Contract, reason
         ({"mistakes": [{"text": "x", "rust": "y"}]}, "mistakes: unknown field rust"),
         ({"mistakes": [{"text": "x"}]}, "mistakes: when is missing; it lists conditions"),
         ({"mistakes": [{"text": "x", "when": ["luck"]}]}, "mistakes: a condition of when begins with no known kind"),
-        ({"script": "luck"}, "script 'luck' is none of answers, last, form,"),
+        ({"script": "luck"}, "script 'luck' is none of answers, last, pauses, form,"),
         ({"measure": {"whose": "all"}}, "measure: whose is 'all'; allowed are first, last, each, some"),
         ({"measure": {"whose": "each", "size": 1}}, "measure: unknown field size; known are answer, whose"),
         ({"leaks_after": ["kind"]}, "leaks_after holds kind; allowed are polite, rude"),
