@@ -42,7 +42,6 @@ def judge(
     *,
     build: str = "plain",
     fresh: bool = False,
-    hasty: bool = False,
     sure: bool = False,
     real: float | None = None,
 ) -> Example:
@@ -51,6 +50,26 @@ def judge(
     `sure`: somebody may be blamed, so the server is watched for longer, and what rests on a comparison is looked into
     before it is believed. `real`: see Session.play. Raises TargetError when no server starts.
     """
+    hasty = not (fresh or sure or rule.careful or rule.id in session.unhurried)
+    example = _played(session, rule, scenario, build, fresh=fresh, hasty=hasty, sure=sure, real=real)
+    if example.finding is not None and example.transcript.early:
+        example = _played(session, rule, scenario, build, fresh=False, hasty=False, sure=sure, real=real)
+        if example.finding is None:  # it only looked broken too early: for this rule nothing is guessed from now on
+            session.unhurried.add(rule.id)
+    return example
+
+
+def _played(
+    session: Session,
+    rule: Rule,
+    scenario: Scenario,
+    build: str,
+    *,
+    fresh: bool,
+    hasty: bool,
+    sure: bool,
+    real: float | None,
+) -> Example:
     # What is answered does not matter to the sanitizers, and the memory suite's rude bytes may get no answer.
     if build == "plain" and rule.area != "memory":
         session.plain.learn(scenario)

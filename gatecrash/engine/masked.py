@@ -56,7 +56,7 @@ class MaskedTrial(Trial):
 
     def _seen(self, scenario: Scenario) -> RuleBroken | None:
         self.seen.examples += 1
-        example = self._judge(scenario, fresh=self._fresh, hasty=self._hasty)
+        example = self._judge(scenario, fresh=self._fresh)
         if example.finding is not None:  # of a server that others had met, perhaps, or too early
             example = self._judge(scenario, fresh=True, sure=True)
         outlived, self.session.outlived = self.session.outlived, 0
@@ -71,8 +71,8 @@ class MaskedTrial(Trial):
         self._doubted = self._doubted or bool(example.others) or outlived > MANY
         return None
 
-    def _judge(self, scenario: Scenario, *, fresh: bool, hasty: bool = False, sure: bool = False) -> Example:
-        return judge(self.session, self.rule, scenario, build=self.build, fresh=fresh, hasty=hasty, sure=sure)
+    def _judge(self, scenario: Scenario, *, fresh: bool, sure: bool = False) -> Example:
+        return judge(self.session, self.rule, scenario, build=self.build, fresh=fresh, sure=sure)
 
     def _unbroken(self) -> Verdict:
         stopped = self._doubted or self.seen.unstarted or self.seen.broken_off

@@ -68,6 +68,8 @@ class Session:
         self.wear_patience = WEAR_PATIENCE
         #: The clients that the running server has met, and those of the last one that was gone when it was to go on.
         self.met = self.outlived = 0
+        #: Rules that looked broken once, and only too early (instruments/ticks.py).
+        self.unhurried: set[str] = set()
         #: What the target took of its own accord until now, and how much of it one scenario may cost (TooSlow).
         self.own = OwnTime()
         self.scenario_seconds = math.inf
@@ -233,6 +235,7 @@ class Session:
         self.plain.forget()
         self.leak_watch.begin()
         self.worn, self.wear_patience, self.outlived = None, WEAR_PATIENCE, 0
+        self.unhurried.clear()
 
     # -- playing ------------------------------------------------------------------------------------------------
 

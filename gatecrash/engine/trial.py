@@ -68,7 +68,6 @@ class Trial:
         self._started = time.monotonic()
         self._own_before = session.own.seconds
         self._fresh = False
-        self._hasty = not rule.careful
         self.verdict: Verdict | None = None
 
     @property
@@ -213,11 +212,7 @@ class Trial:
 
     def _seen(self, scenario: Scenario) -> RuleBroken | None:
         self.seen.examples += 1
-        example = self._judge(scenario, fresh=self._fresh, hasty=self._hasty)
-        if example.finding is not None and example.transcript.early:
-            example = self._judge(scenario, fresh=False)
-            if example.finding is None:  # it only looked broken too early: for this rule nothing is guessed from now on
-                self._hasty = False
+        example = self._judge(scenario, fresh=self._fresh)
         outlived, self.session.outlived = self.session.outlived, 0
         if outlived > MANY and (worn := self._noted_wear(outlived)) is not None:
             return worn
@@ -283,8 +278,8 @@ class Trial:
             example = self._judge(scenario, fresh=True, sure=True)
         return example
 
-    def _judge(self, scenario: Scenario, *, fresh: bool, hasty: bool = False, sure: bool = False) -> Example:
-        example = judge(self.session, self.rule, scenario, build=self.build, fresh=fresh, hasty=hasty, sure=sure)
+    def _judge(self, scenario: Scenario, *, fresh: bool, sure: bool = False) -> Example:
+        example = judge(self.session, self.rule, scenario, build=self.build, fresh=fresh, sure=sure)
         if self.session.brief and any(map(self._is_news, example.others)):
             self.session.brief = False
             placed = judge(self.session, self.rule, scenario, build=self.build, fresh=True, sure=sure)

@@ -8,8 +8,8 @@ reap.
 
 What this rests on is weaker than the proof: that a tick which did nothing does nothing again where all looks the
 same from outside. So
-- an early look only stands where it leads to nothing being blamed. Who blames plays again and waits (trial.py), and
-  on a fresh server no look is early;
+- an early look only stands where it leads to nothing being blamed. Who blames plays again and waits
+  (engine/judge.py), and on a fresh server no look is early;
 - a state whose tick once did anything else (harm, a late word, a close) is waited out every time. States are told
   apart by the calls the tasks sleep in with their limits and small arguments, by how many descriptors each process
   has open besides the clients' connections, by the accept queue, by what the kernel holds and the client got of each
