@@ -141,6 +141,14 @@ def test_a_program_that_lacks_arguments_is_told_how_to_get_them(tmp_path: Path, 
     assert all(word in done.stderr for word in words), done.stderr
 
 
+@pytest.mark.parametrize("arguments", [["python3 server.py"], ["server.py", "--args", "www"]], ids=["typed", "--args"])
+def test_who_left_the_port_out_is_told_where_it_goes(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "server.py").write_text("import sys\nraise SystemExit(0 if '9157' in sys.argv else 2)\n")
+    done = gatecrash(tmp_path, "check", *arguments)
+    assert done.returncode == 6
+    assert "It was given no port: a program that takes one as an argument wants {port} where it goes." in done.stderr
+
+
 def test_who_gave_arguments_is_not_told_that_they_are_lacking(tmp_path: Path) -> None:
     (tmp_path / "server.py").write_text("raise SystemExit(3)\n")
     done = gatecrash(tmp_path, "check", "server.py", "--args", "{port} www")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gatecrash.engine.concurrency import model_of
 from gatecrash.engine.discovery import discover
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Receive, scenario
@@ -12,7 +13,8 @@ from gatecrash.model.verdicts import Case, Plain
 from gatecrash.oracles.service import unserved
 from gatecrash.protocols import protocol_of
 from tests.faulty import blamed, verdicts_on
-from tests.sessions import launch_of
+from tests.needs import need
+from tests.sessions import discovered_session_of, launch_of
 
 TELLS_THE_TIME = """
 import itertools, socket, sys, time
@@ -40,6 +42,12 @@ def test_a_server_that_tells_the_time_is_not_blamed_for_telling_another(tmp_path
     verdicts = verdicts_on(tmp_path / "server.py", frozenset(), only="lifecycle")
     assert blamed(verdicts) == set()
     assert verdicts["LIFE-05"].outcome == "pass"
+
+
+def test_a_server_that_waits_for_nobody_it_serves_is_no_event_loop(tmp_path: Path) -> None:
+    need("gates")
+    with discovered_session_of(tmp_path, TELLS_THE_TIME, Contract()) as session:
+        assert model_of(session, session.contract).concurrency == "iterative"
 
 
 @pytest.mark.parametrize(

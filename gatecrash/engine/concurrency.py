@@ -80,6 +80,8 @@ def _model(session: Session, contract: Contract, made: _Made) -> tuple[Concurren
     if not _serves_beside_an_idle_client(session, contract):
         return "iterative", None  # whatever else its threads are there for
     threads = len(_tasks(before, of=before))
+    if threads == 1 and _waits_for_the_next(with_a):
+        return "iterative", None  # it never waits for a client, and serves one to the end before it takes another
     if threads > 1 and not _serves_beside_idle_clients(session, contract, threads):
         return "thread", _pool(session, contract, threads)
     return "event_loop", None
@@ -97,6 +99,11 @@ def _has_a_child(before: Snapshot, with_a: Snapshot) -> bool:
     names = {process.name for process in before.processes}
     with_it = {pid for pid, _ in side.holders}
     return any(pid in with_it and (name in names or with_it <= new.keys()) for pid, name in new.items())
+
+
+def _waits_for_the_next(look: Snapshot) -> bool:
+    """Whether all that it does with a client who is there is to wait in accept: no loop over several."""
+    return bool(look.tasks) and all(task.call in ("accept", "accept4") and task.state == "S" for task in look.tasks)
 
 
 def _tasks(look: Snapshot, *, of: Snapshot) -> tuple[int, ...]:

@@ -79,6 +79,9 @@ def _advice_on_arguments(launch: Launch, status: int | None, printed: str) -> st
     started = say("It was started as `{command}`.", command=_typed(launch))
     if _USAGE.search(printed):
         said = say("It ended within its start and says how it is called: its arguments are missing, or not these.")
+    elif not any("{port}" in word for word in launch.argv):
+        said = say("It was given no port: a program that takes one as an argument wants {{port}} where it goes.")
+        return f"{started} {said}"
     elif not _has_port_alone(launch):
         return started
     elif status in (-signal.SIGSEGV, -signal.SIGBUS) or _NO_ARGUMENT.search(printed):
