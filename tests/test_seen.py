@@ -51,3 +51,19 @@ def test_time_that_ran_out_before_any_example_was_played_is_said_as_that() -> No
     came = unbroken(Seen(examples=1, broken_off="10 s are over"))
     assert came.late
     assert came.reason == "not tried: time: 10 s are over"
+
+
+@pytest.mark.parametrize(
+    ("others", "outcome"),
+    [
+        ([], "not_applicable"),
+        ([NotExercised("nobody came")], "not_observable"),
+        ([NotExercised("it was never still", unproven=True)], "inconclusive"),
+    ],
+)
+def test_a_rule_does_not_apply_where_no_example_found_what_it_is_about(
+    others: list[NotExercised], outcome: str
+) -> None:
+    absent = NotExercised("it prints nothing", absent=True)
+    came = unbroken(Seen(examples=1 + len(others), unexercised=[absent, *others]))
+    assert came.outcome == outcome

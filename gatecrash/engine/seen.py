@@ -80,4 +80,6 @@ def _never_exercised(seen: Seen) -> Conclusion:
     ordered = sorted(seen.unexercised, key=lambda unseen: not unseen.unproven)
     if not ordered:
         return Conclusion("inconclusive", stated("nothing could be tried"))
+    if all(unseen.absent for unseen in ordered):
+        return Conclusion("not_applicable", ordered[0].why)
     return Conclusion("inconclusive" if ordered[0].unproven else "not_observable", ordered[0].why)

@@ -69,11 +69,13 @@ class NotExercised:
     """Nothing is said of the rule: the scenario did not come to the point, or it could not be seen there.
 
     `why` is a sentence. `unproven`: it came to the point, but what was seen there proves nothing (the server was never
-    still); else there was nothing to see.
+    still); else there was nothing to see. `absent`: this server has nothing that the rule is about; where no example
+    shows anything else, it does not apply to it.
     """
 
     why: str
     unproven: bool = False
+    absent: bool = False
 
 
 #: What an oracle says of one scenario.

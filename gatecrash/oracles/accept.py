@@ -309,7 +309,7 @@ def _not_interrupted(before: Snapshot, name: str) -> NotExercised | None:
     if before.main not in waiting:
         return NotExercised(stated("the server was not waiting for a client when {name} came", name=name))
     if not _handles(before, name):
-        return NotExercised(stated("the server does not handle {name}, or blocks it", name=name))
+        return NotExercised(stated("the server does not handle {name}, or blocks it", name=name), absent=True)
     return None
 
 

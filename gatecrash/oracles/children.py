@@ -202,7 +202,8 @@ def signal_does_not_drop_the_connection(case: Case) -> Ruling:
         return nobody_at_work()
     if not any(entry.caught & ~entry.blocked & _bit(sent) for entry in _entries(reading, at_work(reading))):
         return NotExercised(
-            stated("no process that serves {client} takes {name} with a handler", client=client, name=sent.name)
+            stated("no process that serves {client} takes {name} with a handler", client=client, name=sent.name),
+            absent=True,
         )
     expected = stated(
         "{client} is answered although the handler of {name} ran while its request was read",

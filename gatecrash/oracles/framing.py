@@ -268,7 +268,7 @@ def _closed_as_announced(case: Case, client: str) -> Ruling:
         return unseen
     last = reading.answers[-1]
     if not _says_close(last):
-        return NotExercised(stated('no answer to {client} says "Connection: close"', client=client))
+        return NotExercised(stated('no answer to {client} says "Connection: close"', client=client), absent=True)
     if case.transcript.end(client) is not None:
         return crashed(case.transcript) or Held()
     if last.framing == "close":  # and only its end delimits it: another mistake

@@ -66,7 +66,7 @@ def _nothing_again(
     if len(pipe) <= _FEWEST:
         return NotExercised(stated("fewer than {count} clients came, too few to compare", count=_FEWEST))
     if not (pipe[-1].text or (terminal and terminal[-1].text)):
-        return NotExercised(stated("it prints nothing, so there is nothing that could be printed again"))
+        return NotExercised(stated("it prints nothing, so there is nothing that could be printed again"), absent=True)
     known = terminal[-1].text.splitlines(keepends=True) if terminal else []
     if _grows(shares) or (terminal and any(line not in known for line in _in_each(shares))):
         return NotExercised(stated("what it prints through a pipe and on a terminal cannot be compared"), unproven=True)

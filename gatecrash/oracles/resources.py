@@ -199,7 +199,7 @@ def client_without_a_thread_is_let_go(case: Case) -> Ruling:
     """The client for whom no thread could be started gets an answer, an end or a reset, never nothing for ever."""
     failed, transcript = _failed(case.transcript), case.transcript
     if not failed:
-        return never_made("thread")
+        return replace(never_made("thread"), absent=True)  # a pool that has its threads from the start
     if transcript.server_ended is not None:
         return server_gone(transcript)
     unlucky = transcript.scenario.clients[:-1][: len(failed)]
@@ -225,7 +225,7 @@ def failing_thread_does_not_end_the_server(case: Case) -> Ruling:
     """A client that comes after a thread could not be started is served."""
     failed = _failed(case.transcript)
     if not failed:
-        return never_made("thread")
+        return replace(never_made("thread"), absent=True)  # a pool that has its threads from the start
     last = case.transcript.scenario.clients[-1]
     expected = stated("a client is served after a thread could not be started")
     finding = as_finding("RES-05", expected, unserved(case, last))
