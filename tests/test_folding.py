@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import Close, Connect, HalfClose, Receive, Send, Settle, Step, scenario
+from gatecrash.model.scenario import Close, Connect, HalfClose, LetTimePass, Receive, Send, Settle, Step, scenario
 from gatecrash.results.folding import folded_lines
 from strategies import client_names
 from strategies.visits import visit
@@ -84,3 +84,14 @@ def test_within_a_block_that_is_repeated_repetitions_are_told_once_too() -> None
 def test_looks_that_bear_the_clients_name_are_told_once_with_what_it_does() -> None:
     visits = [(Connect(name), Close(name), Settle(name)) for name in client_names(4)]
     assert [line for _, line in folded_lines(scenario(*visits).steps)][-1] == "to 12: the same for B, C, D (3 clients)"
+
+
+def test_pieces_with_the_same_pause_before_each_are_told_in_one_line() -> None:
+    drips = [step for piece in (b"GE", b"T ", b"/ ") for step in (LetTimePass(1.5), Send("A", piece))]
+    lines = folded_lines([Connect("A"), *drips, LetTimePass(2.0), Send("A", b"x"), Receive("A")])
+    assert lines[1:] == [
+        (2, 'to 7: A sends "GET / " in 3 pieces, each after a pause of 1.5 s of the server\'s time'),
+        (8, LetTimePass(2.0).line()),
+        (9, Send("A", b"x").line()),
+        (10, Receive("A").line()),
+    ]

@@ -6,10 +6,13 @@ from collections.abc import Collection, Hashable, Sequence
 from dataclasses import fields
 
 from gatecrash.language import marked, stated
-from gatecrash.model.steps import Step
+from gatecrash.model.server_steps import LetTimePass
+from gatecrash.model.steps import Send, Step
+from gatecrash.text import duration, shown
 
 #: Steps of a block that is looked for again behind itself; lines that a fold must save to be worth its words.
 _LONGEST_BLOCK, _LEAST_SAVED = 48, 5
+_FEWEST_PIECES = 3  # that are told in one line
 _NAMED = 3  # clients that are named before "..."
 
 
@@ -24,6 +27,10 @@ def folded_lines(steps: Sequence[Step]) -> list[tuple[int, str]]:
     alike = [_but_for_the_client(step, names) for step in steps]
     at = 0
     while at < len(steps):
+        if (drip := _drip(steps, at)) > 1:
+            lines.append((at + 1, _drips(steps[at : at + 2 * drip], at + 2 * drip)))
+            at += 2 * drip
+            continue
         size, times = best_block(who, alike, at)
         end = at + size
         if times == 1:
@@ -36,6 +43,32 @@ def folded_lines(steps: Sequence[Step]) -> list[tuple[int, str]]:
             end += len(again)
         at = end
     return lines
+
+
+def _drip(steps: Sequence[Step], at: int) -> int:
+    """How many pieces one client sends from here on, each after the same pause; 0 where so few are as well told."""
+    pieces = 0
+    for pause, send in zip(steps[at::2], steps[at + 1 :: 2], strict=False):
+        first = steps[at + 1]
+        if pause != steps[at] or not isinstance(pause, LetTimePass):
+            break
+        if not (isinstance(send, Send) and isinstance(first, Send) and send.client == first.client):
+            break
+        pieces += 1
+    return pieces if pieces >= _FEWEST_PIECES else 0
+
+
+def _drips(steps: Sequence[Step], last: int) -> str:
+    sends = [step for step in steps if isinstance(step, Send)]
+    pauses = [step.seconds for step in steps if isinstance(step, LetTimePass)]
+    return stated(
+        "to {last}: {client} sends {data} in {count} pieces, each after a pause of {time} of the server's time",
+        last=last,
+        client=sends[0].client,
+        data=shown(b"".join(step.data for step in sends)),
+        count=len(sends),
+        time=duration(pauses[0]),
+    )
 
 
 def best_block(who: Sequence[str], alike: Sequence[Hashable], at: int, least: int = _LEAST_SAVED) -> tuple[int, int]:
