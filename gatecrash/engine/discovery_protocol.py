@@ -34,6 +34,8 @@ _BLOCK = b"gatecrash knocks " * 512
 def ask_protocol(session: Session, found: Discovery, source_text: str) -> None:
     """Learn it, and note what that rests on where nothing was answered, or nothing known."""
     if "protocol" in found.contract.written:
+        if found.contract.protocol == "echo" and _echoed(session, ECHO_PAYLOAD).startswith(b"HTTP/"):
+            found.notes.append(stated("It answers in HTTP what it is to send back; the contract says echo."))
         return
     server = session.server()
     if "echo" in found.contract.written:  # who says which echo it is says that it is one
