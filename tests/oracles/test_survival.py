@@ -132,6 +132,11 @@ CUT_OFF = (comes("Z"), (Send("Z", GET), [ends("Z", "RST"), NotSent(0, "Z", GET, 
             played((Freeze(), []), *LEAVES, *KEPT_OUT), "not exercised", id="the queue is full while it stands"
         ),
         pytest.param(played(*LEAVES, *KEPT_OUT), "broken", id="the queue is full while it runs"),
+        pytest.param(
+            played((Freeze(), []), *UNHEARD, (Thaw(), []), REFUSED, ends=EXITED),
+            "not exercised",
+            id="who left was in the queue of a server that stood",
+        ),
     ],
 )
 def test_a_departure_costs_one_connection(made: Transcript, expected: Word) -> None:
@@ -208,6 +213,11 @@ def stopped(before: Snapshot, *then: Part, ended: ServerEnded | None = None) -> 
         pytest.param(stopped(look(), *asks("Z", b"")), "broken", id="a client is not served"),
         pytest.param(stopped(look(), REFUSED, ended=EXITED), "broken", id="it ended"),
         pytest.param(stopped(look(), REFUSED, ended=SIGPIPE), "not exercised", id="it died of SIGPIPE"),
+        pytest.param(
+            stopped(look(), comes("A"), resets("A"), REFUSED, ended=EXITED),
+            "not exercised",
+            id="it lived until somebody left",
+        ),
         pytest.param(stopped(look(running=False), REFUSED, ended=EXITED), "not exercised", id="it had ended before"),
         pytest.param(stopped(look()), "not exercised", id="nobody came"),
         pytest.param(played(looks("running", look()), asks("Z")), "not exercised", id="it was not stopped"),
