@@ -42,6 +42,7 @@ class Snapshot:
     where: tuple[BlockedTask, ...]
     share: float = 0.0
     skipped: float = 0.0  # seconds of the server's own time that had been skipped by then
+    clocked: bool = False  # its time is in the tester's hand: no alarm of its own is hidden
     asked_port: int = 0
     ports: tuple[int, ...] = ()
     #: What each live process has open: (pid, ((descriptor, what it is), ...)).

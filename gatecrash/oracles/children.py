@@ -28,7 +28,7 @@ from gatecrash.oracles.unseen import (
 from gatecrash.protocols import protocol_of
 
 _STILL = frozenset({"quiet", "spinning"})
-#: alarm(2) and setitimer(2) cannot be seen from outside: a parent that handles their signals may yet reap.
+#: Without a clock in our hand alarm(2) and setitimer(2) cannot be seen: who handles their signals may yet reap.
 _CLOCKS = (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF)
 
 
@@ -337,7 +337,8 @@ def _bit(number: int) -> int:
 def _certain(*looks: Snapshot) -> bool:
     clocks = sum(_bit(number) for number in _CLOCKS)
     return all(
-        look.still in _STILL and not any(e.pid == look.main and e.caught & clocks for e in look.processes)
+        look.still in _STILL
+        and (look.clocked or not any(e.pid == look.main and e.caught & clocks for e in look.processes))
         for look in looks
     )
 

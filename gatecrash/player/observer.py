@@ -72,6 +72,7 @@ class Observer:
             where=tuple(server.where(task) for task in tasks[:8]),
             share=still.share if isinstance(still, Spinning) else 0.0,
             skipped=0.0 if server.clock is None else server.clock.skipped,
+            clocked=server.clock is not None and server.clock.real_because is None,
             asked_port=server.asked_port,
             ports=server.sockets.ports,
             datagram=server.datagram_socket() if server.datagram else None,

@@ -60,6 +60,12 @@ def twice(once: Snapshot, after: Snapshot, *, last: Sequence[Part] | None = None
             "broken by time alone",
             id="a clock may make it reap",
         ),
+        pytest.param(
+            look(),
+            replace(with_signals(look(zombies=(11, 12)), 7, caught=SIGALRM), clocked=True),
+            "broken",
+            id="no clock makes it reap",
+        ),
     ],
 )
 def test_of_finished_children_none_stays_for_each_client(once: Snapshot, after: Snapshot, outcome: str) -> None:
