@@ -14,7 +14,7 @@ _AREAS = (
     "accept", "queue", "startup", "fork", "children", "printing", "response", "framing", "segments", "persistence",
     "bodies", "many_clients", "library", "promises", "stream", "datagram", "lifecycle", "survival", "resources",
     "time_at_rest", "time_limits", "time_slow", "time_harm",
-    "time_in_pieces", "time_kept", "time_unread", "time_asleep", "time_awake",
+    "time_in_pieces", "time_kept", "time_unread", "time_asleep", "time_awake", "time_waiting",
     "memory",
 )  # fmt: skip
 

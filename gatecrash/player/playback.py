@@ -154,8 +154,9 @@ class Stage:
         self._skipped = clock.skipped
         self.skipped += passed
         waited, self.waiter.ended_wait = self.waiter.ended_wait, None
-        where = () if waited is None else (waited,)
-        self.pass_time(TimePassed(self.index, passed, wakes=wakes, late=late, where=where))
+        where = () if waited is None else (waited.where,)
+        on_client = waited is not None and waited.on_client
+        self.pass_time(TimePassed(self.index, passed, wakes=wakes, late=late, where=where, on_client=on_client))
 
     def _note_real_time(self) -> None:
         passed = self.own.seconds - self._own_told
@@ -179,8 +180,10 @@ class Stage:
         last = self.events[-1] if self.events else None
         if isinstance(last, TimePassed) and (last.step, last.skipped) == (event.step, event.skipped):
             wakes, late = max(last.wakes, event.wakes), last.late or event.late
-            seconds, where = last.seconds + event.seconds, event.where or last.where
-            self.events[-1] = replace(last, seconds=seconds, wakes=wakes, late=late, where=where)
+            told = event if event.where else last
+            self.events[-1] = TimePassed(
+                *(event.step, last.seconds + event.seconds, event.skipped, wakes, late, told.where, told.on_client)
+            )
         else:
             self.events.append(event)
 

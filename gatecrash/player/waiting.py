@@ -50,6 +50,14 @@ class Waited:
 _REACHED = Waited(True)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a task waited; `on_client`: for a client who was there, and for nothing else."""
+
+    where: BlockedTask
+    on_client: bool
+
+
 def errno_number(name: str) -> int:
     """The number of an errno by its name. Raises UsageError for a name the system does not have."""
     number = getattr(errno, name, None)
@@ -100,8 +108,8 @@ class Waiter:
         self.ticks = ticks or Ticks()
         self.own = own or OwnTime()
         #: Where the task was whose limit was let expire last, while something was owed to a client.
-        self.ended_wait: BlockedTask | None = None
-        self._places: dict[Wait, BlockedTask] = {}
+        self.ended_wait: Place | None = None
+        self._places: dict[Wait, Place] = {}
         #: Limits of the server's own that have come one by one while time was let pass.
         self.ticked = 0
 
@@ -257,7 +265,9 @@ class Waiter:
         """Looked up once for each wait: a loop that ticks comes back to the same one."""
         wait = wait_of(task)
         if wait not in self._places:
-            self._places[wait] = self.server.where(task)
+            where = self.server.where(task)
+            alone = where.watched is None or len(where.watched) + where.more == 1
+            self._places[wait] = Place(where, alone and self.spare(task))
         self.ended_wait = self._places[wait]
 
     def _where(self, still: Stillness) -> tuple[BlockedTask, ...]:
