@@ -27,11 +27,16 @@ def replayed(play: Callable[[], Example], rule: str, times: int) -> int:
     return shown
 
 
-def shows_in_real_time(session: Session, rule: Rule, scenario: Scenario, build: str, skipped: float) -> bool:
-    """Whether the rule is broken, as far as patience can tell, when nothing of the server's time is skipped."""
+def shows_in_real_time(session: Session, rule: Rule, scenario: Scenario, build: str, skipped: float) -> bool | None:
+    """Whether the rule is broken, as far as patience can tell, when nothing of the server's time is skipped.
+
+    None: nobody knows. It took too long, or did not come to the point: who was to be seen there had gone by then.
+    """
+    held = False
     for _ in range(_REAL_TRIES):
         with suppress(TargetError, TooSlow):
             played = judge(session, rule, scenario, build=build, fresh=True, sure=True, real=skipped)
             if played.finding is not None and played.finding.rule == rule.id:
                 return True
-    return False
+            held = held or isinstance(played.ruling, Held)
+    return False if held else None

@@ -326,9 +326,11 @@ class Trial:
         in_real_time = may_be_real and 0 < skipped <= _SKIPPED_AT_MOST
         shown = self.replay(broken.scenario, self.profile.replays - in_real_time)
         if in_real_time and shown:
-            if not shows_in_real_time(self.session, self.rule, broken.scenario, self.build, skipped):
+            real = shows_in_real_time(self.session, self.rule, broken.scenario, self.build, skipped)
+            if real is False:
                 return self._only_skipped(broken)
-            shown += 1
+            in_real_time = bool(real)
+            shown += real or self.replay(broken.scenario, 1)
         never = shown == 0
         if never and self.hides:  # nobody is to be hidden behind what comes and goes before it was seen once more
             self.hides = None

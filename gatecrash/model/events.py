@@ -201,7 +201,7 @@ class TimePassed(Event):
     `wakes`: how often a second, by its own clock, the task of it that woke most often did so for a limit of its own;
     counted where a step let the time pass. `late`: it has ticks, and not each of them came in its time: who counts
     them has counted too few. `where`: in which call it was whose limit came last, where something was owed to a client;
-    `on_client`: that call waited for a client who was there, and for nothing else.
+    `on_client`: the client who was there, and whom that call waited for, and for nothing else.
     """
 
     seconds: float
@@ -209,7 +209,7 @@ class TimePassed(Event):
     wakes: float = 0.0
     late: bool = False
     where: tuple[BlockedTask, ...] = ()
-    on_client: bool = False
+    on_client: str = ""
 
     def line(self) -> str:
         if self.skipped:

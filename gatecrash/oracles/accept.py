@@ -99,13 +99,12 @@ def idle_client_blocks_nobody(case: Case) -> Ruling:
 
 
 def _answered_after_a_limit(case: Case) -> Finding | None:
-    """Of a server whose answers take time of their own this is not said."""
     transcript = case.transcript
-    late = None if case.contract.sleeps else answered_after_a_limit(transcript, _staying(transcript))
+    late = answered_after_a_limit(transcript, _staying(transcript))
     if late is None:
         return None
     got = stated(
-        "{client} was answered only after {time} of the server's own time, when one that was idle had been let go",
+        "{client} was answered only when the server had waited for an idle one in vain, for {time} of its own time",
         client=late[0],
         time=duration(late[1]),
     )

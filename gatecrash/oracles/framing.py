@@ -13,6 +13,7 @@ from gatecrash.model.transcript import Silent
 from gatecrash.model.verdicts import Case, Difference, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import crashed, difference, headed, judged_by, more_may_come, no_answer, of_each, settled
+from gatecrash.oracles.late_end import ended_late
 from gatecrash.oracles.service import passed_before_end
 from gatecrash.oracles.unseen import unproven_silence
 from gatecrash.protocols import http
@@ -193,11 +194,11 @@ def _end_is_known(case: Case, client: str) -> Ruling:
         return Finding("RESP-09", stated("a Content-Length, or the end of the connection"), got)
     silence = case.transcript.silence(client)
     unknown = [answer for answer in reading.answers if answer.framing == "close"]
+    expected = stated("a Content-Length, chunks, or the end of the connection")
+    got = stated("{client} got an answer with neither length nor chunks, and the connection stays open", client=client)
+    if unknown and (late := ended_late("RESP-09", case.transcript, client, expected, got)) is not None:
+        return late
     if unknown and silence is not None and end is None:
-        expected = stated("a Content-Length, chunks, or the end of the connection")
-        got = stated(
-            "{client} got an answer with neither length nor chunks, and the connection stays open", client=client
-        )
         return Finding("RESP-09", expected, got, silence.where, conclusive=silence.proven)
     if end == "RST" and (problem is not None or unknown):
         return judged_by("RESP-13")
@@ -269,14 +270,16 @@ def _closed_as_announced(case: Case, client: str) -> Ruling:
     last = reading.answers[-1]
     if not _says_close(last):
         return NotExercised(stated('no answer to {client} says "Connection: close"', client=client), absent=True)
+    expected = stated("the end of the connection")
+    got = stated('{client}\'s answer says "Connection: close", and the connection stays open', client=client)
     if case.transcript.end(client) is not None:
-        return crashed(case.transcript) or Held()
+        late = None if last.framing == "close" else ended_late("RESP-14", case.transcript, client, expected, got)
+        return crashed(case.transcript) or late or Held()
     if last.framing == "close":  # and only its end delimits it: another mistake
         return judged_by("RESP-09")
     if silence is None:
         return unproven_silence(client, None)
-    got = stated('{client}\'s answer says "Connection: close", and the connection stays open', client=client)
-    return Finding("RESP-14", stated("the end of the connection"), got, silence.where, conclusive=silence.proven)
+    return Finding("RESP-14", expected, got, silence.where, conclusive=silence.proven)
 
 
 def _says_close(answer: Answer) -> bool:

@@ -77,30 +77,34 @@ def _told(transcript: Transcript, passed: TimePassed) -> bool:
 
 
 def answered_after_a_limit(transcript: Transcript, idle: Collection[str]) -> tuple[str, float] | None:
-    """Who was answered only when a time limit had let go of one of these, which was idle; and after how many seconds.
+    """Who was answered as soon as the server had waited in vain for one of these; and after how many seconds.
 
-    One that is let go while no time passes made room for somebody, and kept nobody waiting.
+    What passed last before the answer has to be a wait for that one alone, up to a limit: a server may sleep before it
+    answers, and let go of somebody meanwhile.
     """
     waited: dict[str, float] = {}  # seconds for which each that has asked has no answer yet
-    freed: dict[str, float] = {}  # the same, when an idle one was let go meanwhile
+    last = ""
     for event in transcript.events:
         match event:
             case Sent():
                 waited.setdefault(event.client, 0.0)
             case TimePassed():
+                if busy := _unread(transcript, event):
+                    waited.setdefault(busy, 0.0)
                 waited = {name: seconds + event.seconds for name, seconds in waited.items()}
-            case Ended() if event.client in idle and event.client not in waited:
-                freed |= {name: seconds for name, seconds in waited.items() if seconds > 0}
-            case Got() if event.client in freed:
-                return event.client, freed[event.client]
-            case Got() | Ended():
-                waited.pop(event.client, None)
+                last = event.on_client
+            case Got() if waited.get(event.client, 0.0) > 0 and last in idle and last != event.client:
+                return event.client, waited[event.client]
+            case Got() | Ended() if event.client in waited:
+                waited.pop(event.client)
     return None
 
 
 def excused(ruling: Ruling, transcript: Transcript, contract: Contract) -> Ruling:
     """The ruling; of a client that was let go, and that a finding speaks of, nothing is said."""
     if not isinstance(ruling, Finding) or not any(isinstance(event, TimePassed) for event in transcript.events):
+        return ruling
+    if ruling.facts.about == "time limit":  # that is what it speaks of
         return ruling
     gone = let_go(transcript, contract)
     named = (value for text in (ruling.got, *ruling.lines) for _, value in values_of(text))

@@ -20,6 +20,7 @@ from gatecrash.oracles.answers import (
     same,
     turned_away,
 )
+from gatecrash.oracles.late_end import ended_late
 from gatecrash.oracles.unseen import nobody_came, not_served_first, unproven_silence
 from gatecrash.protocols import http
 from gatecrash.protocols.http import Answer
@@ -43,18 +44,21 @@ def _end_behind(rule: str, case: Case, client: str, answer: Answer | None, expec
     if answer is None or not answer.complete:
         # What only its connection's end can end is RESP-09's affair as long as that end does not come.
         return judged_by("RESP-09") if answer is not None and answer.framing == "close" else no_answer(case, client)
-    if end is not None:
-        return crashed(case.transcript) or (Held() if end == "FIN" else judged_by("RESP-13"))
-    # One that says "close" and does not do it breaks its word to everybody: RESP-14.
-    if _says_close(answer):
-        return judged_by("RESP-14")
-    if silence is None:
-        return unproven_silence(client, None)
     got = stated(
         "{client} got its whole answer ({described}), and the connection stays open",
         client=client,
         described=described(answer),
     )
+    if end is not None:
+        late = ended_late(rule, case.transcript, client, expected, got)
+        if late is not None and _says_close(answer):
+            return judged_by("RESP-14")
+        return crashed(case.transcript) or late or (Held() if end == "FIN" else judged_by("RESP-13"))
+    # One that says "close" and does not do it breaks its word to everybody: RESP-14.
+    if _says_close(answer):
+        return judged_by("RESP-14")
+    if silence is None:
+        return unproven_silence(client, None)
     return _stays_open(rule, expected, got, silence)
 
 
@@ -91,8 +95,15 @@ def next_request_is_answered(case: Case) -> Ruling:
         return _only_one_request(client)
     if not whole:
         return not_served_first(client)
+    got = stated(
+        "{count} of {asked} requests on one connection were answered, and the connection stays open",
+        count=len(whole),
+        asked=len(requests),
+    )
+    expected = stated("an answer to the next request, or the end of the connection")
     if case.transcript.end(client) is not None:
-        return crashed(case.transcript) or Held()
+        late = None if len(whole) == len(requests) else ended_late("RESP-16", case.transcript, client, expected, got)
+        return crashed(case.transcript) or late or Held()
     if len(whole) == len(requests):
         return Held() if len(requests) > 1 else no_answer(case, client)
     if not http.can_persist(whole[-1]):
@@ -101,12 +112,7 @@ def next_request_is_answered(case: Case) -> Ruling:
         return no_measure(case, client, requests[len(whole)])
     if silence is None:
         return unproven_silence(client, None)
-    got = stated(
-        "{count} of {asked} requests on one connection were answered, and the connection stays open",
-        count=len(whole),
-        asked=len(requests),
-    )
-    return _stays_open("RESP-16", stated("an answer to the next request, or the end of the connection"), got, silence)
+    return _stays_open("RESP-16", expected, got, silence)
 
 
 @oracle("RESP-17")

@@ -29,6 +29,7 @@ from gatecrash.oracles.answers import (
     waited_for,
     whole_answer,
 )
+from gatecrash.oracles.late_end import ended_late
 from gatecrash.oracles.promises import LARGE
 from gatecrash.oracles.service import as_finding, askers, unserved
 from gatecrash.oracles.unseen import never_made, never_still, nobody_came, not_served_first, unproven_silence
@@ -213,8 +214,16 @@ def large_request_is_never_hung_on(case: Case) -> Ruling:
 
 def _not_hung_on(case: Case, client: str) -> Ruling:
     transcript, silence = case.transcript, case.transcript.silence(client)
-    if transcript.received(client) or transcript.end(client) is not None:
+    if transcript.received(client):
         return Held()
+    if transcript.end(client) is not None:
+        size = size_of(transcript.scenario.sent_by(client))
+        stays = stated(
+            "{client} sent a whole request of {size} and got not a byte, and the connection stays open",
+            client=client,
+            size=size,
+        )
+        return ended_late("RESP-12", transcript, client, stated("an answer, or the end at once"), stays) or Held()
     if silence is None:
         return no_answer(case, client)
     before = transcript.look(labels.BEFORE)

@@ -13,6 +13,7 @@ from gatecrash.model.transcript import ClientSide, NotSent, Transcript
 from gatecrash.model.verdicts import Case, Evidence, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.came_back import and_then, difference, got_since, not_whole, shown_at
+from gatecrash.oracles.late_end import ended_late
 from gatecrash.oracles.seen import of_all, unfinished
 from gatecrash.oracles.service import askers
 from gatecrash.oracles.unseen import (
@@ -105,7 +106,8 @@ def _closed(transcript: Transcript, client: str) -> Ruling:
     if not _got_all(transcript, client):
         return _not_its_own(transcript, client)
     if transcript.end(client) is not None:
-        return Held()
+        stays = stated("{client} has finished, and got all, and the connection stays open", client=client)
+        return ended_late("STREAM-06", transcript, client, stated("the server closes the connection"), stays) or Held()
     look = transcript.look(labels.FINISHED)
     if look is None:
         return never_looked(labels.FINISHED)

@@ -9,6 +9,7 @@ from itertools import takewhile
 
 from gatecrash.language import stated
 from gatecrash.model import labels
+from gatecrash.model.facts import Facts
 from gatecrash.model.scenario import Close, Freeze, HalfClose, Receive, Release, Reset
 from gatecrash.model.transcript import (
     Connected,
@@ -27,6 +28,7 @@ from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import judged_by
 from gatecrash.oracles.invariants import memory_fault
+from gatecrash.oracles.let_go import answered_after_a_limit
 from gatecrash.oracles.seen import accepted, leaves, of_all, unfinished
 from gatecrash.oracles.service import Unserved, as_ruling, askers, speaks, unserved, what_came
 from gatecrash.oracles.unseen import (
@@ -40,7 +42,7 @@ from gatecrash.oracles.unseen import (
     server_gone,
 )
 from gatecrash.protocols import plain_request, protocol_of
-from gatecrash.text import last_words, size_of
+from gatecrash.text import duration, last_words, size_of
 
 _SIGPIPE = 13
 _AGAIN = 16  # times an answer comes again before nobody takes it for a coincidence
@@ -330,9 +332,21 @@ def served_beside(rule: str, case: Case, expected: str) -> Ruling:
     """Only silence counts: a server may turn somebody away while it is busy. It may not die of it."""
     transcript, good = case.transcript, case.transcript.scenario.clients[-1]
     ruling = _served(rule, case, good, expected)
+    late = answered_after_a_limit(transcript, transcript.scenario.clients[:-1])
+    if isinstance(ruling, Held) and late is not None and late[0] == good:
+        return _kept_waiting(rule, expected, *late)
     if isinstance(ruling, Finding) and transcript.end(good) is not None and transcript.server_ended is None:
         return NotExercised(stated("{client} was turned away, which a busy server may do", client=good))
     return ruling
+
+
+def _kept_waiting(rule: str, expected: str, client: str, seconds: float) -> Finding:
+    got = stated(
+        "{client} was answered only when the server had waited for another one in vain, for {time} of its own time",
+        client=client,
+        time=duration(seconds),
+    )
+    return Finding(rule, expected, got, facts=Facts("time limit"))
 
 
 def _served(rule: str, case: Case, client: str, expected: str) -> Ruling:

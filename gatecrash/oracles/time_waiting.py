@@ -32,7 +32,7 @@ def _answered_without(case: Case, client: str) -> Ruling:
     passed = [event for event in transcript.events[said[-1] : came] if isinstance(event, TimePassed)]
     if any(not event.skipped for event in passed):
         return NotExercised(stated("its time is real here, and what it waits for is not told"))
-    waits = [event for event in passed if event.on_client]
+    waits = [event for event in passed if event.on_client == client]
     if not waits:
         return Held()
     got = stated(

@@ -118,6 +118,7 @@ class Stage:
             horizon=contract.horizon,
             after=self.take_ends,
             spare=self.waits_for_somebody,
+            waited_for=self.waited_for,
         )
         self.observer = Observer(server, self.streams, self.waiter)
 
@@ -155,7 +156,7 @@ class Stage:
         self.skipped += passed
         waited, self.waiter.ended_wait = self.waiter.ended_wait, None
         where = () if waited is None else (waited.where,)
-        on_client = waited is not None and waited.on_client
+        on_client = "" if waited is None else waited.on_client
         self.pass_time(TimePassed(self.index, passed, wakes=wakes, late=late, where=where, on_client=on_client))
 
     def _note_real_time(self) -> None:
@@ -248,6 +249,11 @@ class Stage:
         """Whether a task of the server's waits on the connection of a client who is there."""
         there = [c.address for c in self.streams.values() if c.open and c.connected and c.end is None]
         return bool(there) and self.server.waits_for(task, there)
+
+    def waited_for(self, task: Task) -> str:
+        """The client who is there, and whose connection this task waits on; "" for none."""
+        there = (client for client in self.streams.values() if client.connected and client.open and client.end is None)
+        return next((one.name for one in there if self.server.waits_for(task, [one.address])), "")
 
     def take_ends(self) -> None:
         """Take what is here for clients whose connection the server has ended: nothing that they read moves it now."""

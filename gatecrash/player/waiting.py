@@ -52,10 +52,10 @@ _REACHED = Waited(True)
 
 @dataclass(frozen=True)
 class Place:
-    """Where a task waited; `on_client`: for a client who was there, and for nothing else."""
+    """Where a task waited; `on_client`: for this client, and for nothing else; "" for anything else."""
 
     where: BlockedTask
-    on_client: bool
+    on_client: str
 
 
 def errno_number(name: str) -> int:
@@ -93,11 +93,13 @@ class Waiter:
         horizon: float = 0.0,
         after: Callable[[], object] = lambda: None,
         spare: Callable[[Task], bool] = lambda task: False,
+        waited_for: Callable[[Task], str] = lambda task: "",
     ) -> None:
         """`own`: what the server takes of its own accord is added to it.
 
         `horizon`: for how many seconds of the target's own time one wait goes on, where these can be skipped; `after`
-        is called whenever some were. `spare`: whether a task's time limit is that of a client who is there.
+        is called whenever some were. `spare`: whether a task's time limit is that of a client who is there;
+        `waited_for`: of which one.
         """
         self.server = server
         self.connections = connections
@@ -105,6 +107,7 @@ class Waiter:
         self.horizon = horizon
         self.after = after
         self.spare = spare
+        self.waited_for = waited_for
         self.ticks = ticks or Ticks()
         self.own = own or OwnTime()
         #: Where the task was whose limit was let expire last, while something was owed to a client.
@@ -267,7 +270,7 @@ class Waiter:
         if wait not in self._places:
             where = self.server.where(task)
             alone = where.watched is None or len(where.watched) + where.more == 1
-            self._places[wait] = Place(where, alone and self.spare(task))
+            self._places[wait] = Place(where, self.waited_for(task) if alone else "")
         self.ended_wait = self._places[wait]
 
     def _where(self, still: Stillness) -> tuple[BlockedTask, ...]:

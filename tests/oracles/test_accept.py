@@ -325,6 +325,9 @@ def test_of_a_server_of_which_only_the_wire_is_seen_an_idle_client_is_one_that_g
     assert ruling("ACC-16", case(silent, visit("B"), wire)) == "not exercised"
 
 
+FOR_THE_IDLE = TimePassed(0, 5.0, on_client="I")
+
+
 def late(*meanwhile: Event) -> list[Part]:
     """I is idle; B asks, and is answered when this has come."""
     asked = (Send("B", WORD), [Sent(0, "B", WORD, True, len(WORD))])
@@ -333,18 +336,20 @@ def late(*meanwhile: Event) -> list[Part]:
 
 
 @pytest.mark.parametrize(
-    ("said", "meanwhile", "sleeps"),
+    ("said", "meanwhile"),
     [
-        pytest.param("broken", (TimePassed(0, 5.0), Ended(0, "I", "FIN")), False, id="the idle one was let go first"),
-        pytest.param("not exercised", (TimePassed(0, 5.0), Ended(0, "I", "FIN")), True, id="its answers take time"),
-        pytest.param("not exercised", (Ended(0, "I", "FIN"),), False, id="it was let go at once, to make room"),
-        pytest.param("not exercised", (TimePassed(0, 5.0),), False, id="time alone has passed"),
+        pytest.param("broken", (FOR_THE_IDLE, Ended(0, "I", "FIN")), id="the idle one was let go first"),
+        pytest.param("broken", (FOR_THE_IDLE,), id="the idle one was handed on"),
+        pytest.param("not exercised", (TimePassed(0, 5.0), Ended(0, "I", "FIN")), id="it slept meanwhile"),
+        pytest.param("not exercised", (TimePassed(0, 5.0, on_client="B"),), id="it waited for the one who asks"),
+        pytest.param("not exercised", (Ended(0, "I", "FIN"),), id="it was let go at once, to make room"),
+        pytest.param("not exercised", (TimePassed(0, 5.0),), id="time alone has passed"),
     ],
 )
 def test_who_is_served_when_an_idle_client_was_let_go_was_kept_waiting(
-    said: Said, meanwhile: tuple[Event, ...], sleeps: bool
+    said: Said, meanwhile: tuple[Event, ...]
 ) -> None:
-    promises = Contract.of(protocol="echo", concurrency="thread", sleeps=sleeps)
+    promises = Contract.of(protocol="echo", concurrency="thread")
     assert ruling("ACC-16", case(late(*meanwhile), contract=promises)) == said
 
 

@@ -12,7 +12,7 @@ from tests.oracles.answering import GET, OK, here, kind, ruling
 from tests.sequences import Part
 
 PLACE = BlockedTask(7, 7, "server", "blocked", "recvfrom", Descriptor(4, "socket"), limit=10.0)
-WAITED = TimePassed(0, 10.0, where=(PLACE,), on_client=True)
+WAITED = TimePassed(0, 10.0, where=(PLACE,), on_client="A")
 SLEPT = TimePassed(0, 1.0, where=(PLACE,))
 WHOLE = Sent(0, "A", GET, True, len(GET))
 ANSWER, END = Got(0, "A", OK), Ended(0, "A", "FIN")
