@@ -21,6 +21,8 @@ from gatecrash.protocols import ask, protocol_of
 _SMALL_POOL = 4
 #: Idle clients: more than a pool has threads that nobody gave a number (Python's has 32 at most).
 _LARGE_POOL = 40
+#: Seconds of a server's own time in which no limit lets an idle client go before another one has come.
+_A_MOMENT = 0.2
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,8 @@ def _made_for_a_client(session: Session, contract: Contract) -> _Made:
 def _serves_beside_idle_clients(session: Session, contract: Contract, count: int) -> bool:
     """Whether one more is served than there are threads (or workers): then they are not there for a client each."""
     idle = (Connect(f"A{number}") for number in range(count))
-    return _served_beside(session.play(scenario(idle, Settle("with A"), ask("B", contract)), fresh=True))
+    played = scenario(idle, Settle("with A", within=_A_MOMENT), ask("B", contract))
+    return _served_beside(session.play(played, fresh=True))
 
 
 def _served_beside(transcript: Transcript) -> bool:
@@ -197,7 +200,7 @@ def _served_beside(transcript: Transcript) -> bool:
 
 
 def _serves_beside_an_idle_client(session: Session, contract: Contract) -> bool:
-    played = scenario(Connect("A"), Settle("with A"), ask("B", contract))
+    played = scenario(Connect("A"), Settle("with A", within=_A_MOMENT), ask("B", contract))
     transcript = session.play(played, fresh=True)
     if transcript.received("B"):
         return _served_beside(transcript)

@@ -14,6 +14,7 @@ from gatecrash.model.transcript import ClientSide, Connected, HeldAt, Looked, Sn
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.service import as_ruling, askers, first_unserved, ruled, speaks
+from gatecrash.oracles.stream import is_no_echo
 from gatecrash.oracles.unseen import (
     listening_at_rest,
     looked,
@@ -22,6 +23,7 @@ from gatecrash.oracles.unseen import (
     never_still,
     nobody_came,
 )
+from gatecrash.protocols import protocol_of
 
 _ALIVE = frozenset({"ESTABLISHED", "CLOSE_WAIT"})
 #: Of a process that is frozen, or dead.
@@ -172,7 +174,18 @@ def _harmless(rule: str, expected: str, case: Case, leave: type[Close | Reset]) 
         return NotExercised(stated("the server died of sending to a client that had gone: see {rule}", rule="LIFE-06"))
     came = tuple(name for name in askers(case) if transcript.connected(name))
     ruling = ruled(rule, expected, case, came)
+    refused = next((name for name in came if _is_told_off(case, name)), None)
+    if isinstance(ruling, Finding) and refused is not None:
+        return NotExercised(stated("{client} was turned away, which a busy server may do", client=refused))
     return ruling if isinstance(ruling, Finding) else _nobody_left(case, leave) or _not_together(transcript) or ruling
+
+
+def _is_told_off(case: Case, client: str) -> bool:
+    """Whether an echo has ended this client's connection with words of its own, and lives on."""
+    transcript = case.transcript
+    ended = transcript.end(client) is not None and transcript.server_ended is None
+    words = bool(transcript.received(client)) and is_no_echo(transcript, client)
+    return ended and words and protocol_of(case.contract).amount_is_known
 
 
 def _nobody_left(case: Case, leave: type[Close | Reset]) -> NotExercised | None:

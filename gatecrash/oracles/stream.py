@@ -225,7 +225,7 @@ def everybody_gets_their_own(case: Case) -> Ruling:
     transcript, there = case.transcript, []
     refuses = transcript.server_ended is None and not transcript.crashes
     for client in askers(case):
-        turned_away = transcript.end(client) is not None and _is_no_echo(transcript, client)
+        turned_away = transcript.end(client) is not None and is_no_echo(transcript, client)
         if not transcript.connected(client) or (turned_away and refuses):
             continue
         there.append(client)
@@ -234,7 +234,7 @@ def everybody_gets_their_own(case: Case) -> Ruling:
     return of_all(findings, nobody_came()) if findings else _several_got_their_own(transcript, there)
 
 
-def _is_no_echo(transcript: Transcript, client: str) -> bool:
+def is_no_echo(transcript: Transcript, client: str) -> bool:
     """Whether what a client got is nothing, or words of the server's own ("busy"): nobody has sent them."""
     received = transcript.received(client)
     return not received or not any(received[:_OF_ITS_OWN] in sent for sent in transcript.sent.values())

@@ -38,6 +38,11 @@ def slow_but_active_client_is_served(case: Case) -> Ruling:
     if not isinstance(ruling, Finding):
         return time_was_real(transcript) or _was_slow(transcript, slow) or _ticked_late(transcript) or Held()
     pauses = _pauses(transcript)
+    limit = case.contract.longest_limit
+    if limit is not None and limit <= max(pauses):
+        return NotExercised(
+            stated("it lets go of who does nothing for {time}, which is shorter than the pauses", time=duration(limit))
+        )
     told = {"got": ruling.got, "pause": duration(max(pauses)), "time": duration(sum(pauses))}
     got = (
         stated("{got}; it read a piece every {pause}, for {time} in all", **told)

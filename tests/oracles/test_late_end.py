@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from gatecrash.model.blocked import BlockedTask
@@ -51,11 +53,9 @@ def again(*came: Came) -> list[Part]:
         ("RESP-16", lambda *late: again(*late, FIN)),
     ],
 )
-def test_what_a_limit_ended_stayed_open(rule: str, parts: object) -> None:
-    made = parts  # type: ignore[assignment]
-    assert callable(made)
-    assert kind(ruling(rule, *made())) == "held"
-    late = ruling(rule, *made(LIMIT))
+def test_what_a_limit_ended_stayed_open(rule: str, parts: Callable[..., list[Part]]) -> None:
+    assert kind(ruling(rule, *parts())) == "held"
+    late = ruling(rule, *parts(LIMIT))
     assert isinstance(late, Finding)
     assert late.got.endswith("stays open, until a time limit of the server's own ends it, 7 s later")
     assert late.facts.about == "time limit"
