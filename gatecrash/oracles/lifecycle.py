@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from signal import Signals
 
 from gatecrash.language import joined, marked, stated
@@ -43,8 +42,7 @@ def failed_start_is_told_by_the_status(case: Case) -> Ruling:
     if start.listening:
         return affair_of("ACC-11", stated("it came to listen although its port was taken"))
     if start.status is None:
-        runs_on = affair_of("ACC-11", stated("it did not end although its port was taken"))
-        return replace(runs_on, unproven=not start.proven)
+        return NotExercised(stated("it did not end although its port was taken"), unproven=not start.proven)
     if -start.status in _CRASHES:
         crash = stated("it was ended by {signal} when its port was taken", signal=Signals(-start.status).name)
         return affair_of("ACC-11", crash)

@@ -45,6 +45,9 @@ _CLOSINGS = {
 }
 
 
+_A_SECOND = 0.95  # below, and but for what has passed for real, a limit is told as it was seen
+
+
 def discovered(contract: Contract) -> str:
     """What is known of a target: protocol, model, what its contract says."""
     protocol = protocol_of(contract)
@@ -54,7 +57,7 @@ def discovered(contract: Contract) -> str:
     facts += protocol.habits
     limits = (contract.silent_limit, contract.half_limit, contract.kept_limit)
     if contract.lets_go:
-        seen = (duration(max(1, round(limit))) for limit in limits if limit is not None)
+        seen = (duration(round(limit) if limit >= _A_SECOND else limit) for limit in limits if limit is not None)
         times = joined(dict.fromkeys(seen), ", ")
         facts.append(stated("lets go of clients that do nothing ({times})", times=times))
     if contract.written:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
 from gatecrash.model.contract import Contract
-from gatecrash.model.scenario import Close, Connect, Receive, Scenario, Send, scenario
+from gatecrash.model.scenario import Close, Connect, Receive, Scenario, Send, optional_send, scenario
 from gatecrash.protocols.http import MISSING, get_request
 from strategies import mark_of
 
@@ -19,7 +19,7 @@ _SPELLINGS = (str.lower, str.upper, str.swapcase, str.capitalize)
 
 
 @pytest.mark.rule(
-    "RESP-21", probe=lambda contract: _smuggled(contract, "POST", ["GET"], cut=False, path=contract.http.path)
+    "RESP-21", probe=lambda contract: _smuggled(contract, "POST", ["GET"], cut="", path=contract.http.path)
 )
 def test_a_body_is_not_taken_for_a_request(trial: Trial) -> None:
     promised = trial.contract.http
@@ -29,11 +29,16 @@ def test_a_body_is_not_taken_for_a_request(trial: Trial) -> None:
         st.just(trial.contract),
         st.sampled_from(("POST", "PUT")),
         st.lists(st.sampled_from(_LOOKS_LIKE), min_size=1, max_size=2),
-        cut=st.booleans(),
+        cut=st.sampled_from(_CUTS),
         path=st.sampled_from(paths),
         framing=st.sampled_from(_FRAMINGS),
     )
-    trial.verify(drawn)
+    inside = _smuggled(trial.contract, "POST", ["GET", "GET"], cut="body", path=promised.post_path or promised.path)
+    trial.verify(drawn, surely=[inside])
+
+
+#: Where a pause is: nowhere, in front of the body, or inside it.
+_CUTS = ("", "head", "body")
 
 
 @pytest.mark.rule("RESP-26")
@@ -43,9 +48,9 @@ def test_field_names_are_read_in_any_case(trial: Trial) -> None:
 
 
 def _smuggled(
-    contract: Contract, method: str, looks_like: list[str], *, cut: bool, path: str, framing: str = "length"
+    contract: Contract, method: str, looks_like: list[str], *, cut: str, path: str, framing: str = "length"
 ) -> Scenario:
-    """A body of requests, with or without a pause in front of it; then another request, and all that comes.
+    """A body of requests, with or without a pause in front of it or in it; then another request, and all that comes.
 
     Who refuses the first one, or knows no chunks, has to pass over its body, too, or to close the connection.
     """
@@ -58,8 +63,11 @@ def _smuggled(
         "both": f"Content-Length: {size_line}\r\nTransfer-Encoding: chunked",
     }
     head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{fields[framing]}\r\n\r\n".encode()
+    first = len(_hidden_request(looks_like[0])) + (0 if framing == "length" else size_line)
     body = body if framing == "length" else in_chunks
-    sends = (Send("A", head), Send("A", body, until_read=False)) if cut else (Send("A", head + body, until_read=False),)
+    at = {"": 0, "head": len(head), "body": len(head) + first}[cut]
+    cuts = (Send("A", (head + body)[:at]),) if at else ()
+    sends = (*cuts, *optional_send("A", (head + body)[at:], until_read=False))
     next_request = (Send("A", get_request(contract.http.path), until_read=False), Receive("A", "silence"))
     return scenario(Connect("A"), sends, Receive("A"), *next_request)
 
