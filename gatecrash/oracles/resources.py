@@ -15,8 +15,10 @@ from gatecrash.model.scenario import Connect, Scenario, Settle
 from gatecrash.model.transcript import Snapshot, TracedCall, Transcript
 from gatecrash.model.verdicts import FILES_STAY, Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
+from gatecrash.oracles.answers import judged_by
 from gatecrash.oracles.children import not_served, outlived
 from gatecrash.oracles.invariants import runaway
+from gatecrash.oracles.let_go import let_go
 from gatecrash.oracles.service import as_finding, speaks, unserved
 from gatecrash.oracles.unseen import (
     all_accepted,
@@ -43,9 +45,15 @@ def descriptors_come_back(case: Case) -> Ruling:
 
 @oracle("RES-02")
 def rude_clients_cost_no_descriptors(case: Case) -> Ruling:
-    """Every process has as many descriptors open after 2N rude clients as after N."""
+    """Every process has as many descriptors open after 2N rude clients as after N.
+
+    What is left of clients whose connections a time limit has ended is TIME-05's affair.
+    """
     expected = stated("no more descriptors open after a second crowd of rude clients than before")
-    return _descriptors("RES-02", case, expected) or all_accepted(case.transcript, labels.SECOND_CROWD) or Held()
+    more = _descriptors("RES-02", case, expected)
+    if isinstance(more, Finding) and let_go(case.transcript, case.contract):
+        return judged_by("TIME-05")
+    return more or all_accepted(case.transcript, labels.SECOND_CROWD) or Held()
 
 
 def _descriptors(rule: str, case: Case, expected: str) -> Finding | NotExercised | None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
-from gatecrash.instruments import gates
+from gatecrash.instruments import clock, gates
 from gatecrash.model import labels
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import (
@@ -14,6 +14,7 @@ from gatecrash.model.scenario import (
     Connect,
     Fail,
     HalfClose,
+    LetTimePass,
     LiftLimit,
     LimitDescriptors,
     Receive,
@@ -23,6 +24,7 @@ from gatecrash.model.scenario import (
     Settle,
     SmallBuffers,
     Step,
+    optional_send,
     scenario,
 )
 from gatecrash.protocols import ask, plain_request, protocol_of
@@ -31,6 +33,7 @@ from strategies import client_names, departures
 from strategies.departures import ACCEPTED, departure, departures_in_body
 from strategies.rude import nonsense, refusable
 from strategies.visits import VISITS, repeated_visits, saying, visit
+from strategies.waiting import halves
 
 _FEW = 4
 _CLIENTS = st.integers(_FEW, 8)
@@ -54,7 +57,19 @@ def test_rude_clients_leak_no_descriptors(trial: Trial) -> None:
     surely = [_twice(_FEW, _resets_before_its_answer(trial.contract)), *([_twice(_FEW, *refused)] if refused else [])]
     if trial.contract.http.large_path is not None:
         surely.append(scenario(SmallBuffers(), _twice(_FEW, _leaves_amid_much(trial.contract)).steps))
+    if trial.contract.has_limits and clock.available() is None:
+        surely.append(_twice(_FEW, _outstays(trial.contract)))
     trial.verify(one_kind, examples=15, surely=surely)
+
+
+#: Seconds: longer than the time limits of most servers.
+_LONGER_THAN_A_LIMIT = 130.0
+
+
+def _outstays(contract: Contract) -> tuple[Step, ...]:
+    """A client that does nothing for longer than it is waited for, and leaves then: it may be forgotten by now."""
+    begun = (halves(contract) or (b"",))[0]
+    return (Connect("A"), *optional_send("A", begun), LetTimePass(_LONGER_THAN_A_LIMIT), Close("A"))
 
 
 @pytest.mark.rule("RES-03")
