@@ -113,7 +113,7 @@ class Elapsing:
         """Let the soonest expire; None where it is waited for no more."""
         for task in rest.timed() if soonest.timer is None else ():
             if task.tid == soonest.tid:
-                self.span.expiring(task)
+                self.span.expiring(task, rest.timed())
         return self.clock.expire(rest.tasks)
 
     def _exact(self, passed: float) -> int:

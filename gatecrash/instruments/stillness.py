@@ -99,7 +99,7 @@ class Span:
     later one. `late`: how late a tick may come that has come before, as on a busy machine, when all has been unchanged
     for so long. `exact`: so many limits expire in their time before one may be late: who looks round at each tenth tick
     has done so. `counted`: for so many seconds COUNTED of them do (elapsing.py): a limit may be counted in ticks.
-    `expiring` is told of each task whose limit is let expire, while it still waits.
+    `expiring` is told of each task whose limit is let expire, while it still waits, and of all that wait with one.
     `most`: so many steps are made at all. `ticks`: names of limits (`elapsing.name_of`) that count as
     ticks whatever changes. `enough` says that what is waited for has come, `expired` is told of each limit that is let
     expire, or by None that some come late, `after` is called when all is still again or what is waited for has come.
@@ -116,6 +116,6 @@ class Span:
     ticks: Container[Hashable] = frozenset()
     spare: Callable[[Task], bool] = field(default=lambda task: False)
     enough: Callable[[], bool] = field(default=lambda: False)
-    expiring: Callable[[Task], object] = field(default=lambda task: None)
+    expiring: Callable[[Task, Sequence[Task]], object] = field(default=lambda task, timed: None)
     expired: Callable[[Limit | None], object] = field(default=lambda limit: None)
     after: Callable[[], object] = field(default=lambda: None)

@@ -194,6 +194,9 @@ class Looked(Event):
         )
 
 
+_NO_TIME = 0.0005  # seconds
+
+
 @dataclass(frozen=True)
 class TimePassed(Event):
     """So many `seconds` passed for the server while it did nothing; `skipped`: its clocks were moved on.
@@ -201,7 +204,8 @@ class TimePassed(Event):
     `wakes`: how often a second, by its own clock, the task of it that woke most often did so for a limit of its own;
     counted where a step let the time pass. `late`: it has ticks, and not each of them came in its time: who counts
     them has counted too few. `where`: in which call it was whose limit came last, where something was owed to a client;
-    `on_client`: the client who was there, and whom that call waited for, and for nothing else.
+    `on_client`: the client who was there, and whom that call waited for, and for nothing else; `beside`: whom others
+    waited for in this way then.
     """
 
     seconds: float
@@ -210,8 +214,11 @@ class TimePassed(Event):
     late: bool = False
     where: tuple[BlockedTask, ...] = ()
     on_client: str = ""
+    beside: tuple[str, ...] = ()
 
     def line(self) -> str:
+        if self.skipped and self.seconds < _NO_TIME:
+            return stated("a time limit of the server's own is over")
         if self.skipped:
             return stated("{time} of the server's own time pass (skipped)", time=duration(self.seconds))
         return stated("{time} pass", time=duration(self.seconds))

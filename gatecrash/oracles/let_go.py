@@ -80,20 +80,21 @@ def answered_after_a_limit(transcript: Transcript, idle: Collection[str]) -> tup
     """Who was answered as soon as the server had waited in vain for one of these; and after how many seconds.
 
     What passed last before the answer has to be a wait for that one alone, up to a limit: a server may sleep before it
-    answers, and let go of somebody meanwhile.
+    answers, and let go of somebody meanwhile. Whoever is waited for itself, with a limit, is not kept waiting.
     """
     waited: dict[str, float] = {}  # seconds for which each that has asked has no answer yet
-    last = ""
+    last, beside = "", frozenset[str]()
     for event in transcript.events:
         match event:
             case Sent():
                 waited.setdefault(event.client, 0.0)
             case TimePassed():
+                beside |= {event.on_client, *event.beside}
                 if busy := _unread(transcript, event):
                     waited.setdefault(busy, 0.0)
                 waited = {name: seconds + event.seconds for name, seconds in waited.items()}
                 last = event.on_client
-            case Got() if waited.get(event.client, 0.0) > 0 and last in idle and last != event.client:
+            case Got() if waited.get(event.client, 0.0) > 0 and last in idle and event.client not in beside:
                 return event.client, waited[event.client]
             case Got() | Ended() if event.client in waited:
                 waited.pop(event.client)

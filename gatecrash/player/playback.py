@@ -150,14 +150,16 @@ class Stage:
         if clock.skipped < self._skipped:  # another server has taken its place
             self._skipped = 0.0
         passed = clock.skipped - self._skipped
-        if passed < (1e-6 if all_of_it else _A_MOMENT):
-            return
+        if passed < (1e-6 if all_of_it else _A_MOMENT) and not (all_of_it and self.waiter.ended_wait is not None):
+            return  # a limit that was due already takes no time, and has come all the same
         self._skipped = clock.skipped
         self.skipped += passed
         waited, self.waiter.ended_wait = self.waiter.ended_wait, None
         where = () if waited is None else (waited.where,)
-        on_client = "" if waited is None else waited.on_client
-        self.pass_time(TimePassed(self.index, passed, wakes=wakes, late=late, where=where, on_client=on_client))
+        event = TimePassed(self.index, passed, wakes=wakes, late=late, where=where)
+        if waited is not None:
+            event = replace(event, on_client=waited.on_client, beside=tuple(sorted(waited.beside)))
+        self.pass_time(event)
 
     def _note_real_time(self) -> None:
         passed = self.own.seconds - self._own_told
@@ -182,9 +184,7 @@ class Stage:
         if isinstance(last, TimePassed) and (last.step, last.skipped) == (event.step, event.skipped):
             wakes, late = max(last.wakes, event.wakes), last.late or event.late
             told = event if event.where else last
-            self.events[-1] = TimePassed(
-                *(event.step, last.seconds + event.seconds, event.skipped, wakes, late, told.where, told.on_client)
-            )
+            self.events[-1] = replace(told, seconds=last.seconds + event.seconds, wakes=wakes, late=late)
         else:
             self.events.append(event)
 

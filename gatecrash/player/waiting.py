@@ -6,7 +6,7 @@ import errno
 import os
 import select
 import socket
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from gatecrash.errors import UsageError
@@ -52,10 +52,14 @@ _REACHED = Waited(True)
 
 @dataclass(frozen=True)
 class Place:
-    """Where a task waited; `on_client`: for this client, and for nothing else; "" for anything else."""
+    """Where a task waited; `on_client`: for this client, and for nothing else; "" for anything else.
+
+    `beside`: the clients whom others waited for in this way, with limits of their own.
+    """
 
     where: BlockedTask
     on_client: str
+    beside: frozenset[str] = frozenset()
 
 
 def errno_number(name: str) -> int:
@@ -264,14 +268,19 @@ class Waiter:
         poller.poll(milliseconds)
         self.server.pump()
 
-    def _note_place(self, task: Task) -> None:
+    def _note_place(self, task: Task, timed: Sequence[Task]) -> None:
+        places = [self._place(one) for one in timed if one.tid != task.tid]
+        beside = frozenset(place.on_client for place in places if place.on_client)
+        self.ended_wait = replace(self._place(task), beside=beside)
+
+    def _place(self, task: Task) -> Place:
         """Looked up once for each wait: a loop that ticks comes back to the same one."""
         wait = wait_of(task)
         if wait not in self._places:
             where = self.server.where(task)
             alone = where.watched is None or len(where.watched) + where.more == 1
             self._places[wait] = Place(where, self.waited_for(task) if alone else "")
-        self.ended_wait = self._places[wait]
+        return self._places[wait]
 
     def _where(self, still: Stillness) -> tuple[BlockedTask, ...]:
         tasks = (still.task,) if isinstance(still, Spinning) else still.tasks

@@ -33,6 +33,8 @@ from gatecrash.reproduction.payloads import Payloads
 CLIENT, GOT, WHO = "\0c", "\0g", "\0w"
 #: Seconds in which a server reads what was sent, and in which it comes to rest.
 _READ, _REST = 0.1, 0.3
+#: The same for one that sleeps before it reads, as far as beginners' servers do.
+_ITS_SLEEP = 1.5
 #: So many waits for silence are too many: then a script waits for as much as an answer has.
 _MANY = 8
 #: More than this may not fit in the buffers of the kernel while nobody reads it.
@@ -84,7 +86,7 @@ class Writer:
     ) -> None:
         self._peeks = peeks
         self.steps, self._protocol, self._payloads, self._kept = played.steps, protocol_of(contract), payloads, kept
-        self._workers = contract.concurrency == "prefork"
+        self._workers, self._sleeps = contract.concurrency == "prefork", contract.sleeps
         self.waits = Waits(played.steps)
         self._lone = sum(isinstance(step, Connect) for step in played.steps) == 1
         self._there: set[str] = set()
@@ -164,7 +166,8 @@ class Writer:
         reads = step.until_read and not self._frozen and follows is not None and not waits
         peeks = self._peeks and number > 0 and isinstance(self.steps[number - 1], LetTimePass)
         looks = _EARLY if peeks else ()
-        return (*looks, sent, f"time.sleep({_READ})  # the server reads it") if reads else (*looks, sent)
+        pause = _ITS_SLEEP if self._sleeps else _READ
+        return (*looks, sent, f"time.sleep({pause})  # the server reads it") if reads else (*looks, sent)
 
     def _receive(self, number: int, step: Receive) -> tuple[str, ...]:
         call = self.call(step)

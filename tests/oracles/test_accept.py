@@ -342,6 +342,7 @@ def late(*meanwhile: Event) -> list[Part]:
         pytest.param("broken", (FOR_THE_IDLE,), id="the idle one was handed on"),
         pytest.param("not exercised", (TimePassed(0, 5.0), Ended(0, "I", "FIN")), id="it slept meanwhile"),
         pytest.param("not exercised", (TimePassed(0, 5.0, on_client="B"),), id="it waited for the one who asks"),
+        pytest.param("not exercised", (replace(FOR_THE_IDLE, beside=("B",)),), id="it waited for both"),
         pytest.param("not exercised", (Ended(0, "I", "FIN"),), id="it was let go at once, to make room"),
         pytest.param("not exercised", (TimePassed(0, 5.0),), id="time alone has passed"),
     ],
