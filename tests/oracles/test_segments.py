@@ -18,6 +18,7 @@ from gatecrash.model.transcript import (
     NotSent,
     ServerEnded,
     Still,
+    TimePassed,
     TracedCall,
 )
 from gatecrash.model.verdicts import Finding, NotExercised, Plain
@@ -172,6 +173,7 @@ def large(first: Sequence[Came], *came: Came, before: Still = "quiet") -> list[P
         (large([OK], answer(status="431 Too Large")), "held"),
         (large([OK], FIN), "held"),
         (large([OK], RST), "held"),
+        (large([OK], TimePassed(0, 15.0), FIN), "broken"),
         (large([OK], SILENCE), "broken"),
         (large([OK], SPINS), "broken"),
         (large([OK], SPINS, before="spinning"), "broken unproven"),

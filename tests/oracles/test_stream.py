@@ -18,6 +18,7 @@ from gatecrash.model.transcript import (
     NotSent,
     ServerEnded,
     Snapshot,
+    TimePassed,
     Transcript,
 )
 from gatecrash.model.verdicts import Finding, NotExercised
@@ -185,6 +186,7 @@ def finished(
         pytest.param(finished(look(connections=[side(unsent=3)])), "not exercised", id="something is on its way"),
         pytest.param(finished(look()), "not exercised", id="the kernel knows no such connection"),
         pytest.param(finished(None), "not exercised", id="nobody looked"),
+        pytest.param(finished(look(), TimePassed(0, 25.0), ends("A")), "broken", id="a limit closes it in the end"),
         pytest.param(finished(look(), ends("A"), came=b"he"), "not exercised", id="it did not get everything"),
         pytest.param(finished(look(), ends("A"), dies=DIED), "not exercised", id="the server has died"),
     ],

@@ -37,6 +37,7 @@ from gatecrash.model.transcript import (
     Sent,
     ServerEnded,
     Snapshot,
+    TimePassed,
     Transcript,
 )
 from gatecrash.model.verdicts import Finding, NotExercised
@@ -251,6 +252,14 @@ def beside(good: list[Part], *hog: Part, ended: ServerEnded | None = None) -> Tr
 
 
 HALF = sends("A", b"GET /")
+
+
+def after_a_limit(*waited_for: str) -> list[Part]:
+    """Z is answered when a limit is over up to which the first of these was waited for, and others beside it."""
+    passed = TimePassed(0, 5.0, on_client=waited_for[0], beside=waited_for[1:])
+    return [comes("Z"), sends("Z", GET, read=None), (Receive("Z"), [passed, Got(0, "Z", OK)])]
+
+
 TURNED_AWAY = [comes("Z"), sends("Z", GET, read=None), gets("Z", b"", ends("Z"))]
 
 
@@ -260,6 +269,9 @@ TURNED_AWAY = [comes("Z"), sends("Z", GET, read=None), gets("Z", b"", ends("Z"))
         pytest.param(beside(asks("Z"), HALF), "held", id="the good client is served"),
         pytest.param(beside(asks("Z"), sends("A", b"GET /", read=None)), "held", id="nobody can know what was read"),
         pytest.param(beside(asks("Z", b""), HALF), "broken", id="it is not"),
+        pytest.param(beside(after_a_limit("A"), HALF), "broken", id="it is when the other one's limit is over"),
+        pytest.param(beside(after_a_limit("A", "Z"), HALF), "held", id="it was waited for itself"),
+        pytest.param(beside(after_a_limit(""), HALF), "held", id="it is after a sleep"),
         pytest.param(beside(TURNED_AWAY, HALF), "not exercised", id="it is turned away"),
         pytest.param(beside(TURNED_AWAY, HALF, ended=CRASHED), "broken", id="the server dies of it"),
         pytest.param(beside(asks("Z"), sends("A", b"GET /", read=False)), "not exercised", id="the half was not read"),

@@ -87,6 +87,11 @@ def test_how_slowly_it_read_is_told() -> None:
     assert ruling.got.endswith("it read a piece every 1.5 s, for 3 s in all")
 
 
+def test_a_limit_that_is_shorter_than_the_pauses_is_another_affair() -> None:
+    assert isinstance(ruled("TIME-03", slow(CUT_OFF), half_limit=0.5), NotExercised)
+    assert isinstance(ruled("TIME-03", slow(CUT_OFF), half_limit=5.0), Finding)
+
+
 def test_how_slow_it_was_is_told() -> None:
     ruling = ruled("TIME-03", slow(CUT_OFF))
     assert isinstance(ruling, Finding)
