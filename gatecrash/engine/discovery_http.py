@@ -47,7 +47,7 @@ def _how_little(asked: str, played: Transcript, answer: http.Answer | None) -> s
         return stated("{asked} got no answer ({then}).", asked=asked, then=then)
     size = size_of(received)
     if received.startswith(played.scenario.sent_by("A")):
-        return stated("{asked} came back as it was sent, as an echo does; the contract says HTTP.", asked=asked)
+        return stated("{asked} came back as it was sent, as an echo does; it is judged as HTTP.", asked=asked)
     if answer is None:
         return stated("{asked} got {size} that are no answer in HTTP ({then}).", asked=asked, size=size, then=then)
     return stated("{asked} got only a part of an answer, {size} ({then}).", asked=asked, size=size, then=then)
