@@ -12,7 +12,7 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.labels import IN_THE_QUEUE
 from gatecrash.model.scenario import AwaitHeld, Close, Connect, Freeze, Receive, Reset, Settle, Step, Thaw
 from gatecrash.model.sockets import Listener
-from gatecrash.model.transcript import Connected, HeldAt, ServerEnded, Snapshot
+from gatecrash.model.transcript import Connected, Ended, Got, HeldAt, ServerEnded, Snapshot
 from gatecrash.model.verdicts import Case
 from tests.oracles.visits import ECHO, SILENT, Came, Cases, Said, case, process, ruling, seen, side, unseen, visit
 from tests.sequences import Part, look
@@ -184,3 +184,13 @@ def test_who_answers_nobody_is_seen_to_take_the_others_by_a_look() -> None:
     looked = [*played, seen("A is there", connections=(side("A"),))]
     assert ruling("ACC-05", case(looked, contract=SILENT)) == "held"
     assert isinstance(looked[-1][0], Settle)
+
+
+def test_who_is_turned_away_in_words_of_the_servers_own_was_not_harmed() -> None:
+    reset = harmless(Close, "served", "reset")
+    events = reset.transcript.events
+    at = next(number for number, event in enumerate(events) if isinstance(event, Ended))
+    refused = (*events[:at], Got(events[at].step, "B", b"busy\n"), *events[at:])
+    told = replace(reset, transcript=replace(reset.transcript, events=refused))
+    assert ruling("ACC-06", reset) == "broken"
+    assert ruling("ACC-06", told) == "not exercised"
