@@ -14,7 +14,7 @@ from gatecrash.protocols import ask, plain_request, protocol_of
 #: Seconds in which nearly every time limit for clients is over.
 _LONG = 600.0
 #: Seconds that pass behind an answer, so that those before it are written down; of an answer that is said to sleep.
-_A_SECOND, _A_SLEEP = 1.0, 0.4
+_A_SECOND, _A_SLEEP = 1.0, 0.1
 #: What is up to so many times as long as an answer's sleep is that sleep: it may begin a little sooner, or vary.
 _AS_LONG = 1.5
 

@@ -114,7 +114,7 @@ class Contract:
     silent_limit: float | None = None
     half_limit: float | None = None
     kept_limit: float | None = None
-    sleeps: bool = True  # an answer takes time of its own, half a second or more
+    sleeps: bool = True  # an answer takes time of its own, a tenth of a second or more
     handles_signals: bool = False  # the parent has handlers installed (SigCgt)
     waits_for_words: bool = False  # it reads its standard input before it answers: empty lines are typed for it
     confined: bool = False  # it runs within limits
@@ -132,6 +132,12 @@ class Contract:
     def lets_go(self) -> bool:
         """Whether a time limit of its own was seen to end a client."""
         return any(limit is not None for limit in (self.silent_limit, self.half_limit, self.kept_limit))
+
+    @property
+    def shortest_limit(self) -> float | None:
+        """Seconds after which the first client was seen to be let go."""
+        limits = (self.silent_limit, self.half_limit, self.kept_limit)
+        return min((limit for limit in limits if limit is not None), default=None)
 
     @property
     def longest_limit(self) -> float | None:

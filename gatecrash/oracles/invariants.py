@@ -7,13 +7,14 @@ from __future__ import annotations
 from dataclasses import replace
 from signal import Signals
 
-from gatecrash.language import marked, stated
+from gatecrash.language import marked, stated, values_of
 from gatecrash.model.complaints import aborted, assertion
 from gatecrash.model.headlines import headline
 from gatecrash.model.scenario import LimitDescriptors
 from gatecrash.model.signals import MEMORY_FAULTS
 from gatecrash.model.transcript import CrashedProcess, SanitizerReport, Transcript
 from gatecrash.model.verdicts import Case, Finding
+from gatecrash.oracles.service import first_unserved
 
 #: Rules whose own claim is that nothing crashes: a memory fault is theirs to report.
 _OWN_CRASHES = frozenset({"RESP-12", "RESP-22", "RESP-25", "MEM-01", "MEM-02", "MEM-03"})
@@ -95,6 +96,8 @@ def with_cause(case: Case, finding: Finding) -> Finding:
     crash = None if finding.rule in _OWN_CRASHES else memory_fault(case.transcript)
     if crash is None:
         return finding
+    if _speaks_of_the_served(case, finding):  # it did no harm to whom the finding speaks of
+        return replace(finding, evidence=(*finding.evidence, stated("besides, {got}", got=crash.got)))
     kind = marked("the cause is a crash ({rule}): {got}")
     if assertion(case.transcript.output):
         kind = marked("the cause is an assertion that failed ({rule}): {got}")
@@ -102,3 +105,11 @@ def with_cause(case: Case, finding: Finding) -> Finding:
         kind = marked("the cause is a memory fault ({rule}): {got}")
     cause = stated(kind, rule=crash.rule, got=crash.got)
     return replace(finding, evidence=(cause, *finding.evidence), conclusive=True)
+
+
+def _speaks_of_the_served(case: Case, finding: Finding) -> bool:
+    """Whether the clients that it names got what a lone client gets: what is wrong with that, no crash has done."""
+    clients = case.transcript.scenario.clients
+    named = tuple(value for _, value in values_of(finding.got) if value in clients)
+    got = all(case.transcript.received(name) for name in named)
+    return bool(named) and got and first_unserved(case, named) is None

@@ -116,6 +116,7 @@ class Stage:
             ticks=known,
             own=self.own,
             horizon=contract.horizon,
+            let_go=contract.shortest_limit,
             after=self.take_ends,
             spare=self.waits_for_somebody,
             waited_for=self.waited_for,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import select
 import socket
@@ -95,20 +96,22 @@ class Waiter:
         ticks: Ticks | None = None,
         own: OwnTime | None = None,
         horizon: float = 0.0,
+        let_go: float | None = None,
         after: Callable[[], object] = lambda: None,
         spare: Callable[[Task], bool] = lambda task: False,
         waited_for: Callable[[Task], str] = lambda task: "",
     ) -> None:
         """`own`: what the server takes of its own accord is added to it.
 
-        `horizon`: for how many seconds of the target's own time one wait goes on, where these can be skipped; `after`
-        is called whenever some were. `spare`: whether a task's time limit is that of a client who is there;
-        `waited_for`: of which one.
+        `horizon`: for how many seconds of the target's own time one wait goes on, where these can be skipped;
+        `let_go`: after how many it is known to let somebody go. `after` is called whenever some were skipped.
+        `spare`: whether a task's time limit is that of a client who is there; `waited_for`: of which one.
         """
         self.server = server
         self.connections = connections
         self.patience = patience
         self.horizon = horizon
+        self.no_tick = math.inf if let_go is None else let_go / 2  # as long as this it waits for a client
         self.after = after
         self.spare = spare
         self.waited_for = waited_for
@@ -246,7 +249,7 @@ class Waiter:
             self.horizon,
             guess=True,
             least=self.horizon if sure else 0.0,
-            spared=LINGER if sure else _A_TICK,
+            spared=min(LINGER if sure else _A_TICK, self.no_tick),
             late=lambda unchanged: max(_LATE, unchanged),
             exact=ONE_BY_ONE if sure else 0,
             spare=self.spare,
