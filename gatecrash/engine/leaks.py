@@ -105,7 +105,7 @@ def many_times(played: Scenario) -> Scenario:
 def _confirmed(session: Session, scenario: Scenario, rule: Rule) -> Leak | None:
     """What this rule finds broken when the scenario is played on a fresh server."""
     example = judge(session, rule, scenario, fresh=True)
-    if example.finding is not None and session.contract.has_limits:  # of its own: it may see to that in a while
+    if example.finding is not None and session.has_limits:  # of its own: it may see to that in a while
         example = judge(session, rule, scenario, fresh=True, sure=True)
     if example.finding is None or not example.finding.conclusive:
         return None

@@ -84,6 +84,7 @@ class Session:
         self._key: tuple[str, frozenset[str], bool] | None = None
         #: Whether the target was seen to sleep, or to wait with a time limit.
         self.saw_limits = False
+        self._limits_after_all = False  # it was, by the rule that is tried, though not when it was discovered
         #: Why its time is real, though it was to be skipped.
         self.real_because: str | None = None
         self.plain = PlainAnswers(self)
@@ -103,6 +104,11 @@ class Session:
     def suppose(self, contract: Contract) -> None:
         """Go on by another contract: for the discovery that opened this session, and learns while it asks."""
         self._contract = contract
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether it is known to sleep, or to wait with a time limit: its time is in our hand then."""
+        return self.contract.has_limits or self._limits_after_all
 
     @property
     def protocol(self) -> ApplicationProtocol:
@@ -170,7 +176,7 @@ class Session:
         return self._start("plain", traps)
 
     def _start(self, build: str, traps: frozenset[str], *, timed: bool | None = None) -> Server:
-        timed = self.contract.has_limits if timed is None else timed
+        timed = self.has_limits if timed is None else timed
         launch = without_places(self.launches[build]) if self.brief else self.launches[build]
         server = self._make(launch, traps, timed=timed)
         server.starts = self._starts.setdefault(build, Ticks(hasty=True))
@@ -199,7 +205,7 @@ class Session:
 
     def server(self, build: str = "plain", traps: frozenset[str] = frozenset(), *, timed: bool | None = None) -> Server:
         """The running server, started when there is none of this kind."""
-        kind = (build, traps, self.contract.has_limits if timed is None else timed)
+        kind = (build, traps, self.has_limits if timed is None else timed)
         fit = self._key == kind and not self._left_spinning
         serving = self._server is not None and self._server.serving()
         if self._server is not None and not serving and build == "plain":
@@ -236,6 +242,7 @@ class Session:
         self.leak_watch.begin()
         self.worn, self.wear_patience, self.outlived = None, WEAR_PATIENCE, 0
         self.unhurried.clear()
+        self._limits_after_all = False
 
     # -- playing ------------------------------------------------------------------------------------------------
 
@@ -264,7 +271,12 @@ class Session:
         ticks = self._ticks((build, scenario.traps), hasty=hasty and not fresh, sure=sure)
         timed = False if real is not None else True if scenario.lets_time_pass else None
         server = start(build, scenario.traps, timed=timed)
-        return self.play_on(server, scenario, ticks, longer=real or 0.0)
+        transcript = self.play_on(server, scenario, ticks, longer=real or 0.0)
+        if timed is None and not self.has_limits and _waits_with_a_limit(transcript):
+            self._limits_after_all = True  # only a client who does not read may be waited for in this way
+            server = self.fresh(build, scenario.traps)
+            return self.play_on(server, scenario, self._ticks((build, scenario.traps), hasty=False, sure=sure))
+        return transcript
 
     def play_on_running(self, scenario: Scenario) -> Transcript | None:
         """Play a scenario on the server that runs as it was left, surely; None when there is none."""
@@ -308,8 +320,7 @@ class Session:
         return transcript
 
     def _note_time(self, server: Server, transcript: Transcript) -> None:
-        asleep = (task for look in transcript.looks() for task in look.snapshot.tasks)
-        self.saw_limits = self.saw_limits or any(task.timed is not None for task in asleep)
+        self.saw_limits = self.saw_limits or _waits_with_a_limit(transcript)
         if server.clock is not None:
             self.saw_limits = self.saw_limits or server.clock.used
             self.real_because = self.real_because or server.clock.real_because
@@ -319,6 +330,13 @@ class Session:
         plain = self.plain.for_scenario(transcript.scenario)
         owed = {self.protocol.owed_for(sent): one for sent, one in plain.items()}
         return Case(self.protocol.owed(transcript), self.contract, owed)
+
+
+def _waits_with_a_limit(transcript: Transcript) -> bool:
+    """Whether the server was seen to sleep, or to wait with a time limit, when it was looked at or said nothing."""
+    asleep = (task for look in transcript.looks() for task in look.snapshot.tasks)
+    silent = (where for event in transcript.events if isinstance(event, Silent) for where in event.where)
+    return any(task.timed is not None for task in asleep) or any(where.limit is not None for where in silent)
 
 
 def _spins(transcript: Transcript) -> bool:
