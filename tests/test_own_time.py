@@ -127,6 +127,21 @@ while True:
         client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n")
         client.close()
 """
+#: It looks a hundred times a second whether somebody has come.
+LOOKS_ROUND = SLEEPS_FOR_EACH.replace(
+    "    select.select([listener], [], [])", "    if not select.select([listener], [], [], 0.01)[0]: continue"
+).replace("time.sleep(1)", "pass")
+WAITS_FOR_MORE = SERVER.replace(
+    "BODY",
+    """
+    client.settimeout(3)
+    try:
+        while client.recv(4096):
+            pass
+    except TimeoutError:
+        answer(client)
+""",
+)
 REAPS_SELDOM = SERVER.replace("signal.signal(signal.SIGCHLD, signal.SIG_IGN)", "ticks = 0").replace(
     "    client, _ = listener.accept()",
     """
@@ -402,11 +417,19 @@ def test_where_time_is_real_the_report_says_so(tmp_path: Path, monkeypatch: pyte
     assert [note.partition(": ")[2] for note in said] == ["ptrace: not permitted."]
 
 
-def test_a_rule_about_time_is_not_held_to_real_time(pool: SessionPool) -> None:
-    source = pool.folder.parent / "server.py"
-    source.write_text(SLEEPS_FOR_EACH)
-    target = pool.open(str(source))
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rule", "source"),
+    [
+        pytest.param("TIME-09", SLEEPS_FOR_EACH, id="sleeps"),
+        pytest.param("TIME-10", LOOKS_ROUND, id="wake-ups"),
+        pytest.param("TIME-14", WAITS_FOR_MORE, id="where it waits"),
+    ],
+)
+def test_a_rule_about_time_is_held_to_real_time(rule: str, source: str, pool: SessionPool) -> None:
+    (pool.folder.parent / "server.py").write_text(source)
+    target = pool.open(str(pool.folder.parent / "server.py"))
     assert target is not None
     target.session.suppose(replace(target.session.contract, concurrency="thread"))
-    found = verdict(target, "TIME-09")
-    assert (found.outcome, found.in_real_time) == ("fail", False)
+    found = verdict(target, rule)
+    assert (found.outcome, found.confirmed, found.in_real_time) == ("fail", (3, 3), True)

@@ -319,11 +319,7 @@ class Trial:
         if (not_theirs := self._of_another_cause(broken.scenario)) is not None:
             return not_theirs
         skipped = broken.transcript.skipped
-        # What measures what is skipped, as most rules about time do: in real time there is nothing to hold it to. What
-        # a client alone can see, it sees in real time as well.
-        measured = (self.rule.area == "time" and not self.rule.script) or broken.finding.facts.about == "time limit"
-        may_be_real = not measured and self.profile.replays > 1
-        in_real_time = may_be_real and 0 < skipped <= _SKIPPED_AT_MOST
+        in_real_time = self.profile.replays > 1 and 0 < skipped <= _SKIPPED_AT_MOST
         shown = self.replay(broken.scenario, self.profile.replays - in_real_time)
         if in_real_time and shown:
             real = shows_in_real_time(self.session, self.rule, broken.scenario, self.build, skipped)

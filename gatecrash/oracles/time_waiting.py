@@ -30,7 +30,7 @@ def _answered_without(case: Case, client: str) -> Ruling:
     if not isinstance(last, Sent) or (last.consumed or 0) < len(transcript.scenario.sent_by(client)):
         return NotExercised(stated("that the server had read all that {client} sent was not seen", client=client))
     passed = [event for event in transcript.events[said[-1] : came] if isinstance(event, TimePassed)]
-    if any(not event.skipped for event in passed):
+    if any(not event.skipped and not event.where for event in passed):
         return NotExercised(stated("its time is real here, and what it waits for is not told"))
     waits = [event for event in passed if event.on_client == client]
     if not waits:

@@ -11,6 +11,7 @@ from gatecrash.instruments.elapsing import COUNTED, name_of
 from gatecrash.instruments.patience import Patience
 from gatecrash.instruments.quiescence import Quiet, Span, Stillness, TargetClock
 from gatecrash.instruments.stillness import Limit
+from gatecrash.model.processes import Task
 from gatecrash.player.waiting import ONE_BY_ONE, Waiter
 from gatecrash.player.wakes import Wakes
 
@@ -42,7 +43,7 @@ def let_pass(
     """
     clock = waiter.server.clock
     if clock is None or clock.real_because is not None:
-        return Passed(_for_real(waiter, seconds, really))
+        return _for_real(waiter, seconds, really)
     return _Passing(waiter, clock, seconds, counted).passed()
 
 
@@ -105,9 +106,9 @@ class _Passing:
         self._waiter.after()
 
 
-def _for_real(waiter: Waiter, seconds: float, really: Callable[[float], object]) -> float:
+def _for_real(waiter: Waiter, seconds: float, really: Callable[[float], object]) -> Passed:
     began = last = time.monotonic()
-    until = began + min(seconds, waiter.patience)
+    until, before = began + min(seconds, waiter.patience), _switches(waiter)
     while last < until:
         waiter.nap(None, 0, max(1, min(50, int((until - last) * 1000))))
         now = time.monotonic()
@@ -115,4 +116,15 @@ def _for_real(waiter: Waiter, seconds: float, really: Callable[[float], object])
         really(now - last)
         waiter.after()
         last = now
-    return last - began
+    after = _switches(waiter)
+    woke = max((after[tid] - before[tid] for tid in after.keys() & before.keys()), default=0)
+    return Passed(last - began, woke / (last - began) if last > began else 0.0)
+
+
+def _switches(waiter: Waiter) -> dict[int, int]:
+    """How often each task has gone to sleep (proc(5), status) that waits with a time limit: once each time it wakes."""
+    return {task.tid: task.switches for task in waiter.server.census.tasks() if _ticks(task)}
+
+
+def _ticks(task: Task) -> bool:
+    return task.timed is not None and not task.housekeeping

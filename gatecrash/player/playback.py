@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import time
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
@@ -56,6 +57,8 @@ _MOST_FOR_ONE, _MOST_FOR_ALL = 4 << 20, 16 << 20
 _MOST_UNASKED = 1 << 18
 #: Seconds of the server's own time that are written down at least: a loop that looks round twice a second is no news.
 _A_MOMENT = 1.6
+#: Seconds that are no mere delay, where time is real and something comes of them.
+_A_DELAY = 0.1
 #: Bytes that each client may have though others have taken all.
 _LEAST_FOR_ONE = 1 << 16
 
@@ -109,7 +112,7 @@ class Stage:
         known = replace(ticks or Ticks(), situation=self.situation, early=False)
         self.own = own or OwnTime()
         self._most, self._own_before = most, self.own.seconds
-        self._real, self._own_told = real, self.own.seconds
+        self._real, self._own_told, self._written_at = real, self.own.seconds, time.monotonic()
         self.waiter = Waiter(
             *(server, self.connections),
             patience=patience,
@@ -146,7 +149,9 @@ class Stage:
         """Write down what was skipped of the server's time since the last event; less than counts waits for more."""
         clock = self.server.clock
         if clock is None:
-            self._note_real_time()
+            self._note_real_time(all_of_it=all_of_it)
+            if wakes:
+                self.pass_time(TimePassed(self.index, 0.0, skipped=False, wakes=wakes))
             return
         if clock.skipped < self._skipped:  # another server has taken its place
             self._skipped = 0.0
@@ -155,23 +160,29 @@ class Stage:
             return  # a limit that was due already takes no time, and has come all the same
         self._skipped = clock.skipped
         self.skipped += passed
-        waited, self.waiter.ended_wait = self.waiter.ended_wait, None
-        where = () if waited is None else (waited.where,)
-        event = TimePassed(self.index, passed, wakes=wakes, late=late, where=where)
-        if waited is not None:
-            event = replace(event, on_client=waited.on_client, beside=tuple(sorted(waited.beside)))
-        self.pass_time(event)
+        self.pass_time(self._while_it_waited(TimePassed(self.index, passed, wakes=wakes, late=late)))
 
-    def _note_real_time(self) -> None:
-        passed = self.own.seconds - self._own_told
-        if self._real and passed >= _A_MOMENT:
-            self._own_told = self.own.seconds
-            self.pass_time(TimePassed(self.index, passed, skipped=False))
+    def _note_real_time(self, *, all_of_it: bool) -> None:
+        """Write down what really passed since the last event; before what comes of it, all that is no mere delay."""
+        now, own = time.monotonic(), self.own.seconds
+        passed = max(own - self._own_told, now - self._written_at if all_of_it else 0.0)
+        if self._real and passed >= (_A_DELAY if all_of_it else _A_MOMENT):
+            self._own_told = own
+            self.pass_time(self._while_it_waited(TimePassed(self.index, passed, skipped=False)))
+        self._written_at = now
 
     def really_passed(self, seconds: float) -> None:
         """Write down that a step has waited for so long, of which `own` was told."""
         self._own_told += seconds
+        self._written_at = time.monotonic()
         self.pass_time(TimePassed(self.index, seconds, skipped=False))
+
+    def _while_it_waited(self, event: TimePassed) -> TimePassed:
+        """This event, with the place where the server waited meanwhile, if that is known."""
+        waited, self.waiter.ended_wait = self.waiter.ended_wait, None
+        if waited is None:
+            return event
+        return replace(event, where=(waited.where,), on_client=waited.on_client, beside=tuple(sorted(waited.beside)))
 
     def skipped_in_all(self) -> float:
         """Seconds of the server's time that were skipped in this scenario, those included that no event tells of."""

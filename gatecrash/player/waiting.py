@@ -221,6 +221,8 @@ class Waiter:
                 return _REACHED
             part, skips = Patience(max(min(proof, patience.left()), _FIRST_PROOF), patience), self._skips()
             still = self.look(part, span, wait_out=skips)
+            if isinstance(still, Resting) and owed and not skips:
+                self._note_soonest(still.tasks)
             if isinstance(still, Resting) and not skips and not ready() and still.wakes_in < patience.left():
                 still = self.look(patience, span, wait_out=True)
             # The look comes after the proof: what came before its first snapshot is seen, and after it nothing comes.
@@ -275,6 +277,12 @@ class Waiter:
         places = [self._place(one) for one in timed if one.tid != task.tid]
         beside = frozenset(place.on_client for place in places if place.on_client)
         self.ended_wait = replace(self._place(task), beside=beside)
+
+    def _note_soonest(self, tasks: Sequence[Task]) -> None:
+        """Where time is real nobody lets a limit expire: whose is the soonest may be what ends the wait."""
+        timed = sorted((task for task in tasks if task.timed is not None), key=lambda task: task.timed or 0.0)
+        if timed:
+            self._note_place(timed[0], timed)
 
     def _place(self, task: Task) -> Place:
         """Looked up once for each wait: a loop that ticks comes back to the same one."""
