@@ -17,7 +17,7 @@ from gatecrash.instruments import procfs, sockdiag
 from gatecrash.instruments.patience import OwnTime
 from gatecrash.instruments.queues import Queues
 from gatecrash.instruments.quiescence import Quiet, Resting, Restless, Spinning, Stillness, blocked_where, settle
-from gatecrash.instruments.ticks import Ticks
+from gatecrash.instruments.real_time.ticks import Ticks
 from gatecrash.model.blocked import Descriptor
 from tests.needs import need
 from tests.nursery import Nursery, compiled, running_nursery, until

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from gatecrash.instruments.real_time.ticks import Ticks
 from gatecrash.instruments.spinning import SPIN_WINDOW, Spinning, SpinWatch
-from gatecrash.instruments.ticks import Ticks
 from gatecrash.model.processes import Task
 
 

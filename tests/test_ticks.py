@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gatecrash.instruments.quiescence import Quiet, Spinning, settle
-from gatecrash.instruments.ticks import Situation, TickMemory, Ticks
+from gatecrash.instruments.real_time.ticks import Situation, TickMemory, Ticks
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Close, Connect, Receive, Send, Settle, scenario
 from tests.nursery import Nursery, running_nursery

@@ -15,7 +15,7 @@ from gatecrash.engine.not_listening import why_not_listening
 from gatecrash.engine.plain_answers import PlainAnswers
 from gatecrash.errors import TargetError, TooSlow
 from gatecrash.instruments.patience import OwnTime
-from gatecrash.instruments.ticks import TickMemory, Ticks
+from gatecrash.instruments.real_time.ticks import TickMemory, Ticks
 from gatecrash.language import say
 from gatecrash.model.contract import Contract
 from gatecrash.model.launch import Launch
@@ -68,7 +68,7 @@ class Session:
         self.wear_patience = WEAR_PATIENCE
         #: The clients that the running server has met, and those of the last one that was gone when it was to go on.
         self.met = self.outlived = 0
-        #: Rules that looked broken once, and only too early (instruments/ticks.py).
+        #: Rules that looked broken once, and only too early (instruments/real_time/ticks.py).
         self.unhurried: set[str] = set()
         #: What the target took of its own accord until now, and how much of it one scenario may cost (TooSlow).
         self.own = OwnTime()

@@ -5,7 +5,7 @@
 | `rest.py` | the proof: one double look that finds everybody asleep |
 | `looking.py` | looks until that comes about, somebody spins, or patience has run out |
 | `elapsing.py` | from a rest on: lets the target's time limits expire, one by one, in its own time |
-| `real_time.py`, `ticks.py` | the same where time is real: waits them out |
+| `real_time/` | the same where time is real: waits them out, and guesses |
 | `stillness.py` | what came of it |
 """
 
@@ -18,7 +18,8 @@ from gatecrash.instruments.census import Census
 from gatecrash.instruments.elapsing import Elapsing
 from gatecrash.instruments.looking import Watch
 from gatecrash.instruments.patience import OwnTime, Patience
-from gatecrash.instruments.real_time import RealTime
+from gatecrash.instruments.real_time.ticks import Ticks
+from gatecrash.instruments.real_time.waiting_out import RealTime
 from gatecrash.instruments.rest import Rest
 from gatecrash.instruments.spinning import SpinWatch
 from gatecrash.instruments.stillness import Quiet as Quiet
@@ -28,7 +29,6 @@ from gatecrash.instruments.stillness import Span as Span
 from gatecrash.instruments.stillness import Spinning as Spinning
 from gatecrash.instruments.stillness import Stillness as Stillness
 from gatecrash.instruments.stillness import TargetClock as TargetClock
-from gatecrash.instruments.ticks import Ticks
 
 
 def settle(

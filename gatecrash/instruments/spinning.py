@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from gatecrash.instruments.census import Census
-from gatecrash.instruments.ticks import Ticks
+from gatecrash.instruments.real_time.ticks import Ticks
 from gatecrash.model.processes import Task
 
 SPIN_WINDOW, _SPIN_RESTART, _SPIN_SHARE = 0.25, 1.0, 0.9

@@ -47,7 +47,7 @@ class Transcript:
     output: str = ""
     sent: dict[str, bytes] = field(default_factory=dict)
     skipped: float = 0.0  # seconds of the server's own time, in all: events tell where, but for what is no news
-    early: bool = False  # a look was taken before a timed wait had ended (gatecrash.instruments.ticks)
+    early: bool = False  # a look was taken before a timed wait had ended (gatecrash.instruments.real_time.ticks)
 
     def trimmed(self) -> Transcript:
         """The transcript to keep: of what flooded a client its beginning is enough, the event tells the size."""

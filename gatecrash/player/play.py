@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from gatecrash.instruments.patience import OwnTime
-from gatecrash.instruments.ticks import Ticks
+from gatecrash.instruments.real_time.ticks import Ticks
 from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Scenario
 from gatecrash.model.transcript import Transcript

@@ -13,7 +13,7 @@ from functools import singledispatch
 from gatecrash.errors import EngineFault, TooSlow
 from gatecrash.instruments.gates import Traced
 from gatecrash.instruments.patience import OwnTime
-from gatecrash.instruments.ticks import Situation, Ticks, about
+from gatecrash.instruments.real_time.ticks import Situation, Ticks, about
 from gatecrash.language import stated
 from gatecrash.model.contract import Contract
 from gatecrash.model.processes import Task
@@ -225,7 +225,7 @@ class Stage:
                 self.acts.add(step.kind)
 
     def situation(self) -> Situation:
-        """What tells two states of the server apart besides its own tasks (gatecrash.instruments.ticks)."""
+        """What tells two states of the server apart besides its own tasks (gatecrash.instruments.real_time.ticks)."""
         listener = None if self.server.datagram else self.server.listener()
         sides = [self._side(client) for client in self.streams.values() if client.connected]
         kinds = frozenset((side, side.there and about(count)) for side, count in Counter(sides).items())

@@ -14,10 +14,10 @@ from gatecrash.errors import UsageError
 from gatecrash.instruments import quiescence
 from gatecrash.instruments.patience import OwnTime, Patience
 from gatecrash.instruments.quiescence import Quiet, Resting, Span, Spinning, Stillness
-from gatecrash.instruments.real_time import LINGER
+from gatecrash.instruments.real_time.ticks import Ticks
+from gatecrash.instruments.real_time.waiting_out import LINGER
 from gatecrash.instruments.rest import Wait, wait_of
 from gatecrash.instruments.spinning import SPIN_WINDOW
-from gatecrash.instruments.ticks import Ticks
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.processes import Task
 from gatecrash.model.transcript import Still

@@ -16,7 +16,7 @@ from gatecrash.errors import TargetError
 from gatecrash.instruments.gates import Gates
 from gatecrash.instruments.patience import OwnTime, Patience
 from gatecrash.instruments.quiescence import Resting, Span, Stillness, TargetClock
-from gatecrash.instruments.ticks import Ticks
+from gatecrash.instruments.real_time.ticks import Ticks
 from gatecrash.language import say
 from gatecrash.model.address import Address
 from gatecrash.model.blocked import BlockedTask

@@ -21,7 +21,7 @@ from gatecrash.instruments.clock import CLOCK_TRAPS, Clock
 from gatecrash.instruments.gates import Gates
 from gatecrash.instruments.patience import OwnTime, Patience
 from gatecrash.instruments.queues import Queues
-from gatecrash.instruments.ticks import Ticks
+from gatecrash.instruments.real_time.ticks import Ticks
 from gatecrash.model.address import Address
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.launch import Launch

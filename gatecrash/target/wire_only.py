@@ -15,7 +15,7 @@ from gatecrash.errors import TargetError, Unavailable
 from gatecrash.instruments import procfs, queues
 from gatecrash.instruments.patience import OwnTime, Patience
 from gatecrash.instruments.quiescence import Restless, Span, Stillness
-from gatecrash.instruments.ticks import Ticks
+from gatecrash.instruments.real_time.ticks import Ticks
 from gatecrash.language import say, stated
 from gatecrash.model.address import Address
 from gatecrash.model.blocked import BlockedTask

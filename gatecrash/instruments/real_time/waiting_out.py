@@ -1,9 +1,4 @@
-"""Waiting where time is real: a time limit of the target's is waited out once, and what came of it is remembered.
-
-All that guesses is here, and in ticks.py: whether a limit that ended for nothing does so again, for how long a server
-that wakes by itself is watched, which sleeps are too long to matter. Where time can be skipped (elapsing.py)
-nothing of it is needed.
-"""
+"""Waits the time limits of a target out where time is real, once each, and remembers what came of it (ticks.py)."""
 
 from __future__ import annotations
 
@@ -14,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from gatecrash.instruments import procfs
 from gatecrash.instruments.looking import Watch, sleep
 from gatecrash.instruments.patience import OwnTime
+from gatecrash.instruments.real_time.ticks import State, Ticks, descriptors
 from gatecrash.instruments.rest import Rest
 from gatecrash.instruments.stillness import Quiet, Resting, Restless, Spinning, Stillness, TargetClock
-from gatecrash.instruments.ticks import State, Ticks, descriptors
 from gatecrash.model.processes import Task
 
 _NAP, _SHORTEST_NAP = 0.01, 0.0002  # seconds
