@@ -5,13 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Protocol
 
 from gatecrash.instruments.census import Census
-from gatecrash.instruments.real_time.ticks import Ticks
 from gatecrash.model.processes import Task
 
 SPIN_WINDOW, _SPIN_RESTART, _SPIN_SHARE = 0.25, 1.0, 0.9
 _KNOWN_SPIN_WINDOW = 0.05  # seconds, where a task was seen to spin before
+
+
+class Spun(Protocol):
+    """What is known of those who spun before: gatecrash.instruments.real_time.ticks says more."""
+
+    def spun_here(self) -> bool: ...
+
+    def spun_for(self, seconds: float) -> bool: ...
+
+    def note_spinning(self, seconds: float, *, sooner: bool) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,7 @@ class Spinning:
 class SpinWatch:
     """How long each task has wanted and used a CPU since the queues last changed."""
 
-    def __init__(self, census: Census, ticks: Ticks, skipped: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(self, census: Census, ticks: Spun, skipped: Callable[[], float] = lambda: 0.0) -> None:
         """`skipped`: how many seconds of the target's time were by now: they have passed for it, in sleep."""
         self.census = census
         self.ticks = ticks
