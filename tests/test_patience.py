@@ -153,6 +153,20 @@ def test_a_library_does_not_read_an_answer_without_end(tmp_path: Path) -> None:
     assert "and no end of the answer" in answer.error
 
 
+def test_answers_of_one_connection_may_have_any_length_together(tmp_path: Path) -> None:
+    body = """
+    def serve(client):
+        while b"GET" in client.recv(1000):
+            client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 3000000\\r\\n\\r\\n" + b"x" * 3000000)
+        client.close()
+    main(serve)
+    """
+    with session_of(tmp_path, body, Contract(protocol="http")) as session:
+        seen = session.play(scenario(AskWithRequests("L", "/", times=4, session=True)))
+    answers = [event for event in seen.events if isinstance(event, LibraryAnswer)]
+    assert [(answer.error, len(answer.body)) for answer in answers] == [("", 3000000)] * 4
+
+
 def test_datagrams_without_end_are_cut_off(tmp_path: Path) -> None:
     body = """
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

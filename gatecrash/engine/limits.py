@@ -8,7 +8,7 @@ from __future__ import annotations
 from gatecrash.engine.session import Session
 from gatecrash.errors import TargetError
 from gatecrash.model.scenario import Close, Connect, LetTimePass, Receive, Step, optional_send, scenario
-from gatecrash.oracles.let_go import let_go
+from gatecrash.oracles.let_go import waited_for_in_vain
 from gatecrash.protocols import ask, plain_request, protocol_of
 
 #: Seconds in which nearly every time limit for clients is over.
@@ -50,7 +50,7 @@ def limits_of(session: Session, sleep: float | None) -> dict[str, float]:
         # Twice: one that answers a single request, and sleeps before it closes, has waited for nobody.
         steps += _waits("C", (*ask("C", contract), *protocol_of(contract).request("C"), Receive("C")))
     try:
-        seen = let_go(session.play(scenario(steps), fresh=True), contract)
+        seen = waited_for_in_vain(session.play(scenario(steps), fresh=True), contract)
     except TargetError:
         return {}
     asleep = _AS_LONG * (sleep or 0.0)

@@ -25,6 +25,7 @@ class _Line:
     idle: float = 0.0  # seconds that have passed since its client did something, or was answered
     sent: bytes = b""
     received: bytes = b""
+    over: bool = False  # it was answered, though nobody could expect it yet: nothing more is waited for
 
     def owed(self, protocol: ApplicationProtocol) -> bool:
         """Whether its client waits for something."""
@@ -33,9 +34,18 @@ class _Line:
 
 def let_go(transcript: Transcript, contract: Contract) -> dict[str, float]:
     """The clients whose idle connection the server has ended, each with the seconds that it had been idle for."""
+    return {name: seconds for name, (seconds, _) in _ended(transcript, contract).items()}
+
+
+def waited_for_in_vain(transcript: Transcript, contract: Contract) -> dict[str, float]:
+    """The same, but for who was answered before it had said all: a server may sleep before it closes."""
+    return {name: seconds for name, (seconds, over) in _ended(transcript, contract).items() if not over}
+
+
+def _ended(transcript: Transcript, contract: Contract) -> dict[str, tuple[float, bool]]:
     protocol = protocol_of(contract)
     lines: dict[str, _Line] = {}
-    gone: dict[str, float] = {}
+    gone: dict[str, tuple[float, bool]] = {}
     for event in transcript.events:
         match event:
             case Connected():
@@ -50,13 +60,21 @@ def let_go(transcript: Transcript, contract: Contract) -> dict[str, float]:
                 line.idle = 0.0 if isinstance(event, Sent) else line.idle
             case Got() if event.client in lines:
                 line = lines[event.client]
+                said = line.sent + _being_sent(transcript, event)
+                line.over = line.over or (bool(said) and line.idle == 0.0 and not protocol.may_expect(said))
                 line.idle = 0.0 if line.owed(protocol) else line.idle
                 line.received += event.data
             case Ended() if event.client in lines:
                 line = lines[event.client]
                 if line.idle > 0 and not line.owed(protocol):
-                    gone[event.client] = line.idle
+                    gone[event.client] = line.idle, line.over
     return gone
+
+
+def _being_sent(transcript: Transcript, event: Got) -> bytes:
+    """What its client is in the middle of sending when this comes: that it has sent is told behind it."""
+    step = transcript.scenario.steps[event.step] if event.step < len(transcript.scenario.steps) else None
+    return step.data if isinstance(step, Send) and step.client == event.client else b""
 
 
 def _unread(transcript: Transcript, passed: TimePassed) -> str:

@@ -14,7 +14,7 @@ from gatecrash.model.transcript import Connected, Ended, TimePassed, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.children import unreaped
-from gatecrash.oracles.let_go import let_go
+from gatecrash.oracles.let_go import waited_for_in_vain
 from gatecrash.oracles.passing import no_limit_seen, time_was_real
 from gatecrash.oracles.service import as_ruling, first_unserved, unserved
 from gatecrash.oracles.unseen import nobody_came, server_gone, still, unserved_elsewhere
@@ -33,7 +33,7 @@ def limit_ends_one_connection(case: Case) -> Ruling:
     """
     transcript = case.transcript
     first, others = _first_and_others(transcript)
-    gone = let_go(transcript, case.contract)
+    gone = waited_for_in_vain(transcript, case.contract)
     in_its_place = _ended_in_its_place(case, first, others, gone)
     if in_its_place is not None:
         return in_its_place
@@ -142,7 +142,7 @@ def _told(finding: Finding, first: str, idle: float, *, late: bool) -> Finding:
 def limit_leaves_nothing_behind(case: Case) -> Ruling:
     """After as many clients again were let go no more is open, started or unreaped than after the first ones."""
     transcript = case.transcript
-    gone = let_go(transcript, case.contract)
+    gone = waited_for_in_vain(transcript, case.contract)
     # Whoever was turned away before any time had passed was never let go, and took no place.
     crowd = tuple(one for one in _second_crowd(transcript) if one in gone or transcript.end(one) is None)
     if not any(name in gone for name in crowd):

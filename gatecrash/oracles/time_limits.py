@@ -17,7 +17,7 @@ from gatecrash.model.snapshot import Snapshot
 from gatecrash.model.transcript import Connected, Ended, Got, Sent, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
-from gatecrash.oracles.let_go import let_go
+from gatecrash.oracles.let_go import waited_for_in_vain
 from gatecrash.oracles.passing import no_limit_seen, time_was_real
 from gatecrash.oracles.unseen import nobody_came, server_gone
 from gatecrash.protocols import protocol_of
@@ -160,7 +160,7 @@ def _all_waiting(case: Case) -> list[_Waiting] | NotExercised:
         return server_gone(transcript)
     if (real := time_was_real(transcript)) is not None:
         return real
-    gone = let_go(transcript, case.contract)
+    gone = waited_for_in_vain(transcript, case.contract)
     found = [one for name in transcript.scenario.clients if (one := _waiting(case, name, gone)) is not None]
     return found or nobody_came()
 

@@ -11,7 +11,7 @@ from gatecrash.model.contract import Contract
 from gatecrash.model.scenario import Connect, Receive, Scenario, Send
 from gatecrash.model.transcript import Connected, Ended, Event, Got, NotSent, Sent, TimePassed, Transcript
 from gatecrash.model.verdicts import Finding, Held, NotExercised
-from gatecrash.oracles.let_go import excused, let_go
+from gatecrash.oracles.let_go import excused, let_go, waited_for_in_vain
 from tests.oracles.played import GET, OK
 from tests.sequences import transcript
 
@@ -34,6 +34,22 @@ def test_who_was_silent_and_has_been_ended_was_let_go_after_so_long() -> None:
 
 def test_half_a_request_is_owed_nothing() -> None:
     assert let_go(heard(CAME, said(GET[:9]), WAITED, ENDED), HTTP) == {"A": 10.0}
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["answered while it sends", "answered behind it"])
+def test_who_is_answered_before_it_has_said_all_is_not_waited_for(told: bool) -> None:
+    refused, half = Got(1, "A", b"HTTP/1.1 400 Bad Request\r\n\r\n"), replace(said(GET[:9]), step=1)
+    came = [half, refused] if told else [refused, half]
+    slept = transcript((Connect("A"), [CAME]), (Send("A", GET[:9]), [*came, replace(WAITED, step=1), ENDED]))
+    assert let_go(slept, HTTP) == {"A": 10.0}
+    assert waited_for_in_vain(slept, HTTP) == {}
+
+
+def test_who_is_told_of_the_timeout_or_answered_in_full_was_waited_for() -> None:
+    timeout = Got(0, "A", b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+    assert waited_for_in_vain(heard(CAME, said(GET[:9]), WAITED, timeout, ENDED), HTTP) == {"A": 10.0}
+    assert waited_for_in_vain(heard(CAME, said(GET), Got(0, "A", OK), WAITED, ENDED), HTTP) == {"A": 10.0}
+    assert waited_for_in_vain(heard(CAME, WAITED, ENDED), HTTP) == {"A": 10.0}
 
 
 def test_an_answer_that_says_timeout_does_not_hide_it() -> None:

@@ -21,7 +21,7 @@ from gatecrash.model.scenario import AskWithRequests
 from gatecrash.model.transcript import LibraryAnswer
 from gatecrash.player.client.connection import acknowledge
 
-_MOST_TAKEN = 4 << 20  # bytes of one connection
+_MOST_TAKEN = 8 << 20  # bytes of one answer: twice what a client by hand is given
 Wait = Callable[[socket.socket], None]
 """Returns when the socket has something to read; raises TimeoutError when it never will."""
 
@@ -92,6 +92,11 @@ class _WaitingSocket(socket.socket):
 
     def settimeout(self, value: float | None) -> None:
         """The library's own time limits do not count here."""
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """What comes behind a request is another answer."""
+        self.taken = 0
+        super().sendall(data, flags)
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         acknowledge(self)
