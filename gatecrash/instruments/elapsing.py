@@ -18,6 +18,9 @@ from gatecrash.model.processes import Task
 
 #: Seconds: what else is due is not brought so near that it may end by itself meanwhile.
 _SHORT_OF = 0.2
+#: Seconds by which ticks may be late where several processes have some: one may watch whether another's still come, and
+#: end who has missed them (gunicorn allows 30 s).
+_LATE_WHERE_WATCHED = 5.0
 #: Limits of the past that are let expire before time goes on: who makes up for all the ticks it has missed has more.
 _MADE_UP = 64
 #: Limits that expire in their time while somebody may count them: a minute in tenths of a second, by two who do so.
@@ -55,6 +58,11 @@ class _Rounds:
             self.known |= moved
         if one is not None:
             self.expired.add(_wait_of(rest, one))
+
+
+def watched(held: Iterable[Limit]) -> bool:
+    """Whether several processes have limits: what comes late to one of them, another one may call dead."""
+    return len({one.pid for one in held}) > 1
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,8 @@ class Elapsing:
         that looks round once in a minute.
         """
         late = self.span.late(passed - rounds.since)
+        if watched(held):
+            late = min(late, _LATE_WHERE_WATCHED)
         ahead = min(one.left + (late if self._is_tick(rest, one, rounds) else -_SHORT_OF) for one in held)
         return ahead if late and held[0].left < ahead else 0.0
 

@@ -24,7 +24,7 @@ def time_was_real(transcript: Transcript) -> NotExercised | None:
         if any(isinstance(e, TimePassed) and e.step == number and not e.skipped for e in transcript.events):
             return NotExercised(stated("its time is real here, and {time} of it are not waited for", time=time))
         return NotExercised(
-            stated("{time} did not pass, for the server did not come to rest", time=time), unproven=True
+            stated("{time} did not pass: the server did not come to rest, or wakes too often", time=time), unproven=True
         )
     return None
 

@@ -8,7 +8,7 @@ from gatecrash.language import joined, stated
 from gatecrash.model.blocked import BlockedTask
 from gatecrash.model.complaints import complaints
 from gatecrash.model.facts import NO_FACTS, Facts
-from gatecrash.model.scenario import Connect, Freeze, Receive, Thaw
+from gatecrash.model.scenario import Connect, Freeze, HalfClose, Receive, Thaw
 from gatecrash.model.transcript import (
     WHY_NOT,
     Ended,
@@ -172,16 +172,24 @@ def passed_before_end(transcript: Transcript, client: str) -> float:
 
     0: it ended at once, or did not end.
     """
-    passed = 0.0
+    passed, since = 0.0, _acted_last(transcript, client)
     for event in transcript.events:
         match event:
             case Sent() | Got() if event.client == client:
                 passed = 0.0
-            case TimePassed():
+            case TimePassed() if event.step >= since:
                 passed += event.seconds
             case Ended() if event.client == client:
                 return passed
     return 0.0
+
+
+def _acted_last(transcript: Transcript, client: str) -> int:
+    """The last step before its end in which a client came, or finished: nothing else tells of that."""
+    ended = transcript.ended_at(client)
+    steps = transcript.scenario.steps[: None if ended is None else ended + 1]
+    acts = (n for n, step in enumerate(steps) if isinstance(step, Connect | HalfClose) and step.client == client)
+    return max(acts, default=0)
 
 
 def how_much_was_read(transcript: Transcript, client: str) -> tuple[str, ...]:
@@ -221,11 +229,12 @@ def while_it_waited(transcript: Transcript, client: str) -> tuple[Evidence, ...]
 def _until_its_end(transcript: Transcript, client: str) -> tuple[Evidence, ...]:
     """Where the server was when its own limit ended the connection of a client that waited."""
     where: tuple[BlockedTask, ...] = ()
+    since = _acted_last(transcript, client)
     for event in transcript.events:
         match event:
             case Sent() | Got() if event.client == client:
                 where = ()
-            case TimePassed():
+            case TimePassed() if event.step >= since:
                 where = event.where or where
             case Ended() if event.client == client:
                 return (stated("until its own time limit came:"), *where) if where else ()

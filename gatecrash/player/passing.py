@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from gatecrash.instruments.elapsing import COUNTED, name_of
+from gatecrash.instruments.elapsing import COUNTED, name_of, watched
 from gatecrash.instruments.patience import Patience
 from gatecrash.instruments.quiescence import Quiet, Span, Stillness, TargetClock
 from gatecrash.instruments.stillness import Limit
@@ -21,7 +21,7 @@ _A_MINUTE, _TICKS_OF_A_MINUTE = 60.0, 400
 #: time, not at the end.
 _STRIDES = 16
 #: Limits that are let expire behind those that come in their time; then whatever is due comes at the end.
-_MOST = 512
+_MOST = 1024
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,16 @@ class _Passing:
         began = self._clock.skipped
         still = self._let_expire(self._seconds)
         left = began + self._seconds - self._clock.skipped
-        if isinstance(still, Quiet) and left > 0:
+        if isinstance(still, Quiet) and left > 0 and not self._is_watched(still, left):
             self._late = self._late or any(one.left < left for one in self._clock.held(still.tasks))
             self._clock.advance(left)
             self._let_expire(0.0)  # whose time is up finds it so before anybody comes
         often = self._wakes.most_often(None if self._late else self._seconds)
         return Passed(self._clock.skipped - began, often, self._late)
+
+    def _is_watched(self, still: Quiet, left: float) -> bool:
+        """Whether all that is left is too much at once: ticks of several processes are due meanwhile."""
+        return watched(one for one in self._clock.held(still.tasks) if one.left < left)
 
     def _let_expire(self, seconds: float) -> Stillness:
         span = Span(

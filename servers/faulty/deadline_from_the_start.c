@@ -125,6 +125,23 @@ static ssize_t read_head(int fd, char *head, size_t *have)
     return end + 4 - head;
 }
 
+/* Whether "close" is among the options of a Connection field (RFC 9112 9.6). */
+static bool asks_to_close(const char *head)
+{
+    const char *field = head;
+    while ((field = strcasestr(field, "\r\nConnection:")) != NULL) {
+        field += strlen("\r\nConnection:");
+        while (*field != '\r' && *field != '\0') {
+            field += strspn(field, ", \t");
+            size_t size = strcspn(field, ", \t\r\n");
+            if (size == 5 && strncasecmp(field, "close", size) == 0)
+                return true;
+            field += size;
+        }
+    }
+    return false;
+}
+
 /* One request and its answer. Returns whether the connection goes on. */
 static bool serve_request(int fd, char *head, size_t *have)
 {
@@ -144,7 +161,7 @@ static bool serve_request(int fd, char *head, size_t *have)
     bool head_only = strcmp(method, "HEAD") == 0;
     bool known_method = head_only || strcmp(method, "GET") == 0;
     bool has_body = strcasestr(head, "\r\nContent-Length:") || strcasestr(head, "\r\nTransfer-Encoding:");
-    bool asked_to_close = strcmp(minor, "0") == 0 || strcasestr(head, "\r\nConnection: close");
+    bool asked_to_close = strcmp(minor, "0") == 0 || asks_to_close(head);
     bool clear = length > 0 && well_formed && known_method && !has_body;
     bool keep = clear && !asked_to_close;
 

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from gatecrash.model.blocked import BlockedTask
-from gatecrash.model.scenario import Receive, Send
-from gatecrash.model.transcript import Event, Sent, TimePassed
+from gatecrash.model.scenario import Connect, HalfClose, Receive, Send
+from gatecrash.model.transcript import Connected, Ended, Event, Sent, TimePassed
 from gatecrash.model.verdicts import Finding
 from gatecrash.oracles.late_end import ended_late
 from gatecrash.oracles.let_go import excused
+from gatecrash.oracles.service import passed_before_end
 from gatecrash.protocols.http import get_request
 from tests.oracles.answering import CLOSES, CONTRACT, FIN, GET, OK, RST, Came, gets, here, kind, ruling, says
 from tests.sequences import Part, transcript
@@ -35,6 +36,15 @@ def test_a_limit_that_ends_a_connection_ends_it_late(passed: list[Event], late: 
     if found is not None:
         assert found.got == "A stays, until a time limit of the server's own ends it, 7 s later"
         assert excused(found, played, CONTRACT) == found
+
+
+def test_what_passed_before_a_client_had_finished_is_another_ones_time() -> None:
+    passed, came = TimePassed(0, 7.0), Connected(0, "B")
+    steps: list[Part] = [here(), says(GET), gets(OK, passed)]
+    late: list[Part] = [(Connect("B"), [came]), (HalfClose("B"), []), (Receive("B"), [Ended(0, "B", "FIN")])]
+    assert passed_before_end(transcript(*steps, *late), "B") == 0.0
+    assert passed_before_end(transcript(*late[:1], *steps, *late[1:]), "B") == 0.0
+    assert passed_before_end(transcript(*late[:2], *steps, *late[2:]), "B") == 7.0
 
 
 def again(*came: Came) -> list[Part]:
