@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from gatecrash.engine.discovery import discover
 from gatecrash.model.complaints import exceptions
 from gatecrash.model.contract import Contract
@@ -93,3 +95,19 @@ def test_who_was_told_a_port_and_takes_another_at_each_start_is_told_so(tmp_path
     assert note.startswith("It was told port ")
     assert "it reads its port wrongly, or not at all" in note
     assert not any("taken to be fixed" in one for one in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("says", "source", "hides"),
+    [
+        pytest.param("print(sys.argv[1], flush=True)", "", True, id="it says that it is where it was told"),
+        pytest.param("print(listener.getsockname()[1], flush=True)", "", False, id="it says where it is"),
+        pytest.param("pass", "", False, id="it says nothing, and nobody knows its source"),
+        pytest.param("pass", "listener.bind(address)", True, id="it never asks where it is"),
+        pytest.param("pass", "listener.getsockname()", False, id="it asks where it is"),
+    ],
+)
+def test_who_does_not_say_where_it_listens_hides_its_port(says: str, source: str, hides: bool, tmp_path: Path) -> None:
+    body = LISTENS_ANYWHERE.replace("while True", says + "\nwhile True")
+    contract = discover(launch_of(tmp_path, body), Contract(), source).contract
+    assert (contract.chooses_port, contract.hides_port) == (True, hides)

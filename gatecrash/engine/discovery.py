@@ -5,6 +5,7 @@ Every statement rests on something seen: bytes on the wire, system calls, proces
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 
@@ -51,7 +52,7 @@ def discover(
 
 
 def _ask(session: Session, found: Discovery, source_text: str) -> None:
-    _listening(session, found)
+    _listening(session, found, source_text)
     session.until = time.monotonic() + _SECONDS
     try:
         _all_else(session, found, source_text)
@@ -90,7 +91,7 @@ def _time(session: Session, found: Discovery) -> None:
 # -- where it listens -----------------------------------------------------------------------------------------------
 
 
-def _listening(session: Session, found: Discovery) -> None:
+def _listening(session: Session, found: Discovery, source_text: str) -> None:
     session.fresh()
     player_settle = session.play(scenario(Settle("start")))
     server = session.server()  # another one, where that one has ended meanwhile
@@ -123,10 +124,10 @@ def _listening(session: Session, found: Discovery) -> None:
     takes_port = session.asked == port
     swapped = ((session.asked & 0xFF) << 8) | session.asked >> 8
     learn(session, found, takes_port=takes_port or port == swapped, handles_signals=bool(caught & ~_LIBRARY_SIGNALS))
-    _port(session, found, port, told=takes_port or port == swapped)
+    _port(session, found, port, source_text, told=takes_port or port == swapped)
 
 
-def _port(session: Session, found: Discovery, port: int, *, told: bool) -> None:
+def _port(session: Session, found: Discovery, port: int, source_text: str, *, told: bool) -> None:
     """Where it listens beside where it was told to: at random, on a port of its own, or on that of its environment."""
     placed = session.remote or any("{port}" in word for word in session.launches["plain"].argv)
     if not told and (another := _another_port(session, found)):
@@ -142,7 +143,7 @@ def _port(session: Session, found: Discovery, port: int, *, told: bool) -> None:
             else stated("It listens on another port at each start: it is taken to let the system choose one (port 0).")
         )
         found.notes.append(at_random)
-        learn(session, found, chooses_port=True)
+        learn(session, found, chooses_port=True, hides_port=placed and _hides(session, another, source_text))
     elif not told:
         began = (
             stated("It was told port {asked} and listens", asked=session.asked)
@@ -168,6 +169,15 @@ def _another_port(session: Session, found: Discovery) -> int:
         return 0
     second = session.fresh().sockets.ports
     return min(second) if second and set(second).isdisjoint(found.ports) else 0
+
+
+def _hides(session: Session, port: int, source_text: str) -> bool:
+    """Whether it names the port that it was told, and not the one it has, or never asks for the one it has."""
+    printed = session.server().process.output()
+    said = re.findall(rb"[0-9]+", printed.head + printed.tail)
+    if b"%d" % port in said:
+        return False
+    return b"%d" % session.asked in said or (bool(source_text) and "sockname" not in source_text)
 
 
 def _in_the_background(session: Session, found: Discovery) -> None:

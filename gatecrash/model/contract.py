@@ -101,6 +101,7 @@ class Contract:
     port: int | None = None  # the port it promises; None: the one it is given
     takes_port: bool = False  # it listens on the port it is given
     chooses_port: bool = False  # it asks for port 0: each start listens on another one
+    hides_port: bool = False  # and it does not say on which
     own_queues: bool = False  # its workers listen on sockets of their own, all on its port (SO_REUSEPORT)
     address: str | None = None  # the address it promises to listen on
     horizon: float = 120.0  # seconds of its own time for which a wait goes on at most

@@ -161,7 +161,16 @@ def client_that_left_is_forgotten(case: Case) -> Ruling:
     first = next((look for look in looks if look.snapshot.still == "spinning"), None)
     if first is not None and _reads_nothing(transcript.scenario, first.step):
         return _rests("LIFE-08", case, after, stated("the server comes to rest while a client reads nothing"))
+    if first is not None and _another_stays(transcript, first.step):
+        expected = stated("the server comes to rest after a client has left, while another one stays")
+        return _rests("LIFE-08", case, after, expected)
     return _rests("LIFE-08", case, after, stated("the server comes to rest after a client has left"))
+
+
+def _another_stays(transcript: Transcript, at: int) -> bool:
+    """Whether the server has the connection of a client then who has not left."""
+    there = (name for name in transcript.scenario.clients if accepted(transcript, name))
+    return any((gone := leaves(transcript, name)) is None or gone > at for name in there)
 
 
 def _reads_nothing(scenario: Scenario, at: int) -> bool:

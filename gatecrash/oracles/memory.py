@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+
 from gatecrash.language import stated
 from gatecrash.model.transcript import DatagramsDropped, Ended, Got, Sent, Transcript
 from gatecrash.model.verdicts import Case, Held, NotExercised, Ruling, broken_here
 from gatecrash.oracles import oracle
 from gatecrash.oracles.invariants import broken_invariants
+
+_SIGCHLD = 1 << (signal.SIGCHLD - 1)
+_UNTOLD = NotExercised(stated("it ignores SIGCHLD, so the kernel forgets at once how a child has ended"))
 
 
 @oracle("MEM-01")
@@ -24,7 +29,18 @@ def behaviour_is_defined(case: Case) -> Ruling:
 @oracle("MEM-03")
 def nobody_dies_of_a_memory_fault(case: Case) -> Ruling:
     """A process of the server was ended by SIGSEGV, SIGBUS, SIGABRT, SIGFPE or SIGILL."""
-    return _of("MEM-03", case)
+    ruling = _of("MEM-03", case)
+    return _UNTOLD if isinstance(ruling, Held) and _children_end_unseen(case) else ruling
+
+
+def _children_end_unseen(case: Case) -> bool:
+    """Whether children may have ended of whom nobody knows how: wait(2), Notes, SIGCHLD that is ignored."""
+    looks = [look.snapshot for look in case.transcript.looks()]
+    ignores = any(p.pid == look.main and p.ignored & _SIGCHLD for look in looks for p in look.processes)
+    if not ignores:
+        return False
+    seen = {pid for look in looks for pid in look.live}
+    return case.contract.concurrency == "fork" or bool(seen - set(looks[-1].live))
 
 
 def _of(rule: str, case: Case) -> Ruling:

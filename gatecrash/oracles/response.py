@@ -38,7 +38,7 @@ from gatecrash.oracles.service import (
 )
 from gatecrash.oracles.unseen import never_looked, never_still, nobody_came
 from gatecrash.protocols import http
-from gatecrash.protocols.http import get_request
+from gatecrash.protocols.http import EMPTY_BODY, get_request
 from gatecrash.text import request_line, shown
 
 
@@ -105,8 +105,19 @@ def _told(rule: str, case: Case, client: str, ruling: Ruling) -> Ruling:
     if request == get_request(case.contract.http.path):
         waited = passed_before_end(case.transcript, client) > 0
         return replace(ruling, evidence=(*read, *ruling.evidence)) if waited else ruling
-    got = joined((request_line(request), ruling.got), ": ")
+    got = joined((_asked(request), ruling.got), ": ")
     return replace(ruling, got=got, evidence=(*read, *ruling.evidence))
+
+
+def _asked(request: bytes) -> str:
+    """What was asked, and what there is little of in it."""
+    line, head = request_line(request), request.partition(b"\r\n\r\n")[0]
+    empty = next((field for field in head.split(b"\r\n")[1:] if field.endswith(b":")), None)
+    if empty is not None:
+        return stated("{line} with a field line that has no value, {field}", line=line, field=shown(empty))
+    if b"\r\n" + EMPTY_BODY in head + b"\r\n":
+        return stated("{line} with a body of no bytes, {field}", line=line, field=shown(EMPTY_BODY.strip()))
+    return line
 
 
 @oracle("RESP-22")

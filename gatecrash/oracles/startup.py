@@ -85,6 +85,15 @@ def port_is_the_one_asked_for(case: Case) -> Ruling:
     look = next((e.snapshot for e in looks if e.snapshot.ports), None)
     if look is None:
         return NotExercised(stated("the server did not listen when it was looked at"))
+    if case.contract.hides_port and look.asked_port not in look.ports:
+        return Finding(
+            "ACC-12",
+            stated("it listens on port {asked}", asked=look.asked_port),
+            stated(
+                "it listens on port {listed}, on another one at each start, and does not say so",
+                listed=_listed(look.ports),
+            ),
+        )
     if not case.contract.takes_port and "port" not in case.contract.written:
         return NotExercised(
             stated("its port seems to be fixed in the program, and nobody promised one; write port in gatecrash.toml")

@@ -175,9 +175,11 @@ def stop_and_continue_is_survived(case: Case) -> Ruling:
 
 
 def _lived_until_somebody_left(transcript: Transcript) -> bool:
-    """Whether the server was seen to go on, and ended only when a client that was there had left."""
+    """Whether the server was seen to go on, and ended, or served nobody more, only when a client had left."""
     after = transcript.look(labels.CONTINUED)
-    if transcript.server_ended is None or after is None or not after.running:
+    if after is None or not after.running:
+        return False
+    if transcript.server_ended is None and after.still not in ("quiet", "resting"):
         return False
     return any(leaves(transcript, name) is not None for name in transcript.scenario.clients[:-1])
 

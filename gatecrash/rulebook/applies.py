@@ -70,7 +70,7 @@ NEEDS: Final[Mapping[str, Need]] = {
         lambda c: c.http.stable_body, marked("two plain requests get different bodies, so answers are not compared")
     ),
     "port": Need(
-        lambda c: c.takes_port or c.port is not None,
+        lambda c: c.takes_port or c.port is not None or c.hides_port,
         marked("it neither takes a port nor promises one; write port in gatecrash.toml"),
     ),
     "keeps_port": Need(

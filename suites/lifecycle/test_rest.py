@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
 from gatecrash.model import labels
-from gatecrash.model.contract import Contract
+from gatecrash.model.contract import CONCURRENT_MODELS, Contract
 from gatecrash.model.scenario import (
     Close,
     Connect,
@@ -40,13 +40,21 @@ def test_a_client_that_left_does_not_make_it_spin(trial: Trial) -> None:
     left = st.one_of(leaving, in_body).map(lambda steps: scenario(steps, Settle(labels.has_left("A"))))
     flood = FLOOD if trial.session.arena.kind == "namespace" else FLOOD_OF_LARGE_BUFFERS
     unread = st.sampled_from(A_BUFFER_FULL).map(lambda amount: finishes_unread(trial.contract, amount))
-    trial.verify(left | unread, surely=[finishes_unread(trial.contract, flood)])
+    trial.verify(left | unread, surely=[finishes_unread(trial.contract, flood), _leaves_beside_another(trial.contract)])
 
 
 def _finishes_at_once() -> Scenario:
     """A client that finishes before it has said anything, and leaves when the server has noticed."""
     finishes = (HalfClose("A"), Settle(labels.has_finished("A")))
     return scenario(Connect("A"), finishes, Close("A"), Settle(labels.has_left("A")))
+
+
+def _leaves_beside_another(contract: Contract) -> Scenario:
+    """A client that asks and leaves while another is there, and says nothing: before it, where nobody has to wait."""
+    stays = (*protocol_of(contract).come("B"), Settle(labels.says_nothing("B")))
+    asks = ask("A", contract)
+    here = (*stays, *asks) if contract.concurrency in CONCURRENT_MODELS else (*asks, *stays)
+    return scenario(here, Close("A"), Settle(labels.has_left("A")))
 
 
 def _done_with(contract: Contract) -> Scenario:

@@ -20,7 +20,16 @@ from gatecrash.model.scenario import (
     scenario,
 )
 from gatecrash.protocols import ask, protocol_of
-from gatecrash.protocols.http import ECHO, LARGE, MISSING, USUAL_FIELDS, get_request, post_request
+from gatecrash.protocols.http import (
+    ECHO,
+    EMPTY_BODY,
+    EMPTY_VALUE,
+    LARGE,
+    MISSING,
+    USUAL_FIELDS,
+    get_request,
+    post_request,
+)
 from strategies import client_names, http_requests, malformed_requests
 from strategies.requests import NO_TEXT
 from strategies.rude import refusable
@@ -39,7 +48,8 @@ _NAMES = st.lists(st.sampled_from("abcdefghijklmnopqrstuvwxyz0123456789-_/."), m
 @pytest.mark.rule("RESP-01", probe=lambda contract: scenario(ask("A", contract), Settle(labels.AFTER)))
 def test_a_complete_request_is_answered(trial: Trial) -> None:
     plainly = st.integers(1, 3).map(lambda count: _one_after_another(trial.contract, count))
-    trial.verify(st.one_of(plainly, st.sampled_from(_unpromised(trial.contract)).map(_read_and_answered)))
+    drawn = st.one_of(plainly, st.sampled_from(_unpromised(trial.contract)).map(_read_and_answered))
+    trial.verify(drawn, surely=[_read_and_answered(request) for request in _with_little_in_it(trial.contract)])
 
 
 @pytest.mark.rule("RESP-30")
@@ -104,6 +114,13 @@ def _unpromised(contract: Contract) -> tuple[bytes, ...]:
     promised = protocol_of(contract).promised_requests.values()
     everything = (*dressed, *asked, post_request(ECHO), get_request(LARGE))
     return tuple(request for request in everything if request not in promised)
+
+
+def _with_little_in_it(contract: Contract) -> tuple[bytes, ...]:
+    """Requests with a field that has no value, and with a body that has no bytes."""
+    path = contract.http.path
+    gets = [get_request(path, extra=extra) for extra in (EMPTY_VALUE, EMPTY_BODY)]
+    return (*gets, post_request(contract.http.post_path or path, b""))
 
 
 def _one_after_another(contract: Contract, count: int) -> Scenario:

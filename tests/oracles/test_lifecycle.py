@@ -182,3 +182,11 @@ def test_who_spins_while_output_waits_is_told_so() -> None:
     ruling = ruled("LIFE-08", gone)
     assert isinstance(ruling, Finding)
     assert ruling.expected == "the server comes to rest after a client has left"
+
+
+def test_that_it_spins_while_another_client_stays_is_told() -> None:
+    two = look(connections=[replace(THERE.connections[0], client=name) for name in ("A", "B")])
+    asks_and_leaves = (comes("A"), sends("A", GET), looks("here", two), closes("A"))
+    stays = ruled("LIFE-08", played(comes("B"), *asks_and_leaves, looks("A has left", replace(two, still="spinning"))))
+    assert isinstance(stays, Finding)
+    assert stays.expected == "the server comes to rest after a client has left, while another one stays"

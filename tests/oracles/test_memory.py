@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gatecrash.model.contract import Contract
+from gatecrash.model.contract import Concurrency, Contract
 from gatecrash.model.scenario import Close, Reset, SendDatagram
 from gatecrash.model.sockets import DatagramSocket
 from gatecrash.model.transcript import (
@@ -58,6 +58,32 @@ RUDE = rude(READ)
 )
 def test_somebody_has_to_be_taken_in(rule: str, parts: list[Part], outcome: str) -> None:
     assert said(rule, parts) == outcome
+
+
+def ignoring(seen: Snapshot) -> Snapshot:
+    """The same of a parent that ignores SIGCHLD (17), so that the kernel reaps."""
+    return replace(seen, processes=tuple(replace(one, ignored=1 << 16) for one in seen.processes))
+
+
+SERVES = look(children=(9,), connections=(side("A", 9),))
+GONE = [*rude(ignoring(SERVES)), looked("left", ignoring(look()))]
+STAYS = [*rude(ignoring(SERVES)), looked("left", ignoring(SERVES))]
+
+
+@pytest.mark.parametrize(
+    ("rule", "parts", "concurrency", "outcome"),
+    [
+        pytest.param("MEM-03", GONE, "prefork", "not exercised", id="a worker has gone"),
+        pytest.param("MEM-03", STAYS, "prefork", "held", id="all workers are there"),
+        pytest.param("MEM-03", STAYS, "fork", "not exercised", id="children may have come and gone"),
+        pytest.param("MEM-03", [*rude(SERVES), looked("left", look())], "fork", "held", id="it does not ignore it"),
+        pytest.param("MEM-01", GONE, "fork", "held", id="the sanitizers tell"),
+    ],
+)
+def test_of_children_whose_end_the_kernel_forgets_nothing_is_said(
+    rule: str, parts: list[Part], concurrency: Concurrency, outcome: str
+) -> None:
+    assert said(rule, parts, Contract(protocol="http", concurrency=concurrency)) == outcome
 
 
 ADDRESS = SanitizerReport(0, "address", "==1==ERROR: AddressSanitizer: heap-buffer-overflow")

@@ -64,6 +64,10 @@ ACC_12: Cases = {
     "it listens on the port it was given": ("held", at_the_start()),
     "it listens on the port that is promised": ("held", at_the_start(PROMISED)),
     "it listens on another port": ("broken", at_the_start(ports=(51047,))),
+    "each start takes another one, and it does not say so": (
+        "broken",
+        at_the_start(Contract(protocol="echo", chooses_port=True, hides_port=True), ports=(51047,)),
+    ),
     "its port was promised by nobody": ("not exercised", at_the_start(Contract(protocol="echo", port=PORT))),
     "it does not listen": ("not exercised", at_the_start(ports=())),
     "it is never still": ("unproven", at_the_start(still="restless")),

@@ -219,6 +219,11 @@ def stopped(before: Snapshot, *then: Part, ended: ServerEnded | None = None) -> 
             "not exercised",
             id="it lived until somebody left",
         ),
+        pytest.param(
+            stopped(look(), comes("A"), closes("A"), *asks("Z", b"")),
+            "not exercised",
+            id="it was at rest again until somebody left",
+        ),
         pytest.param(stopped(look(running=False), REFUSED, ended=EXITED), "not exercised", id="it had ended before"),
         pytest.param(stopped(look()), "not exercised", id="nobody came"),
         pytest.param(played(looks("running", look()), asks("Z")), "not exercised", id="it was not stopped"),

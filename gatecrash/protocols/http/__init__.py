@@ -13,10 +13,21 @@ from gatecrash.protocols.http.reading import (
     request_methods,
     split_requests,
 )
-from gatecrash.protocols.http.requests import ECHO, LARGE, MISSING, USUAL_FIELDS, get_request, post_request
+from gatecrash.protocols.http.requests import (
+    ECHO,
+    EMPTY_BODY,
+    EMPTY_VALUE,
+    LARGE,
+    MISSING,
+    USUAL_FIELDS,
+    get_request,
+    post_request,
+)
 
 __all__ = [
     "ECHO",
+    "EMPTY_BODY",
+    "EMPTY_VALUE",
     "LARGE",
     "MISSING",
     "USUAL_FIELDS",

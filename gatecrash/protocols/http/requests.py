@@ -4,6 +4,8 @@ from __future__ import annotations
 
 #: What nearly every client says beside Host.
 USUAL_FIELDS = b"User-Agent: gatecrash\r\nAccept: */*\r\n"
+#: A field line without a value, which is one all the same (RFC 9110 5.5), and a body of no bytes (RFC 9110 8.6).
+EMPTY_VALUE, EMPTY_BODY = b"X-Empty:\r\n", b"Content-Length: 0\r\n"
 #: Says that the connection is to end behind the answer (RFC 9112 9.6).
 LAST = b"Connection: close\r\n"
 #: A target that no server has.
