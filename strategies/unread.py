@@ -11,6 +11,7 @@ from gatecrash.model.scenario import (
     Connect,
     HalfClose,
     LetTimePass,
+    Receive,
     Scenario,
     Send,
     Settle,
@@ -49,6 +50,12 @@ def finishes_unread(contract: Contract, flood: int) -> Scenario:
     finishes = (HalfClose("A"), Settle(labels.has_finished("A")))
     asked = (*_asks_for_much(contract, "A", flood), Settle(labels.FULL))
     return scenario(SmallBuffers(), asked, finishes, Close("A"), Settle(labels.has_left("A")))
+
+
+def has_read(contract: Contract, flood: int) -> Scenario:
+    """A client that asks for much, reads nothing until the server has to wait for it, then all; and stays."""
+    asked = (*_asks_for_much(contract, "A", flood), Settle(labels.FULL))
+    return scenario(SmallBuffers(), asked, Receive("A"), Settle(labels.stays("A")))
 
 
 def stuffs(client: str, size: int, fill: Callable[[int], bytes] = printable) -> tuple[Step, ...]:

@@ -136,8 +136,14 @@ def _descendants(look: Snapshot, roots: frozenset[int]) -> frozenset[int]:
 
 @oracle("LIFE-07")
 def idle_server_sleeps(case: Case) -> Ruling:
-    """With no client, or with clients that say nothing, the server comes to rest."""
-    return _rests("LIFE-07", case, case.transcript.looks(), stated("the server sleeps while there is nothing to do"))
+    """With no client, or with clients that say nothing, the server comes to rest.
+
+    One that spins while a client reads nothing has the mistake of LIFE-08.
+    """
+    looks = case.transcript.looks()
+    if any(look.label == labels.FULL and look.snapshot.still == "spinning" for look in looks):
+        return affair_of("LIFE-08", stated("it uses a processor while a client reads nothing"))
+    return _rests("LIFE-07", case, looks, stated("the server sleeps while there is nothing to do"))
 
 
 @oracle("LIFE-08")

@@ -190,3 +190,11 @@ def test_that_it_spins_while_another_client_stays_is_told() -> None:
     stays = ruled("LIFE-08", played(comes("B"), *asks_and_leaves, looks("A has left", replace(two, still="spinning"))))
     assert isinstance(stays, Finding)
     assert stays.expected == "the server comes to rest after a client has left, while another one stays"
+
+
+def test_who_spins_only_while_a_client_reads_nothing_is_another_rules_affair() -> None:
+    reads = (comes("A"), sends("A", GET), looks("full", SPINS))
+    assert word(ruled("LIFE-07", played(*reads, looks("A stays", look())))) == "not exercised"
+    drained = (comes("A"), sends("A", GET), looks("full", look()))
+    assert word(ruled("LIFE-07", played(*drained, looks("A stays", SPINS)))) == "broken"
+    assert word(ruled("LIFE-07", played(*drained, looks("A stays", look())))) == "held"
