@@ -252,17 +252,37 @@ def answer_is_not_lost_by_a_reset(case: Case) -> Ruling:
     return of_each(_not_reset(case, client) for client in case.transcript.scenario.clients)
 
 
+@oracle("RESP-32")
+def refusal_is_not_lost_by_a_reset(case: Case) -> Ruling:
+    """No refusal is followed by a reset although the client sent one request, with a body, and nothing else."""
+    if case.transcript.server_ended is not None:
+        return NotExercised(stated("the server has ended, and with it all its connections"))
+    return of_each(_refusal_not_reset(case, client) for client in case.transcript.scenario.clients)
+
+
+def _refusal_not_reset(case: Case, client: str) -> Ruling:
+    answers = settled(case, client).answers
+    if answers and _is_success(answers[0]):
+        return judged_by("RESP-13")
+    return _no_reset("RESP-32", case, client)
+
+
 def _not_reset(case: Case, client: str) -> Ruling:
+    answers = settled(case, client).answers
+    if answers and not _is_success(answers[0]):
+        return _no_success(client)
+    return _no_reset("RESP-13", case, client)
+
+
+def _no_reset(rule: str, case: Case, client: str) -> Ruling:
     transcript, answers = case.transcript, settled(case, client).answers
     if not answers:
         return no_answer(case, client)
-    if not _is_success(answers[0]):
-        return _no_success(client)
     if transcript.end(client) == "RST":
         got = stated(
             "{client} got status {status}, and then a reset instead of the end", client=client, status=answers[0].status
         )
-        return Finding("RESP-13", stated("an end (FIN) behind the answer"), got, tuple(map(stated, _WHY_RESET)))
+        return Finding(rule, stated("an end (FIN) behind the answer"), got, tuple(map(stated, _WHY_RESET)))
     if not answers[0].complete:
         return no_answer(case, client)
     return Held() if transcript.end(client) == "FIN" else _nothing_left_unread(transcript, client)

@@ -20,7 +20,7 @@ from gatecrash.model.scenario import (
     Step,
     scenario,
 )
-from gatecrash.protocols.http import get_request
+from gatecrash.protocols.http import MISSING, get_request
 from strategies import http_requests, segmentations, segmented_requests, slow_readers, two_slow_readers
 from strategies.requests import PLACES, SIZES, filled_request
 from strategies.segments import in_segments
@@ -58,12 +58,21 @@ def test_a_large_request_is_never_hung_on(trial: Trial) -> None:
     trial.verify(drawn.map(lambda facts: _large_after_small(trial.contract, *facts)))
 
 
-@pytest.mark.rule("RESP-13")
+@pytest.mark.rule("RESP-13", probe=lambda contract: next(iter(_with_much_unread(contract)), _plainly(contract)))
 def test_the_answer_is_not_lost_by_a_reset(trial: Trial) -> None:
     requests = _requests(trial.contract)
     cut_in_two = requests.flatmap(lambda request: segmentations(request, max_segments=2))
     drawn = st.one_of(requests.map(lambda request: (request,)), cut_in_two).map(_read_to_the_end)
     trial.verify(drawn, surely=_with_much_unread(trial.contract))
+
+
+@pytest.mark.rule("RESP-32")
+def test_a_refusal_is_not_lost_by_a_reset(trial: Trial) -> None:
+    paths, bodies = st.sampled_from((MISSING, trial.contract.http.path)), st.sampled_from(_BODIES)
+    refused = st.builds(_with_a_body, st.sampled_from(("POST", "PUT")), paths, bodies)
+    *_, larger, largest = _BODIES
+    surely = (_with_a_body("POST", MISSING, larger), _with_a_body("POST", MISSING, largest), _in_one_chunk(largest))
+    trial.verify(refused.map(_whole), examples=8, surely=[_whole(request) for request in surely])
 
 
 @pytest.mark.rule("RESP-28", probe=lambda contract: two_slow_readers(_large(contract)))
@@ -83,8 +92,26 @@ def _requests(contract: Contract) -> SearchStrategy[bytes]:
 
 
 def _post(contract: Contract, body: bytes) -> bytes:
-    head = f"POST {contract.http.post_path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    return _with_a_body("POST", str(contract.http.post_path), body)
+
+
+def _with_a_body(method: str, path: str, body: bytes) -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
+
+
+def _in_one_chunk(body: bytes) -> bytes:
+    """RFC 9112 7.1. Who knows no chunks refuses it when all of its head is there (6.1: 501)."""
+    head = f"POST {MISSING} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{len(body):x}\r\n"
+    return head.encode() + body + b"\r\n0\r\n\r\n"
+
+
+def _whole(request: bytes) -> Scenario:
+    return _read_to_the_end((request,))
+
+
+def _plainly(contract: Contract) -> Scenario:
+    return _whole(get_request(contract.http.path))
 
 
 def _with_much_unread(contract: Contract) -> list[Scenario]:

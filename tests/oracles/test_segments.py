@@ -22,7 +22,7 @@ from gatecrash.model.transcript import (
     TracedCall,
 )
 from gatecrash.model.verdicts import Finding, NotExercised, Plain
-from gatecrash.protocols.http import get_request
+from gatecrash.protocols.http import get_request, post_request
 from tests.oracles.answering import (
     FIN,
     GET,
@@ -46,11 +46,12 @@ from tests.sequences import Part, look
 
 PLAIN = {GET: OK}
 REFUSED = answer(status="400 Bad Request")
+POSTED = post_request("/")
 LARGE = answer(b"x" * 70000)
 CHANGES = Plain(OK, None, answered=True, varies=frozenset({"status", "body"}))
 
 
-@pytest.mark.parametrize("rule", ["RESP-02", "RESP-03", "RESP-11", "RESP-12", "RESP-13", "RESP-28"])
+@pytest.mark.parametrize("rule", ["RESP-02", "RESP-03", "RESP-11", "RESP-12", "RESP-13", "RESP-28", "RESP-32"])
 @pytest.mark.parametrize(
     "parts",
     [
@@ -213,6 +214,22 @@ def kept_open(unread: int, still: Still = "quiet", consumed: int | None = 20) ->
 )
 def test_an_answer_is_not_lost_by_a_reset(parts: list[Part], said: str) -> None:
     assert kind(ruling("RESP-13", *parts)) == said
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        (asks(POSTED, REFUSED, FIN), "held"),
+        (asks(POSTED, REFUSED, RST), "broken"),
+        ([*asks(POSTED, REFUSED), kept_open(0)], "held"),
+        ([*asks(POSTED, REFUSED), kept_open(3)], "unseen"),
+        (asks(POSTED, OK, RST), "unseen"),
+        (asks(POSTED, RST), "unseen"),
+        ([here(), says(POSTED), gets(REFUSED, RST, ServerEnded(0, 1))], "unseen"),
+    ],
+)
+def test_a_refusal_is_not_lost_by_a_reset(parts: list[Part], said: str) -> None:
+    assert kind(ruling("RESP-32", *parts)) == said
 
 
 def in_bites(*came: Came) -> list[Part]:
