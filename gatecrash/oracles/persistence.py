@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from gatecrash.language import stated
+from gatecrash.language import marked, stated
 from gatecrash.model.facts import Facts
-from gatecrash.model.transcript import Silent
+from gatecrash.model.scenario import AwaitHeld
+from gatecrash.model.transcript import Silent, Transcript
 from gatecrash.model.verdicts import Case, Finding, Held, NotExercised, Ruling
 from gatecrash.oracles import oracle
 from gatecrash.oracles.answers import (
@@ -115,6 +116,13 @@ def next_request_is_answered(case: Case) -> Ruling:
     return _stays_open("RESP-16", expected, got, silence)
 
 
+_FEW = marked("{count} of {asked} pipelined requests were answered, and the connection stays open")
+_CROSSED = marked(
+    "{count} of {asked} requests were answered, the second of which came while the first was, and the connection stays "
+    "open"
+)
+
+
 @oracle("RESP-17")
 def pipelined_requests_are_answered_in_order(case: Case) -> Ruling:
     """Each request sent without waiting gets the answer that it gets alone, in order, until the connection ends."""
@@ -133,6 +141,12 @@ def pipelined_requests_are_answered_in_order(case: Case) -> Ruling:
             return _out_of_order(case, place, got, requests, expected)
     if not whole and (transcript.end(client) is not None or transcript.silence(client) is None):
         return no_answer(case, client)
+    wanted_all = stated("an answer to each pipelined request, or the end of the connection")
+    few = stated(_CROSSED if _came_while_answered(transcript) else _FEW, count=len(whole), asked=len(requests))
+    if whole and len(whole) < len(requests) and http.can_persist(whole[-1]):
+        late = ended_late("RESP-17", transcript, client, wanted_all, few)
+        if late is not None:
+            return late
     if len(whole) == len(requests) or transcript.end(client) is not None:
         told = any(
             compared(case, request) and not turned_away(got) for request, got in zip(requests, whole, strict=False)
@@ -144,13 +158,12 @@ def pipelined_requests_are_answered_in_order(case: Case) -> Ruling:
     silence = transcript.silence(client)
     if silence is None:
         return unproven_silence(client, None)
-    wanted_all = stated("an answer to each pipelined request, or the end of the connection")
-    few = stated(
-        "{count} of {asked} pipelined requests were answered, and the connection stays open",
-        count=len(whole),
-        asked=len(requests),
-    )
     return _stays_open("RESP-17", wanted_all, few, silence)
+
+
+def _came_while_answered(transcript: Transcript) -> bool:
+    """Whether the second request was sent while the server was held in the answer to the first one."""
+    return any(isinstance(step, AwaitHeld) for step in transcript.scenario.steps)
 
 
 def _only_one_request(client: str) -> NotExercised:
