@@ -130,7 +130,7 @@ def malformed_request_harms_nothing(case: Case) -> Ruling:
     if how is not None:
         return Finding(
             "RESP-22",
-            stated("a server that goes on after a malformed request"),
+            stated("a server that goes on, whatever it is asked"),
             how,
             (*evidence, *_its_reasons(transcript)),
         )
