@@ -105,6 +105,7 @@ def test_who_was_told_a_port_and_takes_another_at_each_start_is_told_so(tmp_path
         pytest.param("pass", "", False, id="it says nothing, and nobody knows its source"),
         pytest.param("pass", "listener.bind(address)", True, id="it never asks where it is"),
         pytest.param("pass", "listener.getsockname()", False, id="it asks where it is"),
+        pytest.param("pass", "print(server.server_address)", False, id="socketserver knows where it is"),
     ],
 )
 def test_who_does_not_say_where_it_listens_hides_its_port(says: str, source: str, hides: bool, tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ from gatecrash.protocols import plain_request
 
 _SECONDS = 40.0  # for all questions together, of which each takes milliseconds as a rule
 _SLOW_START = 1.0  # seconds: a start that a reader should know of
+#: How programs come to know the port that the system has chosen: getsockname(2), socketserver, asyncio.
+_ASKS_WHERE = ("sockname", "server_address", "server_port", ".sockets")
 #: Signals 32 and 33 belong to the C library's threads (nptl(7)), 2 to Python's KeyboardInterrupt.
 _LIBRARY_SIGNALS = (1 << 31) | (1 << 32) | (1 << 1)
 
@@ -177,7 +179,7 @@ def _hides(session: Session, port: int, source_text: str) -> bool:
     said = re.findall(rb"[0-9]+", printed.head + printed.tail)
     if b"%d" % port in said:
         return False
-    return b"%d" % session.asked in said or (bool(source_text) and "sockname" not in source_text)
+    return b"%d" % session.asked in said or (bool(source_text) and not any(map(source_text.__contains__, _ASKS_WHERE)))
 
 
 def _in_the_background(session: Session, found: Discovery) -> None:
