@@ -135,8 +135,8 @@ def _port(session: Session, found: Discovery, port: int, source_text: str, *, to
     if not told and (another := _another_port(session, found)):
         at_random = (
             stated(
-                "It was told port {asked}, and listens on another one at each start ({port}, then {another}): it reads "
-                "its port wrongly, or not at all, and the system chooses one (port 0).",
+                "It was told port {asked}, and listens on another one at each start ({port}, then {another}): the "
+                "system chooses one, for it binds to port 0, or does not bind.",
                 asked=session.asked,
                 port=port,
                 another=another,

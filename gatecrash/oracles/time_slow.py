@@ -43,7 +43,7 @@ def slow_but_active_client_is_served(case: Case) -> Ruling:
         return NotExercised(
             stated("it lets go of who does nothing for {time}, which is shorter than the pauses", time=duration(limit))
         )
-    told = {"got": ruling.got, "pause": duration(max(pauses)), "time": duration(sum(pauses))}
+    told = {"got": ruling.got, "pause": duration(max(pauses)), "time": duration(_slow_for(transcript, slow))}
     got = (
         stated("{got}; it read a piece every {pause}, for {time} in all", **told)
         if reads
@@ -67,6 +67,13 @@ _NOT_SLOW = NotExercised(stated("no client sent its request in pieces, or read i
 
 def _pauses(transcript: Transcript) -> list[float]:
     return [step.seconds for step in transcript.scenario.steps if isinstance(step, LetTimePass)]
+
+
+def _slow_for(transcript: Transcript, client: str) -> float:
+    """Seconds of the pauses that began while its connection was there."""
+    ended = transcript.ended_at(client)
+    there = transcript.scenario.steps[: None if ended is None else ended + 1]
+    return sum(step.seconds for step in there if isinstance(step, LetTimePass))
 
 
 def _ticked_late(transcript: Transcript) -> NotExercised | None:
