@@ -18,6 +18,7 @@ from gatecrash.commands import absolute
 from gatecrash.commands.options import add_args, add_contract, add_jobs, add_profile, add_rules, add_strict
 from gatecrash.commands.outlet import Outlet
 from gatecrash.commands.points import grading_asked, unused_grading
+from gatecrash.commands.screen import Screen
 from gatecrash.config.scheme import Scheme
 from gatecrash.engine.events import RunEvent, TargetPrepared, listen
 from gatecrash.engine.preparation import SessionPool
@@ -183,7 +184,7 @@ def run(options: argparse.Namespace) -> int:
     grader = _grader(options, reports, request)
     if grader.asked and request.max_time is None:
         request = replace(request, max_time=max(_GRADED_SECONDS, profile(request.profile).run_seconds))
-    console = Console(file=cast(TextIO, Outlet(sys.stdout)), highlight=False, soft_wrap=True)
+    console = Screen(file=cast(TextIO, Outlet(sys.stdout)), highlight=False, soft_wrap=True)
     folder = SessionPool.new_folder()
     judged = Run(request, folder)
     try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
+from gatecrash.commands.screen import Screen
 from gatecrash.instruments.capabilities import capabilities, limits
 from gatecrash.language import say, spoken
 from gatecrash.reports.terminal import column
@@ -19,7 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the list; 0 when all that is needed is there."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Screen(highlight=False, soft_wrap=True)
     found = capabilities()
     widest = max(cell_len(say("yes")), cell_len(say("no"))) + 1
     for one in found:

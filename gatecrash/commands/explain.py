@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from gatecrash.commands.screen import Screen
 from gatecrash.errors import UsageError
 from gatecrash.language import did_you_mean, say
 from gatecrash.reports.rule_page import pages
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     if len(found) > 1:
         _list(found)
     else:
-        show(Console(highlight=False, width=min(Console().width, 96)), in_language(found[0]))
+        show(Screen(highlight=False, width=min(Console().width, 96)), in_language(found[0]))
     return 0
 
 
@@ -58,7 +59,7 @@ def _asked(words: list[str]) -> tuple[Rule, ...]:
 
 
 def _list(rules: tuple[Rule, ...]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Screen(highlight=False, soft_wrap=True)
     for rule in map(in_language, rules):
         hanging(console, Text.assemble((f"{rule.id:<10}", "cyan"), rule.title), 10)
     command = f"gatecrash explain {rules[0].id}"

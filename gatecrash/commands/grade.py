@@ -19,6 +19,7 @@ from rich.live import Live
 from gatecrash.commands.options import add_jobs, add_profile
 from gatecrash.commands.outlet import Outlet
 from gatecrash.commands.points import grading_asked
+from gatecrash.commands.screen import Screen
 from gatecrash.config.contract_file import read_contract
 from gatecrash.config.scheme import Scheme
 from gatecrash.engine.cpu_quota import default_workers
@@ -106,7 +107,7 @@ def _cluster(text: str) -> ClusterAddress:
 def run(options: argparse.Namespace) -> int:
     """Judge what was not judged yet, write what is known; 0 when every submission has a score. Raises UsageError."""
     judges = _judges(options)
-    console = Console(file=cast(TextIO, Outlet(sys.stdout)), highlight=False, soft_wrap=True)
+    console = Screen(file=cast(TextIO, Outlet(sys.stdout)), highlight=False, soft_wrap=True)
     request = _request(_placed(options, console))
     found = find(request.folder, request.output)
     if request.course.contained and (options.cluster is None or options.cluster.local):

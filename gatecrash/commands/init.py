@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from gatecrash.commands import absolute
 from gatecrash.commands.course import write_gradescope
 from gatecrash.commands.options import add_args
+from gatecrash.commands.screen import Screen
 from gatecrash.config.contract_writing import write_contract
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.prerequisites import missing_instruments
@@ -53,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
             prepared = session_pool.prepare(absolute(options.target) or options.target)
     finally:
         SessionPool.remove_folder(folder)
-    terminal.header(Console(highlight=False, soft_wrap=True), prepared, missing_instruments(prepared.unseen))
+    terminal.header(Screen(highlight=False, soft_wrap=True), prepared, missing_instruments(prepared.unseen))
     target, _ = resolve(absolute(options.target))
     output.write_text(write_contract(prepared.contract, target))
     print(

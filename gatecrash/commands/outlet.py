@@ -12,7 +12,7 @@ from gatecrash.language import say
 class Outlet:
     """Writes to standard output for as long as that takes what is written; then nowhere, and it is said once.
 
-    Who stops reading (EPIPE) has seen enough, which ends the command as ever.
+    Of who stops reading (EPIPE) nothing is said: it has seen enough. The verdict, and the exit code, come all the same.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -25,8 +25,6 @@ class Outlet:
         """Write it."""
         try:
             return self._stream.write(text)
-        except BrokenPipeError:
-            raise
         except OSError as error:
             self._give_up(error)
             return len(text)
@@ -35,8 +33,6 @@ class Outlet:
         """Have it written."""
         try:
             self._stream.flush()
-        except BrokenPipeError:
-            raise
         except OSError as error:
             self._give_up(error)
 
@@ -46,5 +42,7 @@ class Outlet:
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
         self._stream.flush()
+        if isinstance(error, BrokenPipeError):
+            return
         said = say("standard output takes no more ({strerror}); the run goes on.", strerror=error.strerror)
         print(f"gatecrash: {said}", file=sys.stderr)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from gatecrash.commands.options import add_last_target
 from gatecrash.commands.remembered import remembered
+from gatecrash.commands.screen import Screen
 from gatecrash.config.scheme import Scheme
 from gatecrash.errors import UsageError
 from gatecrash.language import say, spoken
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     record = remembered(options.target).record
     scheme = grading_asked(options.grading, None) or record.grading
     found = score(record, scheme or Scheme())
-    console = Console(highlight=False, soft_wrap=True)
+    console = Screen(highlight=False, soft_wrap=True)
     console.print(plain(say("Points of {target} ({profile})", target=record.target, profile=record.profile), "bold"))
     console.print(plain(_basis(scheme), "dim"))
     console.print()

@@ -10,6 +10,7 @@ from rich.text import Text
 from gatecrash.commands import absolute
 from gatecrash.commands.options import add_broken_rule, add_contract
 from gatecrash.commands.remembered import remembered
+from gatecrash.commands.screen import Screen
 from gatecrash.engine.judge import judge
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.session import Session
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     scenario, verdict = saved.broken(rule.id)
     named, build = (target if target is not None else saved.target), verdict.build
     contract = absolute(options.contract) or saved.contract
-    console = Console(highlight=False, soft_wrap=True)
+    console = Screen(highlight=False, soft_wrap=True)
     folder = SessionPool.new_folder()
     try:
         with SessionPool(folder, contract=contract) as session_pool:

@@ -10,6 +10,7 @@ from rich.text import Text
 from gatecrash import language, languages
 from gatecrash.commands.options import add_last_target
 from gatecrash.commands.remembered import remembered
+from gatecrash.commands.screen import Screen
 from gatecrash.diagrams import diagram
 from gatecrash.language import say, spoken
 from gatecrash.model.contract import Contract
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     """Draw it, or list what can be drawn. Raises UsageError for a rule that does not exist or was not broken."""
     rule = None if options.rule is None else load().get(options.rule)
     saved = remembered(options.target)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Screen(highlight=False, soft_wrap=True)
     if rule is None:
         _list(console, saved)
         return 0

@@ -16,6 +16,7 @@ from rich.text import Text
 from gatecrash.commands import absolute
 from gatecrash.commands.changes import Changes
 from gatecrash.commands.options import add_args, add_contract, add_jobs, add_profile, add_rules, add_strict
+from gatecrash.commands.screen import Screen
 from gatecrash.engine.events import Events, Finished, Interrupted, RuleJudged, RunEvent, TargetPrepared
 from gatecrash.engine.preparation import SessionPool
 from gatecrash.engine.run import Run
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         jobs=options.jobs,
         strict=options.strict,
     )
-    console = Console(highlight=False, soft_wrap=True)
+    console = Screen(highlight=False, soft_wrap=True)
     folder = path.resolve() if path.is_dir() else path.resolve().parent
     try:
         with Changes(folder) as changes:
