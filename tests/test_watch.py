@@ -78,10 +78,12 @@ def test_the_board_names_first_what_is_mended_first() -> None:
 
 
 def test_what_was_mended_since_the_last_round_is_what_was_broken_and_holds() -> None:
-    before = record_of(Verdict("ACC-01", "fail"), Verdict("ACC-02", "fail"), Verdict("ACC-04", "pass"))
-    now = record_of(Verdict("ACC-01", "pass"), Verdict("ACC-02", "not_observable", "why"), Verdict("ACC-04", "fail"))
-    assert changed(before, now) == (["ACC-01"], ["ACC-04"])
-    assert changed(now, now) == ([], [])
+    failed, passed, unseen = (Verdict("ACC-05", outcome) for outcome in ("fail", "pass", "inconclusive"))
+    before = record_of(Verdict("ACC-01", "fail"), Verdict("ACC-02", "fail"), Verdict("ACC-04", "pass"), unseen)
+    now = record_of(Verdict("ACC-01", "pass"), Verdict("ACC-02", "inconclusive"), Verdict("ACC-04", "fail"), failed)
+    assert changed(before, now) == (["ACC-01"], ["ACC-04"], ["ACC-05"])
+    assert changed(record_of(passed), record_of(failed)) == ([], ["ACC-05"], [])
+    assert changed(now, now) == ([], [], [])
 
 
 @pytest.mark.parametrize("target", ["server.c", "server.c {port} www", "'my server.c' {port}"])

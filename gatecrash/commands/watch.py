@@ -170,18 +170,24 @@ def _tell(console: Console, record: RunRecord, number: int) -> None:
 
 def _since(console: Console, before: RunRecord, now: RunRecord) -> None:
     """What was mended since the round before, and what broke."""
-    mended, broke = changed(before, now)
+    mended, broke, seen = changed(before, now)
     if mended:
         console.print(Text(say("mended since then: {names}", names=" ".join(mended)), "bold green"))
     if broke:
         console.print(Text(say("broken since then: {names}", names=" ".join(broke)), "bold red"))
-    if not mended and not broke:
+    if seen:
+        console.print(Text(say("seen to be broken only now: {names}", names=" ".join(seen)), "bold red"))
+    if not mended and not broke and not seen:
         console.print(Text(say("as before"), "dim"))
 
 
-def changed(before: RunRecord, now: RunRecord) -> tuple[list[str], list[str]]:
-    """The rules that were broken and hold, and those that are broken and were not; one nobody could see is neither."""
+def changed(before: RunRecord, now: RunRecord) -> tuple[list[str], list[str], list[str]]:
+    """The rules that were broken and hold, those that held and are broken, and those of which nothing was known."""
     was = {one.rule.id for one in before.broken}
-    holds = {one.rule.id for one in now.judgements if one.verdict.outcome == "pass"}
-    broken = [one.rule.id for one in now.broken]
-    return sorted(was & holds), [rule for rule in broken if rule not in was]
+    held, holds = _holding(before), _holding(now)
+    broken = [one.rule.id for one in now.broken if one.rule.id not in was]
+    return sorted(was & holds), [rule for rule in broken if rule in held], [rule for rule in broken if rule not in held]
+
+
+def _holding(record: RunRecord) -> set[str]:
+    return {one.rule.id for one in record.judgements if one.verdict.outcome == "pass"}
