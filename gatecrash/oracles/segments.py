@@ -263,7 +263,7 @@ def refusal_is_not_lost_by_a_reset(case: Case) -> Ruling:
 def _refusal_not_reset(case: Case, client: str) -> Ruling:
     answers = settled(case, client).answers
     if answers and _is_success(answers[0]):
-        return judged_by("RESP-13")
+        return NotExercised(stated("it refuses nothing that was asked"), absent=True)
     return _no_reset("RESP-32", case, client)
 
 
