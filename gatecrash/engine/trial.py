@@ -91,14 +91,16 @@ class Trial:
         """Play up to `examples` scenarios (at most the profile's number), the rule's probe before all, and judge each.
 
         Raises RuleBroken with the smallest scenario found. `fresh`: each gets a newly started server. `surely`: small
-        ones that are not left to chance, where there is room for others beside them.
+        ones that are not left to chance, where there is room for others beside them, and the probe has not told all:
+        what is odd in them is no reason where nothing odd is needed.
         """
         self._fresh = fresh
         most = self.profile.examples_on(self.build, self.rule.area)
         limit = min(most, examples or most)
         probe = None if self.probe is None else self._fitted(self.probe(self.contract))
         by_probe = None if probe is None else self._probed(probe)
-        first = [one for one in map(self._fitted, surely) if one != probe] if len(surely) < limit else []
+        sure = surely if len(surely) < limit and by_probe is None else ()
+        first = [one for one in map(self._fitted, sure) if one != probe]
         played = {probe, *first}
 
         def example(scenario: Scenario) -> None:
