@@ -63,7 +63,7 @@ def test_a_faulty_server_is_blamed_for_exactly_its_mistake(
             limits=planted.limits,
             then=run_scripts,
         )
-        if not blamed(verdicts) < seen:
+        if not blamed(verdicts) < seen and not wrong:  # a race may have been met by chance, and not by its script
             break
     assert blamed(verdicts) == seen, _told(verdicts, planted)
     assert not wrong, "\n".join(wrong)
