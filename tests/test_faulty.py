@@ -21,6 +21,9 @@ _SERVERS = faulty_servers()
 #: others of the machine may have; a mistake that shows when buffers are full, which are small only where tcp_wmem is
 #: ours to set.
 _PRIVATE = frozenset({"lecture_iterative.c", "port_without_htons.c", "echo_sends_rest_once.py"})
+#: Whose mistake shows where a send is held until its client has left. On a busy machine a client may be met that leaves
+#: in that moment by chance, again and again; a script decides nothing of that.
+_RACES = frozenset({"child_escapes_on_failed_send.py"})
 #: What a mistake shows may be a matter of luck, on a busy machine: missed once, it is tried again. Blame never is.
 _TRIES = 3
 
