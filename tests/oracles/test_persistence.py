@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from gatecrash.model.scenario import Send
-from gatecrash.model.transcript import NotSent, ServerEnded
-from gatecrash.model.verdicts import NotExercised, Plain
+from gatecrash.model.transcript import NotSent, ServerEnded, TimePassed
+from gatecrash.model.verdicts import Finding, NotExercised, Plain
 from gatecrash.protocols.http import get_request
 from tests.oracles.answering import (
     CLOSES,
@@ -131,3 +131,11 @@ def test_without_what_each_gets_alone_the_order_is_not_judged() -> None:
         sent: Plain(got, None, answered=True, varies=frozenset({"status", "body"})) for sent, got in PLAIN.items()
     }
     assert kind(ruling("RESP-17", *kept((GET + OTHER, [OK + ELSE])), plain=varies)) == "unseen"
+
+
+def test_pipelined_requests_that_only_a_limit_leaves_unanswered_were_left() -> None:
+    ended = ruling("RESP-17", *kept((GET + OTHER, [OK, FIN])), plain=PLAIN)
+    assert kind(ended) == "held"
+    late = ruling("RESP-17", *kept((GET + OTHER, [OK, TimePassed(0, 7.0), FIN])), plain=PLAIN)
+    assert isinstance(late, Finding)
+    assert late.got.startswith("1 of 2 pipelined requests were answered, and the connection stays open, until a time")

@@ -96,3 +96,12 @@ def test_how_slow_it_was_is_told() -> None:
     ruling = ruled("TIME-03", slow(CUT_OFF))
     assert isinstance(ruling, Finding)
     assert ruling.got.endswith("it had sent a piece every 1.5 s, for 1.5 s in all")
+
+
+def test_for_how_long_a_client_was_slow_is_told_up_to_its_end() -> None:
+    """What passes when its connection has ended is no time for which it sent."""
+    early: Part = (LetTimePass(1.5), [TimePassed(0, 1.5), ends("B", "FIN")])
+    first, second = sends("B", GET[:9]), sends("B", GET[9:], read=False)
+    ruling = ruled("TIME-03", played(QUICK, comes("B"), first, early, second, PAUSE, gets("B", b"")))
+    assert isinstance(ruling, Finding)
+    assert ruling.got.endswith("it had sent a piece every 1.5 s, for 1.5 s in all")
