@@ -32,6 +32,11 @@ _SEGMENT = 1 << 16
 A_BUFFER_FULL = (1 << 13, 3 << 12, 1 << 14, 3 << 13, 1 << 15, 3 << 14, 1 << 16)
 
 
+def flood_in(arena: str) -> int:
+    """Bytes that no buffer holds in an arena of this kind: only in a private network are they small."""
+    return FLOOD if arena == "namespace" else FLOOD_OF_LARGE_BUFFERS
+
+
 def hogs_borne(contract: Contract) -> int:
     """How many a server must bear: a pool of workers keeps one of them for the others."""
     return max(1, min(3, (contract.workers or 4) - 1))

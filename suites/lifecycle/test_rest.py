@@ -20,7 +20,7 @@ from gatecrash.model.scenario import (
 from gatecrash.protocols import ask, plain_request, protocol_of
 from strategies import client_names, departures
 from strategies.departures import departures_in_body
-from strategies.unread import A_BUFFER_FULL, FLOOD, FLOOD_OF_LARGE_BUFFERS, finishes_unread, has_read
+from strategies.unread import A_BUFFER_FULL, finishes_unread, flood_in, has_read
 
 _LEAVING = ("close", "half-close", "reset", "half-close-reset")
 
@@ -28,7 +28,7 @@ _LEAVING = ("close", "half-close", "reset", "half-close-reset")
 @pytest.mark.rule("LIFE-07", probe=lambda contract: _idle(contract, []))
 def test_an_idle_server_does_not_spin(trial: Trial) -> None:
     idle = st.lists(st.booleans(), max_size=2)
-    flood = FLOOD if trial.session.arena.kind == "namespace" else FLOOD_OF_LARGE_BUFFERS
+    flood = flood_in(trial.session.arena.kind)
     done = (_done_with(trial.contract), has_read(trial.contract, flood))
     stays = [] if protocol_of(trial.contract).connectionless else done
     trial.verify(idle.map(lambda have_asked: _idle(trial.contract, have_asked)), examples=5, fresh=True, surely=stays)
@@ -40,7 +40,7 @@ def test_a_client_that_left_does_not_make_it_spin(trial: Trial) -> None:
     leaving = departures(request, phases=("before", "mid-request", "after-request"), kinds=_LEAVING)
     in_body = departures_in_body(protocol_of(trial.contract).request_with_body, kinds=_LEAVING)
     left = st.one_of(leaving, in_body).map(lambda steps: scenario(steps, Settle(labels.has_left("A"))))
-    flood = FLOOD if trial.session.arena.kind == "namespace" else FLOOD_OF_LARGE_BUFFERS
+    flood = flood_in(trial.session.arena.kind)
     unread = st.sampled_from(A_BUFFER_FULL).map(lambda amount: finishes_unread(trial.contract, amount))
     trial.verify(left | unread, surely=[finishes_unread(trial.contract, flood), _leaves_beside_another(trial.contract)])
 

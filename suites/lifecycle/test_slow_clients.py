@@ -9,7 +9,7 @@ from gatecrash.model.scenario import Scenario
 from gatecrash.protocols import plain_request, protocol_of
 from strategies import hogs
 from strategies.hogs import hogging
-from strategies.unread import FLOOD, FLOOD_OF_LARGE_BUFFERS, hogs_borne, unread
+from strategies.unread import flood_in, hogs_borne, unread
 
 
 @pytest.mark.rule("LIFE-10", probe=lambda contract: _all_but_the_last_byte(contract))
@@ -23,7 +23,7 @@ def test_half_a_request_blocks_nobody_else(trial: Trial) -> None:
 @pytest.mark.rule("LIFE-11", probe=lambda contract: unread(contract, 1))
 def test_a_client_that_reads_nothing_blocks_nobody_else(trial: Trial) -> None:
     counts = st.integers(1, hogs_borne(trial.contract))
-    flood = FLOOD if trial.session.arena.kind == "namespace" else FLOOD_OF_LARGE_BUFFERS
+    flood = flood_in(trial.session.arena.kind)
     trial.verify(counts.map(lambda count: unread(trial.contract, count, flood)), examples=5)
 
 

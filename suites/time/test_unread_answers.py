@@ -4,7 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gatecrash.engine.trial import Trial
-from strategies.unread import FLOOD, FLOOD_OF_LARGE_BUFFERS, hogs_borne, unread
+from strategies.unread import flood_in, hogs_borne, unread
 
 _TEN_MINUTES = 600.0
 
@@ -12,7 +12,7 @@ _TEN_MINUTES = 600.0
 @pytest.mark.rule("TIME-08")
 def test_a_client_that_reads_nothing_harms_nobody(trial: Trial) -> None:
     counts = st.integers(1, hogs_borne(trial.contract))
-    flood = FLOOD if trial.session.arena.kind == "namespace" else FLOOD_OF_LARGE_BUFFERS
+    flood = flood_in(trial.session.arena.kind)
     trial.verify(
         counts.map(lambda count: unread(trial.contract, count, flood, wait=_TEN_MINUTES)), examples=4, fresh=True
     )
